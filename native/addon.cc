@@ -1,0 +1,383 @@
+// The door to V8's native code for WebAssembly, as a Node-API addon.
+//
+// Node exports V8's C++ API from its binary, but Node-API has no call for it. A napi_value is a handle slot, which is
+// all that v8::Local is, so the few classes that are needed are declared here by layout and their functions are looked
+// up with dlsym: one binary serves every Node version, and a missing or changed function is a null pointer and an
+// "unsupported", never a lazy-binding failure that kills the process.
+#include <node_api.h>
+
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+// Windows (another C++ ABI) and musl (another libstdc++ build than Node's official binaries) have not been proven.
+// macOS is left out of the deserialising door only by its mangled names; nothing here forbids it.
+#if defined(__GLIBC__) || defined(__APPLE__)
+#define WMC_PLATFORM_SUPPORTED 1
+#include <dlfcn.h>
+#include <sys/resource.h>
+#else
+#define WMC_PLATFORM_SUPPORTED 0
+#endif
+
+namespace {
+
+napi_value Undefined(napi_env env) {
+  napi_value value = nullptr;
+  napi_get_undefined(env, &value);
+  return value;
+}
+
+napi_value Boolean(napi_env env, bool b) {
+  napi_value value = nullptr;
+  napi_get_boolean(env, b, &value);
+  return value;
+}
+
+napi_value ThrowTypeError(napi_env env, const char* message) {
+  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
+  return nullptr;
+}
+
+#if WMC_PLATFORM_SUPPORTED
+
+// ---- V8's shapes (v8-wasm.h, v8-memory-span.h), named differently so that no symbol can collide ----
+
+struct Isolate;
+
+struct CompiledWasmModule {
+  std::shared_ptr<void> native_module;
+  std::string source_url;
+};
+
+struct OwnedBuffer {
+  std::unique_ptr<const uint8_t[]> bytes;
+  size_t size = 0;
+};
+
+struct ByteSpan {
+  const uint8_t* data;
+  size_t size;
+};
+
+// v8::Local<T>: one pointer to a handle slot. The tag keeps std::variant's two alternatives apart.
+template <int tag>
+struct Local {
+  void** slot;
+};
+
+// Implemented by V8 only. Called through its table of virtual functions by hand: a compiler that sees an interface which
+// nothing in this file implements may call "pure virtual" instead (GCC 12 does).
+struct ModuleCachingInterface {
+  void** virtual_functions;  // GetWireBytes, SetCachedCompiledModuleBytes
+
+  bool SetCachedCompiledModuleBytes(ByteSpan bytes) {
+    return reinterpret_cast<bool (*)(ModuleCachingInterface*, ByteSpan)>(virtual_functions[1])(this, bytes);
+  }
+};
+
+struct WasmModuleCompilation {
+  void* impl;
+};
+
+using CachingCallback = std::function<void(ModuleCachingInterface&)>;
+using ResolutionCallback = std::function<void(std::variant<Local<0>, Local<1>>)>;
+
+// A member function's `this` is an ordinary first argument in the ABIs that are supported here.
+struct V8Functions {
+  Isolate* (*isolate_get_current)();
+  bool (*is_wasm_module_object)(const void* value);
+  CompiledWasmModule (*get_compiled_module)(void* module_object);
+  void** (*from_compiled_module)(Isolate*, const CompiledWasmModule&);
+  OwnedBuffer (*serialize)(CompiledWasmModule*);
+  ByteSpan (*get_wire_bytes_ref)(CompiledWasmModule*);
+
+  uint32_t (*cached_data_version_tag)();
+  void (*set_flags_from_string)(const char*, size_t);
+
+  void (*compilation_construct)(WasmModuleCompilation*);
+  void (*compilation_destruct)(WasmModuleCompilation*);
+  void (*compilation_set_has_compiled_module_bytes)(WasmModuleCompilation*);
+  void (*compilation_on_bytes_received)(WasmModuleCompilation*, const uint8_t*, size_t);
+  void (*compilation_finish)(WasmModuleCompilation*, Isolate*, const CachingCallback&, const ResolutionCallback&);
+
+  bool can_serialize() const {
+    return isolate_get_current && is_wasm_module_object && get_compiled_module && from_compiled_module && serialize &&
+           get_wire_bytes_ref && cached_data_version_tag && set_flags_from_string;
+  }
+  bool can_deserialize() const {
+    return can_serialize() && compilation_construct && compilation_destruct &&
+           compilation_set_has_compiled_module_bytes && compilation_on_bytes_received && compilation_finish;
+  }
+};
+
+template <typename F>
+void Resolve(F& function, const char* mangled_name) {
+  function = reinterpret_cast<F>(dlsym(RTLD_DEFAULT, mangled_name));
+}
+
+const V8Functions& V8() {
+  static const V8Functions functions = [] {
+    V8Functions v8{};
+    Resolve(v8.isolate_get_current, "_ZN2v87Isolate10GetCurrentEv");
+    Resolve(v8.is_wasm_module_object, "_ZNK2v85Value18IsWasmModuleObjectEv");
+    Resolve(v8.get_compiled_module, "_ZN2v816WasmModuleObject17GetCompiledModuleEv");
+    Resolve(v8.from_compiled_module,
+            "_ZN2v816WasmModuleObject18FromCompiledModuleEPNS_7IsolateERKNS_18CompiledWasmModuleE");
+    Resolve(v8.serialize, "_ZN2v818CompiledWasmModule9SerializeEv");
+    Resolve(v8.get_wire_bytes_ref, "_ZN2v818CompiledWasmModule15GetWireBytesRefEv");
+    Resolve(v8.cached_data_version_tag, "_ZN2v814ScriptCompiler20CachedDataVersionTagEv");
+    Resolve(v8.set_flags_from_string, "_ZN2v82V818SetFlagsFromStringEPKcm");
+    Resolve(v8.compilation_construct, "_ZN2v821WasmModuleCompilationC1Ev");
+    Resolve(v8.compilation_destruct, "_ZN2v821WasmModuleCompilationD1Ev");
+    Resolve(v8.compilation_set_has_compiled_module_bytes,
+            "_ZN2v821WasmModuleCompilation25SetHasCompiledModuleBytesEv");
+    Resolve(v8.compilation_on_bytes_received, "_ZN2v821WasmModuleCompilation15OnBytesReceivedEPKhm");
+    Resolve(v8.compilation_finish,
+            "_ZN2v821WasmModuleCompilation6FinishEPNS_7IsolateERKSt8functionIFvRNS_13WasmStreaming"
+            "22ModuleCachingInterfaceEEERKS3_IFvSt7variantIJNS_5LocalINS_16WasmModuleObjectEEENSC_INS_5ValueEEEEEEE");
+    return v8;
+  }();
+  return functions;
+}
+
+// Casting anything but a WebAssembly.Module crashes V8, so every entry goes through this brand check.
+bool IsModule(napi_value value) { return value && V8().is_wasm_module_object(reinterpret_cast<void*>(value)); }
+
+CompiledWasmModule CompiledModuleOf(napi_value module) {
+  return V8().get_compiled_module(reinterpret_cast<void*>(module));
+}
+
+template <size_t N>
+bool Arguments(napi_env env, napi_callback_info info, napi_value (&values)[N]) {
+  size_t count = N;
+  return napi_get_cb_info(env, info, &count, values, nullptr, nullptr) == napi_ok && count == N;
+}
+
+bool BytesOf(napi_env env, napi_value value, ByteSpan& out) {
+  bool is_typed_array = false;
+  if (napi_is_typedarray(env, value, &is_typed_array) != napi_ok || !is_typed_array) return false;
+  napi_typedarray_type type;
+  size_t length = 0;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok) return false;
+  if (type != napi_uint8_array) return false;
+  out = {static_cast<const uint8_t*>(data), length};
+  return true;
+}
+
+napi_value CopyToBuffer(napi_env env, const uint8_t* bytes, size_t size) {
+  napi_value buffer = nullptr;
+  if (napi_create_buffer_copy(env, size, bytes, nullptr, &buffer) != napi_ok) {
+    napi_throw_error(env, nullptr, "Could not allocate a buffer");
+    return nullptr;
+  }
+  return buffer;
+}
+
+// serialize(module) -> Buffer, or undefined when V8 has optimised nothing yet
+napi_value Serialize(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  if (!Arguments(env, info, args) || !IsModule(args[0])) return ThrowTypeError(env, "Expected a WebAssembly.Module");
+  CompiledWasmModule compiled = CompiledModuleOf(args[0]);
+  OwnedBuffer native_code = V8().serialize(&compiled);
+  if (native_code.size == 0) return Undefined(env);
+  return CopyToBuffer(env, native_code.bytes.get(), native_code.size);
+}
+
+// wireBytes(module) -> Buffer
+napi_value WireBytes(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  if (!Arguments(env, info, args) || !IsModule(args[0])) return ThrowTypeError(env, "Expected a WebAssembly.Module");
+  CompiledWasmModule compiled = CompiledModuleOf(args[0]);
+  ByteSpan wire_bytes = V8().get_wire_bytes_ref(&compiled);
+  return CopyToBuffer(env, wire_bytes.data, wire_bytes.size);
+}
+
+// hasWireBytes(module, Uint8Array) -> boolean: whether the module was compiled from exactly these bytes
+napi_value HasWireBytes(napi_env env, napi_callback_info info) {
+  napi_value args[2];
+  ByteSpan bytes{};
+  if (!Arguments(env, info, args) || !IsModule(args[0]) || !BytesOf(env, args[1], bytes)) {
+    return ThrowTypeError(env, "Expected a WebAssembly.Module and a Uint8Array");
+  }
+  CompiledWasmModule compiled = CompiledModuleOf(args[0]);
+  ByteSpan wire_bytes = V8().get_wire_bytes_ref(&compiled);
+  bool equal = wire_bytes.size == bytes.size && std::memcmp(wire_bytes.data, bytes.data, bytes.size) == 0;
+  return Boolean(env, equal);
+}
+
+// clone(module) -> a new WebAssembly.Module over the same native code, as posting it would give
+napi_value Clone(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  if (!Arguments(env, info, args) || !IsModule(args[0])) return ThrowTypeError(env, "Expected a WebAssembly.Module");
+  CompiledWasmModule compiled = CompiledModuleOf(args[0]);
+  void** slot = V8().from_compiled_module(V8().isolate_get_current(), compiled);
+  return slot ? reinterpret_cast<napi_value>(slot) : Undefined(env);
+}
+
+// deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array) -> WebAssembly.Module, or undefined when V8 refuses
+napi_value Deserialize(napi_env env, napi_callback_info info) {
+  napi_value args[2];
+  ByteSpan native_code{};
+  ByteSpan wire_bytes{};
+  if (!Arguments(env, info, args) || !BytesOf(env, args[0], native_code) || !BytesOf(env, args[1], wire_bytes)) {
+    return ThrowTypeError(env, "Expected two Uint8Arrays: native code and wire bytes");
+  }
+  const V8Functions& v8 = V8();
+  if (!v8.can_deserialize()) return Undefined(env);
+
+  bool accepted = false;
+  napi_ref module = nullptr;
+  WasmModuleCompilation compilation;
+  v8.compilation_construct(&compilation);
+  v8.compilation_set_has_compiled_module_bytes(&compilation);  // V8 aborts when this comes after the first bytes
+  v8.compilation_on_bytes_received(&compilation, wire_bytes.data, wire_bytes.size);
+  v8.compilation_finish(
+      &compilation, v8.isolate_get_current(),
+      [&](ModuleCachingInterface& caching) { accepted = caching.SetCachedCompiledModuleBytes(native_code); },
+      [&](std::variant<Local<0>, Local<1>> result) {
+        if (result.index() != 0) return;
+        // The slot belongs to a handle scope that V8 closes when this callback returns; a reference outlives it.
+        napi_create_reference(env, reinterpret_cast<napi_value>(std::get<0>(result).slot), 1, &module);
+      });
+  v8.compilation_destruct(&compilation);
+
+  if (!module) return Undefined(env);
+  napi_value value = nullptr;
+  napi_get_reference_value(env, module, &value);
+  napi_delete_reference(env, module);
+  // When V8 refuses the native code it compiles instead; the caller asked for a cache hit, so that is a miss.
+  return accepted && IsModule(value) ? value : Undefined(env);
+}
+
+// ---- What node:v8, node:crypto and node:zlib do, without the 15 ms that loading those three takes at start-up ----
+
+// versionTag() -> number, as v8.cachedDataVersionTag()
+napi_value VersionTag(napi_env env, napi_callback_info) {
+  napi_value value = nullptr;
+  napi_create_uint32(env, V8().cached_data_version_tag(), &value);
+  return value;
+}
+
+// setFlags(string), as v8.setFlagsFromString()
+napi_value SetFlags(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  char flags[256];
+  size_t length = 0;
+  if (!Arguments(env, info, args) ||
+      napi_get_value_string_utf8(env, args[0], flags, sizeof flags, &length) != napi_ok) {
+    return ThrowTypeError(env, "Expected a string");
+  }
+  V8().set_flags_from_string(flags, length);
+  return Undefined(env);
+}
+
+// The functions of the OpenSSL and zlib inside Node's binary: plain C, stable for decades.
+struct Digests {
+  int (*evp_digest)(const void* data, size_t count, uint8_t* digest, unsigned* size, const void* type, void* engine);
+  const void* (*evp_sha256)();
+  unsigned long (*crc32)(unsigned long crc, const uint8_t* data, unsigned length);
+};
+
+const Digests& DigestFunctions() {
+  static const Digests functions = [] {
+    Digests digests{};
+    Resolve(digests.evp_digest, "EVP_Digest");
+    Resolve(digests.evp_sha256, "EVP_sha256");
+    Resolve(digests.crc32, "crc32");
+    if (!digests.crc32) Resolve(digests.crc32, "Cr_z_crc32");
+    return digests;
+  }();
+  return functions;
+}
+
+// sha256(Uint8Array) -> Buffer of 32 bytes, or undefined where OpenSSL is not to be had this way
+napi_value Sha256(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  ByteSpan bytes{};
+  if (!Arguments(env, info, args) || !BytesOf(env, args[0], bytes)) return ThrowTypeError(env, "Expected a Uint8Array");
+  const Digests& digests = DigestFunctions();
+  uint8_t digest[32];
+  if (!digests.evp_digest || !digests.evp_sha256) return Undefined(env);
+  if (digests.evp_digest(bytes.data, bytes.size, digest, nullptr, digests.evp_sha256(), nullptr) != 1) {
+    return Undefined(env);
+  }
+  return CopyToBuffer(env, digest, sizeof digest);
+}
+
+// crc32(Uint8Array) -> number, or undefined where zlib is not to be had this way
+napi_value Crc32(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  ByteSpan bytes{};
+  if (!Arguments(env, info, args) || !BytesOf(env, args[0], bytes)) return ThrowTypeError(env, "Expected a Uint8Array");
+  const Digests& digests = DigestFunctions();
+  if (!digests.crc32) return Undefined(env);
+  constexpr size_t step = size_t{1} << 30;  // zlib counts in unsigned int
+  unsigned long crc = 0;
+  for (size_t at = 0; at < bytes.size; at += step) {
+    size_t length = bytes.size - at < step ? bytes.size - at : step;
+    crc = digests.crc32(crc, bytes.data + at, static_cast<unsigned>(length));
+  }
+  napi_value value = nullptr;
+  napi_create_uint32(env, static_cast<uint32_t>(crc), &value);
+  return value;
+}
+
+// V8 falls back to code without guard pages, silently, when the address space is limited.
+bool AddressSpaceIsLimited() {
+  rlimit limit;
+  return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
+bool CanSerialize() { return V8().can_serialize(); }
+bool CanDeserialize() { return V8().can_deserialize(); }
+
+#else
+
+bool AddressSpaceIsLimited() { return false; }
+bool CanSerialize() { return false; }
+bool CanDeserialize() { return false; }
+
+napi_value Unsupported(napi_env env, napi_callback_info) {
+  napi_throw_error(env, "ERR_FEATURE_UNAVAILABLE_ON_PLATFORM", "Not supported on this platform");
+  return nullptr;
+}
+constexpr napi_callback Serialize = Unsupported, WireBytes = Unsupported, HasWireBytes = Unsupported,
+                        Clone = Unsupported, Deserialize = Unsupported, VersionTag = Unsupported,
+                        SetFlags = Unsupported, Sha256 = Unsupported, Crc32 = Unsupported;
+
+#endif
+
+void Export(napi_env env, napi_value exports, const char* name, napi_value value) {
+  napi_set_named_property(env, exports, name, value);
+}
+
+void ExportFunction(napi_env env, napi_value exports, const char* name, napi_callback callback) {
+  napi_value function = nullptr;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function);
+  Export(env, exports, name, function);
+}
+
+napi_value Init(napi_env env, napi_value exports) {
+  Export(env, exports, "canSerialize", Boolean(env, CanSerialize()));
+  Export(env, exports, "canDeserialize", Boolean(env, CanDeserialize()));
+  Export(env, exports, "addressSpaceIsLimited", Boolean(env, AddressSpaceIsLimited()));
+  ExportFunction(env, exports, "serialize", Serialize);
+  ExportFunction(env, exports, "deserialize", Deserialize);
+  ExportFunction(env, exports, "wireBytes", WireBytes);
+  ExportFunction(env, exports, "hasWireBytes", HasWireBytes);
+  ExportFunction(env, exports, "clone", Clone);
+  ExportFunction(env, exports, "versionTag", VersionTag);
+  ExportFunction(env, exports, "setFlags", SetFlags);
+  ExportFunction(env, exports, "sha256", Sha256);
+  ExportFunction(env, exports, "crc32", Crc32);
+  return exports;
+}
+
+}  // namespace
+
+NAPI_MODULE(NODE_GYP_MODULE_NAME, Init)

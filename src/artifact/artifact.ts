@@ -1,0 +1,243 @@
+import { CacheError } from '../cache-error.js';
+import { crc32 } from '../engine/digest.js';
+import { ModuleHash } from '../module-hash.js';
+
+/** How much of the module the native code covers: nothing, the functions that ran hot, or all of them. */
+export type Coverage = 'none' | 'hot' | 'full';
+
+export interface ArtifactHeader {
+  key: ModuleHash;
+  /** `Engine.deterministicId` of the engine that wrote the native code. */
+  engineId: string;
+  coverage: Coverage;
+  /** How often this artifact was replaced by a better one; the first is 0. */
+  generation: number;
+  /** Nothing is gained by learning further: later runs do no work at their exit. */
+  final: boolean;
+  /** Bytes of native code; 0 exactly when the coverage is `none`. */
+  nativeLength: number;
+  /** Length of the module's wire bytes, whether or not they are included. */
+  wireLength: number;
+  /** Whether the wire bytes follow the native code. */
+  includesWireBytes: boolean;
+}
+
+export interface Artifact extends Omit<ArtifactHeader, 'nativeLength' | 'includesWireBytes'> {
+  nativeCode: Uint8Array;
+  wireBytes: Uint8Array | undefined;
+}
+
+/** What the reader asked for; an artifact that differs in any of it never reaches an engine. */
+export interface Expectation {
+  key: ModuleHash;
+  engineId: string;
+}
+
+export const FORMAT_VERSION = 1;
+
+// The container, little-endian. Native code comes first, so that a reader that has the wire bytes reads only the front.
+//
+//   0    8  magic; the high bit and the line ends show a transfer that damaged binary data
+//   8    4  format version
+//   12   4  CRC-32 of the native code
+//   16   4  CRC-32 of the wire bytes, when included
+//   20   1  algorithm of the key: 1 sha256, 2 xxhash
+//   21   1  coverage: 0 none, 1 hot, 2 full
+//   22   1  flags: 1 final, 2 includes the wire bytes
+//   23   1  length of the engine id
+//   24   4  generation
+//   28   4  zero
+//   32   8  length of the native code
+//   40   8  length of the wire bytes
+//   48  32  key, zero-padded
+//   80 192  engine id, UTF-8, zero-padded
+//   272 32  room for a signature, zero
+//   304  4  zero
+//   308  4  CRC-32 of all of the above, and through it of everything
+//   312     native code, wire bytes
+const MAGIC = Uint8Array.of(0x89, 0x57, 0x4d, 0x43, 0x0d, 0x0a, 0x1a, 0x0a);
+const AT = {
+  version: 8,
+  nativeChecksum: 12,
+  wireChecksum: 16,
+  algorithm: 20,
+  coverage: 21,
+  flags: 22,
+  engineIdLength: 23,
+  generation: 24,
+  nativeLength: 32,
+  wireLength: 40,
+  key: 48,
+  engineId: 80,
+  signature: 272,
+  headerChecksum: 308,
+} as const;
+export const HEADER_LENGTH = 312;
+
+const MAX_ENGINE_ID_LENGTH = AT.signature - AT.engineId;
+const MAX_KEY_LENGTH = AT.engineId - AT.key;
+const ALGORITHMS = [undefined, 'sha256', 'xxhash'] as const;
+const COVERAGES = ['none', 'hot', 'full'] as const;
+const FLAG_FINAL = 1;
+const FLAG_INCLUDES_WIRE_BYTES = 2;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** @throws {CacheError} kind `Serialize` when the fields do not fit the format. */
+export function encodeArtifact(artifact: Artifact): Uint8Array {
+  const { nativeCode, wireBytes } = artifact;
+  const engineId = encoder.encode(artifact.engineId);
+  if (engineId.length > MAX_ENGINE_ID_LENGTH) {
+    throw new CacheError(
+      'Serialize',
+      `The engine's deterministicId takes ${engineId.length} bytes of at most ${MAX_ENGINE_ID_LENGTH}: ${artifact.engineId}`,
+    );
+  }
+  if ((artifact.coverage === 'none') !== (nativeCode.length === 0)) {
+    throw new CacheError(
+      'Serialize',
+      `Coverage "${artifact.coverage}" does not go with ${nativeCode.length} bytes of native code`,
+    );
+  }
+  if (wireBytes !== undefined && wireBytes.length !== artifact.wireLength) {
+    throw new CacheError('Serialize', `${wireBytes.length} wire bytes given, ${artifact.wireLength} announced`);
+  }
+
+  const bytes = new Uint8Array(HEADER_LENGTH + nativeCode.length + (wireBytes?.length ?? 0));
+  bytes.set(nativeCode, HEADER_LENGTH);
+  if (wireBytes) bytes.set(wireBytes, HEADER_LENGTH + nativeCode.length);
+
+  const view = new DataView(bytes.buffer);
+  bytes.set(MAGIC, 0);
+  view.setUint32(AT.version, FORMAT_VERSION, true);
+  view.setUint32(AT.nativeChecksum, crc32(nativeCode), true);
+  view.setUint32(AT.wireChecksum, wireBytes ? crc32(wireBytes) : 0, true);
+  bytes[AT.algorithm] = ALGORITHMS.indexOf(artifact.key.algorithm);
+  bytes[AT.coverage] = COVERAGES.indexOf(artifact.coverage);
+  bytes[AT.flags] = (artifact.final ? FLAG_FINAL : 0) | (wireBytes ? FLAG_INCLUDES_WIRE_BYTES : 0);
+  bytes[AT.engineIdLength] = engineId.length;
+  view.setUint32(AT.generation, artifact.generation, true);
+  view.setBigUint64(AT.nativeLength, BigInt(nativeCode.length), true);
+  view.setBigUint64(AT.wireLength, BigInt(artifact.wireLength), true);
+  bytes.set(artifact.key.toBytes(), AT.key);
+  bytes.set(engineId, AT.engineId);
+  view.setUint32(AT.headerChecksum, crc32(bytes.subarray(0, AT.headerChecksum)), true);
+  return bytes;
+}
+
+/**
+ * Reads the header at the start of `bytes`. Total: whatever the bytes are, it returns a header that `encodeArtifact` wrote
+ * or throws.
+ *
+ * @throws {CacheError} kind `Deserialize`, with the offset and the reason.
+ */
+export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
+  if (bytes.length < HEADER_LENGTH) {
+    throw damaged(bytes.length, `ends inside the header of ${HEADER_LENGTH} bytes`);
+  }
+  for (let i = 0; i < MAGIC.length; i++) {
+    if (bytes[i] !== MAGIC[i]) throw damaged(i, 'not an artifact (wrong magic number)');
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_LENGTH);
+  const version = view.getUint32(AT.version, true);
+  if (version !== FORMAT_VERSION) throw damaged(AT.version, `format version ${version}, expected ${FORMAT_VERSION}`);
+  if (view.getUint32(AT.headerChecksum, true) !== crc32(bytes.subarray(0, AT.headerChecksum))) {
+    throw damaged(AT.headerChecksum, 'the checksum of the header does not match');
+  }
+
+  // The checksum vouches for accidents only, so every field is still checked for what it may be.
+  const algorithm = ALGORITHMS[bytes[AT.algorithm] as number];
+  if (algorithm === undefined) throw damaged(AT.algorithm, `unknown key algorithm ${bytes[AT.algorithm]}`);
+  const coverage = COVERAGES[bytes[AT.coverage] as number];
+  if (coverage === undefined) throw damaged(AT.coverage, `unknown coverage ${bytes[AT.coverage]}`);
+  const flags = bytes[AT.flags] as number;
+  if (flags > (FLAG_FINAL | FLAG_INCLUDES_WIRE_BYTES)) throw damaged(AT.flags, `unknown flags ${flags}`);
+  const engineIdLength = bytes[AT.engineIdLength] as number;
+  if (engineIdLength > MAX_ENGINE_ID_LENGTH) throw damaged(AT.engineIdLength, `engine id of ${engineIdLength} bytes`);
+  const nativeLength = readLength(view, AT.nativeLength);
+  const wireLength = readLength(view, AT.wireLength);
+  if ((coverage === 'none') !== (nativeLength === 0)) {
+    throw damaged(AT.coverage, `coverage "${coverage}" with ${nativeLength} bytes of native code`);
+  }
+  const keyLength = algorithm === 'sha256' ? MAX_KEY_LENGTH : 8;
+  return {
+    key: ModuleHash.fromBytes(bytes.subarray(AT.key, AT.key + keyLength)),
+    engineId: decoder.decode(bytes.subarray(AT.engineId, AT.engineId + engineIdLength)),
+    coverage,
+    generation: view.getUint32(AT.generation, true),
+    final: (flags & FLAG_FINAL) !== 0,
+    nativeLength,
+    wireLength,
+    includesWireBytes: (flags & FLAG_INCLUDES_WIRE_BYTES) !== 0,
+  };
+}
+
+/** @throws {CacheError} kind `Deserialize` when the artifact belongs to another module or another engine. */
+export function checkExpectation(header: Expectation, expected: Expectation): void {
+  if (!header.key.equals(expected.key)) {
+    throw damaged(AT.key, `holds the module ${header.key}, expected ${expected.key}`);
+  }
+  if (header.engineId !== expected.engineId) {
+    throw damaged(AT.engineId, `written for the engine "${header.engineId}", expected "${expected.engineId}"`);
+  }
+}
+
+/**
+ * Checks the native code that follows a header, as read by someone who has the wire bytes already.
+ *
+ * @param header - the first bytes of the artifact, already decoded by {@link decodeHeader}
+ * @throws {CacheError} kind `Deserialize`.
+ */
+export function checkNativeCode(header: Uint8Array, nativeCode: Uint8Array): void {
+  checkPart(header, AT.nativeChecksum, AT.nativeLength, nativeCode, HEADER_LENGTH, 'native code');
+}
+
+/**
+ * Reads a whole artifact. Total: whatever the bytes are, it returns an artifact that `encodeArtifact` wrote or throws. The
+ * parts are views of `bytes`.
+ *
+ * @throws {CacheError} kind `Deserialize`, with the offset and the reason.
+ */
+export function decodeArtifact(bytes: Uint8Array): Artifact {
+  const { nativeLength, includesWireBytes, ...header } = decodeHeader(bytes);
+  const wireOffset = HEADER_LENGTH + nativeLength;
+  const end = wireOffset + (includesWireBytes ? header.wireLength : 0);
+  if (bytes.length !== end) {
+    throw damaged(Math.min(bytes.length, end), `${bytes.length} bytes where the header announces ${end}`);
+  }
+  const nativeCode = bytes.subarray(HEADER_LENGTH, wireOffset);
+  checkNativeCode(bytes, nativeCode);
+  if (!includesWireBytes) return { ...header, nativeCode, wireBytes: undefined };
+  const wireBytes = bytes.subarray(wireOffset);
+  checkPart(bytes, AT.wireChecksum, AT.wireLength, wireBytes, wireOffset, 'wire bytes');
+  return { ...header, nativeCode, wireBytes };
+}
+
+function checkPart(
+  header: Uint8Array,
+  checksumAt: number,
+  lengthAt: number,
+  part: Uint8Array,
+  offset: number,
+  name: string,
+): void {
+  const view = new DataView(header.buffer, header.byteOffset, HEADER_LENGTH);
+  const length = readLength(view, lengthAt);
+  if (part.length !== length) {
+    throw damaged(offset + Math.min(part.length, length), `${part.length} bytes of ${name}, expected ${length}`);
+  }
+  if (view.getUint32(checksumAt, true) !== crc32(part)) {
+    throw damaged(offset, `the checksum of the ${name} does not match`);
+  }
+}
+
+function readLength(view: DataView, at: number): number {
+  const length = view.getBigUint64(at, true);
+  if (length > BigInt(Number.MAX_SAFE_INTEGER)) throw damaged(at, `impossible length ${length}`);
+  return Number(length);
+}
+
+function damaged(offset: number, reason: string): CacheError {
+  return new CacheError('Deserialize', `Not a usable artifact, at byte ${offset}: ${reason}`);
+}

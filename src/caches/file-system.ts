@@ -1,0 +1,223 @@
+import {
+  type Artifact,
+  checkExpectation,
+  checkNativeCode,
+  decodeArtifact,
+  decodeHeader,
+  type Expectation,
+  encodeArtifact,
+  HEADER_LENGTH,
+} from '../artifact/artifact.js';
+import { CacheError } from '../cache-error.js';
+import type { Engine, LoadOptions, SyncModuleCache } from '../module-cache.js';
+import { ModuleHash } from '../module-hash.js';
+import { FileSystemStore, type Parts, type StoreSteps } from '../stores/file-system.js';
+import { ModuleCacheBase } from './fallback.js';
+
+export interface FileSystemCacheOptions {
+  /**
+   * Whether artifacts contain the module's wire bytes.
+   *
+   * - `include` (default): `load(key, engine)` needs nothing else.
+   * - `omit`: smaller, for callers who always pass `wireBytes` to `load`; a module of which nothing is optimised yet is
+   *   then not stored at all.
+   */
+  wireBytes?: 'include' | 'omit' | undefined;
+}
+
+/**
+ * Artifacts in a folder, one file each, by engine and key. The folder is created with mode 0700 when it is first written
+ * to. A damaged or foreign entry is a miss and is removed; an error of the file system is reported and removes nothing.
+ *
+ * @example
+ * ```ts
+ * const cache = new FileSystemCache('/var/cache/my-host');
+ * const module = await loadModule(wireBytes, { cache, engine: new V8Engine() });
+ * ```
+ */
+export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache {
+  readonly #store: FileSystemStore;
+  readonly #includeWireBytes: boolean;
+
+  constructor(directory: string, options: FileSystemCacheOptions = {}) {
+    super();
+    if (typeof directory !== 'string' || directory === '') {
+      throw new TypeError(`The cache directory must be a path, not ${JSON.stringify(directory)}`);
+    }
+    const { wireBytes = 'include' } = options;
+    if (wireBytes !== 'include' && wireBytes !== 'omit') {
+      throw new TypeError(`The option wireBytes must be 'include' or 'omit', not ${JSON.stringify(wireBytes)}`);
+    }
+    this.#store = new FileSystemStore(directory);
+    this.#includeWireBytes = wireBytes === 'include';
+  }
+
+  /** The absolute path of the folder. */
+  get directory(): string {
+    return this.#store.directory;
+  }
+
+  async load(key: ModuleHash, engine: Engine, options: LoadOptions = {}): Promise<WebAssembly.Module> {
+    const artifact = await this.#store.run(this.#read(expectation(key, engine), options.wireBytes));
+    const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
+    if (artifact.coverage === 'none') return engine.compile(wireBytes);
+    return this.#store.run(this.#deserialize(artifact, engine, wireBytes));
+  }
+
+  loadSync(key: ModuleHash, engine: Engine, options: LoadOptions = {}): WebAssembly.Module {
+    const artifact = this.readArtifactSync(key, engine, options.wireBytes);
+    const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
+    if (artifact.coverage === 'none') return engine.compileSync(wireBytes);
+    return this.#store.runSync(this.#deserialize(artifact, engine, wireBytes));
+  }
+
+  contains(key: ModuleHash, engine: Engine): Promise<boolean> {
+    return this.#store.run(this.#contains(expectation(key, engine)));
+  }
+
+  containsSync(key: ModuleHash, engine: Engine): boolean {
+    return this.#store.runSync(this.#contains(expectation(key, engine)));
+  }
+
+  async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
+    await this.#store.run(this.#write(artifactOf(key, engine, module)));
+  }
+
+  saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
+    this.#store.runSync(this.#write(artifactOf(key, engine, module)));
+  }
+
+  /** @internal The checked artifact itself, for the hook, which also looks at its size and generation. */
+  readArtifactSync(key: ModuleHash, engine: Engine, wireBytes: Uint8Array | undefined): Artifact {
+    return this.#store.runSync(this.#read(expectation(key, engine), wireBytes));
+  }
+
+  /** @internal Stores an artifact that the caller made, under the same rules as `saveSync`. */
+  writeArtifactSync(artifact: Artifact): void {
+    this.#store.runSync(this.#write(artifact));
+  }
+
+  /** @internal For the caller of `readArtifactSync` whose engine refused the native code. */
+  deleteSync(key: ModuleHash, engine: Engine): void {
+    this.#store.deleteSync(entryName(expectation(key, engine)));
+  }
+
+  *#read(expected: Expectation, wireBytes: Uint8Array | undefined): StoreSteps<Artifact> {
+    const name = entryName(expected);
+    try {
+      if (wireBytes) {
+        // The native code arrives in an exact buffer of its own in the one read, unless the entry was written by a cache
+        // with the other choice of `wireBytes`.
+        const tailLength = this.#includeWireBytes ? wireBytes.length : 0;
+        const parts = yield { read: name, headLength: HEADER_LENGTH, tailLength };
+        const artifact = decodeFront(parts, expected, wireBytes);
+        if (artifact) return artifact;
+      }
+      const artifact = decodeArtifact((yield { read: name }).body);
+      checkExpectation(artifact, expected);
+      if (!wireBytes && !artifact.wireBytes) {
+        throw new CacheError('NotFound', `The entry for ${expected.key} has no wire bytes, and none were given`);
+      }
+      return artifact;
+    } catch (error) {
+      if (!CacheError.is(error, 'Deserialize')) throw error;
+      yield { delete: name };
+      throw miss(expected, error);
+    }
+  }
+
+  *#deserialize(artifact: Artifact, engine: Engine, wireBytes: Uint8Array): StoreSteps<WebAssembly.Module> {
+    try {
+      return engine.deserialize(artifact.nativeCode, wireBytes);
+    } catch (error) {
+      // An engine that cannot deserialise at all says nothing about the entry.
+      if (!engine.canSerialize) throw error;
+      yield { delete: entryName(artifact) };
+      throw miss(artifact, error);
+    }
+  }
+
+  *#contains(expected: Expectation): StoreSteps<boolean> {
+    try {
+      const { head } = yield { read: entryName(expected), headLength: HEADER_LENGTH, tailLength: Infinity };
+      checkExpectation(decodeHeader(head), expected);
+      return true;
+    } catch (error) {
+      if (CacheError.is(error, 'NotFound') || CacheError.is(error, 'Deserialize')) return false;
+      throw error;
+    }
+  }
+
+  *#write(artifact: Artifact): StoreSteps<void> {
+    const stored = yield* this.#stored(artifact);
+    let best = artifact;
+    if (stored && stored.nativeCode.length >= artifact.nativeCode.length) {
+      // Never replaced by less: code that was deoptimised, or a debugger, makes a later save smaller.
+      if (stored.wireBytes || !this.#includeWireBytes) return;
+      best = stored;
+    }
+    const wireBytes = this.#includeWireBytes ? artifact.wireBytes : undefined;
+    if (!wireBytes && best.coverage === 'none') return;
+    const generation = stored ? stored.generation + 1 : artifact.generation;
+    yield { write: entryName(artifact), bytes: encodeArtifact({ ...best, generation, wireBytes }) };
+  }
+
+  *#stored(expected: Expectation): StoreSteps<Artifact | undefined> {
+    try {
+      const artifact = decodeArtifact((yield { read: entryName(expected) }).body);
+      checkExpectation(artifact, expected);
+      return artifact;
+    } catch {
+      return undefined; // Whatever it is, the new artifact is better, or writing it will say what is wrong.
+    }
+  }
+}
+
+/** The artifact from a read that left out the wire bytes; `undefined` when the entry is not laid out as expected. */
+function decodeFront(parts: Parts, expected: Expectation, wireBytes: Uint8Array): Artifact | undefined {
+  const { nativeLength, includesWireBytes, ...header } = decodeHeader(parts.head);
+  checkExpectation(header, expected);
+  const size = HEADER_LENGTH + nativeLength + (includesWireBytes ? header.wireLength : 0);
+  if (header.wireLength !== wireBytes.length || parts.size !== size || parts.body.length !== nativeLength) {
+    return undefined;
+  }
+  checkNativeCode(parts.head, parts.body);
+  return { ...header, nativeCode: parts.body, wireBytes: undefined };
+}
+
+function artifactOf(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Artifact {
+  const engineId = engine.deterministicId;
+  const nativeCode = engine.serialize(module);
+  const wireBytes = engine.wireBytes(module);
+  return {
+    key,
+    engineId,
+    coverage: nativeCode ? 'hot' : 'none',
+    generation: 0,
+    final: false,
+    nativeCode: nativeCode ?? new Uint8Array(0),
+    wireBytes,
+    wireLength: wireBytes.length,
+  };
+}
+
+function expectation(key: ModuleHash, engine: Engine): Expectation {
+  return { key, engineId: engine.deterministicId };
+}
+
+function miss(expected: Expectation, cause: unknown): CacheError {
+  return new CacheError('NotFound', `The entry for ${expected.key} was not usable and is removed`, { cause });
+}
+
+/** An engine id as a folder name, readable where it can be. The header has the last word on which engine it was. */
+const folderNames = new Map<string, string>();
+
+function entryName({ key, engineId }: Expectation): string {
+  let folder = folderNames.get(engineId);
+  if (folder === undefined) {
+    const isPlain = /^[A-Za-z0-9][\w.+-]{0,127}$/.test(engineId);
+    folder = isPlain ? engineId : `engine-${ModuleHash.sha256(Buffer.from(engineId)).toString().slice(0, 32)}`;
+    folderNames.set(engineId, folder);
+  }
+  return `${folder}/${key}.artifact`;
+}

@@ -1,0 +1,51 @@
+import { CacheError } from '../cache-error.js';
+import type { Engine, LoadOptions, SyncModuleCache } from '../module-cache.js';
+import type { ModuleHash } from '../module-hash.js';
+import { ModuleCacheBase } from './fallback.js';
+
+/** The part of `Map` that keeps live modules by key and engine. */
+export interface ModuleMap {
+  get(name: string): WebAssembly.Module | undefined;
+  has(name: string): boolean;
+  set(name: string, module: WebAssembly.Module): unknown;
+}
+
+/** What the caches of live modules have in common: everything but which modules they let go. */
+export abstract class LiveModuleCache extends ModuleCacheBase implements SyncModuleCache {
+  readonly #modules: ModuleMap;
+
+  protected constructor(modules: ModuleMap) {
+    super();
+    this.#modules = modules;
+  }
+
+  async load(key: ModuleHash, engine: Engine, _options?: LoadOptions): Promise<WebAssembly.Module> {
+    return this.loadSync(key, engine);
+  }
+
+  async contains(key: ModuleHash, engine: Engine): Promise<boolean> {
+    return this.containsSync(key, engine);
+  }
+
+  async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
+    this.saveSync(key, engine, module);
+  }
+
+  loadSync(key: ModuleHash, engine: Engine, _options?: LoadOptions): WebAssembly.Module {
+    const module = this.#modules.get(nameOf(key, engine));
+    if (module) return module;
+    throw new CacheError('NotFound', `No live module ${key}`);
+  }
+
+  containsSync(key: ModuleHash, engine: Engine): boolean {
+    return this.#modules.has(nameOf(key, engine));
+  }
+
+  saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
+    this.#modules.set(nameOf(key, engine), module);
+  }
+}
+
+function nameOf(key: ModuleHash, engine: Engine): string {
+  return `${key}:${engine.deterministicId}`;
+}

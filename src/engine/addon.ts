@@ -1,0 +1,50 @@
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { packageRoot } from '../package-root.js';
+
+/** What native/addon.cc exports. */
+export interface Addon {
+  readonly canSerialize: boolean;
+  readonly canDeserialize: boolean;
+  readonly addressSpaceIsLimited: boolean;
+  serialize(module: WebAssembly.Module): Uint8Array | undefined;
+  deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module | undefined;
+  wireBytes(module: WebAssembly.Module): Uint8Array;
+  hasWireBytes(module: WebAssembly.Module, wireBytes: Uint8Array): boolean;
+  clone(module: WebAssembly.Module): WebAssembly.Module | undefined;
+  versionTag(): number;
+  setFlags(flags: string): void;
+  sha256(bytes: Uint8Array): Uint8Array | undefined;
+  crc32(bytes: Uint8Array): number | undefined;
+}
+
+// Captured: programs replace globals.
+const { dlopen, platform, arch } = process;
+
+let loaded: { addon?: Addon; error?: unknown } | undefined;
+
+/** The addon, or why there is none. Loaded once, when first needed. */
+export function loadAddon(): { addon?: Addon; error?: unknown } {
+  loaded ??= tryLoad();
+  return loaded;
+}
+
+function tryLoad(): { addon?: Addon; error?: unknown } {
+  // The two places where it usually is, tried first: node-gyp-build takes 6 ms to find the same file, dlopen 0.3 ms
+  // (Node 26, 2-core machine), and the hook pays that in every process that meets a large module.
+  for (const place of ['build/Release', `prebuilds/${platform}-${arch}`]) {
+    try {
+      const module = { exports: {} };
+      dlopen(module, path.join(packageRoot, place, 'wasm_module_cache.node'));
+      return { addon: module.exports as Addon };
+    } catch {
+      // Not there, or built for another libc.
+    }
+  }
+  try {
+    const nodeGypBuild = createRequire(import.meta.url)('node-gyp-build') as (directory: string) => Addon;
+    return { addon: nodeGypBuild(packageRoot) };
+  } catch (error) {
+    return { error };
+  }
+}

@@ -1,0 +1,29 @@
+import type { Addon } from './addon.js';
+
+type Deserialize = (nativeCode: ArrayBuffer, wireBytes: Uint8Array) => WebAssembly.Module | undefined;
+
+// Captured: programs replace globals. Calling it by another name evaluates in the global scope.
+const indirectEval = globalThis.eval;
+
+// The parentheses make V8 compile the function at once, while the syntax is allowed, and not at its first call.
+const SOURCE = '(function (nativeCode, wireBytes) { return %DeserializeWasmModule(nativeCode, wireBytes); })';
+
+/**
+ * V8's own deserialiser, which Node 20, 22 and 24 offer only as an intrinsic. The flag that allows intrinsics is on for
+ * the microseconds of this call; if it was on before, it stays on.
+ *
+ * @throws when the intrinsic is gone (Node 25 and later) or code generation from strings is forbidden.
+ */
+export function deserializeByNativesSyntax(addon: Addon): Deserialize {
+  const before = addon.versionTag();
+  addon.setFlags('--allow-natives-syntax');
+  const wasOff = addon.versionTag() !== before;
+  try {
+    const deserialize = indirectEval(SOURCE) as Deserialize;
+    // Called once inside the window: with --max-lazy only the call compiles it. V8 turns three bytes down cleanly.
+    deserialize(new ArrayBuffer(3), new Uint8Array(0));
+    return deserialize;
+  } finally {
+    if (wasOff) addon.setFlags('--no-allow-natives-syntax');
+  }
+}

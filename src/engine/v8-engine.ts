@@ -1,0 +1,149 @@
+import fs from 'node:fs';
+import { CacheError } from '../cache-error.js';
+import type { Engine } from '../module-cache.js';
+import { type Addon, loadAddon } from './addon.js';
+import { deserializeByNativesSyntax } from './natives-syntax.js';
+import { trapHandlerIsOn } from './trap-handler.js';
+
+// Captured: programs replace globals, and the hook replaces these on purpose.
+const { Module, compile } = globalThis.WebAssembly ?? {};
+const { versions, version, platform, arch, execPath } = process;
+const { statSync } = fs;
+
+/**
+ * The versions of V8 on which every door that is used here was tried, crashes included (Node 20, 22, 24, 26). V8 gives no
+ * promise about any of them, so another version is unsupported until it was tried too.
+ */
+const TESTED_V8 = ['11.3', '12.4', '13.6', '14.6'];
+
+interface Doors {
+  addon: Addon;
+  deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module | undefined;
+}
+
+let doors: Doors | { unsupportedReason: string } | undefined;
+let staticId: string | undefined;
+
+/** V8 in this process. All instances are one: they share what was found out about the process. */
+export class V8Engine implements Engine {
+  get canSerialize(): boolean {
+    return 'addon' in openDoors();
+  }
+
+  get unsupportedReason(): string | undefined {
+    const opened = openDoors();
+    return 'addon' in opened ? undefined : opened.unsupportedReason;
+  }
+
+  /**
+   * Node and V8 version, platform, arch, the size of the node binary (builds of one version differ), whether the trap
+   * handler is on, and V8's version tag, which covers its flags and the CPU's features.
+   */
+  get deterministicId(): string {
+    const opened = openDoors();
+    const isOpen = 'addon' in opened;
+    staticId ??= [
+      `node-${version}`,
+      `v8-${versions.v8}`,
+      `${platform}-${arch}`,
+      `bin-${binarySize()}`,
+      isOpen ? 'trap' : 'unsupported',
+    ].join('_');
+    return isOpen ? `${staticId}_tag-${opened.addon.versionTag().toString(16).padStart(8, '0')}` : staticId;
+  }
+
+  compile(wireBytes: Uint8Array): Promise<WebAssembly.Module> {
+    return compile(wireBytes as BufferSource);
+  }
+
+  compileSync(wireBytes: Uint8Array): WebAssembly.Module {
+    return new Module(wireBytes as BufferSource);
+  }
+
+  serialize(module: WebAssembly.Module): Uint8Array | undefined {
+    return need('Serialize').addon.serialize(module);
+  }
+
+  deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module {
+    const module = need('Deserialize').deserialize(nativeCode, ordinary(wireBytes));
+    if (module) return module;
+    throw new CacheError('Deserialize', `V8 refused ${nativeCode.length} bytes of native code`);
+  }
+
+  wireBytes(module: WebAssembly.Module): Uint8Array {
+    return need('Serialize').addon.wireBytes(module);
+  }
+
+  /** Whether the module was compiled from exactly these bytes; compared in place, without a copy or a hash. */
+  hasWireBytes(module: WebAssembly.Module, wireBytes: Uint8Array): boolean {
+    return need('Serialize').addon.hasWireBytes(module, wireBytes);
+  }
+
+  /** Another `WebAssembly.Module` over the same native code, as posting the module to this thread would give. */
+  clone(module: WebAssembly.Module): WebAssembly.Module | undefined {
+    return need('Serialize').addon.clone(module);
+  }
+}
+
+function need(kind: 'Serialize' | 'Deserialize'): Doors {
+  const opened = openDoors();
+  if ('addon' in opened) return opened;
+  throw new CacheError(kind, `Native code is not supported here: ${opened.unsupportedReason}`);
+}
+
+function openDoors(): Doors | { unsupportedReason: string } {
+  doors ??= tryDoors();
+  return doors;
+}
+
+function tryDoors(): Doors | { unsupportedReason: string } {
+  if (Module === undefined) return { unsupportedReason: 'this process has no WebAssembly (--jitless?)' };
+  for (const runtime of ['bun', 'deno', 'electron']) {
+    if (versions[runtime]) return { unsupportedReason: `${runtime} ${versions[runtime]} is not Node.js` };
+  }
+  const v8 = versions.v8.split('.').slice(0, 2).join('.');
+  if (!TESTED_V8.includes(v8)) return { unsupportedReason: `V8 ${v8} (Node ${version}) has not been tried` };
+
+  const { addon, error } = loadAddon();
+  if (!addon) {
+    const detail = error instanceof Error ? error.message : String(error);
+    return { unsupportedReason: `the addon for ${platform}-${arch} could not be loaded (${detail})` };
+  }
+  if (!addon.canSerialize) {
+    return { unsupportedReason: `this node binary for ${platform}-${arch} does not export what the addon needs` };
+  }
+  if (!trapHandlerIsOn(addon)) {
+    return { unsupportedReason: "V8's WebAssembly trap handler is off, or cannot be told to be on" };
+  }
+  if (addon.canDeserialize) return { addon, deserialize: addon.deserialize };
+  try {
+    const deserialize = deserializeByNativesSyntax(addon);
+    return { addon, deserialize: (nativeCode, wireBytes) => deserialize(exactBuffer(nativeCode), wireBytes) };
+  } catch (cause) {
+    return { unsupportedReason: `V8's deserialiser cannot be reached (${String(cause)})` };
+  }
+}
+
+function binarySize(): number | string {
+  try {
+    return statSync(execPath).size;
+  } catch {
+    return 'unknown';
+  }
+}
+
+/** V8 takes the whole buffer behind a view for the native code, and a byte too many crashes it. */
+function exactBuffer(bytes: Uint8Array): ArrayBuffer {
+  const { buffer } = bytes;
+  if (isOrdinary(buffer) && buffer.byteLength === bytes.byteLength) return buffer;
+  return new Uint8Array(bytes).buffer;
+}
+
+/** V8 wants wire bytes that neither another thread nor a resize can change under it. */
+function ordinary(bytes: Uint8Array): Uint8Array {
+  return isOrdinary(bytes.buffer) ? bytes : new Uint8Array(bytes);
+}
+
+function isOrdinary(buffer: ArrayBufferLike): buffer is ArrayBuffer {
+  return buffer instanceof ArrayBuffer && !buffer.resizable;
+}

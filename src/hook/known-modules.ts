@@ -1,0 +1,57 @@
+import type { ModuleHash } from '../module-hash.js';
+
+/** A module that this thread compiled or loaded. */
+export interface KnownModule {
+  readonly key: ModuleHash;
+  /** The engine's id when it was compiled or loaded: code made under other V8 flags must not be saved under these. */
+  readonly engineId: string;
+  readonly wireLength: number;
+  /** Bytes of native code in the artifact that it was loaded from, or that was saved since; 0 when there is none. */
+  savedLength: number;
+  /** Nothing is gained by saving it again. */
+  final: boolean;
+}
+
+// A program may compile the same bytes over and over; a few of the Module objects are enough to find one that is alive.
+const MAX_REFERENCES = 8;
+
+const { WeakRef } = globalThis;
+
+/**
+ * Remembers modules without keeping them alive: an instance keeps its Module, and a program that lets both go wants the
+ * memory back.
+ */
+export class KnownModules {
+  readonly #entries: { known: KnownModule; references: WeakRef<WebAssembly.Module>[] }[] = [];
+
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  add(known: KnownModule, module: WebAssembly.Module): void {
+    const index = this.#entries.findIndex((each) => each.known.key.equals(known.key));
+    if (index < 0) this.#entries.push({ known, references: [new WeakRef(module)] });
+    // Compiled anew although known: the code that was known is gone, or belongs to other flags.
+    else this.#entries[index] = { known, references: [new WeakRef(module)] };
+  }
+
+  /** Notes another Module object over the same native code. */
+  addReference(known: KnownModule, module: WebAssembly.Module): void {
+    const entry = this.#entries.find((each) => each.known === known);
+    if (!entry) return;
+    const alive = entry.references.filter((reference) => reference.deref() !== undefined);
+    entry.references = [...alive.slice(1 - MAX_REFERENCES), new WeakRef(module)];
+  }
+
+  /** The modules of which at least one object is alive. */
+  *alive(): Generator<[KnownModule, WebAssembly.Module]> {
+    for (const { known, references } of this.#entries) {
+      for (const reference of references) {
+        const module = reference.deref();
+        if (module === undefined) continue;
+        yield [known, module];
+        break;
+      }
+    }
+  }
+}

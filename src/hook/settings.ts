@@ -1,0 +1,58 @@
+import path from 'node:path';
+
+export type Mode = 'read-write' | 'read-only' | 'off';
+
+export interface Settings {
+  mode: Mode;
+  /** Absolute path of the cache folder; it need not exist. */
+  directory: string;
+  /** Modules with fewer wire bytes go straight to V8. */
+  minModuleSize: number;
+  /** What was wrong with the values given, one sentence each; the default was taken instead. */
+  warnings: string[];
+}
+
+// A module of 64 KiB compiles lazily in well under a millisecond, which is what looking it up costs.
+const DEFAULT_MIN_MODULE_SIZE = 64 * 1024;
+
+const UNITS: Record<string, number> = { '': 1, B: 1, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, KB: 1e3, MB: 1e6, GB: 1e9 };
+
+/** Reads the `WASM_CACHE_*` variables. Never throws. */
+export function readSettings(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, homeDirectory: () => string): Settings {
+  const warnings: string[] = [];
+
+  let mode: Mode = 'read-write';
+  const givenMode = env.WASM_CACHE_MODE;
+  if (givenMode === 'read-write' || givenMode === 'read-only' || givenMode === 'off') mode = givenMode;
+  else if (givenMode) {
+    warnings.push(`WASM_CACHE_MODE=${givenMode} is not one of read-write, read-only, off; read-write is used.`);
+  }
+  if (env.WASM_CACHE_DISABLE && env.WASM_CACHE_DISABLE !== '0') mode = 'off';
+
+  let minModuleSize = DEFAULT_MIN_MODULE_SIZE;
+  const givenSize = env.WASM_CACHE_MIN_MODULE_SIZE;
+  if (givenSize) {
+    const size = parseSize(givenSize);
+    if (size !== undefined) minModuleSize = size;
+    else warnings.push(`WASM_CACHE_MIN_MODULE_SIZE=${givenSize} is not a size such as 100000, 64KiB or 1MiB; 64KiB is used.`);
+  }
+
+  const directory = path.resolve(env.WASM_CACHE_DIR || defaultDirectory(env, platform, homeDirectory));
+  return { mode, directory, minModuleSize, warnings };
+}
+
+/** `512MiB` -> 536870912. `undefined` for what is not a size. */
+export function parseSize(text: string): number | undefined {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text);
+  const unit = UNITS[match?.[2]?.toUpperCase() ?? 'none'];
+  return match && unit !== undefined ? Math.round(Number(match[1]) * unit) : undefined;
+}
+
+function defaultDirectory(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, homeDirectory: () => string): string {
+  const name = 'wasm-module-cache';
+  if (platform === 'win32') {
+    return path.join(env.LOCALAPPDATA || path.join(homeDirectory(), 'AppData', 'Local'), name, 'Cache');
+  }
+  if (platform === 'darwin') return path.join(homeDirectory(), 'Library', 'Caches', name);
+  return path.join(env.XDG_CACHE_HOME || path.join(homeDirectory(), '.cache'), name);
+}

@@ -1,0 +1,10 @@
+export { CacheError, type CacheErrorKind, type CacheErrorOptions } from './cache-error.js';
+export { FallbackCache, ModuleCacheBase } from './caches/fallback.js';
+export { FileSystemCache, type FileSystemCacheOptions } from './caches/file-system.js';
+export { inMemory, SharedCache, type SharedCacheOptions } from './caches/shared.js';
+export { ThreadLocalCache } from './caches/thread-local.js';
+export { V8Engine } from './engine/v8-engine.js';
+export { HashedModuleData } from './hashed-module-data.js';
+export { type LoadModuleOptions, loadModule } from './load-module.js';
+export type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from './module-cache.js';
+export { type HashAlgorithm, ModuleHash } from './module-hash.js';

@@ -1,0 +1,4 @@
+import { fileURLToPath } from 'node:url';
+
+/** The folder of this package. This file and the bundled hook both stand one level below it. */
+export const packageRoot = fileURLToPath(new URL('..', import.meta.url));

@@ -1,0 +1,252 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { CacheError } from '../cache-error.js';
+
+// Captured: programs patch fs, and the hook must keep working under them.
+const { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readvSync, renameSync, statSync, unlinkSync, writeSync } =
+  fs;
+const { mkdir, open, rename, unlink } = fs.promises;
+const { geteuid, pid } = process;
+
+/** A stored value in two pieces, each in a buffer of its own of exactly its length. */
+export interface Parts {
+  head: Uint8Array;
+  body: Uint8Array;
+  /** Length of the whole value, including a tail that was not read. */
+  size: number;
+}
+
+/** What a procedure asks of its store; see {@link FileSystemStore.run}. */
+export type StoreCall =
+  | { read: string; headLength?: number; tailLength?: number }
+  | { write: string; bytes: Uint8Array }
+  | { delete: string };
+
+/** A procedure over a store that is written once and run either way: it yields calls and is sent what was read. */
+export type StoreSteps<T> = Generator<StoreCall, T, Parts>;
+
+const NOTHING: Parts = { head: new Uint8Array(0), body: new Uint8Array(0), size: 0 };
+
+const PRIVATE_DIRECTORY = 0o700;
+const PRIVATE_FILE = 0o600;
+const WRITABLE_BY_OTHERS = 0o022;
+
+let temporaryFiles = 0;
+
+/**
+ * Bytes by name in a folder; names may contain `/`. Every method has a synchronous twin, because compiling a module is
+ * synchronous in programs that cannot wait.
+ *
+ * A value is either there whole or not there: it is written to a temporary file in the same folder, flushed, and renamed.
+ * What others could write is not touched, see {@link FileSystemStore.checkTrust}.
+ */
+export class FileSystemStore {
+  readonly directory: string;
+  #trusted = false;
+
+  constructor(directory: string) {
+    this.directory = path.resolve(directory);
+  }
+
+  /**
+   * Reads the first `headLength` bytes of a value, and what follows them less the last `tailLength` bytes, in one read.
+   *
+   * @throws {CacheError} `NotFound`, `FileRead` or `Untrusted`.
+   */
+  readSync(name: string, headLength = 0, tailLength = 0): Parts {
+    this.checkTrust();
+    const file = this.#path(name);
+    try {
+      const descriptor = openSync(file, 'r');
+      try {
+        const parts = allocate(fstatSync(descriptor).size, headLength, tailLength);
+        return trim(parts, readvSync(descriptor, [parts.head, parts.body], 0));
+      } finally {
+        closeSync(descriptor);
+      }
+    } catch (error) {
+      throw readError(file, error);
+    }
+  }
+
+  async read(name: string, headLength = 0, tailLength = 0): Promise<Parts> {
+    this.checkTrust();
+    const file = this.#path(name);
+    try {
+      const handle = await open(file, 'r');
+      try {
+        const parts = allocate((await handle.stat()).size, headLength, tailLength);
+        return trim(parts, (await handle.readv([parts.head, parts.body], 0)).bytesRead);
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      throw readError(file, error);
+    }
+  }
+
+  /** @throws {CacheError} `FileWrite` or `Untrusted`; the value that was there before then still is. */
+  writeSync(name: string, bytes: Uint8Array): void {
+    const { file, temporary } = this.#target(name);
+    try {
+      mkdirSync(path.dirname(file), { recursive: true, mode: PRIVATE_DIRECTORY });
+      this.checkTrust();
+      const descriptor = openSync(temporary, 'wx', PRIVATE_FILE);
+      try {
+        for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+        fsyncSync(descriptor);
+      } finally {
+        closeSync(descriptor);
+      }
+      renameSync(temporary, file);
+    } catch (error) {
+      quietly(() => unlinkSync(temporary));
+      throw writeError(file, error);
+    }
+  }
+
+  async write(name: string, bytes: Uint8Array): Promise<void> {
+    const { file, temporary } = this.#target(name);
+    try {
+      await mkdir(path.dirname(file), { recursive: true, mode: PRIVATE_DIRECTORY });
+      this.checkTrust();
+      const handle = await open(temporary, 'wx', PRIVATE_FILE);
+      try {
+        await handle.writeFile(bytes);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(temporary, file);
+    } catch (error) {
+      await unlink(temporary).catch(() => {});
+      throw writeError(file, error);
+    }
+  }
+
+  /** Runs a procedure with this store's synchronous methods. */
+  runSync<T>(steps: StoreSteps<T>): T {
+    let step = steps.next();
+    while (!step.done) {
+      const call = step.value;
+      let answer = NOTHING;
+      try {
+        if ('read' in call) answer = this.readSync(call.read, call.headLength, call.tailLength);
+        else if ('write' in call) this.writeSync(call.write, call.bytes);
+        else this.deleteSync(call.delete);
+      } catch (error) {
+        step = steps.throw(error);
+        continue;
+      }
+      step = steps.next(answer);
+    }
+    return step.value;
+  }
+
+  /** Runs a procedure with this store's asynchronous methods. */
+  async run<T>(steps: StoreSteps<T>): Promise<T> {
+    let step = steps.next();
+    while (!step.done) {
+      const call = step.value;
+      let answer = NOTHING;
+      try {
+        if ('read' in call) answer = await this.read(call.read, call.headLength, call.tailLength);
+        else if ('write' in call) await this.write(call.write, call.bytes);
+        else await this.delete(call.delete);
+      } catch (error) {
+        step = steps.throw(error);
+        continue;
+      }
+      step = steps.next(answer);
+    }
+    return step.value;
+  }
+
+  /** Removes a value; that it is gone already, or cannot be removed, is no error. */
+  deleteSync(name: string): void {
+    quietly(() => unlinkSync(this.#path(name)));
+  }
+
+  async delete(name: string): Promise<void> {
+    await unlink(this.#path(name)).catch(() => {});
+  }
+
+  /**
+   * Whoever can write here can run code in every process that loads it. The folder must belong to this user or to root, and
+   * nobody else may write to it. A folder that does not exist yet passes: it will be made private.
+   *
+   * @throws {CacheError} kind `Untrusted`.
+   */
+  checkTrust(): void {
+    if (this.#trusted || geteuid === undefined) return; // Windows: the user's profile folder has an access list of its own
+    const stats = statSync(this.directory, { throwIfNoEntry: false });
+    if (stats === undefined) return;
+    const user = geteuid();
+    if (stats.uid !== user && stats.uid !== 0) {
+      throw new CacheError(
+        'Untrusted',
+        `The cache folder ${this.directory} belongs to user ${stats.uid}, not to user ${user} who runs this process. ` +
+          'Choose another one with WASM_CACHE_DIR.',
+        { path: this.directory },
+      );
+    }
+    if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
+      throw new CacheError(
+        'Untrusted',
+        `Others may write to the cache folder ${this.directory} (mode ${(stats.mode & 0o777).toString(8)}). ` +
+          'Make it private: chmod 700.',
+        { path: this.directory },
+      );
+    }
+    this.#trusted = true;
+  }
+
+  #path(name: string): string {
+    return path.join(this.directory, name);
+  }
+
+  #target(name: string): { file: string; temporary: string } {
+    const file = this.#path(name);
+    // Unique among threads by the random part; the pid shows whose it was if it is ever left behind.
+    const unique = `${pid}-${temporaryFiles++}-${Math.random().toString(36).slice(2)}`;
+    return { file, temporary: `${file}.${unique}.tmp` };
+  }
+}
+
+function allocate(size: number, headLength: number, tailLength: number): Parts {
+  const head = Math.min(headLength, size);
+  const body = Math.max(0, size - head - tailLength);
+  // Not from Buffer's pool: the body goes to V8, which takes whole ArrayBuffers.
+  return { head: new Uint8Array(head), body: Buffer.allocUnsafeSlow(body), size };
+}
+
+/** A file that shrank while it was read gives what was read; what is missing is for the reader to notice. */
+function trim(parts: Parts, bytesRead: number): Parts {
+  if (bytesRead === parts.head.length + parts.body.length) return parts;
+  const head = parts.head.subarray(0, bytesRead);
+  return { head, body: parts.body.subarray(0, bytesRead - head.length), size: bytesRead };
+}
+
+function readError(file: string, cause: unknown): CacheError {
+  if (CacheError.is(cause)) return cause;
+  const code = (cause as NodeJS.ErrnoException)?.code;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return new CacheError('NotFound', `Nothing stored at ${file}`, { cause });
+  return new CacheError('FileRead', `Could not read ${file}: ${message(cause)}`, { cause, path: file });
+}
+
+function writeError(file: string, cause: unknown): CacheError {
+  if (CacheError.is(cause)) return cause;
+  return new CacheError('FileWrite', `Could not write ${file}: ${message(cause)}`, { cause, path: file });
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function quietly(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // The caller has something more important to report, or nothing at all.
+  }
+}
