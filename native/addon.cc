@@ -230,8 +230,14 @@ napi_value Deserialize(napi_env env, napi_callback_info info) {
   const V8Functions& v8 = V8();
   if (!v8.can_deserialize()) return Undefined(env);
 
+  // V8 keeps the second callback: when it refuses the native code it compiles in the background and calls that callback
+  // from the event loop, long after this function returned. So what the callback touches is owned by the callback.
+  struct Result {
+    bool is_over = false;
+    napi_ref module = nullptr;
+  };
+  auto result = std::make_shared<Result>();
   bool accepted = false;
-  napi_ref module = nullptr;
   WasmModuleCompilation compilation;
   v8.compilation_construct(&compilation);
   v8.compilation_set_has_compiled_module_bytes(&compilation);  // V8 aborts when this comes after the first bytes
@@ -239,19 +245,19 @@ napi_value Deserialize(napi_env env, napi_callback_info info) {
   v8.compilation_finish(
       &compilation, v8.isolate_get_current(),
       [&](ModuleCachingInterface& caching) { accepted = caching.SetCachedCompiledModuleBytes(native_code); },
-      [&](std::variant<Local<0>, Local<1>> result) {
-        if (result.index() != 0) return;
+      [env, result](std::variant<Local<0>, Local<1>> outcome) {
+        if (result->is_over || outcome.index() != 0) return;
         // The slot belongs to a handle scope that V8 closes when this callback returns; a reference outlives it.
-        napi_create_reference(env, reinterpret_cast<napi_value>(std::get<0>(result).slot), 1, &module);
+        napi_create_reference(env, reinterpret_cast<napi_value>(std::get<0>(outcome).slot), 1, &result->module);
       });
   v8.compilation_destruct(&compilation);
+  result->is_over = true;
 
-  if (!module) return Undefined(env);
-  napi_value value = nullptr;
-  napi_get_reference_value(env, module, &value);
-  napi_delete_reference(env, module);
-  // When V8 refuses the native code it compiles instead; the caller asked for a cache hit, so that is a miss.
-  return accepted && IsModule(value) ? value : Undefined(env);
+  if (!result->module) return Undefined(env);
+  napi_value module = nullptr;
+  napi_get_reference_value(env, result->module, &module);
+  napi_delete_reference(env, result->module);
+  return accepted && IsModule(module) ? module : Undefined(env);
 }
 
 // ---- What node:v8, node:crypto and node:zlib do, without the 15 ms that loading those three takes at start-up ----

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import v8 from 'node:v8';
+import { CacheError, V8Engine } from '../../dist/index.js';
+import { instantiate, optimise, sumModule } from '../support/modules.js';
+import { runProgram } from '../support/processes.js';
+
+const engine = new V8Engine();
+const serialize = (module: WebAssembly.Module) => engine.serialize(module);
+
+test('this Node is supported', () => {
+  assert.equal(engine.unsupportedReason, undefined);
+  assert.equal(engine.canSerialize, true);
+});
+
+test('a fresh module has nothing optimised to serialise', () => {
+  assert.equal(engine.serialize(engine.compileSync(sumModule())), undefined);
+});
+
+test('native code is restored: the loaded module holds optimised code and computes the same', async () => {
+  const wireBytes = sumModule({ offset: 7 });
+  const nativeCode = await optimise(await engine.compile(wireBytes), serialize);
+  const restored = engine.deserialize(nativeCode, wireBytes);
+  assert.equal(Object.prototype.toString.call(restored), '[object WebAssembly.Module]');
+  assert.ok((engine.serialize(restored)?.length ?? 0) > 0, 'serialising it again is not empty');
+  assert.equal(instantiate(restored).sum(10), 62);
+  assert.throws(() => instantiate(restored).peek(65_536), WebAssembly.RuntimeError);
+});
+
+test('native code and wire bytes may be views at an offset of larger buffers', async () => {
+  const wireBytes = sumModule({ offset: 1 });
+  const nativeCode = await optimise(engine.compileSync(wireBytes), serialize);
+  const shifted = (bytes: Uint8Array) => {
+    const larger = new Uint8Array(bytes.length + 33).fill(0xcc);
+    larger.set(bytes, 13);
+    return larger.subarray(13, 13 + bytes.length);
+  };
+  assert.equal(instantiate(engine.deserialize(shifted(nativeCode), shifted(wireBytes))).sum(3), 7);
+});
+
+test('wire bytes in shared or resizable memory are copied before V8 sees them', async () => {
+  const wireBytes = sumModule({ offset: 2 });
+  const nativeCode = await optimise(engine.compileSync(wireBytes), serialize);
+  for (const buffer of [
+    new SharedArrayBuffer(wireBytes.length),
+    new ArrayBuffer(wireBytes.length, { maxByteLength: 2 * wireBytes.length }),
+  ]) {
+    const view = new Uint8Array(buffer);
+    view.set(wireBytes);
+    assert.equal(instantiate(engine.deserialize(nativeCode, view)).sum(3), 8);
+  }
+});
+
+test('native code of another V8 is refused cleanly', async () => {
+  const wireBytes = sumModule({ offset: 3 });
+  const nativeCode = await optimise(engine.compileSync(wireBytes), serialize);
+  const other = nativeCode.slice();
+  other[4] = (other[4] as number) ^ 0xff; // a byte of V8's version hash
+  assert.throws(
+    () => engine.deserialize(other, wireBytes),
+    (error) => CacheError.is(error, 'Deserialize'),
+  );
+});
+
+test('a process lives through refusals (Node 26 crashed when V8 reported the module that it compiled instead)', () => {
+  const { status, signal, stdout } = runProgram('refused-native-code.mjs');
+  assert.deepEqual([status, signal, stdout.trim()], [0, null, 'alive 9']);
+});
+
+test('the wire bytes of a module are a copy of what it was compiled from', () => {
+  const wireBytes = sumModule({ offset: 4 });
+  const module = engine.compileSync(wireBytes);
+  assert.deepEqual(new Uint8Array(engine.wireBytes(module)), wireBytes);
+  engine.wireBytes(module).fill(0);
+  assert.deepEqual(new Uint8Array(engine.wireBytes(module)), wireBytes);
+});
+
+test('a module knows its wire bytes', () => {
+  const module = engine.compileSync(sumModule({ offset: 5 }));
+  assert.equal(engine.hasWireBytes(module, sumModule({ offset: 5 })), true);
+  assert.equal(engine.hasWireBytes(module, sumModule({ offset: 6 })), false);
+  assert.equal(engine.hasWireBytes(module, sumModule({ offset: 5, padding: 1 })), false);
+});
+
+test('a clone is another object over the same code', async () => {
+  const module = engine.compileSync(sumModule({ offset: 8 }));
+  const nativeCode = await optimise(module, serialize);
+  const clone = engine.clone(module) as WebAssembly.Module;
+  assert.notEqual(clone, module);
+  assert.equal(clone.constructor, WebAssembly.Module);
+  assert.ok((engine.serialize(clone)?.length ?? 0) >= nativeCode.length);
+  assert.equal(instantiate(clone).sum(3), 14);
+});
+
+test('what is not a module is a TypeError and never reaches V8', () => {
+  const module = engine.compileSync(sumModule());
+  for (const impostor of [undefined, null, 1, 'x', {}, new Proxy(module, {}), Object.create(WebAssembly.Module.prototype)]) {
+    assert.throws(() => engine.serialize(impostor), TypeError);
+    assert.throws(() => engine.wireBytes(impostor), TypeError);
+    assert.throws(() => engine.clone(impostor), TypeError);
+    assert.throws(() => engine.hasWireBytes(impostor, sumModule()), TypeError);
+  }
+});
+
+test('the deterministic id follows the flags of V8, at once and back again', () => {
+  const before = engine.deterministicId;
+  v8.setFlagsFromString('--stack-size=1500');
+  const changed = engine.deterministicId;
+  v8.setFlagsFromString('--stack-size=984');
+  assert.notEqual(changed, before);
+  assert.equal(engine.deterministicId, before);
+});
+
+test('the deterministic id names what it depends on', () => {
+  const { deterministicId } = engine;
+  for (const part of [process.version, process.versions.v8, process.platform, process.arch]) {
+    assert.ok(deterministicId.includes(part), `${deterministicId} names ${part}`);
+  }
+  assert.equal(new V8Engine().deterministicId, deterministicId);
+});
+
+test('opening the doors leaves the flags of V8 as they were', () => {
+  const { status, stdout } = runProgram('flags-restored.mjs');
+  assert.deepEqual([status, stdout.trim()], [0, 'same']);
+});
+
+test('natives syntax that the user switched on stays on', () => {
+  const { status, stdout } = runProgram('flags-restored.mjs', { nodeOptions: ['--allow-natives-syntax'] });
+  assert.deepEqual([status, stdout.trim()], [0, 'same']);
+});
+
+const major = Number(process.versions.node.split('.')[0]);
+
+for (const { name, nodeOptions = [], limit, reason } of [
+  { name: 'jitless', nodeOptions: ['--jitless'], reason: /no WebAssembly/ },
+  { name: 'trap handler off', nodeOptions: ['--disable-wasm-trap-handler'], reason: /trap handler/ },
+  { name: 'a limited address space', limit: 30_000_000, reason: /trap handler/ },
+  ...(major < 26
+    ? [{ name: 'no code from strings', nodeOptions: ['--disallow-code-generation-from-strings'], reason: /deserialiser/ }]
+    : []),
+]) {
+  test(`unsupported, with the reason, and everything else as before: ${name}`, () => {
+    const result = runProgram('unsupported.mjs', limit ? { nodeOptions, limitAddressSpaceKiB: limit } : { nodeOptions });
+    assert.deepEqual([result.status, result.signal], [0, null], result.stderr);
+    const report = JSON.parse(result.stdout);
+    assert.equal(report.canSerialize, false);
+    assert.match(report.reason, reason);
+    assert.equal(report.works, true);
+  });
+}

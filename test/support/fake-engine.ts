@@ -1,0 +1,58 @@
+import { CacheError } from '../../dist/cache-error.js';
+import type { Engine } from '../../dist/index.js';
+
+/**
+ * An engine without V8's native code, for tests of what caches do with an engine. "Native code" is the marker followed by
+ * the engine's id; modules are real, compiled by V8 from their wire bytes.
+ */
+export class FakeEngine implements Engine {
+  deterministicId: string;
+  canSerialize = true;
+  unsupportedReason: string | undefined;
+  /** What `serialize` gives: set it to `undefined` for "nothing optimised yet", to more bytes for "optimised further". */
+  nativeCode: Uint8Array | undefined;
+  readonly calls = { compile: 0, serialize: 0, deserialize: 0 };
+  readonly #wireBytes = new WeakMap<WebAssembly.Module, Uint8Array>();
+
+  constructor(deterministicId = 'fake-engine-1') {
+    this.deterministicId = deterministicId;
+    this.nativeCode = new TextEncoder().encode(`native code of ${deterministicId}`);
+  }
+
+  async compile(wireBytes: Uint8Array): Promise<WebAssembly.Module> {
+    return this.compileSync(wireBytes);
+  }
+
+  compileSync(wireBytes: Uint8Array): WebAssembly.Module {
+    this.calls.compile++;
+    return this.#make(wireBytes);
+  }
+
+  serialize(module: WebAssembly.Module): Uint8Array | undefined {
+    this.calls.serialize++;
+    if (!this.#wireBytes.has(module)) throw new CacheError('Serialize', 'not a module of this engine');
+    return this.nativeCode;
+  }
+
+  deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module {
+    this.calls.deserialize++;
+    const expected = Buffer.from(`native code of ${this.deterministicId}`);
+    if (!Buffer.from(nativeCode).subarray(0, expected.length).equals(expected)) {
+      throw new CacheError('Deserialize', 'not native code of this engine');
+    }
+    return this.#make(wireBytes);
+  }
+
+  wireBytes(module: WebAssembly.Module): Uint8Array {
+    const wireBytes = this.#wireBytes.get(module);
+    if (!wireBytes) throw new CacheError('Serialize', 'not a module of this engine');
+    return wireBytes.slice();
+  }
+
+  #make(wireBytes: Uint8Array): WebAssembly.Module {
+    const copy = new Uint8Array(wireBytes);
+    const module = new WebAssembly.Module(copy);
+    this.#wireBytes.set(module, copy);
+    return module;
+  }
+}

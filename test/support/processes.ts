@@ -1,0 +1,59 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+/** The repository; tests run from .test-build, one level below it. */
+export const root = fileURLToPath(new URL('../../', import.meta.url));
+export const register = new URL('../../dist/register.js', import.meta.url).href;
+export const library = new URL('../../dist/index.js', import.meta.url).href;
+
+/** A fresh private folder, removed when the test file is done. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'wasm-cache-test-'));
+  after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** The paths of all files below a folder. */
+export function filesIn(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .sort();
+}
+
+export interface RunOptions {
+  /** Options for node itself, before the program. */
+  nodeOptions?: string[];
+  /** Arguments of the program. */
+  args?: string[];
+  env?: Record<string, string>;
+  uid?: number;
+  /** As `ulimit -v` would set it. */
+  limitAddressSpaceKiB?: number;
+}
+
+export interface RunResult {
+  status: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a program of test/programs in a fresh process of the same Node, without this process's WASM_CACHE_* and NODE_*. */
+export function runProgram(name: string, options: RunOptions = {}): RunResult {
+  const { nodeOptions = [], args = [], env = {}, uid, limitAddressSpaceKiB } = options;
+  const inherited = Object.entries(process.env).filter(([key]) => !/^(NODE_|WASM_CACHE_)/.test(key));
+  const command = [process.execPath, ...nodeOptions, path.join(root, 'test', 'programs', name), ...args];
+  if (limitAddressSpaceKiB) command.unshift('sh', '-c', `ulimit -v ${limitAddressSpaceKiB} && exec "$@"`, 'sh');
+  const { status, signal, stdout, stderr } = spawnSync(command[0] as string, command.slice(1), {
+    env: { ...Object.fromEntries(inherited), ...env },
+    encoding: 'utf8',
+    timeout: 120_000,
+    ...(uid === undefined ? {} : { uid }),
+  });
+  return { status, signal, stdout, stderr };
+}
