@@ -20,6 +20,7 @@ await build({
   platform: 'node',
   target: 'node20.19',
   packages: 'external',
+  inject: ['scripts/captured-globals.js'],
   allowOverwrite: true,
 });
 execFileSync(process.execPath, [tsc, '-p', 'test/tsconfig.json'], { cwd: root, stdio: 'inherit' });

@@ -9,7 +9,9 @@ for (const major of SUPPORTED) {
   const node = nodeBinary(major);
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
   console.log(`\n=== Node ${version} ===`);
-  const { status } = spawnSync(process.execPath, [test, '--node', node, ...process.argv.slice(2)], { stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, [test, '--node', node, ...process.argv.slice(2)], {
+    stdio: 'inherit',
+  });
   if (status !== 0) failed.push(version);
 }
 console.log(failed.length === 0 ? `\nGreen on Node ${SUPPORTED.join(', ')}.` : `\nFailed on ${failed.join(', ')}.`);

@@ -19,7 +19,15 @@ export function nodeBinary(major) {
   if (!existsSync(binary)) {
     console.error(`Fetching Node ${major} (${name} from npm) ...`);
     mkdirSync(prefix, { recursive: true });
-    const options = ['--prefix', prefix, '--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund'];
+    const options = [
+      '--prefix',
+      prefix,
+      '--no-save',
+      '--no-package-lock',
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+    ];
     execFileSync('npm', ['install', ...options, '--loglevel=error', `${name}@${major}`], {
       cwd: prefix,
       stdio: ['ignore', 'ignore', 'inherit'],

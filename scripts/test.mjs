@@ -18,6 +18,9 @@ if (files.length === 0) {
   console.error(`No test file matches ${args.join(' ')}`);
   process.exit(2);
 }
-const { status, signal } = spawnSync(node, ['--test', '--test-concurrency=2', ...files], { cwd: root, stdio: 'inherit' });
+const { status, signal } = spawnSync(node, ['--test', '--test-concurrency=2', ...files], {
+  cwd: root,
+  stdio: 'inherit',
+});
 if (signal) console.error(`${node} was ended by ${signal}`);
 process.exit(status ?? 1);

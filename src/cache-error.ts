@@ -31,12 +31,7 @@ const brand = Symbol.for('wasm-module-cache.CacheError');
 /** The one error class of this package. Recognise it with {@link CacheError.is}, not with `instanceof`. */
 export class CacheError extends Error {
   readonly kind: CacheErrorKind;
-  readonly path?: string;
-
-  static {
-    Object.defineProperty(this.prototype, 'name', { value: 'CacheError', writable: true, configurable: true });
-    Object.defineProperty(this.prototype, brand, { value: true });
-  }
+  declare readonly path?: string;
 
   constructor(kind: CacheErrorKind, message: string, options: CacheErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
@@ -50,3 +45,6 @@ export class CacheError extends Error {
     return kind === undefined || ('kind' in error && error.kind === kind);
   }
 }
+
+Object.defineProperty(CacheError.prototype, 'name', { value: 'CacheError', writable: true, configurable: true });
+Object.defineProperty(CacheError.prototype, brand, { value: true });

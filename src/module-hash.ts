@@ -70,10 +70,7 @@ export class ModuleHash {
 
   /** A random key, as long as a SHA-256: for tests, and for modules that have no wire bytes of their own. */
   static random(): ModuleHash {
-    return new ModuleHash(
-      'sha256',
-      getBuiltinModule('node:crypto').randomBytes(DIGEST_LENGTHS.sha256).toString('hex'),
-    );
+    return new ModuleHash('sha256', getBuiltinModule('node:crypto').randomBytes(DIGEST_LENGTHS.sha256).toString('hex'));
   }
 
   /** A fresh copy of the digest. */

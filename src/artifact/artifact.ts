@@ -31,6 +31,8 @@ export interface Artifact extends Omit<ArtifactHeader, 'nativeLength' | 'include
 export interface Expectation {
   key: ModuleHash;
   engineId: string;
+  /** Length of the wire bytes, where the reader has them. */
+  wireLength?: number | undefined;
 }
 
 export const FORMAT_VERSION = 1;
@@ -180,6 +182,9 @@ export function checkExpectation(header: Expectation, expected: Expectation): vo
   }
   if (header.engineId !== expected.engineId) {
     throw damaged(AT.engineId, `written for the engine "${header.engineId}", expected "${expected.engineId}"`);
+  }
+  if (expected.wireLength !== undefined && header.wireLength !== expected.wireLength) {
+    throw damaged(AT.wireLength, `for ${header.wireLength} wire bytes, expected ${expected.wireLength}`);
   }
 }
 

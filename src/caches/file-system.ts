@@ -58,7 +58,8 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   }
 
   async load(key: ModuleHash, engine: Engine, options: LoadOptions = {}): Promise<WebAssembly.Module> {
-    const artifact = await this.#store.run(this.#read(expectation(key, engine), options.wireBytes));
+    const expected = expectation(key, engine, options.wireBytes);
+    const artifact = await this.#store.run(this.#read(expected, options.wireBytes));
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
     if (artifact.coverage === 'none') return engine.compile(wireBytes);
     return this.#store.run(this.#deserialize(artifact, engine, wireBytes));
@@ -89,7 +90,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
   /** @internal The checked artifact itself, for the hook, which also looks at its size and generation. */
   readArtifactSync(key: ModuleHash, engine: Engine, wireBytes: Uint8Array | undefined): Artifact {
-    return this.#store.runSync(this.#read(expectation(key, engine), wireBytes));
+    return this.#store.runSync(this.#read(expectation(key, engine, wireBytes), wireBytes));
   }
 
   /** @internal Stores an artifact that the caller made, under the same rules as `saveSync`. */
@@ -110,7 +111,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
         // with the other choice of `wireBytes`.
         const tailLength = this.#includeWireBytes ? wireBytes.length : 0;
         const parts = yield { read: name, headLength: HEADER_LENGTH, tailLength };
-        const artifact = decodeFront(parts, expected, wireBytes);
+        const artifact = decodeFront(parts, expected);
         if (artifact) return artifact;
       }
       const artifact = decodeArtifact((yield { read: name }).body);
@@ -174,13 +175,11 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 }
 
 /** The artifact from a read that left out the wire bytes; `undefined` when the entry is not laid out as expected. */
-function decodeFront(parts: Parts, expected: Expectation, wireBytes: Uint8Array): Artifact | undefined {
+function decodeFront(parts: Parts, expected: Expectation): Artifact | undefined {
   const { nativeLength, includesWireBytes, ...header } = decodeHeader(parts.head);
   checkExpectation(header, expected);
   const size = HEADER_LENGTH + nativeLength + (includesWireBytes ? header.wireLength : 0);
-  if (header.wireLength !== wireBytes.length || parts.size !== size || parts.body.length !== nativeLength) {
-    return undefined;
-  }
+  if (parts.size !== size || parts.body.length !== nativeLength) return undefined;
   checkNativeCode(parts.head, parts.body);
   return { ...header, nativeCode: parts.body, wireBytes: undefined };
 }
@@ -201,8 +200,8 @@ function artifactOf(key: ModuleHash, engine: Engine, module: WebAssembly.Module)
   };
 }
 
-function expectation(key: ModuleHash, engine: Engine): Expectation {
-  return { key, engineId: engine.deterministicId };
+function expectation(key: ModuleHash, engine: Engine, wireBytes?: Uint8Array): Expectation {
+  return { key, engineId: engine.deterministicId, wireLength: wireBytes?.length };
 }
 
 function miss(expected: Expectation, cause: unknown): CacheError {

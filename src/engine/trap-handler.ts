@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import type { Addon } from './addon.js';
 
 // Captured: programs empty process.env and patch fs.
-const { readFileSync } = fs;
+const { openSync, readSync, closeSync } = fs;
 const { platform } = process;
 const options = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
 const Memory = globalThis.WebAssembly?.Memory;
@@ -38,5 +38,13 @@ const GIB = 2 ** 30;
 const PAGE_SIZE = 4096;
 
 function addressSpacePages(): number {
-  return Number.parseInt(readFileSync('/proc/self/statm', 'latin1'), 10);
+  // Not readFileSync: it calls what the program may have put into fs.
+  const file = openSync('/proc/self/statm', 'r');
+  try {
+    const text = Buffer.alloc(128);
+    readSync(file, text, 0, text.length, 0);
+    return Number.parseInt(text.toString('latin1'), 10);
+  } finally {
+    closeSync(file);
+  }
 }

@@ -1,8 +1,7 @@
 import type { Hook, Lookup } from './hook.js';
 import { isEmptyOptions, wireBytesOf } from './wire-bytes-of.js';
 
-// Captured: programs replace globals, and some replace Promise.
-const { Proxy, Promise, setImmediate } = globalThis;
+// Captured: programs patch these objects. (The globals themselves are captured by the bundle.)
 const { apply, construct } = Reflect;
 const { defineProperty, getOwnPropertyDescriptor } = Object;
 const { captureStackTrace } = Error;
@@ -28,7 +27,11 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
 
   const Module: typeof WebAssembly.Module = new Proxy(namespace.Module, { construct: constructModule });
 
-  function constructModule(original: typeof WebAssembly.Module, args: unknown[], newTarget: unknown): WebAssembly.Module {
+  function constructModule(
+    original: typeof WebAssembly.Module,
+    args: unknown[],
+    newTarget: unknown,
+  ): WebAssembly.Module {
     // A subclass's prototype is V8's business: left alone.
     if (newTarget !== Module) return construct(original, args, newTarget as typeof WebAssembly.Module);
     const lookup = lookUp(args[0], args[1]);
@@ -57,7 +60,8 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
   const instantiate = new Proxy(target.instantiate as unknown as AnyFunction, {
     apply(original, thisArgument, args) {
       const imports = args[1];
-      const isValid = imports === undefined || (imports !== null && typeof imports === 'object') || typeof imports === 'function';
+      const isValid =
+        imports === undefined || (imports !== null && typeof imports === 'object') || typeof imports === 'function';
       const lookup = isValid ? lookUp(args[0], args[2]) : undefined;
       if (!lookup) return apply(original, thisArgument, args);
       const { module } = lookup;
@@ -85,7 +89,9 @@ function replace(owner: Record<string, unknown>, replacements: Record<string, un
 }
 
 /** A promise of V8's own kind that settles in a later task, as V8's do: never within the caller's microtasks. */
-function later(settle: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void): Promise<unknown> {
+function later(
+  settle: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void,
+): Promise<unknown> {
   return new Promise((resolve, reject) => {
     setImmediate(() => {
       settle(resolve, reject);

@@ -15,8 +15,6 @@ export interface KnownModule {
 // A program may compile the same bytes over and over; a few of the Module objects are enough to find one that is alive.
 const MAX_REFERENCES = 8;
 
-const { WeakRef } = globalThis;
-
 /**
  * Remembers modules without keeping them alive: an instance keeps its Module, and a program that lets both go wants the
  * memory back.

@@ -15,7 +15,16 @@ export interface Settings {
 // A module of 64 KiB compiles lazily in well under a millisecond, which is what looking it up costs.
 const DEFAULT_MIN_MODULE_SIZE = 64 * 1024;
 
-const UNITS: Record<string, number> = { '': 1, B: 1, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, KB: 1e3, MB: 1e6, GB: 1e9 };
+const UNITS: Record<string, number> = {
+  '': 1,
+  B: 1,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+};
 
 /** Reads the `WASM_CACHE_*` variables. Never throws. */
 export function readSettings(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, homeDirectory: () => string): Settings {
@@ -34,7 +43,10 @@ export function readSettings(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, 
   if (givenSize) {
     const size = parseSize(givenSize);
     if (size !== undefined) minModuleSize = size;
-    else warnings.push(`WASM_CACHE_MIN_MODULE_SIZE=${givenSize} is not a size such as 100000, 64KiB or 1MiB; 64KiB is used.`);
+    else
+      warnings.push(
+        `WASM_CACHE_MIN_MODULE_SIZE=${givenSize} is not a size such as 100000, 64KiB or 1MiB; 64KiB is used.`,
+      );
   }
 
   const directory = path.resolve(env.WASM_CACHE_DIR || defaultDirectory(env, platform, homeDirectory));

@@ -1,7 +1,6 @@
 // Reads an argument as V8 reads it: through internal slots. A program's own `byteLength` is never called, nothing throws,
 // and what V8 would not take as plain bytes is left to V8.
 
-const { Uint8Array, Object } = globalThis;
 const { isView } = ArrayBuffer;
 const { apply, ownKeys, getPrototypeOf } = Reflect;
 const { isProxy } = process.getBuiltinModule('node:util').types;
@@ -53,7 +52,5 @@ export function isEmptyOptions(options: unknown): boolean {
   if (options === null || typeof options !== 'object' || isProxy(options)) return false;
   const prototype = getPrototypeOf(options);
   if (prototype !== null && prototype !== Object.prototype) return false;
-  return (
-    ownKeys(options).length === 0 && !('builtins' in options) && !('importedStringConstants' in options)
-  );
+  return ownKeys(options).length === 0 && !('builtins' in options) && !('importedStringConstants' in options);
 }

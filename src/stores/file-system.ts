@@ -230,7 +230,8 @@ function trim(parts: Parts, bytesRead: number): Parts {
 function readError(file: string, cause: unknown): CacheError {
   if (CacheError.is(cause)) return cause;
   const code = (cause as NodeJS.ErrnoException)?.code;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return new CacheError('NotFound', `Nothing stored at ${file}`, { cause });
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return new CacheError('NotFound', `Nothing stored at ${file}`, { cause });
   return new CacheError('FileRead', `Could not read ${file}: ${message(cause)}`, { cause, path: file });
 }
 

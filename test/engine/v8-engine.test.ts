@@ -94,7 +94,15 @@ test('a clone is another object over the same code', async () => {
 
 test('what is not a module is a TypeError and never reaches V8', () => {
   const module = engine.compileSync(sumModule());
-  for (const impostor of [undefined, null, 1, 'x', {}, new Proxy(module, {}), Object.create(WebAssembly.Module.prototype)]) {
+  for (const impostor of [
+    undefined,
+    null,
+    1,
+    'x',
+    {},
+    new Proxy(module, {}),
+    Object.create(WebAssembly.Module.prototype),
+  ]) {
     assert.throws(() => engine.serialize(impostor), TypeError);
     assert.throws(() => engine.wireBytes(impostor), TypeError);
     assert.throws(() => engine.clone(impostor), TypeError);
@@ -136,11 +144,20 @@ for (const { name, nodeOptions = [], limit, reason } of [
   { name: 'trap handler off', nodeOptions: ['--disable-wasm-trap-handler'], reason: /trap handler/ },
   { name: 'a limited address space', limit: 30_000_000, reason: /trap handler/ },
   ...(major < 26
-    ? [{ name: 'no code from strings', nodeOptions: ['--disallow-code-generation-from-strings'], reason: /deserialiser/ }]
+    ? [
+        {
+          name: 'no code from strings',
+          nodeOptions: ['--disallow-code-generation-from-strings'],
+          reason: /deserialiser/,
+        },
+      ]
     : []),
 ]) {
   test(`unsupported, with the reason, and everything else as before: ${name}`, () => {
-    const result = runProgram('unsupported.mjs', limit ? { nodeOptions, limitAddressSpaceKiB: limit } : { nodeOptions });
+    const result = runProgram(
+      'unsupported.mjs',
+      limit ? { nodeOptions, limitAddressSpaceKiB: limit } : { nodeOptions },
+    );
     assert.deepEqual([result.status, result.signal], [0, null], result.stderr);
     const report = JSON.parse(result.stdout);
     assert.equal(report.canSerialize, false);

@@ -1,0 +1,31 @@
+// The globals that the bundled hook uses, as they are when it is loaded: esbuild puts these in the place of every mention
+// of the name. Programs replace and delete globals; the hook must neither break nor call what they put there.
+const captured = globalThis;
+export const {
+  ArrayBuffer,
+  Atomics,
+  BigInt,
+  Buffer,
+  DataView,
+  Error,
+  Map,
+  Math,
+  Number,
+  Object,
+  Promise,
+  Proxy,
+  Reflect,
+  RegExp,
+  SharedArrayBuffer,
+  String,
+  Symbol,
+  TextDecoder,
+  TextEncoder,
+  TypeError,
+  URL,
+  Uint8Array,
+  WeakMap,
+  WeakRef,
+  process,
+  setImmediate,
+} = captured;

@@ -1,0 +1,56 @@
+// node scripts/spec.mjs [--nodes 20,26]: the WebAssembly core spec suite of ../shared/conformance, plain, hooked with an
+// empty cache, and hooked again. Fails when an assertion that passes plain fails hooked. Skips, loudly, without ../shared.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { nodeBinary, SUPPORTED } from './nodes.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const suite = path.join(root, '..', 'shared', 'conformance', 'spec', 'run-spec.mjs');
+const register = path.join(root, 'dist', 'register.js');
+const at = process.argv.indexOf('--nodes');
+const majors = at < 0 ? SUPPORTED : process.argv[at + 1].split(',').map(Number);
+
+if (!existsSync(suite)) {
+  console.error(`SKIPPED: the spec suite is not at ${suite}`);
+  process.exit(process.env.CI === 'true' ? 1 : 0);
+}
+
+let failed = false;
+for (const major of majors) {
+  const node = nodeBinary(major);
+  const work = mkdtempSync(path.join(tmpdir(), 'wasm-cache-spec-'));
+  const run = (name, options, env) => {
+    const json = path.join(work, `${name}.json`);
+    // The repetitions make functions hot, so that the second hooked run restores optimised code.
+    const settings = { ...process.env, SPEC_REPEAT: '200', SPEC_WARM_MS: '20', ...env };
+    spawnSync(node, [...options, suite, '--json', json], { env: settings, stdio: ['ignore', 'ignore', 'inherit'] });
+    const result = JSON.parse(readFileSync(json, 'utf8'));
+    console.log(
+      `Node ${major} ${name}: ${result.pass} passed, ${result.fail} failed, ${result.skip} skipped (${result.seconds} s)`,
+    );
+    return result;
+  };
+  const cache = path.join(work, 'cache');
+  const hook = ['--import', register];
+  const env = { WASM_CACHE_DIR: cache, WASM_CACHE_MIN_MODULE_SIZE: '0' };
+  const plain = run('plain', [], {});
+  for (const hooked of [run('cold', hook, env), run('warm', hook, env)]) {
+    for (const [file, { fails, stderr }] of Object.entries(hooked.files)) {
+      for (const assertion of Object.keys(fails)) {
+        if (assertion in plain.files[file].fails) continue;
+        console.error(`only with the hook: ${file} ${assertion}: ${fails[assertion]} ${stderr ?? ''}`);
+        failed = true;
+      }
+    }
+    if (hooked.pass < plain.pass) failed = true;
+  }
+  const entries = readdirSync(cache, { recursive: true }).filter((file) => file.endsWith('.artifact'));
+  console.log(`Node ${major}: ${entries.length} artifacts in the cache`);
+  if (entries.length === 0) failed = true;
+  rmSync(work, { recursive: true, force: true });
+}
+console.log(failed ? 'The hook changes results.' : 'No assertion that passes plain fails with the hook.');
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,7 @@
+import { sumModule } from '../../.test-build/support/modules.js';
+
+const before = process.listenerCount('exit');
+new WebAssembly.Module(sumModule());
+if (process.listenerCount('exit') > before) throw new Error('a small module is none of its business');
+for (let offset = 0; offset < 20; offset++) new WebAssembly.Module(sumModule({ offset, padding: 70_000 }));
+console.log(JSON.stringify({ added: process.listenerCount('exit') - before }));

@@ -1,0 +1,34 @@
+// What programs do to the ground under the hook: memory file systems, sandboxes, polyfills.
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { optimise, sumModule } from '../../.test-build/support/modules.js';
+import { V8Engine } from '../../dist/index.js';
+
+const print = fs.writeSync;
+const wireBytes = sumModule({ padding: 70_000 });
+const engine = new V8Engine();
+if (!engine.canSerialize) throw new Error(engine.unsupportedReason);
+
+for (const name of Object.keys(fs)) {
+  if (name.endsWith('Sync') && typeof fs[name] === 'function') {
+    fs[name] = () => {
+      throw new Error(`fs.${name} is patched`);
+    };
+  }
+}
+syncBuiltinESMExports();
+for (const name of Object.keys(process.env)) delete process.env[name];
+process.execArgv = [];
+process.execPath = '/nowhere';
+process.chdir('/');
+const realPromise = Promise;
+globalThis.Promise = class Replaced extends realPromise {};
+for (const name of ['setImmediate', 'Buffer', 'performance', 'Uint8Array', 'WeakRef', 'eval']) delete globalThis[name];
+Reflect.apply = Reflect.construct = () => {
+  throw new Error('Reflect is patched');
+};
+
+const module = new WebAssembly.Module(wireBytes);
+const restored = engine.serialize(module) !== undefined;
+await optimise(module, (each) => engine.serialize(each));
+print(1, JSON.stringify({ restored }));

@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { CacheError, type CacheErrorKind } from '../../dist/cache-error.js';
+import { instantiate } from './modules.js';
+
+/** For `assert.throws` and `assert.rejects`: a `CacheError` of this kind, which `check` may look at further. */
+export function ofKind(kind: CacheErrorKind, check?: (error: CacheError) => void): (error: unknown) => true {
+  return (error) => {
+    assert.ok(CacheError.is(error), `a CacheError, not ${String(error)}`);
+    assert.equal(error.kind, kind, error.message);
+    check?.(error);
+    return true;
+  };
+}
+
+/** Two modules with the same exports that compute the same. */
+export function assertSameModule(actual: WebAssembly.Module, expected: WebAssembly.Module): void {
+  assert.ok(actual instanceof WebAssembly.Module);
+  assert.deepEqual(WebAssembly.Module.exports(actual), WebAssembly.Module.exports(expected));
+  assert.equal(instantiate(actual).sum(10), instantiate(expected).sum(10));
+}

@@ -1,0 +1,101 @@
+import { ModuleCacheBase } from '../../dist/caches/fallback.js';
+import type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from '../../dist/module-cache.js';
+import type { ModuleHash } from '../../dist/module-hash.js';
+
+/** Counts what is asked of a cache, and passes it on. */
+export class Spy extends ModuleCacheBase {
+  readonly calls = { load: 0, contains: 0, save: 0 };
+  /** The options of every load. */
+  readonly loadOptions: (LoadOptions | undefined)[] = [];
+  /** The key of every save. */
+  readonly savedKeys: string[] = [];
+  /** Every save, to wait for those that nobody else waits for. */
+  readonly saves: Promise<void>[] = [];
+  readonly #cache: ModuleCache;
+
+  constructor(cache: ModuleCache) {
+    super();
+    this.#cache = cache;
+  }
+
+  load(key: ModuleHash, engine: Engine, options?: LoadOptions): Promise<WebAssembly.Module> {
+    this.calls.load++;
+    this.loadOptions.push(options);
+    return this.#cache.load(key, engine, options);
+  }
+
+  contains(key: ModuleHash, engine: Engine): Promise<boolean> {
+    this.calls.contains++;
+    return this.#cache.contains(key, engine);
+  }
+
+  save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
+    this.calls.save++;
+    this.savedKeys.push(key.toString());
+    const save = this.#cache.save(key, engine, module);
+    this.saves.push(save);
+    return save;
+  }
+}
+
+/** Fails at everything with one error: by rejecting, or by throwing as a strategy that forgot its `async` does. */
+export class BrokenCache extends ModuleCacheBase {
+  readonly #error: unknown;
+  readonly #throws: boolean;
+
+  constructor(error: unknown, { throws = false } = {}) {
+    super();
+    this.#error = error;
+    this.#throws = throws;
+  }
+
+  load(): Promise<WebAssembly.Module> {
+    return this.#fail();
+  }
+
+  contains(): Promise<boolean> {
+    return this.#fail();
+  }
+
+  save(): Promise<void> {
+    return this.#fail();
+  }
+
+  #fail(): Promise<never> {
+    if (this.#throws) throw this.#error;
+    return Promise.reject(this.#error);
+  }
+}
+
+/** The synchronous methods of a cache behind promises, so that one test can be run on both faces of it. */
+class SyncFace extends ModuleCacheBase {
+  readonly #cache: SyncModuleCache;
+
+  constructor(cache: SyncModuleCache) {
+    super();
+    this.#cache = cache;
+  }
+
+  async load(key: ModuleHash, engine: Engine, options?: LoadOptions): Promise<WebAssembly.Module> {
+    return this.#cache.loadSync(key, engine, options);
+  }
+
+  async contains(key: ModuleHash, engine: Engine): Promise<boolean> {
+    return this.#cache.containsSync(key, engine);
+  }
+
+  async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
+    this.#cache.saveSync(key, engine, module);
+  }
+}
+
+export interface Face {
+  name: string;
+  of(cache: SyncModuleCache): ModuleCache;
+}
+
+/** Both faces of a cache that also has synchronous methods. */
+export const faces: Face[] = [
+  { name: 'promises', of: (cache) => cache },
+  { name: 'synchronous', of: (cache) => new SyncFace(cache) },
+];

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { CacheError } from '../../dist/cache-error.js';
+import { FallbackCache } from '../../dist/caches/fallback.js';
+import { ThreadLocalCache } from '../../dist/caches/thread-local.js';
+import type { ModuleCache, SyncModuleCache } from '../../dist/module-cache.js';
+import { ModuleHash } from '../../dist/module-hash.js';
+import { assertSameModule, ofKind } from './assertions.js';
+import { faces } from './caches.js';
+import { FakeEngine } from './fake-engine.js';
+import { optimisedFurther, sample } from './sample.js';
+
+/** What every strategy promises. `createCache` gives an empty cache each time. */
+export function moduleCacheContract(name: string, createCache: () => ModuleCache | Promise<ModuleCache>): void {
+  describe(`${name} keeps the contract of ModuleCache:`, () => {
+    it('a miss is NotFound', async () => {
+      const cache = await createCache();
+      const { key, engine, wireBytes } = sample();
+      await assert.rejects(cache.load(key, engine), ofKind('NotFound'));
+      await assert.rejects(cache.load(key, engine, { wireBytes }), ofKind('NotFound'));
+    });
+
+    for (const algorithm of ['sha256', 'xxhash'] as const) {
+      for (const state of ['optimised', 'not optimised']) {
+        it(`a module saved under a key of ${algorithm} is loaded, ${state}, with and without the wire bytes`, async () => {
+          const cache = await createCache();
+          const { engine, wireBytes, module } = sample({ offset: 5 });
+          if (state === 'not optimised') engine.nativeCode = undefined;
+          const key = ModuleHash[algorithm](wireBytes);
+          await cache.save(key, engine, module);
+          for (const options of [undefined, {}, { wireBytes: undefined }, { wireBytes }]) {
+            assertSameModule(await cache.load(key, engine, options), module);
+          }
+        });
+      }
+    }
+
+    it('contains says whether the module was saved', async () => {
+      const cache = await createCache();
+      const { key, engine, module } = sample();
+      assert.equal(await cache.contains(key, engine), false);
+      await cache.save(key, engine, module);
+      assert.equal(await cache.contains(key, engine), true);
+    });
+
+    for (const [what, other] of [
+      ['another key', { ...sample(), key: ModuleHash.random() }],
+      ['another engine', { ...sample(), engine: new FakeEngine('fake-engine-2') }],
+      ['another algorithm of the key', { ...sample(), key: ModuleHash.xxhash(sample().wireBytes) }],
+    ] as const) {
+      it(`${what} is a miss`, async () => {
+        const cache = await createCache();
+        const { key, engine, module } = sample();
+        await cache.save(key, engine, module);
+        assert.equal(await cache.contains(other.key, other.engine), false);
+        await assert.rejects(cache.load(other.key, other.engine), ofKind('NotFound'));
+      });
+    }
+
+    it('modules of several keys and engines live side by side', async () => {
+      const cache = await createCache();
+      const engines = [new FakeEngine('engine-a'), new FakeEngine('engine-b')];
+      const samples = engines.flatMap((engine, index) => [0, 1].map((n) => sample({ engine, offset: 10 * index + n })));
+      for (const { key, engine, module } of samples) await cache.save(key, engine, module);
+      for (const { key, engine, module } of samples) assertSameModule(await cache.load(key, engine), module);
+    });
+
+    it('a module may be saved again, with as much, more, or less optimised code', async () => {
+      const cache = await createCache();
+      const { key, engine, module } = sample();
+      for (const nativeCode of [engine.nativeCode, engine.nativeCode, optimisedFurther(engine, 64), undefined]) {
+        engine.nativeCode = nativeCode;
+        await cache.save(key, engine, module);
+        assertSameModule(await cache.load(key, engine), module);
+      }
+    });
+
+    it('a module that was first saved unoptimised may be saved optimised', async () => {
+      const cache = await createCache();
+      const { key, engine, module } = sample();
+      for (const nativeCode of [undefined, engine.nativeCode]) {
+        engine.nativeCode = nativeCode;
+        await cache.save(key, engine, module);
+        assertSameModule(await cache.load(key, engine), module);
+      }
+    });
+
+    it('concurrent loads and saves give the right module or a miss', async () => {
+      const cache = await createCache();
+      const engine = new FakeEngine();
+      const samples = [1, 2, 3, 4].map((offset) => sample({ offset, engine }));
+      const loadOrMiss = async ({ key, module }: (typeof samples)[number]) => {
+        try {
+          assertSameModule(await cache.load(key, engine), module);
+        } catch (error) {
+          if (!CacheError.is(error, 'NotFound')) throw error;
+        }
+      };
+      await Promise.all(
+        [...samples, ...samples, ...samples].flatMap((each) => [
+          loadOrMiss(each),
+          cache.save(each.key, engine, each.module),
+          loadOrMiss(each),
+        ]),
+      );
+      for (const { key, module } of samples) assertSameModule(await cache.load(key, engine), module);
+    });
+
+    it('withFallback gives a FallbackCache over it', async () => {
+      const cache = await createCache();
+      const other = new ThreadLocalCache();
+      const both = cache.withFallback(other);
+      assert.ok(both instanceof FallbackCache);
+      assert.equal(both.primary, cache);
+      assert.equal(both.fallback, other);
+      const { key, engine, module } = sample();
+      await both.save(key, engine, module);
+      assertSameModule(await cache.load(key, engine), module);
+    });
+  });
+}
+
+/** The same promises on both faces, and that the faces are two of one cache. */
+export function syncModuleCacheContract(name: string, createCache: () => SyncModuleCache): void {
+  for (const face of faces) moduleCacheContract(`${name} (${face.name})`, () => face.of(createCache()));
+
+  describe(`${name} is one cache behind both faces:`, () => {
+    for (const [writer, reader] of [faces, faces.toReversed()] as [(typeof faces)[0], (typeof faces)[0]][]) {
+      it(`what ${writer.name} saves, ${reader.name} loads`, async () => {
+        const cache = createCache();
+        const { key, engine, module } = sample();
+        await writer.of(cache).save(key, engine, module);
+        assert.equal(await reader.of(cache).contains(key, engine), true);
+        assertSameModule(await reader.of(cache).load(key, engine), module);
+      });
+    }
+  });
+}
