@@ -2,12 +2,14 @@
 // of the name. Programs replace and delete globals; the hook must neither break nor call what they put there.
 const captured = globalThis;
 export const {
+  Array,
   ArrayBuffer,
   Atomics,
   BigInt,
   Buffer,
   DataView,
   Error,
+  Function,
   Map,
   Math,
   Number,

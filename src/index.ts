@@ -8,3 +8,12 @@ export { HashedModuleData } from './hashed-module-data.js';
 export { type LoadModuleOptions, loadModule } from './load-module.js';
 export type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from './module-cache.js';
 export { type HashAlgorithm, ModuleHash } from './module-hash.js';
+export {
+  type EnableModuleCacheOptions,
+  type EnableModuleCacheResult,
+  enableModuleCache,
+  flushModuleCache,
+  getModuleCacheDir,
+  moduleCacheStats,
+} from './hook/enable.js';
+export type { ModuleCacheStats } from './hook/hook.js';

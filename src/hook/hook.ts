@@ -1,3 +1,4 @@
+import diagnostics_channel from 'node:diagnostics_channel';
 import { debuglog } from 'node:util';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
@@ -7,7 +8,17 @@ import type { ModuleHash } from '../module-hash.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
 import type { Settings } from './settings.js';
 
-const debug = debuglog('wasm-cache');
+/** Counters of one thread. */
+export interface ModuleCacheStats {
+  /** Modules restored from the cache folder, or found alive in this thread. */
+  hits: number;
+  /** Modules of which nothing usable was stored. */
+  misses: number;
+  /** Artifacts written. */
+  saves: number;
+  /** Times something broke and V8 went on alone. */
+  errors: number;
+}
 
 /** What looking up some wire bytes gave. On a miss, tell {@link Hook.learn} which module V8 made of them. */
 export interface Lookup {
@@ -16,7 +27,16 @@ export interface Lookup {
   readonly wireLength: number;
   /** A fresh Module object when it was a hit. */
   readonly module: WebAssembly.Module | undefined;
+  /** What is remembered of that module. */
+  readonly known: KnownModule | undefined;
 }
+
+const debug = debuglog('wasm-cache');
+const channels = {
+  load: diagnostics_channel.channel('wasm-module-cache:load'),
+  save: diagnostics_channel.channel('wasm-module-cache:save'),
+  error: diagnostics_channel.channel('wasm-module-cache:error'),
+};
 
 /**
  * Growth of the optimised code below which saving again is not worth the write: V8 keeps finding a function or two to
@@ -26,15 +46,17 @@ const MIN_GROWTH = 1.02;
 
 /**
  * What stands between the replaced `WebAssembly` functions and the cache. None of its methods throws: trouble is a debug
- * line, and V8 compiles.
+ * line, a counter and a diagnostics event, and V8 compiles.
  */
 export class Hook {
+  readonly stats: ModuleCacheStats = { hits: 0, misses: 0, saves: 0, errors: 0 };
   readonly #settings: Settings;
   readonly #cache: FileSystemCache;
   readonly #engine = new V8Engine();
   readonly #known = new KnownModules();
-  #exitListenerAdded = false;
-  #saidUnsupported = false;
+  #isOff = false;
+  readonly #onExit = () => this.save();
+  #madeRoomForListener = false;
 
   constructor(settings: Settings) {
     this.#settings = settings;
@@ -42,47 +64,63 @@ export class Hook {
     this.#cache = new FileSystemCache(settings.directory, { wireBytes: 'omit' });
   }
 
+  get directory(): string {
+    return this.#cache.directory;
+  }
+
   get minModuleSize(): number {
     return this.#settings.minModuleSize;
   }
 
+  /** Why V8's native code cannot be used in this process. */
+  get unsupportedReason(): string | undefined {
+    return this.#engine.unsupportedReason;
+  }
+
   /** `undefined` when these bytes are none of the hook's business. */
   lookUp(wireBytes: Uint8Array): Lookup | undefined {
+    if (this.#isOff) return undefined;
     try {
       if (!this.#engine.canSerialize) {
-        if (!this.#saidUnsupported) debug('off: %s', this.#engine.unsupportedReason);
-        this.#saidUnsupported = true;
+        this.#isOff = true;
+        debug('off: %s', this.#engine.unsupportedReason);
         return undefined;
       }
-      return this.#lookUpKnown(wireBytes) ?? this.#lookUpStored(wireBytes);
+      const lookup = this.#lookUpKnown(wireBytes) ?? this.#lookUpStored(wireBytes);
+      this.stats[lookup.module ? 'hits' : 'misses']++;
+      if (channels.load.hasSubscribers) {
+        channels.load.publish({ key: lookup.key.toString(), hit: lookup.module !== undefined });
+      }
+      return lookup;
     } catch (error) {
-      debug('a module is left to V8: %o', error);
+      this.#report('looking up a module', error);
       return undefined;
     }
   }
 
-  /** Remembers the module that V8 compiled after a miss, so that its code can be saved. */
-  learn({ key, engineId, wireLength }: Lookup, module: WebAssembly.Module): void {
+  /** Remembers the module that V8 made after this look-up, so that its code can be saved. */
+  learn({ key, engineId, wireLength, known }: Lookup, module: WebAssembly.Module): void {
     try {
-      this.#remember({ key, engineId, wireLength, savedLength: 0, final: false }, module);
+      if (known) this.#known.addReference(known, module);
+      else this.#remember({ key, engineId, wireLength, savedLength: 0, final: false }, module);
     } catch (error) {
-      debug('%s is not remembered: %o', key, error);
+      this.#report('remembering a module', error);
     }
   }
 
   /** Saves every module of which V8 has optimised more than what is stored. */
   save(): void {
-    if (this.#settings.mode !== 'read-write') return;
+    if (this.#isOff || this.#settings.mode !== 'read-write') return;
     for (const [known, module] of this.#known.alive()) {
       try {
         this.#saveOne(known, module);
       } catch (error) {
-        debug('%s is not saved: %o', known.key, error);
+        this.#report('saving a module', error);
       }
     }
   }
 
-  /** The same bytes again in this process: no hash, no file. */
+  /** The same bytes again in this thread: no hash, no file. */
   #lookUpKnown(wireBytes: Uint8Array): Lookup | undefined {
     const engineId = this.#engine.deterministicId;
     for (const [known, module] of this.#known.alive()) {
@@ -90,7 +128,7 @@ export class Hook {
       if (!this.#engine.hasWireBytes(module, wireBytes)) continue;
       const clone = this.#engine.clone(module);
       if (clone) this.#known.addReference(known, clone);
-      return { ...known, module: clone };
+      return { ...known, module: clone, known };
     }
     return undefined;
   }
@@ -103,20 +141,28 @@ export class Hook {
       const artifact = this.#cache.readArtifactSync(key, this.#engine, wireBytes);
       const module = this.#engine.deserialize(artifact.nativeCode, wireBytes);
       debug('hit %s: %d bytes, generation %d', key, artifact.nativeCode.length, artifact.generation);
-      this.#remember({ ...lookup, savedLength: artifact.nativeCode.length, final: artifact.final }, module);
-      return { ...lookup, module };
+      const known = { ...lookup, savedLength: artifact.nativeCode.length, final: artifact.final };
+      this.#remember(known, module);
+      return { ...lookup, module, known };
     } catch (error) {
       if (CacheError.is(error, 'Deserialize')) this.#cache.deleteSync(key, this.#engine);
-      debug('miss %s: %s', key, error);
-      return { ...lookup, module: undefined };
+      if (!CacheError.is(error, 'NotFound') || error.cause instanceof CacheError) this.#report(`loading ${key}`, error);
+      debug('miss %s', key);
+      return { ...lookup, module: undefined, known: undefined };
     }
   }
 
   #remember(known: KnownModule, module: WebAssembly.Module): void {
     this.#known.add(known, module);
-    if (this.#exitListenerAdded || this.#settings.mode !== 'read-write') return;
-    this.#exitListenerAdded = true;
-    process.on('exit', () => this.save());
+    if (this.#settings.mode !== 'read-write') return;
+    // Asked every time: programs call process.removeAllListeners().
+    if (process.listeners('exit').includes(this.#onExit)) return;
+    process.on('exit', this.#onExit);
+    if (this.#madeRoomForListener) return;
+    // Or the program would be warned of a leak one listener too early.
+    this.#madeRoomForListener = true;
+    const maxListeners = process.getMaxListeners();
+    if (maxListeners > 0) process.setMaxListeners(maxListeners + 1);
   }
 
   #saveOne(known: KnownModule, module: WebAssembly.Module): void {
@@ -136,5 +182,17 @@ export class Hook {
     });
     debug('saved %s: %d bytes, before %d', key, nativeCode.length, known.savedLength);
     known.savedLength = nativeCode.length;
+    this.stats.saves++;
+    if (channels.save.hasSubscribers) channels.save.publish({ key: key.toString(), bytes: nativeCode.length });
+  }
+
+  #report(doing: string, error: unknown): void {
+    this.stats.errors++;
+    debug('%s: %o', doing, error);
+    if (channels.error.hasSubscribers) channels.error.publish({ doing, error });
+    if (!CacheError.is(error, 'Untrusted')) return;
+    // The one thing that a user should know, because only a user can mend it.
+    this.#isOff = true;
+    process.emitWarning(`${error.message} Modules are not cached.`, { type: 'WasmCacheWarning' });
   }
 }

@@ -1,43 +1,47 @@
 import type { Hook, Lookup } from './hook.js';
-import { isEmptyOptions, wireBytesOf } from './wire-bytes-of.js';
+import { receive, replay } from './response.js';
+import { haveNoEffect, wireBytesOf } from './wire-bytes-of.js';
 
 // Captured: programs patch these objects. (The globals themselves are captured by the bundle.)
-const { apply, construct } = Reflect;
-const { defineProperty, getOwnPropertyDescriptor } = Object;
+const { apply, construct, ownKeys } = Reflect;
+const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Object;
 const { captureStackTrace } = Error;
+const { bind } = Function.prototype;
 const promiseThen = Promise.prototype.then;
 
 type AnyFunction = (...args: unknown[]) => unknown;
-type Namespace = typeof WebAssembly & Record<string, AnyFunction>;
+type ModuleConstructor = typeof WebAssembly.Module;
+type Source = WebAssembly.WebAssemblyInstantiatedSource;
+type Originals = Record<'compile' | 'instantiate' | 'compileStreaming' | 'instantiateStreaming', AnyFunction>;
+type Settle = (value: unknown) => void;
 
 /**
- * Replaces the functions of `WebAssembly` through which programs compile. The replacements are proxies: name, length,
- * prototype, static methods and every call that is not handled are those of the original.
+ * Replaces the functions of `WebAssembly` through which programs compile. What the hook does not serve goes to the original
+ * with the arguments as they came.
  *
  * @throws {TypeError} when `WebAssembly` is frozen; nothing is replaced then.
  */
 export function install(namespace: typeof WebAssembly, hook: Hook): void {
-  const target = namespace as Namespace;
+  const { Module: OriginalModule } = namespace;
+  const { compile, instantiate, compileStreaming, instantiateStreaming } = namespace as never as Record<string, AnyFunction>;
+  const original = { compile, instantiate, compileStreaming, instantiateStreaming } as Originals;
 
   const lookUp = (source: unknown, options: unknown): Lookup | undefined => {
-    if (options !== undefined && !isEmptyOptions(options)) return undefined;
     const wireBytes = wireBytesOf(source, hook.minModuleSize);
-    return wireBytes && hook.lookUp(wireBytes);
+    return wireBytes && haveNoEffect(options, wireBytes) ? hook.lookUp(wireBytes) : undefined;
   };
 
-  const Module: typeof WebAssembly.Module = new Proxy(namespace.Module, { construct: constructModule });
+  const proxy = new Proxy(OriginalModule, { construct: constructModule });
+  const Module = disguise(proxy, OriginalModule);
 
-  function constructModule(
-    original: typeof WebAssembly.Module,
-    args: unknown[],
-    newTarget: unknown,
-  ): WebAssembly.Module {
+  function constructModule(target: ModuleConstructor, args: unknown[], newTarget: unknown): WebAssembly.Module {
     // A subclass's prototype is V8's business: left alone.
-    if (newTarget !== Module) return construct(original, args, newTarget as typeof WebAssembly.Module);
+    if (newTarget !== proxy) return construct(target, args as [BufferSource], newTarget as never);
     const lookup = lookUp(args[0], args[1]);
     if (lookup?.module) return lookup.module;
     try {
-      const module = construct(original, args as [BufferSource]);
+      // Options without effect are left out: V8 would write them into the native code and then refuse it.
+      const module = construct(target, (lookup ? [args[0]] : args) as [BufferSource]);
       if (lookup) hook.learn(lookup, module);
       return module;
     } catch (error) {
@@ -47,55 +51,100 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
     }
   }
 
-  const compile = new Proxy(target.compile as unknown as AnyFunction, {
-    apply(original, thisArgument, args) {
+  // Methods, because these are no constructors and have no prototype, like the originals.
+  const replacements = {
+    compile(...args: unknown[]): unknown {
       const lookup = lookUp(args[0], args[1]);
-      if (!lookup) return apply(original, thisArgument, args);
+      if (!lookup) return apply(original.compile, namespace, args);
       const { module } = lookup;
       if (module) return later((resolve) => resolve(module));
-      return learning(apply(original, thisArgument, args), (compiled) => hook.learn(lookup, compiled as never));
+      return learning(apply(original.compile, namespace, [args[0]]), (compiled) => {
+        hook.learn(lookup, compiled as WebAssembly.Module);
+      });
     },
-  });
 
-  const instantiate = new Proxy(target.instantiate as unknown as AnyFunction, {
-    apply(original, thisArgument, args) {
+    instantiate(...args: unknown[]): unknown {
       const imports = args[1];
-      const isValid =
-        imports === undefined || (imports !== null && typeof imports === 'object') || typeof imports === 'function';
-      const lookup = isValid ? lookUp(args[0], args[2]) : undefined;
-      if (!lookup) return apply(original, thisArgument, args);
+      const lookup = isImports(imports) ? lookUp(args[0], args[2]) : undefined;
+      if (!lookup) return apply(original.instantiate, namespace, args);
       const { module } = lookup;
       if (module) {
         return later((resolve, reject) => {
-          const instantiated = apply(original, thisArgument, [module, imports]);
+          const instantiated = apply(original.instantiate, namespace, [module, imports]);
           apply(promiseThen, instantiated, [(instance: unknown) => resolve({ module, instance }), reject]);
         });
       }
-      return learning(apply(original, thisArgument, args), (result) =>
-        hook.learn(lookup, (result as WebAssembly.WebAssemblyInstantiatedSource).module),
-      );
+      return learning(apply(original.instantiate, namespace, [args[0], imports]), (result) => {
+        hook.learn(lookup, (result as Source).module);
+      });
     },
-  });
 
-  replace(target, { Module, compile, instantiate });
-  replace(namespace.Module.prototype as never, { constructor: Module });
-}
+    compileStreaming(...args: unknown[]): unknown {
+      return streaming(original.compileStreaming, args, args[1] === undefined, (result) => result as WebAssembly.Module);
+    },
 
-function replace(owner: Record<string, unknown>, replacements: Record<string, unknown>): void {
-  for (const [name, value] of Object.entries(replacements)) {
-    const descriptor = getOwnPropertyDescriptor(owner, name);
-    if (descriptor) defineProperty(owner, name, { ...descriptor, value });
+    instantiateStreaming(...args: unknown[]): unknown {
+      const isServable = isImports(args[1]) && args[2] === undefined;
+      return streaming(original.instantiateStreaming, args, isServable, (result) => (result as Source).module);
+    },
+  };
+
+  /**
+   * The hash of a body is known when all of it is there. V8 then gets a Response that repeats what was received, also after
+   * a hit: it finds the restored code among its live modules, and every other effect of the call is its own.
+   */
+  function streaming(
+    call: AnyFunction,
+    [source, ...others]: unknown[],
+    isServable: boolean,
+    moduleOf: (result: unknown) => WebAssembly.Module,
+  ): unknown {
+    if (!isServable || typeof source !== 'object' || source === null) return apply(call, namespace, [source, ...others]);
+    let lookup: Lookup | undefined;
+    const repeat = async () => {
+      const response = await source;
+      const received = await receive(response);
+      if (!received) return response;
+      if (received.wireBytes) lookup = lookUp(received.wireBytes, undefined);
+      return replay(received);
+    };
+    return learning(apply(call, namespace, [repeat(), ...others]), (result) => {
+      if (lookup) hook.learn(lookup, moduleOf(result));
+    });
+  }
+
+  replace(namespace, 'Module', Module);
+  replace(OriginalModule.prototype, 'constructor', Module);
+  for (const [name, replacement] of Object.entries(replacements)) {
+    const replaced = original[name as keyof typeof replacements];
+    if (replaced) replace(namespace, name, disguise(replacement, replaced));
   }
 }
 
+/**
+ * A function that does what `replacement` does and shows what `original` shows. A bound function, because it shows no
+ * source, prints as a function (a proxy does not on Node 26) and takes every own property that the original has.
+ */
+function disguise<T extends object>(replacement: object, original: T): T {
+  const disguised = apply(bind, replacement as AnyFunction, [undefined]) as T;
+  for (const key of ownKeys(original)) {
+    defineProperty(disguised, key, getOwnPropertyDescriptor(original, key) as PropertyDescriptor);
+  }
+  return setPrototypeOf(disguised, getPrototypeOf(original));
+}
+
+function replace(owner: object, name: string, value: unknown): void {
+  defineProperty(owner, name, { ...getOwnPropertyDescriptor(owner, name), value });
+}
+
+function isImports(imports: unknown): boolean {
+  return imports === undefined || (typeof imports === 'object' && imports !== null) || typeof imports === 'function';
+}
+
 /** A promise of V8's own kind that settles in a later task, as V8's do: never within the caller's microtasks. */
-function later(
-  settle: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void,
-): Promise<unknown> {
+function later(settle: (resolve: Settle, reject: Settle) => void): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    setImmediate(() => {
-      settle(resolve, reject);
-    });
+    setImmediate(() => settle(resolve, reject));
   });
 }
 
@@ -103,11 +152,8 @@ function later(
  * Looks at what a promise is fulfilled with. The program gets the derived promise: if a handler were added to the original,
  * a rejection that the program does not handle would go unreported, or be reported twice.
  */
-function learning(promise: unknown, learn: (value: unknown) => void): unknown {
-  return apply(promiseThen, promise as Promise<unknown>, [
-    (value: unknown) => {
-      learn(value);
-      return value;
-    },
-  ]);
+async function learning(promise: unknown, learn: (value: unknown) => void): Promise<unknown> {
+  const value = await promise;
+  learn(value);
+  return value;
 }

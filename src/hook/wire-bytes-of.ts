@@ -2,7 +2,9 @@
 // and what V8 would not take as plain bytes is left to V8.
 
 const { isView } = ArrayBuffer;
-const { apply, ownKeys, getPrototypeOf } = Reflect;
+const { isArray } = Array;
+const { apply, getOwnPropertyDescriptor, getPrototypeOf, ownKeys } = Reflect;
+const { includes } = Buffer.prototype;
 const { isProxy } = process.getBuiltinModule('node:util').types;
 
 type Getter<T> = (object: unknown) => T;
@@ -13,16 +15,10 @@ function getter<T>(prototype: object, name: PropertyKey): Getter<T> {
 }
 
 const TypedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype);
-const typedArrayName = getter<string | undefined>(TypedArrayPrototype, Symbol.toStringTag);
 const typedArray = {
   buffer: getter<ArrayBufferLike>(TypedArrayPrototype, 'buffer'),
   byteOffset: getter<number>(TypedArrayPrototype, 'byteOffset'),
   byteLength: getter<number>(TypedArrayPrototype, 'byteLength'),
-};
-const dataView = {
-  buffer: getter<ArrayBufferLike>(DataView.prototype, 'buffer'),
-  byteOffset: getter<number>(DataView.prototype, 'byteOffset'),
-  byteLength: getter<number>(DataView.prototype, 'byteLength'),
 };
 const arrayBufferLength = getter<number>(ArrayBuffer.prototype, 'byteLength');
 
@@ -36,21 +32,54 @@ export function wireBytesOf(source: unknown, minLength: number): Uint8Array | un
     if (!isView(source)) {
       return arrayBufferLength(source) < minLength ? undefined : new Uint8Array(source as ArrayBuffer);
     }
-    const slots = typedArrayName(source) === undefined ? dataView : typedArray;
-    const byteLength = slots.byteLength(source);
+    const byteLength = typedArray.byteLength(source);
     if (byteLength < minLength) return undefined;
-    const buffer = slots.buffer(source);
+    const buffer = typedArray.buffer(source);
     arrayBufferLength(buffer);
-    return new Uint8Array(buffer, slots.byteOffset(source), byteLength);
+    return new Uint8Array(buffer, typedArray.byteOffset(source), byteLength);
   } catch {
-    return undefined; // Not a BufferSource, shared, detached, or out of bounds.
+    return undefined; // Not a BufferSource, a DataView (some V8s refuse it), shared, detached, or out of bounds.
   }
 }
 
-/** Whether V8 would read no compile option from this: a plain object without properties. */
-export function isEmptyOptions(options: unknown): boolean {
-  if (options === null || typeof options !== 'object' || isProxy(options)) return false;
-  const prototype = getPrototypeOf(options);
-  if (prototype !== null && prototype !== Object.prototype) return false;
-  return ownKeys(options).length === 0 && !('builtins' in options) && !('importedStringConstants' in options);
+/**
+ * Whether the module is the same with these compile options as without. They are about imports from certain modules, and
+ * the name of a module that is imported from stands in the wire bytes. Node's own loader gives such options for every
+ * `import './a.wasm'`. Only a plain object with plain values is looked into; anything else is left to V8.
+ */
+export function haveNoEffect(options: unknown, wireBytes: Uint8Array): boolean {
+  if (options === undefined) return true;
+  const values = plainValues(options, Object.prototype);
+  if (!values) return false;
+  const names: unknown[] = [];
+  for (const [key, value] of values) {
+    if (key === 'importedStringConstants') {
+      names.push(value);
+    } else if (key === 'builtins') {
+      const builtins = isArray(value) ? plainValues(value, Array.prototype) : undefined;
+      if (!builtins) return false;
+      for (const [index, name] of builtins) {
+        if (index !== 'length') names.push(typeof name === 'string' ? `wasm:${name}` : undefined);
+      }
+    } else {
+      return false;
+    }
+  }
+  const bytes = Buffer.from(wireBytes.buffer, wireBytes.byteOffset, wireBytes.byteLength);
+  return names.every((name) => typeof name === 'string' && name !== '' && apply(includes, bytes, [name]) === false);
+}
+
+/** The own properties of a plain object, without calling anything of the program's. */
+function plainValues(object: unknown, prototype: object): [PropertyKey, unknown][] | undefined {
+  if (object === null || typeof object !== 'object' || isProxy(object)) return undefined;
+  const found = getPrototypeOf(object);
+  if (found !== prototype && found !== null) return undefined;
+  if (found === Object.prototype && ('builtins' in found || 'importedStringConstants' in found)) return undefined;
+  const values: [PropertyKey, unknown][] = [];
+  for (const key of ownKeys(object)) {
+    const descriptor = getOwnPropertyDescriptor(object, key) as PropertyDescriptor;
+    if (!('value' in descriptor) || typeof descriptor.value === 'symbol') return undefined;
+    values.push([key, descriptor.value]);
+  }
+  return values;
 }

@@ -1,0 +1,112 @@
+import diagnostics_channel from 'node:diagnostics_channel';
+import { Hook, type ModuleCacheStats } from './hook.js';
+import { install } from './install.js';
+import { type Mode, parseSize, readSettings, type Settings } from './settings.js';
+
+export interface EnableModuleCacheOptions {
+  /** The cache folder. Default: `WASM_CACHE_DIR`, else the user's cache folder. */
+  directory?: string | undefined;
+  /** Default: `WASM_CACHE_MODE`, else `read-write`. */
+  mode?: Mode | undefined;
+  /** Modules with fewer bytes go straight to V8: a number, or text such as `64KiB`. Default: `WASM_CACHE_MIN_MODULE_SIZE`. */
+  minModuleSize?: number | string | undefined;
+}
+
+export interface EnableModuleCacheResult {
+  /**
+   * - `ENABLED`: modules compiled from now on in this thread are cached.
+   * - `ALREADY_ENABLED`: it was enabled before, with the settings of that time.
+   * - `DISABLED`: by an environment variable or the option `mode`.
+   * - `FAILED`: it cannot work in this process; `message` says why.
+   */
+  status: 'ENABLED' | 'ALREADY_ENABLED' | 'DISABLED' | 'FAILED';
+  message?: string;
+  /** The cache folder, when enabled. */
+  directory?: string;
+}
+
+// Shared by all copies of this package in one thread, so that only one of them replaces WebAssembly's functions. A named
+// channel is the one place that they all find and that no program comes across by looking at globals.
+const registry = diagnostics_channel.channel('wasm-module-cache') as object as { hook?: Hook };
+
+/**
+ * Does for this thread, from now on, what `--import wasm-module-cache/register` does from the start. Never throws; named
+ * after Node's `module.enableCompileCache()`.
+ *
+ * @example
+ * ```ts
+ * const { status, message } = enableModuleCache({ directory: '/var/cache/my-tool' });
+ * ```
+ */
+export function enableModuleCache(options: EnableModuleCacheOptions = {}): EnableModuleCacheResult {
+  try {
+    const settings = applyOptions(settingsOfProcess(), options);
+    const hook = new Hook(settings);
+    if (registry.hook === undefined && settings.mode !== 'off' && hook.unsupportedReason !== undefined) {
+      return { status: 'FAILED', message: hook.unsupportedReason };
+    }
+    return start(settings, hook);
+  } catch (error) {
+    return { status: 'FAILED', message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** What the hook's entry calls: as above, but whether V8 can be used is found out when the first module comes. */
+export function enableFromEnvironment(): EnableModuleCacheResult {
+  const settings = settingsOfProcess();
+  return start(settings, new Hook(settings));
+}
+
+/** Saves what V8 has optimised by now, as the exit of the process would. Returns when it is on disk. */
+export function flushModuleCache(): void {
+  registry.hook?.save();
+}
+
+/** The cache folder, or `undefined` when the module cache is not enabled in this thread. */
+export function getModuleCacheDir(): string | undefined {
+  return registry.hook?.directory;
+}
+
+/** What happened so far in this thread; all zero when the module cache is not enabled. */
+export function moduleCacheStats(): ModuleCacheStats {
+  return { hits: 0, misses: 0, saves: 0, errors: 0, ...registry.hook?.stats };
+}
+
+function settingsOfProcess(): Settings {
+  return readSettings(
+    process.env,
+    process.platform,
+    () => process.env.HOME || process.getBuiltinModule('node:os').homedir(),
+  );
+}
+
+function applyOptions(settings: Settings, { directory, mode, minModuleSize }: EnableModuleCacheOptions): Settings {
+  if (directory !== undefined && (typeof directory !== 'string' || directory === '')) {
+    throw new TypeError(`The option directory must be a path, not ${JSON.stringify(directory)}`);
+  }
+  if (mode !== undefined && !['read-write', 'read-only', 'off'].includes(mode)) {
+    throw new TypeError(`The option mode must be read-write, read-only or off, not ${JSON.stringify(mode)}`);
+  }
+  const size = typeof minModuleSize === 'string' ? parseSize(minModuleSize) : (minModuleSize ?? settings.minModuleSize);
+  if (size === undefined || !(size >= 0)) {
+    throw new TypeError(`The option minModuleSize must be a size, not ${JSON.stringify(minModuleSize)}`);
+  }
+  return {
+    ...settings,
+    directory: directory ?? settings.directory,
+    // The environment's "off" is the user's kill switch; no program overrides it.
+    mode: settings.mode === 'off' ? 'off' : (mode ?? settings.mode),
+    minModuleSize: size,
+  };
+}
+
+function start(settings: Settings, hook: Hook): EnableModuleCacheResult {
+  const running = registry.hook;
+  if (running) return { status: 'ALREADY_ENABLED', directory: running.directory };
+  for (const warning of settings.warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
+  if (settings.mode === 'off') return { status: 'DISABLED' };
+  if (globalThis.WebAssembly === undefined) return { status: 'FAILED', message: 'this process has no WebAssembly' };
+  install(globalThis.WebAssembly, hook);
+  registry.hook = hook;
+  return { status: 'ENABLED', directory: hook.directory };
+}
