@@ -5,9 +5,6 @@ export { inMemory, SharedCache, type SharedCacheOptions } from './caches/shared.
 export { ThreadLocalCache } from './caches/thread-local.js';
 export { V8Engine } from './engine/v8-engine.js';
 export { HashedModuleData } from './hashed-module-data.js';
-export { type LoadModuleOptions, loadModule } from './load-module.js';
-export type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from './module-cache.js';
-export { type HashAlgorithm, ModuleHash } from './module-hash.js';
 export {
   type EnableModuleCacheOptions,
   type EnableModuleCacheResult,
@@ -17,3 +14,6 @@ export {
   moduleCacheStats,
 } from './hook/enable.js';
 export type { ModuleCacheStats } from './hook/hook.js';
+export { type LoadModuleOptions, loadModule } from './load-module.js';
+export type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from './module-cache.js';
+export { type HashAlgorithm, ModuleHash } from './module-hash.js';

@@ -1,4 +1,4 @@
-import { debuglog } from 'node:util';
+import util from 'node:util';
 import { HashedModuleData } from './hashed-module-data.js';
 import type { Engine, ModuleCache } from './module-cache.js';
 
@@ -7,7 +7,7 @@ export interface LoadModuleOptions {
   engine: Engine;
 }
 
-const debug = debuglog('wasm-cache');
+const debug = util.debuglog('wasm-cache');
 
 /** Loads under way, by cache and then by engine and key. */
 const underWay = new WeakMap<ModuleCache, Map<string, Promise<WebAssembly.Module>>>();

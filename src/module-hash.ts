@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import nodeModule from 'node:module';
 import { CacheError } from './cache-error.js';
 
 /** `sha256`: 32 bytes. `xxhash`: the 8 bytes of XXH64, big-endian; fast, but not safe against made-up collisions. */
@@ -101,7 +101,7 @@ let loadedXxhash: Xxhash | undefined;
 
 function loadXxhash(): Xxhash {
   try {
-    loadedXxhash ??= createRequire(import.meta.url)('@node-rs/xxhash') as Xxhash;
+    loadedXxhash ??= nodeModule.createRequire(import.meta.url)('@node-rs/xxhash') as Xxhash;
     return loadedXxhash;
   } catch (cause) {
     throw new CacheError('Other', 'ModuleHash.xxhash needs the package @node-rs/xxhash: npm install @node-rs/xxhash', {

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import nodeModule from 'node:module';
 import path from 'node:path';
 import { packageRoot } from '../package-root.js';
 
@@ -42,7 +42,7 @@ function tryLoad(): { addon?: Addon; error?: unknown } {
     }
   }
   try {
-    const nodeGypBuild = createRequire(import.meta.url)('node-gyp-build') as (directory: string) => Addon;
+    const nodeGypBuild = nodeModule.createRequire(import.meta.url)('node-gyp-build') as (directory: string) => Addon;
     return { addon: nodeGypBuild(packageRoot) };
   } catch (error) {
     return { error };

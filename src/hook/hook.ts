@@ -1,5 +1,5 @@
 import diagnostics_channel from 'node:diagnostics_channel';
-import { debuglog } from 'node:util';
+import util from 'node:util';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { sha256 } from '../engine/digest.js';
@@ -31,7 +31,7 @@ export interface Lookup {
   readonly known: KnownModule | undefined;
 }
 
-const debug = debuglog('wasm-cache');
+const debug = util.debuglog('wasm-cache');
 const channels = {
   load: diagnostics_channel.channel('wasm-module-cache:load'),
   save: diagnostics_channel.channel('wasm-module-cache:save'),

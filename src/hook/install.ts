@@ -23,7 +23,10 @@ type Settle = (value: unknown) => void;
  */
 export function install(namespace: typeof WebAssembly, hook: Hook): void {
   const { Module: OriginalModule } = namespace;
-  const { compile, instantiate, compileStreaming, instantiateStreaming } = namespace as never as Record<string, AnyFunction>;
+  const { compile, instantiate, compileStreaming, instantiateStreaming } = namespace as never as Record<
+    string,
+    AnyFunction
+  >;
   const original = { compile, instantiate, compileStreaming, instantiateStreaming } as Originals;
 
   const lookUp = (source: unknown, options: unknown): Lookup | undefined => {
@@ -80,7 +83,12 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
     },
 
     compileStreaming(...args: unknown[]): unknown {
-      return streaming(original.compileStreaming, args, args[1] === undefined, (result) => result as WebAssembly.Module);
+      return streaming(
+        original.compileStreaming,
+        args,
+        args[1] === undefined,
+        (result) => result as WebAssembly.Module,
+      );
     },
 
     instantiateStreaming(...args: unknown[]): unknown {
@@ -99,7 +107,8 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
     isServable: boolean,
     moduleOf: (result: unknown) => WebAssembly.Module,
   ): unknown {
-    if (!isServable || typeof source !== 'object' || source === null) return apply(call, namespace, [source, ...others]);
+    if (!isServable || typeof source !== 'object' || source === null)
+      return apply(call, namespace, [source, ...others]);
     let lookup: Lookup | undefined;
     const repeat = async () => {
       const response = await source;

@@ -1,3 +1,5 @@
+import util from 'node:util';
+
 // Reads an argument as V8 reads it: through internal slots. A program's own `byteLength` is never called, nothing throws,
 // and what V8 would not take as plain bytes is left to V8.
 
@@ -5,7 +7,7 @@ const { isView } = ArrayBuffer;
 const { isArray } = Array;
 const { apply, getOwnPropertyDescriptor, getPrototypeOf, ownKeys } = Reflect;
 const { includes } = Buffer.prototype;
-const { isProxy } = process.getBuiltinModule('node:util').types;
+const { isProxy } = util.types;
 
 type Getter<T> = (object: unknown) => T;
 

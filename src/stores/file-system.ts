@@ -2,10 +2,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { CacheError } from '../cache-error.js';
 
-// Captured: programs patch fs, and the hook must keep working under them.
+// Captured: programs patch fs, and the hook, which is synchronous, must keep working under them. (fs.promises takes 2 ms
+// to load, so it is left for whoever needs it.)
 const { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readvSync, renameSync, statSync, unlinkSync, writeSync } =
   fs;
-const { mkdir, open, rename, unlink } = fs.promises;
 const { geteuid, pid } = process;
 
 /** A stored value in two pieces, each in a buffer of its own of exactly its length. */
@@ -73,7 +73,7 @@ export class FileSystemStore {
     this.checkTrust();
     const file = this.#path(name);
     try {
-      const handle = await open(file, 'r');
+      const handle = await fs.promises.open(file, 'r');
       try {
         const parts = allocate((await handle.stat()).size, headLength, tailLength);
         return trim(parts, (await handle.readv([parts.head, parts.body], 0)).bytesRead);
@@ -108,18 +108,18 @@ export class FileSystemStore {
   async write(name: string, bytes: Uint8Array): Promise<void> {
     const { file, temporary } = this.#target(name);
     try {
-      await mkdir(path.dirname(file), { recursive: true, mode: PRIVATE_DIRECTORY });
+      await fs.promises.mkdir(path.dirname(file), { recursive: true, mode: PRIVATE_DIRECTORY });
       this.checkTrust();
-      const handle = await open(temporary, 'wx', PRIVATE_FILE);
+      const handle = await fs.promises.open(temporary, 'wx', PRIVATE_FILE);
       try {
         await handle.writeFile(bytes);
         await handle.sync();
       } finally {
         await handle.close();
       }
-      await rename(temporary, file);
+      await fs.promises.rename(temporary, file);
     } catch (error) {
-      await unlink(temporary).catch(() => {});
+      await fs.promises.unlink(temporary).catch(() => {});
       throw writeError(file, error);
     }
   }
@@ -168,7 +168,7 @@ export class FileSystemStore {
   }
 
   async delete(name: string): Promise<void> {
-    await unlink(this.#path(name)).catch(() => {});
+    await fs.promises.unlink(this.#path(name)).catch(() => {});
   }
 
   /**
