@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
-import { filesIn, register, runProgram, temporaryDirectory } from '../support/processes.js';
+import { sumModule } from '../support/modules.js';
+import { filesIn, library, register, runProgram, temporaryDirectory } from '../support/processes.js';
 
 function hooked(directory: string, program: string, args: string[] = [], more: Record<string, string> = {}) {
   const env = { WASM_CACHE_DIR: directory, ...more };
@@ -12,7 +14,18 @@ function hooked(directory: string, program: string, args: string[] = [], more: R
 
 const EXPECTED = { sum: 500_505, trap: 'RuntimeError: memory access out of bounds' };
 
-for (const way of ['Module', 'compile', 'instantiate']) {
+const WAYS = [
+  'Module',
+  'compile',
+  'instantiate',
+  'compileStreaming',
+  'instantiateStreaming',
+  'emptyOptions',
+  'optionsWithoutEffect',
+  'worker',
+];
+
+for (const way of WAYS) {
   test(`${way}: the second process restores what the first one optimised`, () => {
     const directory = temporaryDirectory();
     const plain = JSON.parse(runProgram('hot.mjs', { args: [way] }).stdout);
@@ -30,6 +43,96 @@ test('what one way in stored serves every other, and what is stored is private',
   assert.equal(hooked(directory, 'hot.mjs', ['compile', 'short']).restored, true);
   for (const file of filesIn(directory)) assert.equal(statSync(file).mode & 0o777, 0o600);
 });
+
+test('what V8 optimised is saved however the program ends', () => {
+  for (const [end, status] of [
+    ['exit', 0],
+    ['throw', 1],
+  ] as const) {
+    const directory = temporaryDirectory();
+    const env = { WASM_CACHE_DIR: directory };
+    assert.equal(
+      runProgram('hot.mjs', { nodeOptions: ['--import', register], args: ['Module', end], env }).status,
+      status,
+    );
+    assert.equal(hooked(directory, 'hot.mjs').restored, true, end);
+  }
+});
+
+test('NODE_OPTIONS reaches the programs that a program starts', () => {
+  const directory = temporaryDirectory();
+  const env = { WASM_CACHE_DIR: directory, NODE_OPTIONS: `--import=${register}` };
+  for (const restored of [false, true]) {
+    const { status, stdout, stderr } = runProgram('forks.mjs', { env });
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.equal(JSON.parse(stdout).restored, restored);
+  }
+});
+
+test('enabled from code: the status, the folder, the counters, and saving at once', () => {
+  const directory = temporaryDirectory();
+  for (const [hits, misses, saves] of [
+    [0, 1, 1],
+    [1, 0, 0],
+  ]) {
+    const { status, stdout, stderr } = runProgram('enable.mjs', { args: [directory] });
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.deepEqual(JSON.parse(stdout), {
+      before: null,
+      statuses: ['ENABLED', 'ALREADY_ENABLED'],
+      directory,
+      stats: { hits, misses, saves, errors: 0 },
+    });
+  }
+});
+
+test('enabled from code where it is switched off, or with an option that makes no sense', () => {
+  const disabled = runProgram('enable.mjs', { args: ['/nowhere'], env: { WASM_CACHE_DISABLE: '1' } });
+  assert.deepEqual(JSON.parse(disabled.stdout).statuses, ['DISABLED', 'DISABLED']);
+  const failed = runProgram('enable.mjs', { args: [''] });
+  assert.deepEqual(JSON.parse(failed.stdout).statuses, ['FAILED', 'FAILED']);
+});
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+const importsWasm = major >= 24 || (major === 22 && minor >= 19);
+
+test("import './a.wasm' is served where Node has it", { skip: !importsWasm && 'this Node has it not' }, () => {
+  const directory = temporaryDirectory();
+  const program = path.join(directory, 'program.mjs');
+  writeFileSync(path.join(directory, 'sum.wasm'), sumModule({ offset: 5, padding: 70_000 }));
+  writeFileSync(
+    program,
+    `import { sum } from './sum.wasm';
+     import { moduleCacheStats } from ${JSON.stringify(library)};
+     for (let round = 0; round < 30; round++) sum(20_000_000);
+     await new Promise((resolve) => setTimeout(resolve, 100));
+     console.log(JSON.stringify({ sum: sum(1000), hits: moduleCacheStats().hits }));`,
+  );
+  const env = { WASM_CACHE_DIR: path.join(directory, 'cache') };
+  const nodeOptions = ['--no-warnings', '--import', register];
+  for (const hits of [0, 1]) {
+    const { status, stdout, stderr } = runProgram(program, { nodeOptions, env });
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.deepEqual(JSON.parse(stdout), { sum: 500_505, hits });
+  }
+});
+
+for (const nodeOptions of [
+  ['--frozen-intrinsics', '--no-warnings'],
+  ['--enable-source-maps'],
+  ['--stack-trace-limit=50'],
+]) {
+  test(`the program runs as ever under ${nodeOptions.join(' ')}`, () => {
+    const directory = temporaryDirectory();
+    for (let run = 0; run < 2; run++) {
+      const env = { WASM_CACHE_DIR: directory };
+      const result = runProgram('hot.mjs', { nodeOptions: [...nodeOptions, '--import', register], env });
+      assert.deepEqual([result.status, result.stderr], [0, '']);
+      const { sum, trap } = JSON.parse(result.stdout);
+      assert.deepEqual({ sum, trap }, EXPECTED);
+    }
+  });
+}
 
 test('read-only mode loads and never writes', () => {
   const directory = temporaryDirectory();

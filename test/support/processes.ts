@@ -43,11 +43,11 @@ export interface RunResult {
   stderr: string;
 }
 
-/** Runs a program of test/programs in a fresh process of the same Node, without this process's WASM_CACHE_* and NODE_*. */
+/** Runs a program of test/programs (or any other, by its absolute path) in a fresh process of the same Node, without this process's WASM_CACHE_* and NODE_*. */
 export function runProgram(name: string, options: RunOptions = {}): RunResult {
   const { nodeOptions = [], args = [], env = {}, uid, limitAddressSpaceKiB } = options;
   const inherited = Object.entries(process.env).filter(([key]) => !/^(NODE_|WASM_CACHE_)/.test(key));
-  const command = [process.execPath, ...nodeOptions, path.join(root, 'test', 'programs', name), ...args];
+  const command = [process.execPath, ...nodeOptions, path.resolve(root, 'test', 'programs', name), ...args];
   if (limitAddressSpaceKiB) command.unshift('sh', '-c', `ulimit -v ${limitAddressSpaceKiB} && exec "$@"`, 'sh');
   const { status, signal, stdout, stderr } = spawnSync(command[0] as string, command.slice(1), {
     env: { ...Object.fromEntries(inherited), ...env },

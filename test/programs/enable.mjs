@@ -1,0 +1,16 @@
+import { optimise, sumModule } from '../../.test-build/support/modules.js';
+import {
+  enableModuleCache,
+  flushModuleCache,
+  getModuleCacheDir,
+  moduleCacheStats,
+  V8Engine,
+} from '../../dist/index.js';
+
+const before = getModuleCacheDir() ?? null;
+const [directory] = process.argv.slice(2);
+const statuses = [enableModuleCache({ directory }).status, enableModuleCache({ directory }).status];
+const engine = new V8Engine();
+await optimise(new WebAssembly.Module(sumModule({ padding: 70_000 })), (each) => engine.serialize(each));
+flushModuleCache();
+console.log(JSON.stringify({ before, statuses, directory: getModuleCacheDir(), stats: moduleCacheStats() }));
