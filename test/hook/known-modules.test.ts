@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setImmediate as nextTask } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { type KnownModule, KnownModules } from '../../dist/hook/known-modules.js';
+import { ModuleHash } from '../../dist/module-hash.js';
+import { sumModule } from '../support/modules.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+/** Lets go of what nobody holds: a WeakRef holds what it was asked for until the task ends. */
+async function forget(): Promise<void> {
+  await nextTask();
+  collectGarbage();
+  await nextTask();
+}
+
+const wireBytes = sumModule();
+const newModule = () => new WebAssembly.Module(wireBytes);
+
+/**
+ * Which of `held` are alive, in the order in which `modules` gives them; -1 stands for another. In a function of its own,
+ * so that no variable of a waiting test keeps a module.
+ */
+function alive(modules: KnownModules, held: WebAssembly.Module[] = []): number[] {
+  return [...modules.alive()].map(([, module]) => held.indexOf(module));
+}
+
+const aKey = ModuleHash.random();
+
+function known(changes: Partial<KnownModule> = {}): KnownModule {
+  return { key: aKey, engineId: 'engine-1', wireLength: wireBytes.length, savedLength: 0, final: false, ...changes };
+}
+
+describe('KnownModules', () => {
+  it('is empty at first', () => {
+    const modules = new KnownModules();
+    assert.equal(modules.size, 0);
+    assert.deepEqual(alive(modules), []);
+  });
+
+  it('gives what was added, in that order', () => {
+    const modules = new KnownModules();
+    const held = Array.from({ length: 3 }, newModule);
+    const added = held.map(() => known({ key: ModuleHash.random() }));
+    for (const [index, module] of held.entries()) modules.add(added[index] as KnownModule, module);
+    assert.equal(modules.size, 3);
+    assert.deepEqual(alive(modules, held), [0, 1, 2]);
+    assert.deepEqual(
+      [...modules.alive()].map(([each]) => added.indexOf(each)),
+      [0, 1, 2],
+    );
+  });
+
+  it('gives the very record that was added, so that what is noted in it stays', () => {
+    const modules = new KnownModules();
+    const held = newModule();
+    modules.add(known(), held);
+    for (const [each] of modules.alive()) each.savedLength = 500;
+    assert.deepEqual(
+      [...modules.alive()].map(([each]) => each.savedLength),
+      [500],
+    );
+    assert.deepEqual(alive(modules, [held]), [0]);
+  });
+
+  for (const [same, changes] of Object.entries({
+    everything: {},
+    'only the key': { engineId: 'engine-2', savedLength: 5 },
+    'a key that is another object': { key: ModuleHash.parseHex(aKey.toString()) },
+  })) {
+    it(`replaces what it knew by what was compiled last, when ${same} is the same`, () => {
+      const modules = new KnownModules();
+      const held = [newModule(), newModule()] as const;
+      const later = known(changes);
+      modules.add(known({ savedLength: 100, final: true }), held[0]);
+      modules.add(later, held[1]);
+      assert.equal(modules.size, 1);
+      assert.deepEqual(alive(modules, [...held]), [1]);
+      assert.ok([...modules.alive()].every(([each]) => each === later));
+    });
+  }
+
+  it('does not keep a module alive', async () => {
+    const modules = new KnownModules();
+    modules.add(known(), newModule());
+    await forget();
+    assert.deepEqual(alive(modules), []);
+  });
+
+  it('gives a module as long as somebody holds it', async () => {
+    const modules = new KnownModules();
+    const held = [newModule()] as const;
+    modules.add(known(), held[0]);
+    modules.add(known({ key: ModuleHash.random() }), newModule());
+    await forget();
+    assert.deepEqual(alive(modules, [...held]), [0]);
+  });
+
+  it('gives another object over the same code when the first is gone', async () => {
+    const modules = new KnownModules();
+    const record = known();
+    const held = [newModule()] as const;
+    modules.add(record, newModule());
+    modules.addReference(record, held[0]);
+    await forget();
+    assert.deepEqual(alive(modules, [...held]), [0]);
+    assert.ok([...modules.alive()].every(([each]) => each === record));
+  });
+
+  it('finds the one object that lives among many that came and went', async () => {
+    const modules = new KnownModules();
+    const record = known();
+    const held = [newModule()] as const;
+    modules.add(record, held[0]);
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 5; n++) modules.addReference(record, newModule());
+      await forget();
+    }
+    assert.deepEqual(alive(modules, [...held]), [0]);
+  });
+
+  it('gives a module once, however many objects there are, and remembers the last eight of them', async () => {
+    const modules = new KnownModules();
+    const record = known();
+    modules.add(record, newModule());
+    const held = Array.from({ length: 9 }, newModule);
+    held.forEach((module) => void modules.addReference(record, module));
+    assert.equal(modules.size, 1);
+    for (const [left, expected] of [
+      [9, [1]],
+      [2, [1]],
+      [1, []],
+    ] as const) {
+      held.length = left;
+      await forget();
+      assert.deepEqual(alive(modules, held), expected);
+    }
+  });
+
+  it('takes no reference for a module that was replaced or never added', async () => {
+    const modules = new KnownModules();
+    const replaced = known();
+    const held = [newModule()] as const;
+    modules.add(replaced, newModule());
+    modules.add(known(), newModule());
+    modules.addReference(replaced, held[0]);
+    modules.addReference(known({ key: ModuleHash.random() }), held[0]);
+    await forget();
+    assert.equal(modules.size, 1);
+    assert.deepEqual(alive(modules, [...held]), []);
+  });
+});

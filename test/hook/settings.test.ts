@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { parseSize, readSettings, type Settings } from '../../dist/hook/settings.js';
+
+const home = path.resolve('/home/somebody');
+
+function read(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = 'linux', homeDirectory = () => home): Settings {
+  return readSettings(env, platform, homeDirectory);
+}
+
+describe('readSettings', () => {
+  it('has defaults for everything', () => {
+    assert.deepEqual(read({}), {
+      mode: 'read-write',
+      directory: path.join(home, '.cache', 'wasm-module-cache'),
+      minModuleSize: 65536,
+      warnings: [],
+    });
+  });
+
+  it('takes an empty value for none', () => {
+    const names = ['DIR', 'MODE', 'DISABLE', 'MIN_MODULE_SIZE'].map((name) => `WASM_CACHE_${name}`);
+    const env = Object.fromEntries([...names, 'XDG_CACHE_HOME', 'LOCALAPPDATA'].map((name) => [name, '']));
+    for (const platform of ['linux', 'darwin', 'win32'] as const) {
+      assert.deepEqual(read(env, platform), read({}, platform));
+    }
+  });
+
+  const modes: [env: NodeJS.ProcessEnv, mode: Settings['mode'], warned?: RegExp][] = [
+    [{ WASM_CACHE_MODE: 'read-write' }, 'read-write'],
+    [{ WASM_CACHE_MODE: 'read-only' }, 'read-only'],
+    [{ WASM_CACHE_MODE: 'off' }, 'off'],
+    [{ WASM_CACHE_MODE: 'OFF' }, 'read-write', /WASM_CACHE_MODE=OFF .*read-write, read-only, off.*read-write is used/],
+    [{ WASM_CACHE_MODE: 'readonly' }, 'read-write', /WASM_CACHE_MODE=readonly /],
+    [{ WASM_CACHE_MODE: 'constructor' }, 'read-write', /WASM_CACHE_MODE=constructor /],
+    [{ WASM_CACHE_DISABLE: '1' }, 'off'],
+    [{ WASM_CACHE_DISABLE: 'true' }, 'off'],
+    [{ WASM_CACHE_DISABLE: '0' }, 'read-write'],
+    [{ WASM_CACHE_DISABLE: '1', WASM_CACHE_MODE: 'read-only' }, 'off'],
+    [{ WASM_CACHE_DISABLE: '0', WASM_CACHE_MODE: 'off' }, 'off'],
+    [{ WASM_CACHE_DISABLE: '1', WASM_CACHE_MODE: 'wrong' }, 'off', /WASM_CACHE_MODE=wrong /],
+  ];
+  for (const [env, mode, warned] of modes) {
+    it(`reads ${JSON.stringify(env)} as mode ${mode}${warned ? ' with a warning' : ''}`, () => {
+      const settings = read(env);
+      assert.equal(settings.mode, mode);
+      assert.equal(settings.warnings.length, warned ? 1 : 0);
+      if (warned) assert.match(settings.warnings.join(), warned);
+    });
+  }
+
+  const directories: [platform: NodeJS.Platform, env: NodeJS.ProcessEnv, directory: string[]][] = [
+    ['linux', {}, [home, '.cache', 'wasm-module-cache']],
+    ['linux', { XDG_CACHE_HOME: path.resolve('/xdg') }, [path.resolve('/xdg'), 'wasm-module-cache']],
+    ['linux', { LOCALAPPDATA: path.resolve('/local') }, [home, '.cache', 'wasm-module-cache']],
+    ['freebsd', {}, [home, '.cache', 'wasm-module-cache']],
+    ['darwin', {}, [home, 'Library', 'Caches', 'wasm-module-cache']],
+    ['darwin', { XDG_CACHE_HOME: path.resolve('/xdg') }, [home, 'Library', 'Caches', 'wasm-module-cache']],
+    ['win32', {}, [home, 'AppData', 'Local', 'wasm-module-cache', 'Cache']],
+    ['win32', { LOCALAPPDATA: path.resolve('/local') }, [path.resolve('/local'), 'wasm-module-cache', 'Cache']],
+    ['linux', { WASM_CACHE_DIR: path.resolve('/own'), XDG_CACHE_HOME: path.resolve('/xdg') }, [path.resolve('/own')]],
+    ['darwin', { WASM_CACHE_DIR: path.resolve('/own') }, [path.resolve('/own')]],
+    ['win32', { WASM_CACHE_DIR: path.resolve('/own'), LOCALAPPDATA: path.resolve('/local') }, [path.resolve('/own')]],
+    ['linux', { WASM_CACHE_DIR: 'below/here/../there' }, [process.cwd(), 'below', 'there']],
+  ];
+  for (const [platform, env, directory] of directories) {
+    it(`puts the folder into ${path.join(...directory)} on ${platform} with ${JSON.stringify(env)}`, () => {
+      assert.equal(read(env, platform).directory, path.join(...directory));
+    });
+  }
+
+  it('does not ask for the home folder when it is told the directory', () => {
+    const unasked = () => assert.fail('asked');
+    assert.equal(read({ WASM_CACHE_DIR: home }, 'linux', unasked).directory, home);
+  });
+
+  it('does not throw when there is no home folder', () => {
+    assert.doesNotThrow(() =>
+      read({}, 'linux', () => {
+        throw new Error('ENOENT: no such file or directory, uv_os_homedir');
+      }),
+    );
+  });
+
+  // A program is run in all sorts of folders, some of them downloaded: their machine code must not be loaded.
+  const homeless: [platform: NodeJS.Platform, env: NodeJS.ProcessEnv][] = [
+    ['linux', {}],
+    ['darwin', {}],
+    ['win32', {}],
+    ['linux', { XDG_CACHE_HOME: 'relative' }],
+  ];
+  for (const [platform, env] of homeless) {
+    it(`does not choose the working folder by itself on ${platform} with ${JSON.stringify(env)} and no home`, () => {
+      const { mode, directory } = read(env, platform, () => '');
+      assert.ok(mode === 'off' || path.relative(process.cwd(), directory).startsWith('..'), directory);
+    });
+  }
+
+  it('reads the smallest size of a module that matters', () => {
+    assert.equal(read({ WASM_CACHE_MIN_MODULE_SIZE: '1MiB' }).minModuleSize, 2 ** 20);
+    assert.equal(read({ WASM_CACHE_MIN_MODULE_SIZE: '0' }).minModuleSize, 0);
+  });
+
+  for (const wrong of ['large', '-1', '1 MB 5', '64 kilo', 'NaN']) {
+    it(`warns about the size ${wrong} and takes the default`, () => {
+      const { minModuleSize, warnings } = read({ WASM_CACHE_MIN_MODULE_SIZE: wrong });
+      assert.equal(minModuleSize, 65536);
+      assert.equal(warnings.length, 1);
+      assert.ok(warnings[0]?.startsWith(`WASM_CACHE_MIN_MODULE_SIZE=${wrong} is not a size`));
+      assert.match(warnings.join(), /64KiB is used/);
+    });
+  }
+
+  it('warns about each wrong value', () => {
+    assert.equal(read({ WASM_CACHE_MODE: 'x', WASM_CACHE_MIN_MODULE_SIZE: 'y' }).warnings.length, 2);
+  });
+});
+
+describe('parseSize', () => {
+  const sizes: Record<string, number> = {
+    ...{ '0': 0, '100000': 100_000, '007': 7, '5B': 5, '5b': 5 },
+    ...{ '1KiB': 1024, '64KiB': 65536, '512MiB': 536_870_912, '2GiB': 2_147_483_648 },
+    ...{ '1kB': 1000, '1KB': 1000, '3MB': 3_000_000, '4GB': 4_000_000_000 },
+    ...{ '1kib': 1024, '1KIB': 1024, '1mib': 1_048_576 },
+    ...{ '1.5MiB': 1_572_864, '0.5KiB': 512, '1.0001KiB': 1024, '0.4': 0 },
+    ...{ ' 64 KiB ': 65536, '64\tKiB\n': 65536 },
+  };
+  for (const [text, size] of Object.entries(sizes)) {
+    it(`reads ${JSON.stringify(text)} as ${size}`, () => assert.equal(parseSize(text), size));
+  }
+
+  const wrong = [
+    '',
+    ' ',
+    'KiB',
+    'none',
+    '-1',
+    '+1',
+    '1.',
+    '.5',
+    '1,5MiB',
+    '1e3',
+    '0x10',
+    '1 2',
+    '1K',
+    '1TiB',
+    '1 KiB B',
+  ];
+  for (const text of [...wrong, '1constructor', '1toString', '1__proto__', '1none', 'NaN', 'Infinity', '٣']) {
+    it(`does not take ${JSON.stringify(text)} for a size`, () => assert.equal(parseSize(text), undefined));
+  }
+});
