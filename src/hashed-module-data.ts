@@ -42,6 +42,9 @@ export class HashedModuleData {
 }
 
 function privateCopy(source: BufferSource): Uint8Array {
+  if (!ArrayBuffer.isView(source) && !isArrayBuffer(source)) {
+    throw new TypeError(`Wire bytes must be an ArrayBuffer, a typed array or a DataView, not ${typeof source}`);
+  }
   const view = ArrayBuffer.isView(source)
     ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
     : new Uint8Array(source);
@@ -49,4 +52,9 @@ function privateCopy(source: BufferSource): Uint8Array {
   const copy = new Uint8Array(view.byteLength);
   copy.set(view);
   return copy;
+}
+
+function isArrayBuffer(source: unknown): source is ArrayBuffer {
+  const tag = Object.prototype.toString.call(source);
+  return tag === '[object ArrayBuffer]' || tag === '[object SharedArrayBuffer]';
 }

@@ -84,7 +84,7 @@ const FLAG_FINAL = 1;
 const FLAG_INCLUDES_WIRE_BYTES = 2;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** @throws {CacheError} kind `Serialize` when the fields do not fit the format. */
 export function encodeArtifact(artifact: Artifact): Uint8Array {
@@ -95,6 +95,17 @@ export function encodeArtifact(artifact: Artifact): Uint8Array {
       'Serialize',
       `The engine's deterministicId takes ${engineId.length} bytes of at most ${MAX_ENGINE_ID_LENGTH}: ${artifact.engineId}`,
     );
+  }
+  if (decoder.decode(engineId) !== artifact.engineId) {
+    throw new CacheError('Serialize', `The engine's deterministicId is not text: ${JSON.stringify(artifact.engineId)}`);
+  }
+  for (const [name, value, max] of [
+    ['generation', artifact.generation, 0xffff_ffff],
+    ['wireLength', artifact.wireLength, Number.MAX_SAFE_INTEGER],
+  ] as const) {
+    if (!Number.isInteger(value) || value < 0 || value > max) {
+      throw new CacheError('Serialize', `The ${name} of an artifact must be a whole number up to ${max}, not ${value}`);
+    }
   }
   if ((artifact.coverage === 'none') !== (nativeCode.length === 0)) {
     throw new CacheError(
@@ -162,10 +173,26 @@ export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
   if ((coverage === 'none') !== (nativeLength === 0)) {
     throw damaged(AT.coverage, `coverage "${coverage}" with ${nativeLength} bytes of native code`);
   }
-  const keyLength = algorithm === 'sha256' ? MAX_KEY_LENGTH : 8;
+  const keyEnd = AT.key + (algorithm === 'sha256' ? MAX_KEY_LENGTH : 8);
+  const engineIdEnd = AT.engineId + engineIdLength;
+  for (const [from, to] of [
+    [AT.generation + 4, AT.nativeLength],
+    [keyEnd, AT.engineId],
+    [engineIdEnd, AT.headerChecksum],
+    ...(flags & FLAG_INCLUDES_WIRE_BYTES ? [] : [[AT.wireChecksum, AT.algorithm] as const]),
+  ] as const) {
+    const used = bytes.subarray(from, to).findIndex((byte) => byte !== 0);
+    if (used >= 0) throw damaged(from + used, 'not zero, where this version of the format has nothing');
+  }
+  let engineId: string;
+  try {
+    engineId = decoder.decode(bytes.subarray(AT.engineId, engineIdEnd));
+  } catch {
+    throw damaged(AT.engineId, 'an engine id that is not UTF-8');
+  }
   return {
-    key: ModuleHash.fromBytes(bytes.subarray(AT.key, AT.key + keyLength)),
-    engineId: decoder.decode(bytes.subarray(AT.engineId, AT.engineId + engineIdLength)),
+    key: ModuleHash.fromBytes(bytes.subarray(AT.key, keyEnd)),
+    engineId,
     coverage,
     generation: view.getUint32(AT.generation, true),
     final: (flags & FLAG_FINAL) !== 0,

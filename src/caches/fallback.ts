@@ -70,10 +70,10 @@ export class FallbackCache<
   }
 
   async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
-    const [primary, fallback] = await Promise.allSettled([
-      this.primary.save(key, engine, module),
-      this.fallback.save(key, engine, module),
-    ]);
+    // Through async functions, because a strategy of somebody's own may throw where it should reject.
+    const [primary, fallback] = (await Promise.allSettled(
+      [this.primary, this.fallback].map(async (cache) => cache.save(key, engine, module)),
+    )) as [PromiseSettledResult<void>, PromiseSettledResult<void>];
     if (primary.status === 'fulfilled') return;
     if (fallback.status === 'rejected') throw bothFailed('save', key, primary.reason, fallback.reason);
     throw primary.reason;
@@ -94,8 +94,11 @@ export class FallbackCache<
 
 /** A miss in both is a miss; otherwise the error is of the kind that is not a miss, the primary's before the fallback's. */
 function bothFailed(action: string, key: ModuleHash, primary: unknown, fallback: unknown): CacheError {
-  const kinds = [primary, fallback].map((error) => (CacheError.is(error) ? error.kind : 'Other'));
-  const kind = kinds.find((each) => each !== 'NotFound') ?? 'NotFound';
   const text = `Neither cache could ${action} the module ${key}`;
-  return new CacheError(kind, text, { cause: new AggregateError([primary, fallback], text) });
+  const errors = [primary, fallback].map((error) =>
+    CacheError.is(error) ? error : new CacheError('Other', text, { cause: error }),
+  );
+  const { kind = 'NotFound', path } = errors.find((error) => error.kind !== 'NotFound') ?? {};
+  const cause = new AggregateError([primary, fallback], text);
+  return new CacheError(kind, text, path === undefined ? { cause } : { cause, path });
 }

@@ -157,7 +157,8 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
       if (stored.wireBytes || !this.#includeWireBytes) return;
       best = stored;
     }
-    const wireBytes = this.#includeWireBytes ? artifact.wireBytes : undefined;
+    // Another cache on this folder may want wire bytes where this one does not.
+    const wireBytes = this.#includeWireBytes ? artifact.wireBytes : stored?.wireBytes;
     if (!wireBytes && best.coverage === 'none') return;
     const generation = stored ? stored.generation + 1 : artifact.generation;
     yield { write: entryName(artifact), bytes: encodeArtifact({ ...best, generation, wireBytes }) };

@@ -4,7 +4,7 @@ export type Mode = 'read-write' | 'read-only' | 'off';
 
 export interface Settings {
   mode: Mode;
-  /** Absolute path of the cache folder; it need not exist. */
+  /** Absolute path of the cache folder; it need not exist. Empty when there is none, and then the mode is `off`. */
   directory: string;
   /** Modules with fewer wire bytes go straight to V8. */
   minModuleSize: number;
@@ -49,8 +49,12 @@ export function readSettings(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, 
       );
   }
 
-  const directory = path.resolve(env.WASM_CACHE_DIR || defaultDirectory(env, platform, homeDirectory));
-  return { mode, directory, minModuleSize, warnings };
+  const directory = env.WASM_CACHE_DIR || defaultDirectory(env, platform, homeDirectory);
+  if (directory === undefined) {
+    if (mode !== 'off') warnings.push('There is no home folder for the cache. Choose a folder with WASM_CACHE_DIR.');
+    return { mode: 'off', directory: '', minModuleSize, warnings };
+  }
+  return { mode, directory: path.resolve(directory), minModuleSize, warnings };
 }
 
 /** `512MiB` -> 536870912. `undefined` for what is not a size. */
@@ -60,11 +64,19 @@ export function parseSize(text: string): number | undefined {
   return match && unit !== undefined ? Math.round(Number(match[1]) * unit) : undefined;
 }
 
-function defaultDirectory(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, homeDirectory: () => string): string {
+/** Never relative: machine code must not come from whatever folder a program is started in. */
+function defaultDirectory(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, homeDirectory: () => string) {
   const name = 'wasm-module-cache';
-  if (platform === 'win32') {
-    return path.join(env.LOCALAPPDATA || path.join(homeDirectory(), 'AppData', 'Local'), name, 'Cache');
+  const local = platform === 'win32' ? env.LOCALAPPDATA : platform === 'darwin' ? undefined : env.XDG_CACHE_HOME;
+  if (local && path.isAbsolute(local))
+    return platform === 'win32' ? path.join(local, name, 'Cache') : path.join(local, name);
+  let home: string;
+  try {
+    home = homeDirectory();
+  } catch {
+    return undefined;
   }
-  if (platform === 'darwin') return path.join(homeDirectory(), 'Library', 'Caches', name);
-  return path.join(env.XDG_CACHE_HOME || path.join(homeDirectory(), '.cache'), name);
+  if (!path.isAbsolute(home)) return undefined;
+  if (platform === 'win32') return path.join(home, 'AppData', 'Local', name, 'Cache');
+  return platform === 'darwin' ? path.join(home, 'Library', 'Caches', name) : path.join(home, '.cache', name);
 }

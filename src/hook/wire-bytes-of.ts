@@ -58,7 +58,7 @@ export function haveNoEffect(options: unknown, wireBytes: Uint8Array): boolean {
     if (key === 'importedStringConstants') {
       names.push(value);
     } else if (key === 'builtins') {
-      const builtins = isArray(value) ? plainValues(value, Array.prototype) : undefined;
+      const builtins = !isProxy(value) && isArray(value) ? plainValues(value, Array.prototype) : undefined;
       if (!builtins) return false;
       for (const [index, name] of builtins) {
         if (index !== 'length') names.push(typeof name === 'string' ? `wasm:${name}` : undefined);

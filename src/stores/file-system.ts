@@ -89,8 +89,8 @@ export class FileSystemStore {
   writeSync(name: string, bytes: Uint8Array): void {
     const { file, temporary } = this.#target(name);
     try {
-      mkdirSync(path.dirname(file), { recursive: true, mode: PRIVATE_DIRECTORY });
       this.checkTrust();
+      mkdirSync(path.dirname(file), { recursive: true, mode: PRIVATE_DIRECTORY });
       const descriptor = openSync(temporary, 'wx', PRIVATE_FILE);
       try {
         for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
@@ -108,8 +108,8 @@ export class FileSystemStore {
   async write(name: string, bytes: Uint8Array): Promise<void> {
     const { file, temporary } = this.#target(name);
     try {
-      await fs.promises.mkdir(path.dirname(file), { recursive: true, mode: PRIVATE_DIRECTORY });
       this.checkTrust();
+      await fs.promises.mkdir(path.dirname(file), { recursive: true, mode: PRIVATE_DIRECTORY });
       const handle = await fs.promises.open(temporary, 'wx', PRIVATE_FILE);
       try {
         await handle.writeFile(bytes);
@@ -162,12 +162,18 @@ export class FileSystemStore {
     return step.value;
   }
 
-  /** Removes a value; that it is gone already, or cannot be removed, is no error. */
+  /**
+   * Removes a value; that it is gone already, or cannot be removed, is no error.
+   *
+   * @throws {CacheError} `Untrusted`.
+   */
   deleteSync(name: string): void {
+    this.checkTrust();
     quietly(() => unlinkSync(this.#path(name)));
   }
 
   async delete(name: string): Promise<void> {
+    this.checkTrust();
     await fs.promises.unlink(this.#path(name)).catch(() => {});
   }
 
@@ -179,7 +185,7 @@ export class FileSystemStore {
    */
   checkTrust(): void {
     if (this.#trusted || geteuid === undefined) return; // Windows: the user's profile folder has an access list of its own
-    const stats = statSync(this.directory, { throwIfNoEntry: false });
+    const stats = this.#stats();
     if (stats === undefined) return;
     const user = geteuid();
     if (stats.uid !== user && stats.uid !== 0) {
@@ -199,6 +205,14 @@ export class FileSystemStore {
       );
     }
     this.#trusted = true;
+  }
+
+  #stats(): fs.Stats | undefined {
+    try {
+      return statSync(this.directory, { throwIfNoEntry: false });
+    } catch (error) {
+      throw readError(this.directory, error);
+    }
   }
 
   #path(name: string): string {
@@ -223,8 +237,9 @@ function allocate(size: number, headLength: number, tailLength: number): Parts {
 /** A file that shrank while it was read gives what was read; what is missing is for the reader to notice. */
 function trim(parts: Parts, bytesRead: number): Parts {
   if (bytesRead === parts.head.length + parts.body.length) return parts;
-  const head = parts.head.subarray(0, bytesRead);
-  return { head, body: parts.body.subarray(0, bytesRead - head.length), size: bytesRead };
+  const head = parts.head.slice(0, bytesRead);
+  const body = new Uint8Array(parts.body.subarray(0, bytesRead - head.length));
+  return { head, body, size: bytesRead };
 }
 
 function readError(file: string, cause: unknown): CacheError {
