@@ -7,7 +7,7 @@ const { apply, construct, ownKeys } = Reflect;
 const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Object;
 const { captureStackTrace } = Error;
 const { bind } = Function.prototype;
-const promiseThen = Promise.prototype.then;
+const functionToString = Function.prototype.toString;
 
 type AnyFunction = (...args: unknown[]) => unknown;
 type ModuleConstructor = typeof WebAssembly.Module;
@@ -72,9 +72,12 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
       if (!lookup) return apply(original.instantiate, namespace, args);
       const { module } = lookup;
       if (module) {
-        return later((resolve, reject) => {
-          const instantiated = apply(original.instantiate, namespace, [module, imports]);
-          apply(promiseThen, instantiated, [(instance: unknown) => resolve({ module, instance }), reject]);
+        return later(async (resolve, reject) => {
+          try {
+            resolve({ module, instance: await apply(original.instantiate, namespace, [module, imports]) });
+          } catch (error) {
+            reject(error);
+          }
         });
       }
       return learning(apply(original.instantiate, namespace, [args[0], imports]), (result) => {
@@ -128,17 +131,31 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
     const replaced = original[name as keyof typeof replacements];
     if (replaced) replace(namespace, name, disguise(replacement, replaced));
   }
+
+  // A bound function's source has no name: "function () { [native code] }".
+  const { toString: showOriginal } = {
+    toString(this: unknown): string {
+      return apply(functionToString, apply(getShown, shown, [this as object]) ?? this, []);
+    },
+  };
+  shown.set(showOriginal, functionToString);
+  replace(Function.prototype, 'toString', showOriginal);
 }
+
+/** The replacements, each with the original that it shows when it is asked for its source. */
+const shown = new WeakMap<object, object>();
+const { get: getShown } = WeakMap.prototype;
 
 /**
  * A function that does what `replacement` does and shows what `original` shows. A bound function, because it shows no
- * source, prints as a function (a proxy does not on Node 26) and takes every own property that the original has.
+ * source to V8 itself, prints as a function (a proxy does not on Node 26) and takes every own property of the original.
  */
 function disguise<T extends object>(replacement: object, original: T): T {
   const disguised = apply(bind, replacement as AnyFunction, [undefined]) as T;
   for (const key of ownKeys(original)) {
     defineProperty(disguised, key, getOwnPropertyDescriptor(original, key) as PropertyDescriptor);
   }
+  shown.set(disguised, original);
   return setPrototypeOf(disguised, getPrototypeOf(original));
 }
 
@@ -150,10 +167,19 @@ function isImports(imports: unknown): boolean {
   return imports === undefined || (typeof imports === 'object' && imports !== null) || typeof imports === 'function';
 }
 
-/** A promise of V8's own kind that settles in a later task, as V8's do: never within the caller's microtasks. */
+/**
+ * A promise of V8's own kind that settles in a later task, as V8's do: never within the caller's microtasks. What `settle`
+ * throws rejects it; thrown from the task it would end the program.
+ */
 function later(settle: (resolve: Settle, reject: Settle) => void): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    setImmediate(() => settle(resolve, reject));
+    setImmediate(() => {
+      try {
+        settle(resolve, reject);
+      } catch (error) {
+        reject(error);
+      }
+    });
   });
 }
 
