@@ -33,6 +33,8 @@ await build({
   platform: 'node',
   target: 'node20.19',
   packages: 'external',
+  minifySyntax: true,
+  minifyWhitespace: true,
   inject: ['scripts/captured-globals.js'],
   plugins: [builtins],
   allowOverwrite: true,

@@ -29,8 +29,9 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
   >;
   const original = { compile, instantiate, compileStreaming, instantiateStreaming } as Originals;
 
+  const { minModuleSize } = hook;
   const lookUp = (source: unknown, options: unknown): Lookup | undefined => {
-    const wireBytes = wireBytesOf(source, hook.minModuleSize);
+    const wireBytes = wireBytesOf(source, minModuleSize);
     return wireBytes && haveNoEffect(options, wireBytes) ? hook.lookUp(wireBytes) : undefined;
   };
 

@@ -7,13 +7,15 @@ const { isView } = ArrayBuffer;
 const { isArray } = Array;
 const { apply, getOwnPropertyDescriptor, getPrototypeOf, ownKeys } = Reflect;
 const { includes } = Buffer.prototype;
+const { bind, call } = Function.prototype;
 const { isProxy } = util.types;
 
 type Getter<T> = (object: unknown) => T;
 
+/** The getter as a plain function. Bound, because that is the fastest way to call one: small modules pay only for this. */
 function getter<T>(prototype: object, name: PropertyKey): Getter<T> {
-  const { get } = Object.getOwnPropertyDescriptor(prototype, name) as { get: () => T };
-  return (object) => apply(get, object, []);
+  const { get } = getOwnPropertyDescriptor(prototype, name) as { get: () => T };
+  return apply(bind, call, [get]);
 }
 
 const TypedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype);
