@@ -159,7 +159,6 @@ const globals = [
 
 /** Names on Object.prototype that careless code finds on its own descriptors and options. */
 // Not the indices on Node 20 and 22: their own async hooks keep a stack in an array and end the process, hook or no hook.
-const major = Number(process.versions.node.split('.')[0]);
 const pollution = [
   ...[
     'get',
@@ -193,7 +192,8 @@ const pollution = [
     'maxByteLength',
     'shared',
     'toJSON',
-    ...(major >= 24 ? ['0', '1'] : []),
+    '0',
+    '1',
     'constructor',
     Symbol.toPrimitive,
     Symbol.iterator,
