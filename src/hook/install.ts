@@ -77,7 +77,7 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
           try {
             resolve({ module, instance: await apply(original.instantiate, namespace, [module, imports]) });
           } catch (error) {
-            reject(error);
+            reject(withoutFrames(error));
           }
         });
       }
@@ -166,6 +166,12 @@ function replace(owner: object, name: string, value: unknown): void {
 
 function isImports(imports: unknown): boolean {
   return imports === undefined || (typeof imports === 'object' && imports !== null) || typeof imports === 'function';
+}
+
+/** A link error as V8 makes it in a task of its own: from no function. Errors of the program keep their stack. */
+function withoutFrames(error: unknown): unknown {
+  if (error instanceof Error && error.message.startsWith('WebAssembly.instantiate(): ')) captureStackTrace(error, bind);
+  return error;
 }
 
 /**
