@@ -20,24 +20,24 @@ const MAX_REFERENCES = 8;
  * memory back.
  */
 export class KnownModules {
-  readonly #entries: { known: KnownModule; references: WeakRef<WebAssembly.Module>[] }[] = [];
+  #entries: { known: KnownModule; references: WeakRef<WebAssembly.Module>[] }[] = [];
 
   get size(): number {
     return this.#entries.length;
   }
 
   add(known: KnownModule, module: WebAssembly.Module): void {
-    const index = this.#entries.findIndex((each) => each.known.key.equals(known.key));
-    if (index < 0) this.#entries.push({ known, references: [new WeakRef(module)] });
-    // Compiled anew although known: the code that was known is gone, or belongs to other flags.
-    else this.#entries[index] = { known, references: [new WeakRef(module)] };
+    // Replaced when known before: its code is gone, or belongs to other flags. What nobody holds any more is forgotten, or a
+    // program that compiles ever new modules would grow.
+    const others = this.#entries.filter((each) => !each.known.key.equals(known.key) && each.references.some(isAlive));
+    this.#entries = [...others, { known, references: [new WeakRef(module)] }];
   }
 
   /** Notes another Module object over the same native code. */
   addReference(known: KnownModule, module: WebAssembly.Module): void {
     const entry = this.#entries.find((each) => each.known === known);
     if (!entry) return;
-    const alive = entry.references.filter((reference) => reference.deref() !== undefined);
+    const alive = entry.references.filter(isAlive);
     entry.references = [...alive.slice(1 - MAX_REFERENCES), new WeakRef(module)];
   }
 
@@ -52,4 +52,8 @@ export class KnownModules {
       }
     }
   }
+}
+
+function isAlive(reference: WeakRef<WebAssembly.Module>): boolean {
+  return reference.deref() !== undefined;
 }
