@@ -33,8 +33,7 @@ await build({
   platform: 'node',
   target: 'node20.19',
   packages: 'external',
-  minifySyntax: true,
-  minifyWhitespace: true,
+  minify: true, // V8 parses all of it in every process: 1 ms less
   inject: ['scripts/captured-globals.js'],
   plugins: [builtins],
   allowOverwrite: true,

@@ -24,6 +24,9 @@ interface Doors {
 let doors: Doors | { unsupportedReason: string } | undefined;
 let staticId: string | undefined;
 
+/** The deterministic id when a module was compiled or restored here: V8's flags may have changed since. */
+const madeUnder = new WeakMap<WebAssembly.Module, string>();
+
 /** V8 in this process. All instances are one: they share what was found out about the process. */
 export class V8Engine implements Engine {
   get canSerialize(): boolean {
@@ -52,21 +55,34 @@ export class V8Engine implements Engine {
     return isOpen ? `${staticId}_tag-${opened.addon.versionTag().toString(16).padStart(8, '0')}` : staticId;
   }
 
-  compile(wireBytes: Uint8Array): Promise<WebAssembly.Module> {
-    return compile(wireBytes as BufferSource);
+  async compile(wireBytes: Uint8Array): Promise<WebAssembly.Module> {
+    const id = this.deterministicId;
+    const module = await compile(wireBytes as BufferSource);
+    madeUnder.set(module, id);
+    return module;
   }
 
   compileSync(wireBytes: Uint8Array): WebAssembly.Module {
-    return new Module(wireBytes as BufferSource);
+    const module = new Module(wireBytes as BufferSource);
+    madeUnder.set(module, this.deterministicId);
+    return module;
   }
 
   serialize(module: WebAssembly.Module): Uint8Array | undefined {
-    return need('Serialize').addon.serialize(module);
+    const { addon } = need('Serialize');
+    const id = madeUnder.get(module);
+    if (id !== undefined && id !== this.deterministicId) {
+      throw new CacheError('Serialize', "V8's flags are not those under which this module was compiled");
+    }
+    return addon.serialize(module);
   }
 
   deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module {
     const module = need('Deserialize').deserialize(nativeCode, ordinary(wireBytes));
-    if (module) return module;
+    if (module) {
+      madeUnder.set(module, this.deterministicId);
+      return module;
+    }
     throw new CacheError('Deserialize', `V8 refused ${nativeCode.length} bytes of native code`);
   }
 

@@ -119,6 +119,21 @@ test('the deterministic id follows the flags of V8, at once and back again', () 
   assert.equal(engine.deterministicId, before);
 });
 
+test('code that was compiled under other flags is not serialised under these', async () => {
+  const module = engine.compileSync(sumModule({ offset: 9 }));
+  await optimise(module, serialize);
+  v8.setFlagsFromString('--stack-size=1500');
+  try {
+    assert.throws(
+      () => engine.serialize(module),
+      (error) => CacheError.is(error, 'Serialize'),
+    );
+  } finally {
+    v8.setFlagsFromString('--stack-size=984');
+  }
+  assert.ok(engine.serialize(module));
+});
+
 test('the deterministic id names what it depends on', () => {
   const { deterministicId } = engine;
   for (const part of [process.version, process.versions.v8, process.platform, process.arch]) {
