@@ -40,12 +40,7 @@ const registry = diagnostics_channel.channel('wasm-module-cache') as object as {
  */
 export function enableModuleCache(options: EnableModuleCacheOptions = {}): EnableModuleCacheResult {
   try {
-    const settings = applyOptions(settingsOfProcess(), options);
-    const hook = new Hook(settings);
-    if (registry.hook === undefined && settings.mode !== 'off' && hook.unsupportedReason !== undefined) {
-      return { status: 'FAILED', message: hook.unsupportedReason };
-    }
-    return start(settings, hook);
+    return start(applyOptions(settingsOfProcess(), options), (hook) => hook.unsupportedReason);
   } catch (error) {
     return { status: 'FAILED', message: error instanceof Error ? error.message : String(error) };
   }
@@ -53,8 +48,7 @@ export function enableModuleCache(options: EnableModuleCacheOptions = {}): Enabl
 
 /** What the hook's entry calls: as above, but whether V8 can be used is found out when the first module comes. */
 export function enableFromEnvironment(): EnableModuleCacheResult {
-  const settings = settingsOfProcess();
-  return start(settings, new Hook(settings));
+  return start(settingsOfProcess());
 }
 
 /** Saves what V8 has optimised by now, as the exit of the process would. Returns when it is on disk. */
@@ -100,12 +94,19 @@ function applyOptions(settings: Settings, { directory, mode, minModuleSize }: En
   };
 }
 
-function start(settings: Settings, hook: Hook): EnableModuleCacheResult {
+function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined): EnableModuleCacheResult {
   const running = registry.hook;
   if (running) return { status: 'ALREADY_ENABLED', directory: running.directory };
   for (const warning of settings.warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
-  if (settings.mode === 'off') return { status: 'DISABLED' };
+  const { mode, directory, minModuleSize } = settings;
+  if (mode === 'off') return { status: 'DISABLED' };
   if (globalThis.WebAssembly === undefined) return { status: 'FAILED', message: 'this process has no WebAssembly' };
+  if (directory === undefined) {
+    return { status: 'FAILED', message: 'there is no home folder for the cache; name a folder with WASM_CACHE_DIR' };
+  }
+  const hook = new Hook({ mode, directory, minModuleSize });
+  const message = whyNot?.(hook);
+  if (message !== undefined) return { status: 'FAILED', message };
   install(globalThis.WebAssembly, hook);
   registry.hook = hook;
   return { status: 'ENABLED', directory: hook.directory };

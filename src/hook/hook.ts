@@ -6,7 +6,13 @@ import { sha256 } from '../engine/digest.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import type { ModuleHash } from '../module-hash.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
-import type { Settings } from './settings.js';
+import type { Mode } from './settings.js';
+
+export interface HookOptions {
+  mode: Exclude<Mode, 'off'>;
+  directory: string;
+  minModuleSize: number;
+}
 
 /** Counters of one thread. */
 export interface ModuleCacheStats {
@@ -50,7 +56,7 @@ const MIN_GROWTH = 1.02;
  */
 export class Hook {
   readonly stats: ModuleCacheStats = { hits: 0, misses: 0, saves: 0, errors: 0 };
-  readonly #settings: Settings;
+  readonly #options: HookOptions;
   readonly #cache: FileSystemCache;
   readonly #engine = new V8Engine();
   readonly #known = new KnownModules();
@@ -58,10 +64,10 @@ export class Hook {
   readonly #onExit = () => this.save();
   #madeRoomForListener = false;
 
-  constructor(settings: Settings) {
-    this.#settings = settings;
+  constructor(options: HookOptions) {
+    this.#options = options;
     // Every caller has the wire bytes in hand, so storing them as well would only double the size.
-    this.#cache = new FileSystemCache(settings.directory, { wireBytes: 'omit' });
+    this.#cache = new FileSystemCache(options.directory, { wireBytes: 'omit' });
   }
 
   get directory(): string {
@@ -69,7 +75,7 @@ export class Hook {
   }
 
   get minModuleSize(): number {
-    return this.#settings.minModuleSize;
+    return this.#options.minModuleSize;
   }
 
   /** Why V8's native code cannot be used in this process. */
@@ -110,13 +116,17 @@ export class Hook {
 
   /** Saves every module of which V8 has optimised more than what is stored. */
   save(): void {
-    if (this.#isOff || this.#settings.mode !== 'read-write') return;
-    for (const [known, module] of this.#known.alive()) {
-      try {
-        this.#saveOne(known, module);
-      } catch (error) {
-        this.#report('saving a module', error);
+    if (this.#isOff || this.#options.mode !== 'read-write') return;
+    try {
+      for (const [known, module] of this.#known.alive()) {
+        try {
+          this.#saveOne(known, module);
+        } catch (error) {
+          this.#report('saving a module', error);
+        }
       }
+    } catch (error) {
+      this.#report('looking for modules to save', error);
     }
   }
 
@@ -154,7 +164,7 @@ export class Hook {
 
   #remember(known: KnownModule, module: WebAssembly.Module): void {
     this.#known.add(known, module);
-    if (this.#settings.mode !== 'read-write') return;
+    if (this.#options.mode !== 'read-write') return;
     // Asked every time: programs call process.removeAllListeners().
     if (process.listeners('exit').includes(this.#onExit)) return;
     process.on('exit', this.#onExit);
@@ -188,11 +198,15 @@ export class Hook {
 
   #report(doing: string, error: unknown): void {
     this.stats.errors++;
-    debug('%s: %o', doing, error);
-    if (channels.error.hasSubscribers) channels.error.publish({ doing, error });
-    if (!CacheError.is(error, 'Untrusted')) return;
-    // The one thing that a user should know, because only a user can mend it.
-    this.#isOff = true;
-    process.emitWarning(`${error.message} Modules are not cached.`, { type: 'WasmCacheWarning' });
+    try {
+      debug('%s: %o', doing, error);
+      if (channels.error.hasSubscribers) channels.error.publish({ doing, error });
+      if (!CacheError.is(error, 'Untrusted')) return;
+      // The one thing that a user should know, because only a user can mend it.
+      this.#isOff = true;
+      process.emitWarning(`${error.message} Modules are not cached.`, { type: 'WasmCacheWarning' });
+    } catch {
+      // The program broke the means of reporting.
+    }
   }
 }

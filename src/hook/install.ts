@@ -32,7 +32,12 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
   const { minModuleSize } = hook;
   const lookUp = (source: unknown, options: unknown): Lookup | undefined => {
     const wireBytes = wireBytesOf(source, minModuleSize);
-    return wireBytes && haveNoEffect(options, wireBytes) ? hook.lookUp(wireBytes) : undefined;
+    if (!wireBytes) return undefined;
+    try {
+      return haveNoEffect(options, wireBytes) ? hook.lookUp(wireBytes) : undefined;
+    } catch {
+      return undefined; // The program broke something that the look itself needs.
+    }
   };
 
   const proxy = new Proxy(OriginalModule, { construct: constructModule });

@@ -4,8 +4,8 @@ export type Mode = 'read-write' | 'read-only' | 'off';
 
 export interface Settings {
   mode: Mode;
-  /** Absolute path of the cache folder; it need not exist. Empty when there is none, and then the mode is `off`. */
-  directory: string;
+  /** Absolute path of the cache folder, which need not exist; `undefined` when none is named and there is no home folder. */
+  directory: string | undefined;
   /** Modules with fewer wire bytes go straight to V8. */
   minModuleSize: number;
   /** What was wrong with the values given, one sentence each; the default was taken instead. */
@@ -50,11 +50,7 @@ export function readSettings(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, 
   }
 
   const directory = env.WASM_CACHE_DIR || defaultDirectory(env, platform, homeDirectory);
-  if (directory === undefined) {
-    if (mode !== 'off') warnings.push('There is no home folder for the cache. Choose a folder with WASM_CACHE_DIR.');
-    return { mode: 'off', directory: '', minModuleSize, warnings };
-  }
-  return { mode, directory: path.resolve(directory), minModuleSize, warnings };
+  return { mode, directory: directory && path.resolve(directory), minModuleSize, warnings };
 }
 
 /** `512MiB` -> 536870912. `undefined` for what is not a size. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { statSync, writeFileSync } from 'node:fs';
+import { chmodSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { sumModule } from '../support/modules.js';
@@ -180,6 +180,26 @@ test('a process without the trap handler never runs code that was compiled for i
 test('a program that patches fs, empties its environment and replaces globals is served all the same', () => {
   const directory = temporaryDirectory();
   for (const restored of [false, true]) assert.equal(hooked(directory, 'hostile.mjs').restored, restored);
+});
+
+test('a program that breaks what the hook itself uses runs and ends as without it', () => {
+  const directory = temporaryDirectory();
+  const env = { WASM_CACHE_DIR: directory };
+  const { status, stdout, stderr } = runProgram('hostile-exit.mjs', { nodeOptions: ['--import', register], env });
+  assert.deepEqual([status, stdout.trim(), stderr], [0, 'alive', '']);
+  // Also where the cache has something to complain of.
+  chmodSync(directory, 0o777);
+  const complaining = runProgram('hostile-exit.mjs', { nodeOptions: ['--import', register], env });
+  assert.deepEqual([complaining.status, complaining.stdout.trim()], [0, 'alive']);
+});
+
+test('without a home folder the hook is quiet, and a folder given from code is taken', () => {
+  const env = { HOME: '', XDG_CACHE_HOME: '' };
+  const plain = runProgram('hot.mjs', { nodeOptions: ['--import', register], args: ['Module', 'short'], env });
+  assert.deepEqual([plain.status, plain.stderr], [0, '']);
+  const directory = temporaryDirectory();
+  const enabled = runProgram('enable.mjs', { args: [directory], env });
+  assert.deepEqual(JSON.parse(enabled.stdout).statuses, ['ENABLED', 'ALREADY_ENABLED']);
 });
 
 test('one exit listener in all, and none for small modules', () => {
