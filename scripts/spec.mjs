@@ -35,7 +35,7 @@ for (const major of majors) {
   };
   const cache = path.join(work, 'cache');
   const hook = ['--import', register];
-  const env = { WASM_CACHE_DIR: cache, WASM_CACHE_MIN_MODULE_SIZE: '0' };
+  const env = { WASM_CACHE_DIR: cache, WASM_CACHE_MIN_MODULE_SIZE: '0', WASM_CACHE_LEARN: 'off' };
   const plain = run('plain', [], {});
   for (const hooked of [run('cold', hook, env), run('warm', hook, env)]) {
     for (const [file, { fails, stderr }] of Object.entries(hooked.files)) {

@@ -86,8 +86,24 @@ const FLAG_INCLUDES_WIRE_BYTES = 2;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** @throws {CacheError} kind `Serialize` when the fields do not fit the format. */
+/** The artifact in one piece; see {@link artifactParts}. */
 export function encodeArtifact(artifact: Artifact): Uint8Array {
+  const parts = artifactParts(artifact);
+  const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/**
+ * The pieces that make up the artifact one after the other: the header, then the given parts themselves, not copied.
+ *
+ * @throws {CacheError} kind `Serialize` when the fields do not fit the format.
+ */
+export function artifactParts(artifact: Artifact): Uint8Array[] {
   const { nativeCode, wireBytes } = artifact;
   const engineId = encoder.encode(artifact.engineId);
   if (engineId.length > MAX_ENGINE_ID_LENGTH) {
@@ -117,10 +133,7 @@ export function encodeArtifact(artifact: Artifact): Uint8Array {
     throw new CacheError('Serialize', `${wireBytes.length} wire bytes given, ${artifact.wireLength} announced`);
   }
 
-  const bytes = new Uint8Array(HEADER_LENGTH + nativeCode.length + (wireBytes?.length ?? 0));
-  bytes.set(nativeCode, HEADER_LENGTH);
-  if (wireBytes) bytes.set(wireBytes, HEADER_LENGTH + nativeCode.length);
-
+  const bytes = new Uint8Array(HEADER_LENGTH);
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC, 0);
   view.setUint32(AT.version, FORMAT_VERSION, true);
@@ -136,7 +149,7 @@ export function encodeArtifact(artifact: Artifact): Uint8Array {
   bytes.set(artifact.key.toBytes(), AT.key);
   bytes.set(engineId, AT.engineId);
   view.setUint32(AT.headerChecksum, crc32(bytes.subarray(0, AT.headerChecksum)), true);
-  return bytes;
+  return wireBytes ? [bytes, nativeCode, wireBytes] : [bytes, nativeCode];
 }
 
 /**

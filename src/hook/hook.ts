@@ -1,17 +1,24 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import util from 'node:util';
+import type { Artifact } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { sha256 } from '../engine/digest.js';
+import { readNativeCode } from '../engine/native-code.js';
 import { V8Engine } from '../engine/v8-engine.js';
+import { countFunctions, type FunctionCounts } from '../engine/wasm-binary.js';
+import { LearningJobs } from '../learning/jobs.js';
+import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
+import { type Current, decide } from './saving-policy.js';
 import type { Mode } from './settings.js';
 
 export interface HookOptions {
   mode: Exclude<Mode, 'off'>;
   directory: string;
   minModuleSize: number;
+  learn: boolean;
 }
 
 /** Counters of one thread. */
@@ -31,6 +38,7 @@ export interface Lookup {
   readonly key: ModuleHash;
   readonly engineId: string;
   readonly wireLength: number;
+  readonly functions: FunctionCounts | undefined;
   /** A fresh Module object when it was a hit. */
   readonly module: WebAssembly.Module | undefined;
   /** What is remembered of that module. */
@@ -45,12 +53,6 @@ const channels = {
 };
 
 /**
- * Growth of the optimised code below which saving again is not worth the write: V8 keeps finding a function or two to
- * optimise for as long as a program is run (v8-facts.md, section 10, rule 26).
- */
-const MIN_GROWTH = 1.02;
-
-/**
  * What stands between the replaced `WebAssembly` functions and the cache. None of its methods throws: trouble is a debug
  * line, a counter and a diagnostics event, and V8 compiles.
  */
@@ -60,6 +62,8 @@ export class Hook {
   readonly #cache: FileSystemCache;
   readonly #engine = new V8Engine();
   readonly #known = new KnownModules();
+  readonly #jobs: LearningJobs;
+  readonly #noLearner: string | undefined;
   #isOff = false;
   readonly #onExit = () => this.save();
   #madeRoomForListener = false;
@@ -68,6 +72,8 @@ export class Hook {
     this.#options = options;
     // Every caller has the wire bytes in hand, so storing them as well would only double the size.
     this.#cache = new FileSystemCache(options.directory, { wireBytes: 'omit' });
+    this.#jobs = new LearningJobs(this.#cache.directory);
+    this.#noLearner = options.learn ? whyNoLearner() : 'switched off';
   }
 
   get directory(): string {
@@ -105,26 +111,30 @@ export class Hook {
   }
 
   /** Remembers the module that V8 made after this look-up, so that its code can be saved. */
-  learn({ key, engineId, wireLength, known }: Lookup, module: WebAssembly.Module): void {
+  learn({ key, engineId, wireLength, functions, known }: Lookup, module: WebAssembly.Module): void {
     try {
       if (known) this.#known.addReference(known, module);
-      else this.#remember({ key, engineId, wireLength, savedLength: 0, final: false }, module);
+      else this.#remember({ key, engineId, wireLength, functions, stored: NOTHING_STORED, isLearnt: false }, module);
     } catch (error) {
       this.#report('remembering a module', error);
     }
   }
 
-  /** Saves every module of which V8 has optimised more than what is stored. */
+  /** Saves what is worth it of every module, and has the rest learnt; see {@link decide}. */
   save(): void {
     if (this.#isOff || this.#options.mode !== 'read-write') return;
     try {
+      const toLearn: ModuleHash[] = [];
       for (const [known, module] of this.#known.alive()) {
         try {
-          this.#saveOne(known, module);
+          if (this.#saveOne(known, module)) toLearn.push(known.key);
         } catch (error) {
           this.#report('saving a module', error);
         }
       }
+      if (toLearn.length === 0) return;
+      startLearner(this.#cache.directory, this.#engine.deterministicId, toLearn);
+      debug('learning %s', toLearn);
     } catch (error) {
       this.#report('looking for modules to save', error);
     }
@@ -146,12 +156,13 @@ export class Hook {
   #lookUpStored(wireBytes: Uint8Array): Lookup {
     const key = sha256(wireBytes);
     const engineId = this.#engine.deterministicId;
-    const lookup = { key, engineId, wireLength: wireBytes.length };
+    const lookup = { key, engineId, wireLength: wireBytes.length, functions: this.#countFunctions(wireBytes) };
     try {
       const artifact = this.#cache.readArtifactSync(key, this.#engine, wireBytes);
       const module = this.#engine.deserialize(artifact.nativeCode, wireBytes);
       debug('hit %s: %d bytes, generation %d', key, artifact.nativeCode.length, artifact.generation);
-      const known = { ...lookup, savedLength: artifact.nativeCode.length, final: artifact.final };
+      const { generation, final, nativeCode } = artifact;
+      const known = { ...lookup, stored: { length: nativeCode.length, generation, final }, isLearnt: false };
       this.#remember(known, module);
       return { ...lookup, module, known };
     } catch (error) {
@@ -175,25 +186,47 @@ export class Hook {
     if (maxListeners > 0) process.setMaxListeners(maxListeners + 1);
   }
 
-  #saveOne(known: KnownModule, module: WebAssembly.Module): void {
+  /** @returns whether the module is to be learnt. */
+  #saveOne(known: KnownModule, module: WebAssembly.Module): boolean {
     const { key, engineId, wireLength } = known;
-    if (known.final || engineId !== this.#engine.deterministicId) return;
+    if (known.stored.final || engineId !== this.#engine.deterministicId) return false;
+    const header = this.#cache.readHeaderSync(key, this.#engine);
+    // Another process was faster, and knows more than this one did when it started.
+    if (header && (known.stored.length === 0 || header.generation !== known.stored.generation)) return false;
+    const canLearn = !known.isLearnt && known.functions !== undefined && this.#noLearner === undefined;
     const nativeCode = this.#engine.serialize(module);
-    if (!nativeCode || nativeCode.length < known.savedLength * MIN_GROWTH) return;
-    this.#cache.writeArtifactSync({
-      key,
-      engineId,
-      coverage: 'hot',
-      generation: 0,
-      final: false,
-      nativeCode,
-      wireBytes: undefined,
-      wireLength,
-    });
-    debug('saved %s: %d bytes, before %d', key, nativeCode.length, known.savedLength);
-    known.savedLength = nativeCode.length;
-    this.stats.saves++;
-    if (channels.save.hasSubscribers) channels.save.publish({ key: key.toString(), bytes: nativeCode.length });
+    const decision = decide(known.stored, nativeCode && currentOf(known, nativeCode), canLearn);
+    if (decision.save && nativeCode) {
+      const { final } = decision;
+      const generation = header ? header.generation + 1 : 0;
+      const artifact = {
+        key,
+        engineId,
+        coverage: 'hot',
+        generation,
+        final,
+        nativeCode,
+        wireBytes: undefined,
+        wireLength,
+      };
+      this.#cache.writeArtifactSync(artifact as Artifact);
+      debug('saved %s: %d bytes, before %d%s', key, nativeCode.length, known.stored.length, final ? ', final' : '');
+      known.stored = { length: nativeCode.length, generation, final };
+      this.stats.saves++;
+      if (channels.save.hasSubscribers) channels.save.publish({ key: key.toString(), bytes: nativeCode.length });
+    }
+    if (!decision.learn) return false;
+    known.isLearnt = true;
+    return this.#jobs.create(key, (descriptor) => this.#engine.writeWireBytes(module, descriptor));
+  }
+
+  #countFunctions(wireBytes: Uint8Array): FunctionCounts | undefined {
+    try {
+      return countFunctions(wireBytes);
+    } catch (error) {
+      debug('not learnt: %s', error);
+      return undefined;
+    }
   }
 
   #report(doing: string, error: unknown): void {
@@ -208,5 +241,19 @@ export class Hook {
     } catch {
       // The program broke the means of reporting.
     }
+  }
+}
+
+const NOTHING_STORED = { length: 0, generation: 0, final: false };
+
+function currentOf({ functions }: KnownModule, nativeCode: Uint8Array): Current {
+  const { length } = nativeCode;
+  try {
+    if (!functions) return { length, functions };
+    const { optimised, executed } = readNativeCode(nativeCode, functions);
+    return { length, functions: { optimised: optimised.size, executed: executed.size } };
+  } catch (error) {
+    debug('native code that cannot be read: %o', error);
+    return { length, functions: undefined };
   }
 }

@@ -8,6 +8,8 @@ export interface Settings {
   directory: string | undefined;
   /** Modules with fewer wire bytes go straight to V8. */
   minModuleSize: number;
+  /** Whether modules may be optimised in a process of their own, after the program. */
+  learn: boolean;
   /** What was wrong with the values given, one sentence each; the default was taken instead. */
   warnings: string[];
 }
@@ -49,8 +51,16 @@ export function readSettings(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, 
       );
   }
 
+  // Nobody gains from what a machine learns that is thrown away after the job, and its owner pays for the time.
+  let learn = !env.CI || env.CI === '0' || env.CI === 'false';
+  const givenLearn = env.WASM_CACHE_LEARN;
+  if (givenLearn === 'on' || givenLearn === 'off') learn = givenLearn === 'on';
+  else if (givenLearn && givenLearn !== 'auto') {
+    warnings.push(`WASM_CACHE_LEARN=${givenLearn} is not one of auto, on, off; auto is used.`);
+  }
+
   const directory = env.WASM_CACHE_DIR || defaultDirectory(env, platform, homeDirectory);
-  return { mode, directory: directory && path.resolve(directory), minModuleSize, warnings };
+  return { mode, directory: directory && path.resolve(directory), minModuleSize, learn, warnings };
 }
 
 /** `512MiB` -> 536870912. `undefined` for what is not a size. */

@@ -4,8 +4,7 @@ import { CacheError } from '../cache-error.js';
 
 // Captured: programs patch fs, and the hook, which is synchronous, must keep working under them. (fs.promises takes 2 ms
 // to load, so it is left for whoever needs it.)
-const { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readvSync, renameSync, statSync, unlinkSync, writeSync } =
-  fs;
+const { closeSync, fstatSync, mkdirSync, openSync, readvSync, renameSync, statSync, unlinkSync, writeSync } = fs;
 const { geteuid, pid } = process;
 
 /** A stored value in two pieces, each in a buffer of its own of exactly its length. */
@@ -19,7 +18,7 @@ export interface Parts {
 /** What a procedure asks of its store; see {@link FileSystemStore.run}. */
 export type StoreCall =
   | { read: string; headLength?: number; tailLength?: number }
-  | { write: string; bytes: Uint8Array }
+  | { write: string; parts: Uint8Array[] }
   | { delete: string };
 
 /** A procedure over a store that is written once and run either way: it yields calls and is sent what was read. */
@@ -37,7 +36,9 @@ let temporaryFiles = 0;
  * Bytes by name in a folder; names may contain `/`. Every method has a synchronous twin, because compiling a module is
  * synchronous in programs that cannot wait.
  *
- * A value is either there whole or not there: it is written to a temporary file in the same folder, flushed, and renamed.
+ * A value is either there whole or not there: it is written to a temporary file in the same folder and renamed. It is not
+ * flushed to the disk first, which would take longer than the write, in programs that are about to exit: after a power
+ * failure a value may be cut off, which is for its reader to notice, as any damage.
  * What others could write is not touched, see {@link FileSystemStore.checkTrust}.
  */
 export class FileSystemStore {
@@ -85,16 +86,19 @@ export class FileSystemStore {
     }
   }
 
-  /** @throws {CacheError} `FileWrite` or `Untrusted`; the value that was there before then still is. */
-  writeSync(name: string, bytes: Uint8Array): void {
+  /**
+   * Stores the parts, one after the other, as one value.
+   *
+   * @throws {CacheError} `FileWrite` or `Untrusted`; the value that was there before then still is.
+   */
+  writeSync(name: string, ...parts: Uint8Array[]): void {
     const { file, temporary } = this.#target(name);
     try {
       this.checkTrust();
       mkdirSync(path.dirname(file), { recursive: true, mode: PRIVATE_DIRECTORY });
       const descriptor = openSync(temporary, 'wx', PRIVATE_FILE);
       try {
-        for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
-        fsyncSync(descriptor);
+        for (const part of parts) for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
       } finally {
         closeSync(descriptor);
       }
@@ -105,15 +109,14 @@ export class FileSystemStore {
     }
   }
 
-  async write(name: string, bytes: Uint8Array): Promise<void> {
+  async write(name: string, ...parts: Uint8Array[]): Promise<void> {
     const { file, temporary } = this.#target(name);
     try {
       this.checkTrust();
       await fs.promises.mkdir(path.dirname(file), { recursive: true, mode: PRIVATE_DIRECTORY });
       const handle = await fs.promises.open(temporary, 'wx', PRIVATE_FILE);
       try {
-        await handle.writeFile(bytes);
-        await handle.sync();
+        for (const part of parts) await handle.writeFile(part);
       } finally {
         await handle.close();
       }
@@ -132,7 +135,7 @@ export class FileSystemStore {
       let answer = NOTHING;
       try {
         if ('read' in call) answer = this.readSync(call.read, call.headLength, call.tailLength);
-        else if ('write' in call) this.writeSync(call.write, call.bytes);
+        else if ('write' in call) this.writeSync(call.write, ...call.parts);
         else this.deleteSync(call.delete);
       } catch (error) {
         step = steps.throw(error);
@@ -151,7 +154,7 @@ export class FileSystemStore {
       let answer = NOTHING;
       try {
         if ('read' in call) answer = await this.read(call.read, call.headLength, call.tailLength);
-        else if ('write' in call) await this.write(call.write, call.bytes);
+        else if ('write' in call) await this.write(call.write, ...call.parts);
         else await this.delete(call.delete);
       } catch (error) {
         step = steps.throw(error);
