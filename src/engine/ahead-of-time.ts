@@ -9,12 +9,13 @@ const { Module } = globalThis.WebAssembly ?? {};
  * What to switch off so that `new WebAssembly.Module()` optimises every function before it returns, per version of V8
  * (v8-facts.md, section 4): lazy compilation and the baseline compiler; dynamic tiering, which the latter implies before V8
  * 13; and inlining, without which the code is half as large and made two to three times as fast, and does not depend on
- * other functions' bodies. From V8 14 on inlining must be off before the baseline compiler is. Every one of them is on by
- * default; switching on what was off by default would leave other flags behind.
+ * other functions' bodies. Switched on again in the reverse order: inlining must be off before the baseline compiler is (V8
+ * 14), and dynamic tiering is switched off for as long as the baseline compiler is (before V8 13). Every one of them is on
+ * by default; switching on what was off by default would leave other flags behind.
  */
 const FLAGS: Record<string, string[]> = {
-  '11.3': ['wasm-lazy-compilation', 'liftoff', 'wasm-dynamic-tiering'],
-  '12.4': ['wasm-lazy-compilation', 'liftoff', 'wasm-dynamic-tiering'],
+  '11.3': ['wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'],
+  '12.4': ['wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'],
   '13.6': ['wasm-inlining', 'wasm-lazy-compilation', 'liftoff'],
   '14.6': ['wasm-inlining', 'wasm-inlining-call-indirect', 'wasm-lazy-compilation', 'liftoff'],
 };

@@ -222,7 +222,8 @@ export class Hook {
 
   #countFunctions(wireBytes: Uint8Array): FunctionCounts | undefined {
     try {
-      return countFunctions(wireBytes);
+      const functions = countFunctions(wireBytes);
+      return functions.declared > 0 ? functions : undefined;
     } catch (error) {
       debug('not learnt: %s', error);
       return undefined;

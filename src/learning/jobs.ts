@@ -36,9 +36,8 @@ export class LearningJobs {
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     const existing = statSync(file, { throwIfNoEntry: false });
     if (existing) {
-      // A time in the future is of a clock that was wrong, then or now.
-      const age = now() - existing.mtimeMs;
-      if (age >= 0 && age < ABANDONED_AFTER) return false;
+      // In both directions: a time in the future is of a clock that was wrong, then or now.
+      if (Math.abs(now() - existing.mtimeMs) < ABANDONED_AFTER) return false;
       this.remove(key);
     }
     let descriptor: number;
@@ -61,18 +60,22 @@ export class LearningJobs {
 
   /** Leaves the lock, without the bytes: nobody tries again for a while. */
   giveUp(key: ModuleHash): void {
-    truncateSync(this.file(key));
+    quietly(() => truncateSync(this.file(key)));
   }
 
   remove(key: ModuleHash): void {
-    try {
-      unlinkSync(this.file(key));
-    } catch {
-      // Another process was faster.
-    }
+    quietly(() => unlinkSync(this.file(key)));
   }
 
   file(key: ModuleHash): string {
     return path.join(this.#directory, `${key}.wasm`);
+  }
+}
+
+function quietly(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // Another process was faster, or the folder is gone.
   }
 }
