@@ -30,4 +30,5 @@ export const {
   WeakRef,
   process,
   setImmediate,
+  setTimeout,
 } = captured;

@@ -67,6 +67,7 @@ export class Hook {
   #isOff = false;
   readonly #onExit = () => this.save();
   #madeRoomForListener = false;
+  #isWatching = false;
 
   constructor(options: HookOptions) {
     this.#options = options;
@@ -175,7 +176,8 @@ export class Hook {
 
   #remember(known: KnownModule, module: WebAssembly.Module): void {
     this.#known.add(known, module);
-    if (this.#options.mode !== 'read-write') return;
+    if (this.#options.mode !== 'read-write' || known.stored.final) return;
+    this.#checkLater(FIRST_CHECK);
     // Asked every time: programs call process.removeAllListeners().
     if (process.listeners('exit').includes(this.#onExit)) return;
     process.on('exit', this.#onExit);
@@ -184,6 +186,34 @@ export class Hook {
     this.#madeRoomForListener = true;
     const maxListeners = process.getMaxListeners();
     if (maxListeners > 0) process.setMaxListeners(maxListeners + 1);
+  }
+
+  /**
+   * A program that does not end, or is ended by a signal, is saved when its code has gone quiet: as large as at the check
+   * before. A check serialises on the main thread (1 to 15 ms), so each comes twice as late as the one before.
+   */
+  #checkLater(delay: number, lengthBefore?: number): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    const timer = setTimeout(() => {
+      this.#isWatching = false;
+      const length = this.#serializedLength();
+      if (length === lengthBefore) this.save();
+      else this.#checkLater(Math.min(delay * 2, LAST_CHECK), length);
+    }, delay);
+    timer.unref();
+  }
+
+  #serializedLength(): number {
+    let length = 0;
+    try {
+      for (const [known, module] of this.#known.alive()) {
+        if (!known.stored.final) length += this.#engine.serialize(module)?.length ?? 0;
+      }
+    } catch (error) {
+      this.#report('looking whether the code is quiet', error);
+    }
+    return length;
   }
 
   /** @returns whether the module is to be learnt. */
@@ -244,6 +274,13 @@ export class Hook {
     }
   }
 }
+
+/**
+ * Milliseconds until the first look at whether the code is quiet, and the longest between two. Most programs that end by
+ * themselves do so before the first, and are saved at exit.
+ */
+const FIRST_CHECK = 3_000;
+const LAST_CHECK = 3_600_000;
 
 const NOTHING_STORED = { length: 0, generation: 0, final: false };
 
