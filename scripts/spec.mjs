@@ -43,12 +43,16 @@ for (const major of majors) {
   const cache = path.join(work, 'hot');
   const hook = ['--import', register];
   const env = { WASM_CACHE_DIR: cache, WASM_CACHE_MIN_MODULE_SIZE: '0', WASM_CACHE_LEARN: 'off' };
+  const data = path.join(path.dirname(suite), 'data');
+  const same = spawnSync(node, [path.join(root, 'scripts', 'same-code.mjs'), data], { encoding: 'utf8' });
+  console.log(`Node ${major}: ${same.stdout.trim()}${same.stderr}`);
+  if (same.status !== 0) failed = true;
   const plain = run('plain', [], {});
   const results = [run('cold', hook, env), run('warm', hook, env)];
 
   // Everything that runs is learnt, also what V8 never finds hot: an artifact for the functions that ran in the first run
   // when V8 had optimised some, in the second when it had none.
-  const learning = { ...env, WASM_CACHE_DIR: path.join(work, 'learnt'), WASM_CACHE_LEARN: 'on', SPEC_REPEAT: '5' };
+  const learning = { ...env, WASM_CACHE_DIR: path.join(work, 'learnt'), WASM_CACHE_LEARN: 'hot', SPEC_REPEAT: '5' };
   for (const name of ['learning', 'learning-again']) {
     results.push(run(name, hook, learning));
     await learnersAreDone(path.join(learning.WASM_CACHE_DIR, 'learning'));

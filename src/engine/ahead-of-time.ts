@@ -6,19 +6,30 @@ import { readWasmBinary, type WasmBinary, withOnlyBodies } from './wasm-binary.j
 const { Module } = globalThis.WebAssembly ?? {};
 
 /**
- * What to switch off so that `new WebAssembly.Module()` optimises every function before it returns, per version of V8
- * (v8-facts.md, section 4): lazy compilation and the baseline compiler; dynamic tiering, which the latter implies before V8
- * 13; and inlining, without which the code is half as large and made two to three times as fast, and does not depend on
- * other functions' bodies. Switched on again in the reverse order: inlining must be off before the baseline compiler is (V8
- * 14), and dynamic tiering is switched off for as long as the baseline compiler is (before V8 13). Every one of them is on
- * by default; switching on what was off by default would leave other flags behind.
+ * What to set, and then to set again in the reverse order, so that `new WebAssembly.Module()` optimises every function before
+ * it returns, per version of V8 (v8-facts.md, section 4):
+ *
+ * - no lazy compilation and no baseline compiler; no dynamic tiering, which V8 switches off for as long as the baseline
+ *   compiler is off, before version 13;
+ * - no inlining: the code is half as large, made two to three times as fast, and does not depend on other functions' bodies,
+ *   which may be stubs. From V8 14 on it must be off before the baseline compiler is. V8 12 inlines in modules with garbage
+ *   collected types only, and has no switch for it but the size up to which.
+ *
+ * Every one of them is on by default; switching on what was off by default would leave other flags behind.
  */
-const FLAGS: Record<string, string[]> = {
-  '11.3': ['wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'],
-  '12.4': ['wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'],
-  '13.6': ['wasm-inlining', 'wasm-lazy-compilation', 'liftoff'],
-  '14.6': ['wasm-inlining', 'wasm-inlining-call-indirect', 'wasm-lazy-compilation', 'liftoff'],
+const FLAGS: Record<string, [set: string, reset: string][]> = {
+  '11.3': ['wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'].map(toggle),
+  '12.4': [
+    ['--wasm-inlining-max-size=0', '--wasm-inlining-max-size=500'],
+    ...['wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'].map(toggle),
+  ],
+  '13.6': ['wasm-inlining', 'wasm-lazy-compilation', 'liftoff'].map(toggle),
+  '14.6': ['wasm-inlining', 'wasm-inlining-call-indirect', 'wasm-lazy-compilation', 'liftoff'].map(toggle),
 };
+
+function toggle(flag: string): [string, string] {
+  return [`--no-${flag}`, `--${flag}`];
+}
 
 /**
  * Optimised code for a part of a module, joined with what there is already.
@@ -51,7 +62,12 @@ export function optimiseAheadOfTime(
   }
 }
 
-function compileOptimised(wireBytes: Uint8Array): Uint8Array {
+/**
+ * Optimised code for every function of a module, none of it inlined.
+ *
+ * @throws {CacheError} kind `Serialize`.
+ */
+export function compileOptimised(wireBytes: Uint8Array): Uint8Array {
   const { addon } = loadAddon();
   const flags = FLAGS[process.versions.v8.split('.').slice(0, 2).join('.')];
   if (!addon?.canSerialize || !flags) {
@@ -60,10 +76,10 @@ function compileOptimised(wireBytes: Uint8Array): Uint8Array {
   const tag = addon.versionTag();
   let module: WebAssembly.Module;
   try {
-    for (const flag of flags) addon.setFlags(`--no-${flag}`);
+    for (const [set] of flags) addon.setFlags(set);
     module = new Module(wireBytes as BufferSource);
   } finally {
-    for (const flag of flags.toReversed()) addon.setFlags(`--${flag}`);
+    for (const [, reset] of flags.toReversed()) addon.setFlags(reset);
   }
   if (addon.versionTag() !== tag) {
     throw new CacheError('Serialize', "V8's flags are not what they were; was one of them off on the command line?");

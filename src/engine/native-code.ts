@@ -15,16 +15,20 @@ interface Layout {
   codeSizeAt: number;
   /** Length of the header, for a module compiled without options. */
   headerLength: number;
-  /** The u32 of a record: which is the first length (that of the machine code), and how many there are before the kind. */
+  /**
+   * The u32 of a record: which is the first length (that of the machine code), which is that of the inlining positions, and
+   * how many there are before the kind.
+   */
   firstLength: number;
+  inliningLength: number;
   numbers: number;
 }
 
 const LAYOUTS: Record<string, Layout> = {
-  '11.3': { codeSizeAt: 16, headerLength: 25, firstLength: 7, numbers: 12 },
-  '12.4': { codeSizeAt: 20, headerLength: 29, firstLength: 7, numbers: 12 },
-  '13.6': { codeSizeAt: 24, headerLength: 41, firstLength: 8, numbers: 14 },
-  '14.6': { codeSizeAt: 36, headerLength: 45, firstLength: 9, numbers: 16 },
+  '11.3': { codeSizeAt: 16, headerLength: 25, firstLength: 7, inliningLength: 10, numbers: 12 },
+  '12.4': { codeSizeAt: 20, headerLength: 29, firstLength: 7, inliningLength: 10, numbers: 12 },
+  '13.6': { codeSizeAt: 24, headerLength: 41, firstLength: 8, inliningLength: 11, numbers: 14 },
+  '14.6': { codeSizeAt: 36, headerLength: 45, firstLength: 9, inliningLength: 12, numbers: 16 },
 };
 
 /** What V8 writes in the first byte of a record. */
@@ -41,6 +45,8 @@ export interface NativeCode {
   readonly optimised: ReadonlySet<number>;
   /** Declared functions that ran, but not often enough to be optimised. */
   readonly executed: ReadonlySet<number>;
+  /** Of these, those into which other functions' code was inlined. */
+  readonly inlined: ReadonlySet<number>;
   /** Where each record starts, and where the last one ends. */
   readonly recordStarts: Uint32Array;
 }
@@ -59,6 +65,7 @@ export function readNativeCode(
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const optimised = new Set<number>();
   const executed = new Set<number>();
+  const inlined = new Set<number>();
   const recordStarts = new Uint32Array(declared + 1);
   let codeSize = 0;
   let at = layout.headerLength + imported;
@@ -76,6 +83,7 @@ export function readNativeCode(
         throw unknown(lengthsAt, `${machineCode} bytes of machine code`);
       }
       codeSize += machineCode;
+      if (view.getUint32(at + 4 * layout.inliningLength, true) > 0) inlined.add(i);
       at = tierAt + 1;
       for (let lengthAt = lengthsAt; lengthAt < kindAt; lengthAt += 4) at += view.getUint32(lengthAt, true);
       if (view.getUint32(kindAt, true) !== FUNCTION_CODE || bytes[tierAt] !== TURBOFAN) {
@@ -92,14 +100,15 @@ export function readNativeCode(
   if (view.getBigUint64(layout.codeSizeAt, true) !== BigInt(codeSize)) {
     throw unknown(layout.codeSizeAt, `not the ${codeSize} bytes of machine code that the records hold`);
   }
-  return { bytes, optimised, executed, recordStarts };
+  return { bytes, optimised, executed, inlined, recordStarts };
 }
 
 /**
  * The optimised code of `first`, and of those functions that only `second` has among the `wanted`. All other functions are as
  * if they had never run.
  *
- * @param second - of the same module, in the sense that its wanted functions have the same bodies; nothing in it ever ran
+ * @param second - of the same module, in the sense that its wanted functions have the same bodies; nothing in it ever ran.
+ *   What has other functions' code inlined is not taken: their bodies may be other ones.
  */
 export function joinNativeCode(
   first: NativeCode | undefined,
@@ -114,7 +123,11 @@ export function joinNativeCode(
   const parts: Uint8Array[] = [header];
   let codeSize = 0;
   for (let i = 0; i < declared; i++) {
-    const source = first?.optimised.has(i) ? first : wanted.has(i) && second.optimised.has(i) ? second : undefined;
+    const source = first?.optimised.has(i)
+      ? first
+      : wanted.has(i) && second.optimised.has(i) && !second.inlined.has(i)
+        ? second
+        : undefined;
     if (source) {
       const record = source.bytes.subarray(source.recordStarts[i], source.recordStarts[i + 1]);
       codeSize += new DataView(record.buffer, record.byteOffset).getUint32(1 + 4 * firstLength, true);

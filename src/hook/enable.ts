@@ -1,7 +1,7 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import { Hook, type ModuleCacheStats } from './hook.js';
 import { install } from './install.js';
-import { type Mode, parseSize, readSettings, type Settings } from './settings.js';
+import { type Learn, type Mode, parseSize, readSettings, type Settings } from './settings.js';
 
 export interface EnableModuleCacheOptions {
   /** The cache folder. Default: `WASM_CACHE_DIR`, else the user's cache folder. */
@@ -11,10 +11,10 @@ export interface EnableModuleCacheOptions {
   /** Modules with fewer bytes go straight to V8: a number, or text such as `64KiB`. Default: `WASM_CACHE_MIN_MODULE_SIZE`. */
   minModuleSize?: number | string | undefined;
   /**
-   * Whether modules may be optimised further in a process of their own, after this one. Default: `WASM_CACHE_LEARN`, else yes
-   * unless the variable `CI` is set.
+   * What of a module is optimised further in a process of its own, after this one: the functions that ran (`hot`), all of
+   * them (`full`), or nothing. Default: `WASM_CACHE_LEARN`, else `hot`, or `off` where the variable `CI` is set.
    */
-  learn?: boolean | undefined;
+  learn?: Learn | undefined;
 }
 
 export interface EnableModuleCacheResult {
@@ -91,8 +91,8 @@ function applyOptions(settings: Settings, options: EnableModuleCacheOptions): Se
   if (size === undefined || !(size >= 0)) {
     throw new TypeError(`The option minModuleSize must be a size, not ${JSON.stringify(minModuleSize)}`);
   }
-  if (learn !== undefined && typeof learn !== 'boolean') {
-    throw new TypeError(`The option learn must be true or false, not ${JSON.stringify(learn)}`);
+  if (learn !== undefined && !['hot', 'full', 'off'].includes(learn)) {
+    throw new TypeError(`The option learn must be hot, full or off, not ${JSON.stringify(learn)}`);
   }
   return {
     ...settings,

@@ -12,13 +12,13 @@ import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
 import { type Current, decide } from './saving-policy.js';
-import type { Mode } from './settings.js';
+import type { Learn, Mode } from './settings.js';
 
 export interface HookOptions {
   mode: Exclude<Mode, 'off'>;
   directory: string;
   minModuleSize: number;
-  learn: boolean;
+  learn: Learn;
 }
 
 /** Counters of one thread. */
@@ -74,7 +74,7 @@ export class Hook {
     // Every caller has the wire bytes in hand, so storing them as well would only double the size.
     this.#cache = new FileSystemCache(options.directory, { wireBytes: 'omit' });
     this.#jobs = new LearningJobs(this.#cache.directory);
-    this.#noLearner = options.learn ? whyNoLearner() : 'switched off';
+    this.#noLearner = options.learn === 'off' ? 'switched off' : whyNoLearner();
   }
 
   get directory(): string {
@@ -133,8 +133,9 @@ export class Hook {
           this.#report('saving a module', error);
         }
       }
-      if (toLearn.length === 0) return;
-      startLearner(this.#cache.directory, this.#engine.deterministicId, toLearn);
+      const { learn } = this.#options;
+      if (toLearn.length === 0 || learn === 'off') return;
+      startLearner(this.#cache.directory, this.#engine.deterministicId, learn, toLearn);
       debug('learning %s', toLearn);
     } catch (error) {
       this.#report('looking for modules to save', error);

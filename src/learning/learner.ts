@@ -1,4 +1,4 @@
-// The program of the learner: node learner.js <cache folder> <engine id> <key>...
+// The program of the learner: node learner.js <cache folder> <engine id> <coverage: hot or full> <key>...
 // It optimises what the programs before it ran, in a process of its own and of the lowest priority, so that neither V8's
 // flags nor the time that it takes are a program's concern. Nobody reads its output, and a crash in it breaks nobody.
 import fs from 'node:fs';
@@ -16,7 +16,8 @@ const MAX_SECONDS = 300;
 /** V8 needs several times a module's size to optimise it; a program that needs the memory comes first. */
 const MEMORY_PER_WIRE_BYTE = 20;
 
-const [directory = '', engineId = '', ...keys] = process.argv.slice(2);
+const [directory = '', engineId = '', coverage, ...keys] = process.argv.slice(2);
+if (coverage !== 'hot' && coverage !== 'full') throw new Error(`The coverage must be hot or full, not ${coverage}`);
 const engine = new V8Engine();
 const cache = new FileSystemCache(directory, { wireBytes: 'omit' });
 const jobs = new LearningJobs(directory);
@@ -25,18 +26,18 @@ loadAddon().addon?.endAfter(MAX_SECONDS);
 yieldToOthers();
 for (const key of keys.map((text) => ModuleHash.parseHex(text))) {
   try {
-    learn(key);
+    learn(key, coverage);
     jobs.remove(key);
   } catch {
     jobs.giveUp(key);
   }
 }
 
-function learn(key: ModuleHash): void {
+function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
   if (engine.deterministicId !== engineId) throw new Error(`This is ${engine.deterministicId}, expected ${engineId}`);
   const wireBytes = fs.readFileSync(jobs.file(key));
   if (!ModuleHash.sha256(wireBytes).equals(key)) throw new Error(`The bytes are not those of ${key}`);
-  if (wireBytes.length * MEMORY_PER_WIRE_BYTE > os.freemem()) throw new Error('Not enough memory');
+  if (wireBytes.length * MEMORY_PER_WIRE_BYTE > process.availableMemory()) throw new Error('Not enough memory');
 
   let stored: ReturnType<FileSystemCache['readArtifactSync']> | undefined;
   try {
@@ -44,14 +45,14 @@ function learn(key: ModuleHash): void {
   } catch (error) {
     if (!CacheError.is(error, 'NotFound')) throw error;
   }
-  const nativeCode = optimiseAheadOfTime(wireBytes, stored?.nativeCode, 'hot');
+  const nativeCode = optimiseAheadOfTime(wireBytes, stored?.nativeCode, coverage);
   engine.deserialize(nativeCode, wireBytes); // Whatever is wrong with it shows here first.
   cache.writeArtifactSync({
     key,
     engineId,
-    coverage: 'hot',
+    coverage,
     generation: 0,
-    final: false,
+    final: coverage === 'full',
     nativeCode,
     wireBytes: undefined,
     wireLength: wireBytes.length,

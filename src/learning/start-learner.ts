@@ -29,16 +29,37 @@ export function whyNoLearner(): string | undefined {
   return undefined;
 }
 
+/** What a learner is to optimise: the functions that ran, or all of them. */
+export type LearnedCoverage = 'hot' | 'full';
+
 /**
  * Starts a process that optimises these modules and stores what it made in the cache folder. Nobody waits for it.
  *
  * @throws when the process cannot be started.
  */
-export function startLearner(directory: string, engineId: string, keys: readonly ModuleHash[]): void {
+export function startLearner(
+  directory: string,
+  engineId: string,
+  coverage: LearnedCoverage,
+  keys: readonly ModuleHash[],
+): void {
+  const command = [execPath, ...learnerArguments(directory, engineId, coverage, keys)];
+  const variables = Object.entries(learnerEnvironment()).map(([name, value]) => `${name}=${value}`);
+  loadAddon().addon?.spawnDetached(command, variables);
+}
+
+/** The arguments of the node binary that make it a learner. */
+export function learnerArguments(
+  directory: string,
+  engineId: string,
+  coverage: LearnedCoverage,
+  keys: readonly ModuleHash[],
+): string[] {
   const copied = options.filter((option) => COPIED_OPTIONS.test(option.replaceAll('_', '-')));
-  const variables = COPIED_VARIABLES.filter((name) => env[name] !== undefined);
-  loadAddon().addon?.spawnDetached(
-    [execPath, ...copied, path.join(packageRoot, 'dist/learning/learner.js'), directory, engineId, ...keys.map(String)],
-    variables.map((name) => `${name}=${env[name]}`),
-  );
+  const program = path.join(packageRoot, 'dist/learning/learner.js');
+  return [...copied, program, directory, engineId, coverage, ...keys.map(String)];
+}
+
+export function learnerEnvironment(): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => COPIED_VARIABLES.includes(name))) as never;
 }
