@@ -59,19 +59,23 @@ function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
   });
 }
 
-/** Every thread, because on Linux a priority belongs to a thread, and V8's were started before this file. */
+/** Programs come first, above all the one that started this and may still be waiting for V8's last jobs. */
 function yieldToOthers(): void {
+  // Linux shares time among sessions first (autogroups); priorities count within a session only, and this is a new one.
+  quietly(() => fs.writeFileSync('/proc/self/autogroup', '19'));
+  // Every thread, because on Linux a priority belongs to a thread, and V8's were started before this file.
   let threads = [process.pid];
-  try {
+  quietly(() => {
     threads = fs.readdirSync('/proc/self/task').map(Number);
+  });
+  for (const thread of threads) quietly(() => os.setPriority(thread, os.constants.priority.PRIORITY_LOW));
+}
+
+/** For what not every system has, and threads that end meanwhile. */
+function quietly(action: () => void): void {
+  try {
+    action();
   } catch {
-    // Not Linux: the priority is the whole process's.
-  }
-  for (const thread of threads) {
-    try {
-      os.setPriority(thread, os.constants.priority.PRIORITY_LOW);
-    } catch {
-      // It ended meanwhile.
-    }
+    // The work is done all the same.
   }
 }
