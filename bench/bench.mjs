@@ -31,7 +31,12 @@ const { node } = values;
 const programs = findPrograms().filter(({ name }) => !values.only || values.only.split(',').includes(name));
 const version = run(node, fileURLToPath(new URL('version.mjs', import.meta.url))).output.trim();
 const bar = new SingleBar(
-  { format: `${version} |{bar}| {value}/{total} {doing}`, stream: process.stderr, noTTYOutput: true, notTTYSchedule: 30_000 },
+  {
+    format: `${version} |{bar}| {value}/{total} {doing}`,
+    stream: process.stderr,
+    noTTYOutput: true,
+    notTTYSchedule: 30_000,
+  },
   Presets.shades_classic,
 );
 bar.start(programs.length * (3 + train + 2 * firsts + 3 * runs), 0, { doing: '' });
@@ -92,7 +97,9 @@ async function measure({ name, file, cwd }) {
       warmBytes: bytesOfArtifacts(warm),
       fullBytes: bytesOfArtifacts(full),
       sameOutput: outputs.size === 1,
-      runs: Object.fromEntries(Object.entries(results).map(([kind, all]) => [kind, all.map(({ ms }) => Math.round(ms))])),
+      runs: Object.fromEntries(
+        Object.entries(results).map(([kind, all]) => [kind, all.map(({ ms }) => Math.round(ms))]),
+      ),
     };
   } finally {
     for (const folder of [warm, full]) rmSync(folder, { recursive: true, force: true });
@@ -120,7 +127,9 @@ function report() {
     ]);
   }
   table.push(['geometric mean', '', '', ...kinds.map((kind) => ratio(means[kind])), '', '', '']);
-  console.log(`\n${version}, ${cpus().length} x ${cpus()[0]?.model}, medians of ${runs} (first: ${firsts}), ${train} training runs.`);
+  console.log(
+    `\n${version}, ${cpus().length} x ${cpus()[0]?.model}, medians of ${runs} (first: ${firsts}), ${train} training runs.`,
+  );
   console.log(`Ratios are plain / hooked, of whole processes:\n${table}`);
   const withBoth = counted.filter((row) => row.warmBytes > 0 && row.fullBytes > 0);
   if (withBoth.length > 0) {
@@ -128,6 +137,7 @@ function report() {
     console.log(`Hot artifacts have ${(share * 100).toFixed(0)} % of the size of full ones, in the median.`);
   }
   console.log(`First runs: ${ratio(median(counted.map((row) => row.first)))} in the median.`);
-  if (values.json) writeFileSync(values.json, `${JSON.stringify({ version, runs, train, firsts, means, rows }, null, 1)}\n`);
+  if (values.json)
+    writeFileSync(values.json, `${JSON.stringify({ version, runs, train, firsts, means, rows }, null, 1)}\n`);
   process.exit(rows.every((row) => row.sameOutput) ? 0 : 1);
 }

@@ -6,7 +6,9 @@ import { setTimeout } from 'node:timers/promises';
 
 export const hook = new URL('../dist/register.js', import.meta.url).href;
 
-const inherited = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(NODE_|WASM_CACHE_|npm_)/.test(key)));
+const inherited = Object.fromEntries(
+  Object.entries(process.env).filter(([key]) => !/^(NODE_|WASM_CACHE_|npm_)/.test(key)),
+);
 
 /**
  * Runs a program to its end, with the hook when there is a cache folder.
@@ -14,7 +16,9 @@ const inherited = Object.fromEntries(Object.entries(process.env).filter(([key]) 
  * @returns wall and CPU time in ms (the latter only on Linux, in steps of 10) and what it wrote to stdout
  */
 export function run(node, program, { cwd, directory, env = {} } = {}) {
-  const hooked = directory ? { NODE_OPTIONS: `--import=${hook}`, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot' } : {};
+  const hooked = directory
+    ? { NODE_OPTIONS: `--import=${hook}`, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot' }
+    : {};
   // Packages that start `node` get the same one.
   const searchPath = `${path.dirname(path.resolve(node))}${path.delimiter}${inherited.PATH}`;
   const cpuBefore = cpuOfChildren();
