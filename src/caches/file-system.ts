@@ -107,6 +107,17 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     this.#store.runSync(this.#overwrite(artifact));
   }
 
+  /** @internal Replaces an artifact by the note that its module is to be left to V8; nothing else of it is kept. */
+  leaveAloneSync(header: ArtifactHeader, minutesSince1970: number): void {
+    const nothing = {
+      nativeCode: new Uint8Array(0),
+      wireBytes: undefined,
+      coverage: 'none',
+      leftAloneUntil: minutesSince1970,
+    } as const;
+    this.#store.writeSync(entryName(header), ...artifactParts({ ...header, ...nothing }));
+  }
+
   /** @internal For the caller of `readArtifactSync` whose engine refused the native code. */
   deleteSync(key: ModuleHash, engine: Engine): void {
     this.#store.deleteSync(entryName(expectation(key, engine)));
@@ -229,6 +240,7 @@ function artifactOf(key: ModuleHash, engine: Engine, module: WebAssembly.Module)
     coverage: nativeCode ? 'hot' : 'none',
     generation: 0,
     final: false,
+    leftAloneUntil: 0,
     nativeCode: nativeCode ?? new Uint8Array(0),
     wireBytes,
     wireLength: wireBytes.length,

@@ -11,7 +11,7 @@ import { LearningJobs } from '../learning/jobs.js';
 import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
-import { type Current, decide } from './saving-policy.js';
+import { type Current, decide, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
 import type { Learn, Mode } from './settings.js';
 
 export interface HookOptions {
@@ -41,10 +41,13 @@ export interface Lookup {
   readonly functions: FunctionCounts | undefined;
   /** A fresh Module object when it was a hit. */
   readonly module: WebAssembly.Module | undefined;
+  /** What there is of it in the cache folder. */
+  readonly stored: Stored;
   /** What is remembered of that module. */
   readonly known: KnownModule | undefined;
 }
 
+const { now } = Date;
 const debug = util.debuglog('wasm-cache');
 const channels = {
   load: diagnostics_channel.channel('wasm-module-cache:load'),
@@ -100,6 +103,7 @@ export class Hook {
         return undefined;
       }
       const lookup = this.#lookUpKnown(wireBytes) ?? this.#lookUpStored(wireBytes);
+      if (!lookup) return undefined;
       this.stats[lookup.module ? 'hits' : 'misses']++;
       if (channels.load.hasSubscribers) {
         channels.load.publish({ key: lookup.key.toString(), hit: lookup.module !== undefined });
@@ -112,10 +116,10 @@ export class Hook {
   }
 
   /** Remembers the module that V8 made after this look-up, so that its code can be saved. */
-  learn({ key, engineId, wireLength, functions, known }: Lookup, module: WebAssembly.Module): void {
+  learn({ known, ...lookup }: Lookup, module: WebAssembly.Module): void {
     try {
       if (known) this.#known.addReference(known, module);
-      else this.#remember({ key, engineId, wireLength, functions, stored: NOTHING_STORED, isLearnt: false }, module);
+      else this.#remember({ ...lookup, isLearnt: false }, module);
     } catch (error) {
       this.#report('remembering a module', error);
     }
@@ -155,23 +159,32 @@ export class Hook {
     return undefined;
   }
 
-  #lookUpStored(wireBytes: Uint8Array): Lookup {
+  #lookUpStored(wireBytes: Uint8Array): Lookup | undefined {
+    const start = performance.now();
     const key = sha256(wireBytes);
     const engineId = this.#engine.deterministicId;
-    const lookup = { key, engineId, wireLength: wireBytes.length, functions: this.#countFunctions(wireBytes) };
+    const wireLength = wireBytes.length;
+    const lookup = { key, engineId, wireLength, functions: this.#countFunctions(wireBytes) };
+    const miss = { ...lookup, stored: NOTHING_STORED, module: undefined, known: undefined };
     try {
-      const artifact = this.#cache.readArtifactSync(key, this.#engine, wireBytes);
-      const module = this.#engine.deserialize(artifact.nativeCode, wireBytes);
-      debug('hit %s: %d bytes, generation %d', key, artifact.nativeCode.length, artifact.generation);
-      const { generation, final, nativeCode } = artifact;
-      const known = { ...lookup, stored: { length: nativeCode.length, generation, final }, isLearnt: false };
+      const { nativeCode, ...header } = this.#cache.readArtifactSync(key, this.#engine, wireBytes);
+      const stored = { length: nativeCode.length, generation: header.generation, final: header.final };
+      if (header.coverage === 'none') {
+        debug('%s: loading it did not pay', key);
+        return header.leftAloneUntil > now() / MINUTE ? undefined : { ...miss, stored };
+      }
+      const module = this.#engine.deserialize(nativeCode, wireBytes);
+      const duration = performance.now() - start;
+      debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, duration);
+      if (!paid({ duration, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
+      const known = { ...lookup, stored, isLearnt: false };
       this.#remember(known, module);
-      return { ...lookup, module, known };
+      return { ...known, module, known };
     } catch (error) {
       if (CacheError.is(error, 'Deserialize')) this.#cache.deleteSync(key, this.#engine);
       if (!CacheError.is(error, 'NotFound') || error.cause instanceof CacheError) this.#report(`loading ${key}`, error);
       debug('miss %s', key);
-      return { ...lookup, module: undefined, known: undefined };
+      return miss;
     }
   }
 
@@ -223,7 +236,7 @@ export class Hook {
     if (known.stored.final || engineId !== this.#engine.deterministicId) return false;
     const header = this.#cache.readHeaderSync(key, this.#engine);
     // Another process was faster, and knows more than this one did when it started.
-    if (header && (known.stored.length === 0 || header.generation !== known.stored.generation)) return false;
+    if (header && header.generation !== known.stored.generation) return false;
     const canLearn = !known.isLearnt && known.functions !== undefined && this.#noLearner === undefined;
     const nativeCode = this.#engine.serialize(module);
     const decision = decide(known.stored, nativeCode && currentOf(known, nativeCode), canLearn);
@@ -236,6 +249,7 @@ export class Hook {
         coverage: 'hot',
         generation,
         final,
+        leftAloneUntil: 0,
         nativeCode,
         wireBytes: undefined,
         wireLength,
@@ -249,6 +263,15 @@ export class Hook {
     if (!decision.learn) return false;
     known.isLearnt = true;
     return this.#jobs.create(key, (descriptor) => this.#engine.writeWireBytes(module, descriptor));
+  }
+
+  #leaveAlone(key: ModuleHash): void {
+    if (this.#options.mode !== 'read-write') return;
+    const header = this.#cache.readHeaderSync(key, this.#engine);
+    if (!header) return;
+    debug('%s is left alone: loading it took longer than it saves', key);
+    const generation = header.generation + 1;
+    this.#cache.leaveAloneSync({ ...header, generation, final: false }, Math.ceil(now() / MINUTE) + LEFT_ALONE_MINUTES);
   }
 
   #countFunctions(wireBytes: Uint8Array): FunctionCounts | undefined {
@@ -283,7 +306,8 @@ export class Hook {
 const FIRST_CHECK = 3_000;
 const LAST_CHECK = 3_600_000;
 
-const NOTHING_STORED = { length: 0, generation: 0, final: false };
+const NOTHING_STORED = { length: 0, generation: -1, final: false };
+const MINUTE = 60_000;
 
 function currentOf({ functions }: KnownModule, nativeCode: Uint8Array): Current {
   const { length } = nativeCode;

@@ -65,3 +65,34 @@ const MAX_MISSING = 0.02;
  * database) would otherwise be learnt for ever.
  */
 const MAX_GENERATIONS = 12;
+
+/** What a hit took, and what is known of the module. */
+export interface Load {
+  /** Milliseconds from the call to the restored module: hash, read, check, deserialise. */
+  readonly duration: number;
+  readonly wireLength: number;
+  readonly nativeLength: number;
+}
+
+/**
+ * Whether loading an artifact took longer than V8 would have taken without it; that happens on slow disks. Without it V8
+ * decodes the wire bytes, and compiles every function that runs with its baseline compiler, which an artifact holds all of.
+ * What the slower code of the latter costs afterwards is not counted.
+ */
+export function paid({ duration, wireLength, nativeLength }: Load): boolean {
+  return duration <= UNNOTICED + SPIKE * (wireLength * DECODING + nativeLength * BASELINE_COMPILING);
+}
+
+/** A single load is measured, on a machine that may be busy: it counts only when it is far too long. */
+const SPIKE = 3;
+const UNNOTICED = 250;
+
+/**
+ * Milliseconds per byte, on a quiet machine of 2 cores: 33 ms for the 14 MB of esbuild (Node 26, v8-facts.md, section 7), and
+ * 25 ms per MB of function bodies, of which the native code is 2.4 times as large (bench/programs, Node 26).
+ */
+const DECODING = 33 / 14e6;
+const BASELINE_COMPILING = 25 / 2.4e6;
+
+/** How long a module is left alone then: disks are slow for a while, and modules are small in number. */
+export const LEFT_ALONE_MINUTES = 24 * 60;

@@ -53,6 +53,7 @@ function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
     coverage,
     generation: 0,
     final: coverage === 'full',
+    leftAloneUntil: 0,
     nativeCode,
     wireBytes: undefined,
     wireLength: wireBytes.length,
