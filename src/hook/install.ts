@@ -1,3 +1,4 @@
+import async_hooks from 'node:async_hooks';
 import util from 'node:util';
 import type { Hook, Lookup } from './hook.js';
 import { receive, replay } from './response.js';
@@ -34,6 +35,7 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
   const original = { compile, instantiate, compileStreaming, instantiateStreaming } as Originals;
 
   const { minModuleSize } = hook;
+  const runOutside = outsideOfCallers();
   const lookUp = (source: unknown, options: unknown): Lookup | undefined => {
     const wireBytes = wireBytesOf(source, minModuleSize);
     if (!wireBytes) return undefined;
@@ -114,7 +116,8 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
       if (module) {
         return later(async (resolve, reject) => {
           try {
-            resolve({ module, instance: await apply(original.instantiate, namespace, [module, imports]) });
+            const instance = await runOutside(() => apply(original.instantiate, namespace, [module, imports]));
+            resolve({ module, instance });
           } catch (error) {
             // V8 links in a task of its own, where no function stands on the stack.
             reject(withoutFrames(error, bind));
@@ -219,6 +222,17 @@ function withoutFrames(error: unknown, from: object): unknown {
     captureStackTrace(error, from as AnyFunction);
   }
   return error;
+}
+
+/**
+ * Until V8 14 instantiate() runs the program's getters and start functions without the AsyncLocalStorage of its caller. This
+ * calls a function so, whoever the caller is.
+ */
+function outsideOfCallers(): <T>(call: () => T) => T {
+  if (Number.parseInt(process.versions.v8, 10) >= 14) return (call) => call();
+  const resource = new async_hooks.AsyncResource('wasm-module-cache');
+  const { runInAsyncScope } = resource;
+  return (call) => apply(runInAsyncScope, resource, [call]);
 }
 
 /**
