@@ -1,4 +1,4 @@
-import url from 'node:url';
+import path from 'node:path';
 
 /** The folder of this package. This file and the bundled hook both stand one level below it. */
-export const packageRoot = url.fileURLToPath(new URL('..', import.meta.url));
+export const packageRoot = path.dirname(import.meta.dirname);

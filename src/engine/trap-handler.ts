@@ -4,7 +4,8 @@ import type { Addon } from './addon.js';
 // Captured: programs empty process.env and patch fs.
 const { openSync, readSync, closeSync } = fs;
 const { platform } = process;
-const options = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
+const execArgv = [...process.execArgv];
+const nodeOptions = process.env.NODE_OPTIONS ?? '';
 const Memory = globalThis.WebAssembly?.Memory;
 
 /**
@@ -14,6 +15,7 @@ const Memory = globalThis.WebAssembly?.Memory;
  */
 export function trapHandlerIsOn(addon: Addon): boolean {
   if (addon.addressSpaceIsLimited) return false;
+  const options = [...execArgv, ...nodeOptions.split(/\s+/)];
   if (options.some((option) => option.replaceAll('_', '-') === '--disable-wasm-trap-handler')) return false;
   return platform === 'linux' ? memoryHasGuardPages() : true;
 }

@@ -48,7 +48,14 @@ export interface Lookup {
 }
 
 const { now } = Date;
-const debug = util.debuglog('wasm-cache');
+const { debuglog } = util;
+/** Made when it is first needed, because that takes as long as installing the hook. */
+let debug: typeof debugFirst = debugFirst;
+function debugFirst(format: string, ...values: unknown[]): void {
+  debug = debuglog('wasm-cache');
+  debug(format, ...values);
+}
+
 const channels = {
   load: diagnostics_channel.channel('wasm-module-cache:load'),
   save: diagnostics_channel.channel('wasm-module-cache:save'),

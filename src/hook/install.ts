@@ -1,11 +1,16 @@
+import async_hooks from 'node:async_hooks';
+import util from 'node:util';
 import type { Hook, Lookup } from './hook.js';
 import { receive, replay } from './response.js';
-import { haveNoEffect, wireBytesOf } from './wire-bytes-of.js';
+import { byteLengthOf, haveNoEffect, wireBytesOf } from './wire-bytes-of.js';
 
 // Captured: programs patch these objects. (The globals themselves are captured by the bundle.)
 const { apply, construct, ownKeys } = Reflect;
 const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Object;
 const { captureStackTrace } = Error;
+const { isView } = ArrayBuffer;
+const { isNativeError } = util.types;
+const { startsWith } = String.prototype;
 const { bind } = Function.prototype;
 const functionToString = Function.prototype.toString;
 
@@ -30,6 +35,7 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
   const original = { compile, instantiate, compileStreaming, instantiateStreaming } as Originals;
 
   const { minModuleSize } = hook;
+  const runOutside = outsideOfCallers();
   const lookUp = (source: unknown, options: unknown): Lookup | undefined => {
     const wireBytes = wireBytesOf(source, minModuleSize);
     if (!wireBytes) return undefined;
@@ -40,23 +46,53 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
     }
   };
 
-  const proxy = new Proxy(OriginalModule, { construct: constructModule });
-  const Module = disguise(proxy, OriginalModule);
+  // A derived class, because it reads nothing of `new.target`, and a proxy only for the call without `new`: a `construct`
+  // trap would double what a small module pays, and so would a function for its check.
+  // biome-ignore-start lint/correctness/noConstructorReturn: the object is V8's, or a clone of one.
+  class HookedModule extends null {
+    // A bound function leaves `instanceof` to what it is bound to.
+    static [Symbol.hasInstance](value: unknown): boolean {
+      return value instanceof OriginalModule;
+    }
 
-  function constructModule(target: ModuleConstructor, args: unknown[], newTarget: unknown): WebAssembly.Module {
-    // A subclass's prototype is V8's business: left alone.
-    if (newTarget !== proxy) return construct(target, args as [BufferSource], newTarget as never);
-    const lookup = lookUp(args[0], args[1]);
-    if (lookup?.module) return lookup.module;
+    constructor(source: BufferSource, options: unknown) {
+      if (new.target !== entry) return constructSubclass(source, options, new.target);
+      let isSmall = false;
+      try {
+        isSmall = isView(source) && byteLengthOf(source) < minModuleSize;
+      } catch {
+        // A DataView.
+      }
+      const lookup = isSmall ? undefined : lookUp(source, options);
+      if (lookup?.module) return lookup.module;
+      try {
+        // Options without effect are left out: V8 would write them into the native code and then refuse it.
+        const module = lookup ? new OriginalModule(source) : new OriginalModule(source, options as never);
+        if (lookup) hook.learn(lookup, module);
+        return module;
+      } catch (error) {
+        throw withoutFrames(error, HookedModule);
+      }
+    }
+  }
+  // biome-ignore-end lint/correctness/noConstructorReturn: see above
+  const entry = new Proxy(HookedModule as never as ModuleConstructor, { apply: call });
+  const Module = disguise(entry, OriginalModule);
+
+  /** A subclass's prototype is V8's business: left alone. */
+  function constructSubclass(source: BufferSource, options: unknown, newTarget: unknown): WebAssembly.Module {
     try {
-      // Options without effect are left out: V8 would write them into the native code and then refuse it.
-      const module = construct(target, (lookup ? [args[0]] : args) as [BufferSource]);
-      if (lookup) hook.learn(lookup, module);
-      return module;
+      return construct(OriginalModule, [source, options as never], newTarget as never);
     } catch (error) {
-      // V8's own error gets the stack that it would have without this frame. With options it may be the program's error.
-      if (args[1] === undefined) captureStackTrace(error as Error, constructModule);
-      throw error;
+      throw withoutFrames(error, HookedModule);
+    }
+  }
+
+  function call(_target: unknown, self: unknown, args: unknown[]): unknown {
+    try {
+      return apply(OriginalModule as never, self, args);
+    } catch (error) {
+      throw withoutFrames(error, call);
     }
   }
 
@@ -80,9 +116,11 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
       if (module) {
         return later(async (resolve, reject) => {
           try {
-            resolve({ module, instance: await apply(original.instantiate, namespace, [module, imports]) });
+            const instance = await runOutside(() => apply(original.instantiate, namespace, [module, imports]));
+            resolve({ module, instance });
           } catch (error) {
-            reject(withoutFrames(error));
+            // V8 links in a task of its own, where no function stands on the stack.
+            reject(withoutFrames(error, bind));
           }
         });
       }
@@ -173,10 +211,28 @@ function isImports(imports: unknown): boolean {
   return imports === undefined || (typeof imports === 'object' && imports !== null) || typeof imports === 'function';
 }
 
-/** A link error as V8 makes it in a task of its own: from no function. Errors of the program keep their stack. */
-function withoutFrames(error: unknown): unknown {
-  if (error instanceof Error && error.message.startsWith('WebAssembly.instantiate(): ')) captureStackTrace(error, bind);
+/**
+ * Gives an error of V8's own the stack that it would have if `from` and what it called were not there. Errors of the
+ * program keep theirs.
+ */
+function withoutFrames(error: unknown, from: object): unknown {
+  if (!isNativeError(error)) return error;
+  const message = getOwnPropertyDescriptor(error, 'message')?.value;
+  if (typeof message === 'string' && apply(startsWith, message, ['WebAssembly.'])) {
+    captureStackTrace(error, from as AnyFunction);
+  }
   return error;
+}
+
+/**
+ * Until V8 14 instantiate() runs the program's getters and start functions without the AsyncLocalStorage of its caller. This
+ * calls a function so, whoever the caller is.
+ */
+function outsideOfCallers(): <T>(call: () => T) => T {
+  if (Number.parseInt(process.versions.v8, 10) >= 14) return (call) => call();
+  const resource = new async_hooks.AsyncResource('wasm-module-cache');
+  const { runInAsyncScope } = resource;
+  return (call) => apply(runInAsyncScope, resource, [call]);
 }
 
 /**

@@ -19,11 +19,10 @@ function getter<T>(prototype: object, name: PropertyKey): Getter<T> {
 }
 
 const TypedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype);
-const typedArray = {
-  buffer: getter<ArrayBufferLike>(TypedArrayPrototype, 'buffer'),
-  byteOffset: getter<number>(TypedArrayPrototype, 'byteOffset'),
-  byteLength: getter<number>(TypedArrayPrototype, 'byteLength'),
-};
+const bufferOf = getter<ArrayBufferLike>(TypedArrayPrototype, 'buffer');
+const byteOffsetOf = getter<number>(TypedArrayPrototype, 'byteOffset');
+/** @throws {TypeError} for what is no typed array. */
+export const byteLengthOf = getter<number>(TypedArrayPrototype, 'byteLength');
 const arrayBufferLength = getter<number>(ArrayBuffer.prototype, 'byteLength');
 
 /**
@@ -36,11 +35,11 @@ export function wireBytesOf(source: unknown, minLength: number): Uint8Array | un
     if (!isView(source)) {
       return arrayBufferLength(source) < minLength ? undefined : new Uint8Array(source as ArrayBuffer);
     }
-    const byteLength = typedArray.byteLength(source);
+    const byteLength = byteLengthOf(source);
     if (byteLength < minLength) return undefined;
-    const buffer = typedArray.buffer(source);
+    const buffer = bufferOf(source);
     arrayBufferLength(buffer);
-    return new Uint8Array(buffer, typedArray.byteOffset(source), byteLength);
+    return new Uint8Array(buffer, byteOffsetOf(source), byteLength);
   } catch {
     return undefined; // Not a BufferSource, a DataView (some V8s refuse it), shared, detached, or out of bounds.
   }

@@ -38,10 +38,6 @@ const KNOWN: [name: RegExp, reason: string][] = [
     /^promises: (microtasks until settled|order of events|pending right after the call), (compile|instantiate)\(empty\)/,
     'a hit settles in a task',
   ],
-  [
-    /^async-context: store in (the start function|an import getter), instantiate\(bytes\)/,
-    'a hit keeps the context where V8 loses it',
-  ],
 ];
 
 test('a program under the hook sees what it sees without, cold and from the cache', async () => {

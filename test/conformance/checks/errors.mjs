@@ -23,6 +23,14 @@ const failures = {
   ...Object.fromEntries(bufferWays.map((way) => [`${way.name}(text)`, () => way.call('text')])),
   ...Object.fromEntries(bufferWays.map((way) => [`${way.name}(empty)`, () => way.call(new Uint8Array(0))])),
   'Module without new': (size) => WebAssembly.Module(mainBytes(size)),
+  'Module of a subclass(wrong body)': (size) => new (class Sub extends WebAssembly.Module {})(wrongBody(size)),
+  'Reflect.construct(wrong body)': (size) => Reflect.construct(WebAssembly.Module, [wrongBody(size)], Object),
+  'options that throw': (size) =>
+    new WebAssembly.Module(mainBytes(size), {
+      get builtins() {
+        throw new Error('from the options');
+      },
+    }),
   'validate(text)': () => WebAssembly.validate('text'),
   'compileStreaming(text)': () => WebAssembly.compileStreaming('text'),
   'compileStreaming(wrong type)': (size) => WebAssembly.compileStreaming(new Response(mainBytes(size))),
@@ -56,6 +64,8 @@ const aspects = {
     firstLine(error.stack),
     /Streaming/.test(name) ? 'not looked at' : error.stack.includes('\n    at '),
   ],
+  // What is thrown, and not rejected with, shows no frame of the hook's.
+  'whole stack': (error, name) => (/^(Module|Reflect)/.test(name) ? error.stack : 'not looked at'),
   inspect: (error) => firstLine(inspect(error)).replace(/^\[(.*)\]$/, '$1'),
   extras: (error) => ['cause', 'errors', 'fileName', 'lineNumber', 'columnNumber', 'info'].map((key) => key in error),
   'can be changed': (error) => {
