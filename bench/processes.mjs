@@ -34,11 +34,12 @@ export function run(node, program, { cwd, directory, env = {} } = {}) {
   throw new Error(`${node} ${program} ended with ${status ?? signal}:\n${stderr}`);
 }
 
-/** A job without bytes was given up. */
+/** A job without bytes was given up, and a learner that is not done after five minutes was ended. */
 export async function learnersAreDone(directory) {
   const jobs = path.join(directory, 'learning');
+  const deadline = performance.now() + 310_000;
   const isOpen = (file) => (statSync(path.join(jobs, file), { throwIfNoEntry: false })?.size ?? 0) > 0;
-  while (existsSync(jobs) && readdirSync(jobs).some(isOpen)) await setTimeout(50);
+  while (existsSync(jobs) && readdirSync(jobs).some(isOpen) && performance.now() < deadline) await setTimeout(50);
 }
 
 export function median(numbers) {
