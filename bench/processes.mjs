@@ -13,6 +13,7 @@ const inherited = Object.fromEntries(
 /**
  * Runs a program to its end, with the hook when there is a cache folder.
  *
+ * @param program - its path, or all arguments of node
  * @returns wall and CPU time in ms (the latter only on Linux, in steps of 10) and what it wrote to stdout
  */
 export function run(node, program, { cwd, directory, env = {} } = {}) {
@@ -23,7 +24,7 @@ export function run(node, program, { cwd, directory, env = {} } = {}) {
   const searchPath = `${path.dirname(path.resolve(node))}${path.delimiter}${inherited.PATH}`;
   const cpuBefore = cpuOfChildren();
   const start = performance.now();
-  const { status, signal, stdout, stderr } = spawnSync(node, [program], {
+  const { status, signal, stdout, stderr } = spawnSync(node, [program].flat(), {
     cwd,
     env: { ...inherited, PATH: searchPath, ...hooked, ...env },
     encoding: 'utf8',
