@@ -8,7 +8,7 @@
       "cflags_cc!": ["-std=gnu++20", "-std=gnu++17"],
       "xcode_settings": { "CLANG_CXX_LANGUAGE_STANDARD": "c++17" },
       "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/std:c++17"] } },
-      "conditions": [["OS=='linux'", { "libraries": ["-ldl"] }]]
+      "conditions": [["OS=='linux'", { "libraries": ["-ldl", "-pthread"] }]]
     }
   ]
 }

@@ -1,20 +1,21 @@
-// npm run demo [-- --json] [-- --runs 5] [-- --train 4] [-- --node <binary>]
+// npm run demo [-- --json] [-- --runs 5] [-- --train 2] [-- --node <binary>]
 // Unchanged programs that use real packages, in fresh processes: plain, with the hook for the first time, and with the hook
-// after untimed training runs. Plain and warm runs alternate, so that a busy machine slows both.
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+// after untimed training runs. Plain and warm runs alternate, so that a busy machine slows both. (npm run bench is the
+// thorough one.)
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Presets, SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
+import { atLeast, bytesOfArtifacts, learnersAreDone, median, run } from './processes.mjs';
 
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     runs: { type: 'string', default: '7' },
-    train: { type: 'string', default: '5' },
+    train: { type: 'string', default: '2' },
     node: { type: 'string', default: process.execPath },
   },
 });
@@ -22,11 +23,8 @@ const runs = atLeast('runs', values.runs, 1);
 const train = atLeast('train', values.train, 0);
 
 const programs = fileURLToPath(new URL('programs/', import.meta.url));
-const hook = new URL('../dist/register.js', import.meta.url).href;
 const names = readdirSync(programs).map((file) => path.basename(file, '.mjs'));
-const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(NODE_|WASM_CACHE_)/.test(key)));
-
-const node = run(['--version']).output.trim();
+const node = run(values.node, fileURLToPath(new URL('version.mjs', import.meta.url))).output.trim();
 const bar = new SingleBar(
   {
     format: `${node} |{bar}| {value}/{total} runs, {doing}`,
@@ -37,7 +35,8 @@ const bar = new SingleBar(
   Presets.shades_classic,
 );
 bar.start(names.length * (2 + train + 2 * runs), 0, { doing: '' });
-const rows = names.map(measure);
+const rows = [];
+for (const name of names) rows.push(await measure(name));
 bar.stop();
 
 if (values.json) {
@@ -54,72 +53,43 @@ if (values.json) {
     const same = row.sameOutput ? 'equal' : 'DIFFERENT';
     table.push([row.name, ms(row.plainMs), ms(row.firstMs), ms(row.warmMs), `${row.ratio.toFixed(2)} x`, size, same]);
   }
-  console.log(`\nWhole processes on Node ${node}, medians of ${runs}, after ${train} training runs:\n${table}`);
+  console.log(`\nWhole processes on ${node}, medians of ${runs}, after ${train} training runs:\n${table}`);
 }
 process.exit(rows.every((row) => row.sameOutput) ? 0 : 1);
 
-function measure(name) {
+async function measure(name) {
   const program = path.join(programs, `${name}.mjs`);
   const directory = mkdtempSync(path.join(tmpdir(), 'wasm-cache-demo-'));
-  const step = (doing, args) => {
-    const result = run(args, { WASM_CACHE_DIR: directory });
+  const step = async (doing, hooked) => {
     bar.increment({ doing: `${name}: ${doing}` });
+    const result = run(values.node, program, hooked);
+    if (hooked) await learnersAreDone(directory);
     return result;
   };
-  const plainRun = () => step('plain', [program]);
-  const hookedRun = (doing) => step(doing, ['--import', hook, program]);
+  const plainRun = () => step('plain');
+  const hookedRun = (doing) => step(doing, { directory });
   try {
-    const all = [plainRun()]; // not timed: fills the file system's cache
-    const first = hookedRun('first run');
-    for (let i = 0; i < train; i++) all.push(hookedRun('training'));
+    const all = [await plainRun()]; // not timed: fills the file system's cache
+    const first = await hookedRun('first run');
+    for (let i = 0; i < train; i++) all.push(await hookedRun('training'));
     const plain = [];
     const warm = [];
     for (let i = 0; i < runs; i++) {
-      plain.push(plainRun());
-      warm.push(hookedRun('warm'));
+      plain.push(await plainRun());
+      warm.push(await hookedRun('warm'));
     }
     all.push(first, ...plain, ...warm);
-    const [plainMs, warmMs] = [median(plain), median(warm)];
+    const [plainMs, warmMs] = [plain, warm].map((results) => median(results.map(({ ms }) => ms)));
     return {
       name,
       plainMs,
       firstMs: first.ms,
       warmMs,
       ratio: plainMs / warmMs,
-      artifactBytes: sizeOf(directory),
+      artifactBytes: bytesOfArtifacts(directory),
       sameOutput: all.every(({ output }) => output !== '' && output === all[0].output),
     };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-function run(args, more = {}) {
-  const start = performance.now();
-  const { status, signal, stdout, stderr } = spawnSync(values.node, args, {
-    env: { ...env, ...more },
-    encoding: 'utf8',
-  });
-  const ms = performance.now() - start;
-  if (status === 0) return { ms, output: stdout };
-  console.error(`\n${values.node} ${args.join(' ')} ended with ${status ?? signal}:\n${stderr}`);
-  process.exit(1);
-}
-
-function median(results) {
-  const sorted = results.map(({ ms }) => ms).sort((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
-}
-
-function sizeOf(directory) {
-  return readdirSync(directory, { recursive: true })
-    .map((file) => statSync(path.join(directory, file)))
-    .reduce((sum, stats) => sum + (stats.isFile() ? stats.size : 0), 0);
-}
-
-function atLeast(option, text, minimum) {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= minimum) return value;
-  console.error(`--${option} must be a whole number of at least ${minimum}, not ${text}`);
-  process.exit(2);
 }

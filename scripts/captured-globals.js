@@ -8,6 +8,7 @@ export const {
   BigInt,
   Buffer,
   DataView,
+  Date,
   Error,
   Function,
   Map,
@@ -28,6 +29,8 @@ export const {
   Uint8Array,
   WeakMap,
   WeakRef,
+  performance,
   process,
   setImmediate,
+  setTimeout,
 } = captured;

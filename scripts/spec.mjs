@@ -1,9 +1,10 @@
 // node scripts/spec.mjs [--nodes 20,26]: the WebAssembly core spec suite of ../shared/conformance, plain, hooked with an
-// empty cache, and hooked again. Fails when an assertion that passes plain fails hooked. Skips, loudly, without ../shared.
+// empty cache, hooked again, and with what learners made of what ran. Fails when an assertion that passes plain fails hooked. Skips, loudly, without ../shared.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { nodeBinary, SUPPORTED } from './nodes.mjs';
 
@@ -16,6 +17,12 @@ const majors = at < 0 ? SUPPORTED : process.argv[at + 1].split(',').map(Number);
 if (!existsSync(suite)) {
   console.error(`SKIPPED: the spec suite is not at ${suite}`);
   process.exit(process.env.CI === 'true' ? 1 : 0);
+}
+
+/** Jobs without bytes were given up. */
+async function learnersAreDone(folder) {
+  const isOpen = (file) => (statSync(path.join(folder, file), { throwIfNoEntry: false })?.size ?? 0) > 0;
+  while (readdirSync(folder).some(isOpen)) await setTimeout(100);
 }
 
 let failed = false;
@@ -33,11 +40,25 @@ for (const major of majors) {
     );
     return result;
   };
-  const cache = path.join(work, 'cache');
+  const cache = path.join(work, 'hot');
   const hook = ['--import', register];
-  const env = { WASM_CACHE_DIR: cache, WASM_CACHE_MIN_MODULE_SIZE: '0' };
+  const env = { WASM_CACHE_DIR: cache, WASM_CACHE_MIN_MODULE_SIZE: '0', WASM_CACHE_LEARN: 'off' };
+  const data = path.join(path.dirname(suite), 'data');
+  const same = spawnSync(node, [path.join(root, 'scripts', 'same-code.mjs'), data], { encoding: 'utf8' });
+  console.log(`Node ${major}: ${same.stdout.trim()}${same.stderr}`);
+  if (same.status !== 0) failed = true;
   const plain = run('plain', [], {});
-  for (const hooked of [run('cold', hook, env), run('warm', hook, env)]) {
+  const results = [run('cold', hook, env), run('warm', hook, env)];
+
+  // Everything that runs is learnt, also what V8 never finds hot: an artifact for the functions that ran in the first run
+  // when V8 had optimised some, in the second when it had none.
+  const learning = { ...env, WASM_CACHE_DIR: path.join(work, 'learnt'), WASM_CACHE_LEARN: 'hot', SPEC_REPEAT: '5' };
+  for (const name of ['learning', 'learning-again']) {
+    results.push(run(name, hook, learning));
+    await learnersAreDone(path.join(learning.WASM_CACHE_DIR, 'learning'));
+  }
+  results.push(run('learnt', hook, { ...learning, WASM_CACHE_MODE: 'read-only' }));
+  for (const hooked of results) {
     for (const [file, { fails, stderr }] of Object.entries(hooked.files)) {
       for (const assertion of Object.keys(fails)) {
         if (assertion in plain.files[file].fails) continue;
@@ -47,9 +68,11 @@ for (const major of majors) {
     }
     if (hooked.pass < plain.pass) failed = true;
   }
-  const entries = readdirSync(cache, { recursive: true }).filter((file) => file.endsWith('.artifact'));
-  console.log(`Node ${major}: ${entries.length} artifacts in the cache`);
-  if (entries.length === 0) failed = true;
+  for (const folder of [cache, learning.WASM_CACHE_DIR]) {
+    const entries = readdirSync(folder, { recursive: true }).filter((file) => file.endsWith('.artifact'));
+    console.log(`Node ${major}: ${entries.length} artifacts in the ${path.basename(folder)} cache`);
+    if (entries.length === 0) failed = true;
+  }
   rmSync(work, { recursive: true, force: true });
 }
 console.log(failed ? 'The hook changes results.' : 'No assertion that passes plain fails with the hook.');

@@ -14,6 +14,7 @@ export {
   moduleCacheStats,
 } from './hook/enable.js';
 export type { ModuleCacheStats } from './hook/hook.js';
+export { type CompileAheadOfTimeOptions, compileAheadOfTime } from './learning/compile-ahead-of-time.js';
 export { type LoadModuleOptions, loadModule } from './load-module.js';
 export type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from './module-cache.js';
 export { type HashAlgorithm, ModuleHash } from './module-hash.js';

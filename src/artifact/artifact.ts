@@ -14,6 +14,11 @@ export interface ArtifactHeader {
   generation: number;
   /** Nothing is gained by learning further: later runs do no work at their exit. */
   final: boolean;
+  /**
+   * Minutes since 1970 until which the module is left to V8, because loading this artifact took longer than it saved; 0 when it
+   * is not.
+   */
+  leftAloneUntil: number;
   /** Bytes of native code; 0 exactly when the coverage is `none`. */
   nativeLength: number;
   /** Length of the module's wire bytes, whether or not they are included. */
@@ -35,7 +40,7 @@ export interface Expectation {
   wireLength?: number | undefined;
 }
 
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 // The container, little-endian. Native code comes first, so that a reader that has the wire bytes reads only the front.
 //
@@ -48,7 +53,7 @@ export const FORMAT_VERSION = 1;
 //   22   1  flags: 1 final, 2 includes the wire bytes
 //   23   1  length of the engine id
 //   24   4  generation
-//   28   4  zero
+//   28   4  minutes since 1970 until which the module is left alone, or zero
 //   32   8  length of the native code
 //   40   8  length of the wire bytes
 //   48  32  key, zero-padded
@@ -67,6 +72,7 @@ const AT = {
   flags: 22,
   engineIdLength: 23,
   generation: 24,
+  leftAloneUntil: 28,
   nativeLength: 32,
   wireLength: 40,
   key: 48,
@@ -86,8 +92,24 @@ const FLAG_INCLUDES_WIRE_BYTES = 2;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** @throws {CacheError} kind `Serialize` when the fields do not fit the format. */
+/** The artifact in one piece; see {@link artifactParts}. */
 export function encodeArtifact(artifact: Artifact): Uint8Array {
+  const parts = artifactParts(artifact);
+  const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/**
+ * The pieces that make up the artifact one after the other: the header, then the given parts themselves, not copied.
+ *
+ * @throws {CacheError} kind `Serialize` when the fields do not fit the format.
+ */
+export function artifactParts(artifact: Artifact): Uint8Array[] {
   const { nativeCode, wireBytes } = artifact;
   const engineId = encoder.encode(artifact.engineId);
   if (engineId.length > MAX_ENGINE_ID_LENGTH) {
@@ -101,6 +123,7 @@ export function encodeArtifact(artifact: Artifact): Uint8Array {
   }
   for (const [name, value, max] of [
     ['generation', artifact.generation, 0xffff_ffff],
+    ['leftAloneUntil', artifact.leftAloneUntil, 0xffff_ffff],
     ['wireLength', artifact.wireLength, Number.MAX_SAFE_INTEGER],
   ] as const) {
     if (!Number.isInteger(value) || value < 0 || value > max) {
@@ -117,10 +140,7 @@ export function encodeArtifact(artifact: Artifact): Uint8Array {
     throw new CacheError('Serialize', `${wireBytes.length} wire bytes given, ${artifact.wireLength} announced`);
   }
 
-  const bytes = new Uint8Array(HEADER_LENGTH + nativeCode.length + (wireBytes?.length ?? 0));
-  bytes.set(nativeCode, HEADER_LENGTH);
-  if (wireBytes) bytes.set(wireBytes, HEADER_LENGTH + nativeCode.length);
-
+  const bytes = new Uint8Array(HEADER_LENGTH);
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC, 0);
   view.setUint32(AT.version, FORMAT_VERSION, true);
@@ -131,12 +151,13 @@ export function encodeArtifact(artifact: Artifact): Uint8Array {
   bytes[AT.flags] = (artifact.final ? FLAG_FINAL : 0) | (wireBytes ? FLAG_INCLUDES_WIRE_BYTES : 0);
   bytes[AT.engineIdLength] = engineId.length;
   view.setUint32(AT.generation, artifact.generation, true);
+  view.setUint32(AT.leftAloneUntil, artifact.leftAloneUntil, true);
   view.setBigUint64(AT.nativeLength, BigInt(nativeCode.length), true);
   view.setBigUint64(AT.wireLength, BigInt(artifact.wireLength), true);
   bytes.set(artifact.key.toBytes(), AT.key);
   bytes.set(engineId, AT.engineId);
   view.setUint32(AT.headerChecksum, crc32(bytes.subarray(0, AT.headerChecksum)), true);
-  return bytes;
+  return wireBytes ? [bytes, nativeCode, wireBytes] : [bytes, nativeCode];
 }
 
 /**
@@ -176,7 +197,6 @@ export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
   const keyEnd = AT.key + (algorithm === 'sha256' ? MAX_KEY_LENGTH : 8);
   const engineIdEnd = AT.engineId + engineIdLength;
   for (const [from, to] of [
-    [AT.generation + 4, AT.nativeLength],
     [keyEnd, AT.engineId],
     [engineIdEnd, AT.headerChecksum],
     ...(flags & FLAG_INCLUDES_WIRE_BYTES ? [] : [[AT.wireChecksum, AT.algorithm] as const]),
@@ -195,6 +215,7 @@ export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
     engineId,
     coverage,
     generation: view.getUint32(AT.generation, true),
+    leftAloneUntil: view.getUint32(AT.leftAloneUntil, true),
     final: (flags & FLAG_FINAL) !== 0,
     nativeLength,
     wireLength,

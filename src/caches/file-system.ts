@@ -1,11 +1,12 @@
 import {
   type Artifact,
+  type ArtifactHeader,
+  artifactParts,
   checkExpectation,
   checkNativeCode,
   decodeArtifact,
   decodeHeader,
   type Expectation,
-  encodeArtifact,
   HEADER_LENGTH,
 } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
@@ -81,11 +82,11 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   }
 
   async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
-    await this.#store.run(this.#write(artifactOf(key, engine, module)));
+    await this.#store.run(this.#save(artifactOf(key, engine, module)));
   }
 
   saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
-    this.#store.runSync(this.#write(artifactOf(key, engine, module)));
+    this.#store.runSync(this.#save(artifactOf(key, engine, module)));
   }
 
   /** @internal The checked artifact itself, for the hook, which also looks at its size and generation. */
@@ -93,9 +94,28 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     return this.#store.runSync(this.#read(expectation(key, engine, wireBytes), wireBytes));
   }
 
-  /** @internal Stores an artifact that the caller made, under the same rules as `saveSync`. */
+  /** @internal What is stored, without reading all of it; `undefined` when that cannot be told. */
+  readHeaderSync(key: ModuleHash, engine: Engine): ArtifactHeader | undefined {
+    return this.#store.runSync(this.#storedHeader(expectation(key, engine)));
+  }
+
+  /**
+   * @internal Stores an artifact that the caller made, unless there is one with more native code; that one is only made final
+   * when this one is. What is stored is told by its header: if it is damaged, the next load finds that out.
+   */
   writeArtifactSync(artifact: Artifact): void {
-    this.#store.runSync(this.#write(artifact));
+    this.#store.runSync(this.#overwrite(artifact));
+  }
+
+  /** @internal Replaces an artifact by the note that its module is to be left to V8; nothing else of it is kept. */
+  leaveAloneSync(header: ArtifactHeader, minutesSince1970: number): void {
+    const nothing = {
+      nativeCode: new Uint8Array(0),
+      wireBytes: undefined,
+      coverage: 'none',
+      leftAloneUntil: minutesSince1970,
+    } as const;
+    this.#store.writeSync(entryName(header), ...artifactParts({ ...header, ...nothing }));
   }
 
   /** @internal For the caller of `readArtifactSync` whose engine refused the native code. */
@@ -149,7 +169,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     }
   }
 
-  *#write(artifact: Artifact): StoreSteps<void> {
+  *#save(artifact: Artifact): StoreSteps<void> {
     const stored = yield* this.#stored(artifact);
     let best = artifact;
     if (stored && stored.nativeCode.length >= artifact.nativeCode.length) {
@@ -157,11 +177,36 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
       if (stored.wireBytes || !this.#includeWireBytes) return;
       best = stored;
     }
+    yield* this.#write({ ...best, generation: artifact.generation, wireBytes: artifact.wireBytes }, stored);
+  }
+
+  *#overwrite(artifact: Artifact): StoreSteps<void> {
+    const header = yield* this.#storedHeader(artifact);
+    const isLess = header !== undefined && artifact.nativeCode.length < header.nativeLength;
+    if (isLess && !artifact.final) return;
+    // All of it is read only where a part of it is kept.
+    const stored = isLess || header?.includesWireBytes ? yield* this.#stored(artifact) : undefined;
+    const nativeCode = (isLess && stored?.nativeCode) || artifact.nativeCode;
+    yield* this.#write({ ...artifact, nativeCode, wireBytes: undefined }, stored ?? header);
+  }
+
+  *#write(artifact: Artifact, stored: (Partial<Artifact> & { generation: number }) | undefined): StoreSteps<void> {
     // Another cache on this folder may want wire bytes where this one does not.
     const wireBytes = this.#includeWireBytes ? artifact.wireBytes : stored?.wireBytes;
-    if (!wireBytes && best.coverage === 'none') return;
+    if (!wireBytes && artifact.coverage === 'none') return;
     const generation = stored ? stored.generation + 1 : artifact.generation;
-    yield { write: entryName(artifact), bytes: encodeArtifact({ ...best, generation, wireBytes }) };
+    yield { write: entryName(artifact), parts: artifactParts({ ...artifact, generation, wireBytes }) };
+  }
+
+  *#storedHeader(expected: Expectation): StoreSteps<ArtifactHeader | undefined> {
+    try {
+      const { head } = yield { read: entryName(expected), headLength: HEADER_LENGTH, tailLength: Infinity };
+      const header = decodeHeader(head);
+      checkExpectation(header, expected);
+      return header;
+    } catch {
+      return undefined; // Whatever it is, the new artifact is better, or writing it will say what is wrong.
+    }
   }
 
   *#stored(expected: Expectation): StoreSteps<Artifact | undefined> {
@@ -170,7 +215,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
       checkExpectation(artifact, expected);
       return artifact;
     } catch {
-      return undefined; // Whatever it is, the new artifact is better, or writing it will say what is wrong.
+      return undefined;
     }
   }
 }
@@ -195,6 +240,7 @@ function artifactOf(key: ModuleHash, engine: Engine, module: WebAssembly.Module)
     coverage: nativeCode ? 'hot' : 'none',
     generation: 0,
     final: false,
+    leftAloneUntil: 0,
     nativeCode: nativeCode ?? new Uint8Array(0),
     wireBytes,
     wireLength: wireBytes.length,

@@ -90,6 +90,11 @@ export class V8Engine implements Engine {
     return need('Serialize').addon.wireBytes(module);
   }
 
+  /** Writes the wire bytes to a file without copying them in memory first. */
+  writeWireBytes(module: WebAssembly.Module, fileDescriptor: number): void {
+    need('Serialize').addon.writeWireBytes(module, fileDescriptor);
+  }
+
   /** Whether the module was compiled from exactly these bytes; compared in place, without a copy or a hash. */
   hasWireBytes(module: WebAssembly.Module, wireBytes: Uint8Array): boolean {
     return need('Serialize').addon.hasWireBytes(module, wireBytes);

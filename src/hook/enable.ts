@@ -1,7 +1,7 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import { Hook, type ModuleCacheStats } from './hook.js';
 import { install } from './install.js';
-import { type Mode, parseSize, readSettings, type Settings } from './settings.js';
+import { type Learn, type Mode, parseSize, readSettings, type Settings } from './settings.js';
 
 export interface EnableModuleCacheOptions {
   /** The cache folder. Default: `WASM_CACHE_DIR`, else the user's cache folder. */
@@ -10,6 +10,11 @@ export interface EnableModuleCacheOptions {
   mode?: Mode | undefined;
   /** Modules with fewer bytes go straight to V8: a number, or text such as `64KiB`. Default: `WASM_CACHE_MIN_MODULE_SIZE`. */
   minModuleSize?: number | string | undefined;
+  /**
+   * What of a module is optimised further in a process of its own, after this one: the functions that ran (`hot`), all of
+   * them (`full`), or nothing. Default: `WASM_CACHE_LEARN`, else `hot`, or `off` where the variable `CI` is set.
+   */
+  learn?: Learn | undefined;
 }
 
 export interface EnableModuleCacheResult {
@@ -74,7 +79,8 @@ function settingsOfProcess(): Settings {
   );
 }
 
-function applyOptions(settings: Settings, { directory, mode, minModuleSize }: EnableModuleCacheOptions): Settings {
+function applyOptions(settings: Settings, options: EnableModuleCacheOptions): Settings {
+  const { directory, mode, minModuleSize, learn } = options;
   if (directory !== undefined && (typeof directory !== 'string' || directory === '')) {
     throw new TypeError(`The option directory must be a path, not ${JSON.stringify(directory)}`);
   }
@@ -85,8 +91,12 @@ function applyOptions(settings: Settings, { directory, mode, minModuleSize }: En
   if (size === undefined || !(size >= 0)) {
     throw new TypeError(`The option minModuleSize must be a size, not ${JSON.stringify(minModuleSize)}`);
   }
+  if (learn !== undefined && !['hot', 'full', 'off'].includes(learn)) {
+    throw new TypeError(`The option learn must be hot, full or off, not ${JSON.stringify(learn)}`);
+  }
   return {
     ...settings,
+    learn: learn ?? settings.learn,
     directory: directory ?? settings.directory,
     // The environment's "off" is the user's kill switch; no program overrides it.
     mode: settings.mode === 'off' ? 'off' : (mode ?? settings.mode),
@@ -98,13 +108,13 @@ function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined):
   const running = registry.hook;
   if (running) return { status: 'ALREADY_ENABLED', directory: running.directory };
   for (const warning of settings.warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
-  const { mode, directory, minModuleSize } = settings;
+  const { mode, directory, minModuleSize, learn } = settings;
   if (mode === 'off') return { status: 'DISABLED' };
   if (globalThis.WebAssembly === undefined) return { status: 'FAILED', message: 'this process has no WebAssembly' };
   if (directory === undefined) {
     return { status: 'FAILED', message: 'there is no home folder for the cache; name a folder with WASM_CACHE_DIR' };
   }
-  const hook = new Hook({ mode, directory, minModuleSize });
+  const hook = new Hook({ mode, directory, minModuleSize, learn });
   const message = whyNot?.(hook);
   if (message !== undefined) return { status: 'FAILED', message };
   install(globalThis.WebAssembly, hook);

@@ -1,17 +1,24 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import util from 'node:util';
+import type { Artifact } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { sha256 } from '../engine/digest.js';
+import { readNativeCode } from '../engine/native-code.js';
 import { V8Engine } from '../engine/v8-engine.js';
+import { countFunctions, type FunctionCounts } from '../engine/wasm-binary.js';
+import { LearningJobs } from '../learning/jobs.js';
+import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
-import type { Mode } from './settings.js';
+import { type Current, decide, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
+import type { Learn, Mode } from './settings.js';
 
 export interface HookOptions {
   mode: Exclude<Mode, 'off'>;
   directory: string;
   minModuleSize: number;
+  learn: Learn;
 }
 
 /** Counters of one thread. */
@@ -31,12 +38,16 @@ export interface Lookup {
   readonly key: ModuleHash;
   readonly engineId: string;
   readonly wireLength: number;
+  readonly functions: FunctionCounts | undefined;
   /** A fresh Module object when it was a hit. */
   readonly module: WebAssembly.Module | undefined;
+  /** What there is of it in the cache folder. */
+  readonly stored: Stored;
   /** What is remembered of that module. */
   readonly known: KnownModule | undefined;
 }
 
+const { now } = Date;
 const { debuglog } = util;
 /** Made when it is first needed, because that takes as long as installing the hook. */
 let debug: typeof debugFirst = debugFirst;
@@ -52,12 +63,6 @@ const channels = {
 };
 
 /**
- * Growth of the optimised code below which saving again is not worth the write: V8 keeps finding a function or two to
- * optimise for as long as a program is run (v8-facts.md, section 10, rule 26).
- */
-const MIN_GROWTH = 1.02;
-
-/**
  * What stands between the replaced `WebAssembly` functions and the cache. None of its methods throws: trouble is a debug
  * line, a counter and a diagnostics event, and V8 compiles.
  */
@@ -67,14 +72,19 @@ export class Hook {
   readonly #cache: FileSystemCache;
   readonly #engine = new V8Engine();
   readonly #known = new KnownModules();
+  readonly #jobs: LearningJobs;
+  readonly #noLearner: string | undefined;
   #isOff = false;
   readonly #onExit = () => this.save();
   #madeRoomForListener = false;
+  #isWatching = false;
 
   constructor(options: HookOptions) {
     this.#options = options;
     // Every caller has the wire bytes in hand, so storing them as well would only double the size.
     this.#cache = new FileSystemCache(options.directory, { wireBytes: 'omit' });
+    this.#jobs = new LearningJobs(this.#cache.directory);
+    this.#noLearner = options.learn === 'off' ? 'switched off' : whyNoLearner();
   }
 
   get directory(): string {
@@ -100,6 +110,7 @@ export class Hook {
         return undefined;
       }
       const lookup = this.#lookUpKnown(wireBytes) ?? this.#lookUpStored(wireBytes);
+      if (!lookup) return undefined;
       this.stats[lookup.module ? 'hits' : 'misses']++;
       if (channels.load.hasSubscribers) {
         channels.load.publish({ key: lookup.key.toString(), hit: lookup.module !== undefined });
@@ -112,26 +123,31 @@ export class Hook {
   }
 
   /** Remembers the module that V8 made after this look-up, so that its code can be saved. */
-  learn({ key, engineId, wireLength, known }: Lookup, module: WebAssembly.Module): void {
+  learn({ known, ...lookup }: Lookup, module: WebAssembly.Module): void {
     try {
       if (known) this.#known.addReference(known, module);
-      else this.#remember({ key, engineId, wireLength, savedLength: 0, final: false }, module);
+      else this.#remember({ ...lookup, isLearnt: false }, module);
     } catch (error) {
       this.#report('remembering a module', error);
     }
   }
 
-  /** Saves every module of which V8 has optimised more than what is stored. */
+  /** Saves what is worth it of every module, and has the rest learnt; see {@link decide}. */
   save(): void {
     if (this.#isOff || this.#options.mode !== 'read-write') return;
     try {
+      const toLearn: ModuleHash[] = [];
       for (const [known, module] of this.#known.alive()) {
         try {
-          this.#saveOne(known, module);
+          if (this.#saveOne(known, module)) toLearn.push(known.key);
         } catch (error) {
           this.#report('saving a module', error);
         }
       }
+      const { learn } = this.#options;
+      if (toLearn.length === 0 || learn === 'off') return;
+      startLearner(this.#cache.directory, this.#engine.deterministicId, learn, toLearn);
+      debug('learning %s', toLearn);
     } catch (error) {
       this.#report('looking for modules to save', error);
     }
@@ -150,28 +166,39 @@ export class Hook {
     return undefined;
   }
 
-  #lookUpStored(wireBytes: Uint8Array): Lookup {
+  #lookUpStored(wireBytes: Uint8Array): Lookup | undefined {
+    const start = performance.now();
     const key = sha256(wireBytes);
     const engineId = this.#engine.deterministicId;
-    const lookup = { key, engineId, wireLength: wireBytes.length };
+    const wireLength = wireBytes.length;
+    const lookup = { key, engineId, wireLength, functions: this.#countFunctions(wireBytes) };
+    const miss = { ...lookup, stored: NOTHING_STORED, module: undefined, known: undefined };
     try {
-      const artifact = this.#cache.readArtifactSync(key, this.#engine, wireBytes);
-      const module = this.#engine.deserialize(artifact.nativeCode, wireBytes);
-      debug('hit %s: %d bytes, generation %d', key, artifact.nativeCode.length, artifact.generation);
-      const known = { ...lookup, savedLength: artifact.nativeCode.length, final: artifact.final };
+      const { nativeCode, ...header } = this.#cache.readArtifactSync(key, this.#engine, wireBytes);
+      const stored = { length: nativeCode.length, generation: header.generation, final: header.final };
+      if (header.coverage === 'none') {
+        debug('%s: loading it did not pay', key);
+        return header.leftAloneUntil > now() / MINUTE ? undefined : { ...miss, stored };
+      }
+      const module = this.#engine.deserialize(nativeCode, wireBytes);
+      const duration = performance.now() - start;
+      debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, duration);
+      if (!paid({ duration, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
+      const known = { ...lookup, stored, isLearnt: false };
       this.#remember(known, module);
-      return { ...lookup, module, known };
+      return { ...known, module, known };
     } catch (error) {
       if (CacheError.is(error, 'Deserialize')) this.#cache.deleteSync(key, this.#engine);
       if (!CacheError.is(error, 'NotFound') || error.cause instanceof CacheError) this.#report(`loading ${key}`, error);
       debug('miss %s', key);
-      return { ...lookup, module: undefined, known: undefined };
+      return miss;
     }
   }
 
   #remember(known: KnownModule, module: WebAssembly.Module): void {
     this.#known.add(known, module);
-    if (this.#options.mode !== 'read-write') return;
+    if (this.#options.mode !== 'read-write' || known.stored.final) return;
+    this.#checkLater(FIRST_CHECK);
     // Asked every time: programs call process.removeAllListeners().
     if (process.listeners('exit').includes(this.#onExit)) return;
     process.on('exit', this.#onExit);
@@ -182,25 +209,86 @@ export class Hook {
     if (maxListeners > 0) process.setMaxListeners(maxListeners + 1);
   }
 
-  #saveOne(known: KnownModule, module: WebAssembly.Module): void {
+  /**
+   * A program that does not end, or is ended by a signal, is saved when its code has gone quiet: as large as at the check
+   * before. A check serialises on the main thread (1 to 15 ms), so each comes twice as late as the one before.
+   */
+  #checkLater(delay: number, lengthBefore?: number): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    const timer = setTimeout(() => {
+      this.#isWatching = false;
+      const length = this.#serializedLength();
+      if (length === lengthBefore) this.save();
+      else this.#checkLater(Math.min(delay * 2, LAST_CHECK), length);
+    }, delay);
+    timer.unref();
+  }
+
+  #serializedLength(): number {
+    let length = 0;
+    try {
+      for (const [known, module] of this.#known.alive()) {
+        if (!known.stored.final) length += this.#engine.serialize(module)?.length ?? 0;
+      }
+    } catch (error) {
+      this.#report('looking whether the code is quiet', error);
+    }
+    return length;
+  }
+
+  /** @returns whether the module is to be learnt. */
+  #saveOne(known: KnownModule, module: WebAssembly.Module): boolean {
     const { key, engineId, wireLength } = known;
-    if (known.final || engineId !== this.#engine.deterministicId) return;
+    if (known.stored.final || engineId !== this.#engine.deterministicId) return false;
+    const header = this.#cache.readHeaderSync(key, this.#engine);
+    // Another process was faster, and knows more than this one did when it started.
+    if (header && header.generation !== known.stored.generation) return false;
+    const canLearn = !known.isLearnt && known.functions !== undefined && this.#noLearner === undefined;
     const nativeCode = this.#engine.serialize(module);
-    if (!nativeCode || nativeCode.length < known.savedLength * MIN_GROWTH) return;
-    this.#cache.writeArtifactSync({
-      key,
-      engineId,
-      coverage: 'hot',
-      generation: 0,
-      final: false,
-      nativeCode,
-      wireBytes: undefined,
-      wireLength,
-    });
-    debug('saved %s: %d bytes, before %d', key, nativeCode.length, known.savedLength);
-    known.savedLength = nativeCode.length;
-    this.stats.saves++;
-    if (channels.save.hasSubscribers) channels.save.publish({ key: key.toString(), bytes: nativeCode.length });
+    const decision = decide(known.stored, nativeCode && currentOf(known, nativeCode), canLearn);
+    if (decision.save && nativeCode) {
+      const { final } = decision;
+      const generation = header ? header.generation + 1 : 0;
+      const artifact = {
+        key,
+        engineId,
+        coverage: 'hot',
+        generation,
+        final,
+        leftAloneUntil: 0,
+        nativeCode,
+        wireBytes: undefined,
+        wireLength,
+      };
+      this.#cache.writeArtifactSync(artifact as Artifact);
+      debug('saved %s: %d bytes, before %d%s', key, nativeCode.length, known.stored.length, final ? ', final' : '');
+      known.stored = { length: nativeCode.length, generation, final };
+      this.stats.saves++;
+      if (channels.save.hasSubscribers) channels.save.publish({ key: key.toString(), bytes: nativeCode.length });
+    }
+    if (!decision.learn) return false;
+    known.isLearnt = true;
+    return this.#jobs.create(key, (descriptor) => this.#engine.writeWireBytes(module, descriptor));
+  }
+
+  #leaveAlone(key: ModuleHash): void {
+    if (this.#options.mode !== 'read-write') return;
+    const header = this.#cache.readHeaderSync(key, this.#engine);
+    if (!header) return;
+    debug('%s is left alone: loading it took longer than it saves', key);
+    const generation = header.generation + 1;
+    this.#cache.leaveAloneSync({ ...header, generation, final: false }, Math.ceil(now() / MINUTE) + LEFT_ALONE_MINUTES);
+  }
+
+  #countFunctions(wireBytes: Uint8Array): FunctionCounts | undefined {
+    try {
+      const functions = countFunctions(wireBytes);
+      return functions.declared > 0 ? functions : undefined;
+    } catch (error) {
+      debug('not learnt: %s', error);
+      return undefined;
+    }
   }
 
   #report(doing: string, error: unknown): void {
@@ -215,5 +303,27 @@ export class Hook {
     } catch {
       // The program broke the means of reporting.
     }
+  }
+}
+
+/**
+ * Milliseconds until the first look at whether the code is quiet, and the longest between two. Most programs that end by
+ * themselves do so before the first, and are saved at exit.
+ */
+const FIRST_CHECK = 3_000;
+const LAST_CHECK = 3_600_000;
+
+const NOTHING_STORED = { length: 0, generation: -1, final: false };
+const MINUTE = 60_000;
+
+function currentOf({ functions }: KnownModule, nativeCode: Uint8Array): Current {
+  const { length } = nativeCode;
+  try {
+    if (!functions) return { length, functions };
+    const { optimised, executed } = readNativeCode(nativeCode, functions);
+    return { length, functions: { optimised: optimised.size, executed: executed.size } };
+  } catch (error) {
+    debug('native code that cannot be read: %o', error);
+    return { length, functions: undefined };
   }
 }

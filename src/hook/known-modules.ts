@@ -1,4 +1,6 @@
+import type { FunctionCounts } from '../engine/wasm-binary.js';
 import type { ModuleHash } from '../module-hash.js';
+import type { Stored } from './saving-policy.js';
 
 /** A module that this thread compiled or loaded. */
 export interface KnownModule {
@@ -6,10 +8,12 @@ export interface KnownModule {
   /** The engine's id when it was compiled or loaded: code made under other V8 flags must not be saved under these. */
   readonly engineId: string;
   readonly wireLength: number;
-  /** Bytes of native code in the artifact that it was loaded from, or that was saved since; 0 when there is none. */
-  savedLength: number;
-  /** Nothing is gained by saving it again. */
-  final: boolean;
+  /** What its native code is read by; `undefined` when it cannot be read, or need not be. */
+  readonly functions: FunctionCounts | undefined;
+  /** The artifact that it was loaded from, or that this process saved since. */
+  stored: Stored;
+  /** Whether this process asked for a learner; one time is enough. */
+  isLearnt: boolean;
 }
 
 // A program may compile the same bytes over and over; a few of the Module objects are enough to find one that is alive.

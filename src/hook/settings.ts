@@ -2,12 +2,17 @@ import path from 'node:path';
 
 export type Mode = 'read-write' | 'read-only' | 'off';
 
+/** `hot`: what ran; `full`: all functions. */
+export type Learn = 'hot' | 'full' | 'off';
+
 export interface Settings {
   mode: Mode;
   /** Absolute path of the cache folder, which need not exist; `undefined` when none is named and there is no home folder. */
   directory: string | undefined;
   /** Modules with fewer wire bytes go straight to V8. */
   minModuleSize: number;
+  /** Whether modules may be optimised in a process of their own, after the program, and which of their functions. */
+  learn: Learn;
   /** What was wrong with the values given, one sentence each; the default was taken instead. */
   warnings: string[];
 }
@@ -49,8 +54,17 @@ export function readSettings(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, 
       );
   }
 
+  // Nobody gains from what a machine learns that is thrown away after the job, and its owner pays for the time.
+  const isCI = env.CI && env.CI !== '0' && env.CI !== 'false';
+  let learn: Learn = isCI ? 'off' : 'hot';
+  const givenLearn = env.WASM_CACHE_LEARN;
+  if (givenLearn === 'hot' || givenLearn === 'full' || givenLearn === 'off') learn = givenLearn;
+  else if (givenLearn && givenLearn !== 'auto') {
+    warnings.push(`WASM_CACHE_LEARN=${givenLearn} is not one of auto, hot, full, off; auto is used.`);
+  }
+
   const directory = env.WASM_CACHE_DIR || defaultDirectory(env, platform, homeDirectory);
-  return { mode, directory: directory && path.resolve(directory), minModuleSize, warnings };
+  return { mode, directory: directory && path.resolve(directory), minModuleSize, learn, warnings };
 }
 
 /** `512MiB` -> 536870912. `undefined` for what is not a size. */

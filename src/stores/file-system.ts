@@ -4,8 +4,8 @@ import { CacheError } from '../cache-error.js';
 
 // Captured: programs patch fs, and the hook, which is synchronous, must keep working under them. (fs.promises takes 2 ms
 // to load, so it is left for whoever needs it.)
-const { chmodSync, closeSync, fstatSync, fsyncSync, mkdirSync, openSync } = fs;
-const { readvSync, renameSync, statSync, unlinkSync, writeSync } = fs;
+const { chmodSync, closeSync, fstatSync, mkdirSync, openSync, readvSync } = fs;
+const { renameSync, statSync, unlinkSync, writeSync } = fs;
 const { geteuid, pid } = process;
 
 /** A stored value in two pieces, each in a buffer of its own of exactly its length. */
@@ -19,7 +19,7 @@ export interface Parts {
 /** What a procedure asks of its store; see {@link FileSystemStore.run}. */
 export type StoreCall =
   | { read: string; headLength?: number; tailLength?: number }
-  | { write: string; bytes: Uint8Array }
+  | { write: string; parts: Uint8Array[] }
   | { delete: string };
 
 /** A procedure over a store that is written once and run either way: it yields calls and is sent what was read. */
@@ -37,7 +37,9 @@ let temporaryFiles = 0;
  * Bytes by name in a folder; names may contain `/`. Every method has a synchronous twin, because compiling a module is
  * synchronous in programs that cannot wait.
  *
- * A value is either there whole or not there: it is written to a temporary file in the same folder, flushed, and renamed.
+ * A value is either there whole or not there: it is written to a temporary file in the same folder and renamed. It is not
+ * flushed to the disk first, which would take longer than the write, in programs that are about to exit: after a power
+ * failure a value may be cut off, which is for its reader to notice, as any damage.
  * What others could write is not touched, see {@link FileSystemStore.checkTrust}.
  */
 export class FileSystemStore {
@@ -85,8 +87,12 @@ export class FileSystemStore {
     }
   }
 
-  /** @throws {CacheError} `FileWrite` or `Untrusted`; the value that was there before then still is. */
-  writeSync(name: string, bytes: Uint8Array): void {
+  /**
+   * Stores the parts, one after the other, as one value.
+   *
+   * @throws {CacheError} `FileWrite` or `Untrusted`; the value that was there before then still is.
+   */
+  writeSync(name: string, ...parts: Uint8Array[]): void {
     const { file, temporary } = this.#target(name);
     try {
       this.checkTrust();
@@ -95,12 +101,7 @@ export class FileSystemStore {
       try {
         // The program's umask may have taken the owner's own rights. (Not fchmod: --permission forbids it.)
         chmodSync(temporary, PRIVATE_FILE);
-        for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
-        try {
-          fsyncSync(descriptor);
-        } catch (error) {
-          tolerateForbidden(error);
-        }
+        for (const part of parts) for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
       } finally {
         closeSync(descriptor);
       }
@@ -111,7 +112,7 @@ export class FileSystemStore {
     }
   }
 
-  async write(name: string, bytes: Uint8Array): Promise<void> {
+  async write(name: string, ...parts: Uint8Array[]): Promise<void> {
     const { file, temporary } = this.#target(name);
     try {
       this.checkTrust();
@@ -119,8 +120,7 @@ export class FileSystemStore {
       const handle = await fs.promises.open(temporary, 'wx', PRIVATE_FILE);
       try {
         await fs.promises.chmod(temporary, PRIVATE_FILE);
-        await handle.writeFile(bytes);
-        await handle.sync().catch(tolerateForbidden);
+        for (const part of parts) await handle.writeFile(part);
       } finally {
         await handle.close();
       }
@@ -139,7 +139,7 @@ export class FileSystemStore {
       let answer = NOTHING;
       try {
         if ('read' in call) answer = this.readSync(call.read, call.headLength, call.tailLength);
-        else if ('write' in call) this.writeSync(call.write, call.bytes);
+        else if ('write' in call) this.writeSync(call.write, ...call.parts);
         else this.deleteSync(call.delete);
       } catch (error) {
         step = steps.throw(error);
@@ -158,7 +158,7 @@ export class FileSystemStore {
       let answer = NOTHING;
       try {
         if ('read' in call) answer = await this.read(call.read, call.headLength, call.tailLength);
-        else if ('write' in call) await this.write(call.write, call.bytes);
+        else if ('write' in call) await this.write(call.write, ...call.parts);
         else await this.delete(call.delete);
       } catch (error) {
         step = steps.throw(error);
@@ -251,11 +251,6 @@ function makePrivateDirectory(directory: string): void {
     return;
   }
   chmodSync(directory, PRIVATE_DIRECTORY);
-}
-
-/** Under --permission nothing may be flushed. The checksum tells what a machine that stops then leaves behind. */
-function tolerateForbidden(error: unknown): void {
-  if ((error as NodeJS.ErrnoException).code !== 'ERR_ACCESS_DENIED') throw error;
 }
 
 function allocate(size: number, headLength: number, tailLength: number): Parts {

@@ -77,6 +77,7 @@ function artifactFor({ key, engine, wireBytes }: Pick<Setup, 'key' | 'engine' | 
     coverage: 'hot',
     generation: 0,
     final: false,
+    leftAloneUntil: 0,
     nativeCode: engine.nativeCode as Uint8Array,
     wireBytes,
     wireLength: wireBytes.length,

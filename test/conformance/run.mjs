@@ -58,7 +58,7 @@ function runChild({ node, work, cache, filter, hook = [], minimum, warmUpOnly })
     if (/^(NODE_OPTIONS|NODE_V8_COVERAGE|NODE_DEBUG|NODE_TEST_CONTEXT|WASM_CACHE_.*)$/.test(name)) delete env[name];
   }
   // Plain runs get the folder too: the environment of both is the same.
-  Object.assign(env, { CONFORMANCE_OUT: output, WASM_CACHE_DIR: cache });
+  Object.assign(env, { CONFORMANCE_OUT: output, WASM_CACHE_DIR: cache, WASM_CACHE_LEARN: 'off' });
   if (minimum !== undefined) env.WASM_CACHE_MIN_MODULE_SIZE = minimum;
   const { status, signal, stdout, stderr, error } = spawnSync(
     node,

@@ -31,7 +31,16 @@ function alive(modules: KnownModules, held: WebAssembly.Module[] = []): number[]
 const aKey = ModuleHash.random();
 
 function known(changes: Partial<KnownModule> = {}): KnownModule {
-  return { key: aKey, engineId: 'engine-1', wireLength: wireBytes.length, savedLength: 0, final: false, ...changes };
+  const nothing = { length: 0, generation: 0, final: false };
+  return {
+    key: aKey,
+    engineId: 'engine-1',
+    wireLength: wireBytes.length,
+    functions: undefined,
+    stored: nothing,
+    isLearnt: false,
+    ...changes,
+  };
 }
 
 describe('KnownModules', () => {
@@ -58,24 +67,24 @@ describe('KnownModules', () => {
     const modules = new KnownModules();
     const held = newModule();
     modules.add(known(), held);
-    for (const [each] of modules.alive()) each.savedLength = 500;
+    for (const [each] of modules.alive()) each.isLearnt = true;
     assert.deepEqual(
-      [...modules.alive()].map(([each]) => each.savedLength),
-      [500],
+      [...modules.alive()].map(([each]) => each.isLearnt),
+      [true],
     );
     assert.deepEqual(alive(modules, [held]), [0]);
   });
 
   for (const [same, changes] of Object.entries({
     everything: {},
-    'only the key': { engineId: 'engine-2', savedLength: 5 },
+    'only the key': { engineId: 'engine-2', isLearnt: true },
     'a key that is another object': { key: ModuleHash.parseHex(aKey.toString()) },
   })) {
     it(`replaces what it knew by what was compiled last, when ${same} is the same`, () => {
       const modules = new KnownModules();
       const held = [newModule(), newModule()] as const;
       const later = known(changes);
-      modules.add(known({ savedLength: 100, final: true }), held[0]);
+      modules.add(known({ wireLength: 100 }), held[0]);
       modules.add(later, held[1]);
       assert.equal(modules.size, 1);
       assert.deepEqual(alive(modules, [...held]), [1]);

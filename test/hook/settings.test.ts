@@ -15,6 +15,7 @@ describe('readSettings', () => {
       mode: 'read-write',
       directory: path.join(home, '.cache', 'wasm-module-cache'),
       minModuleSize: 65536,
+      learn: 'hot',
       warnings: [],
     });
   });

@@ -277,7 +277,7 @@ for (const face of faces) {
       const result = await face.run(
         store,
         (function* (): StoreSteps<string> {
-          yield { write: 'a/value', bytes: Buffer.from('0123456789') };
+          yield { write: 'a/value', parts: [Buffer.from('0123456789')] };
           const { head, body, size } = yield { read: 'a/value', headLength: 2, tailLength: 3 };
           yield { delete: 'a/value' };
           return `${text(head)} ${text(body)} ${size}`;
@@ -301,7 +301,7 @@ for (const face of faces) {
       const calls: StoreCall[] = [
         { read: 'missing' },
         { read: 'folder' },
-        { write: 'folder', bytes: Buffer.from('x') },
+        { write: 'folder', parts: [Buffer.from('x')] },
       ];
       const kinds = await face.run(
         store,
@@ -314,7 +314,7 @@ for (const face of faces) {
               seen.push(CacheError.is(error) ? error.kind : undefined);
             }
           }
-          yield { write: 'value', bytes: Buffer.from('went on') };
+          yield { write: 'value', parts: [Buffer.from('went on')] };
           return seen;
         })(),
       );
@@ -328,7 +328,7 @@ for (const face of faces) {
         try {
           yield { read: 'missing' };
         } finally {
-          yield { write: 'cleaned', bytes: Buffer.from('up') };
+          yield { write: 'cleaned', parts: [Buffer.from('up')] };
         }
       })();
       await assert.rejects(face.run(store, steps), ofKind('NotFound'));

@@ -50,7 +50,8 @@ export function runProgram(name: string, options: RunOptions = {}): RunResult {
   const command = [process.execPath, ...nodeOptions, path.resolve(root, 'test', 'programs', name), ...args];
   if (limitAddressSpaceKiB) command.unshift('sh', '-c', `ulimit -v ${limitAddressSpaceKiB} && exec "$@"`, 'sh');
   const { status, signal, stdout, stderr } = spawnSync(command[0] as string, command.slice(1), {
-    env: { ...Object.fromEntries(inherited), ...env },
+    // Off unless a test is about it: a learner goes on after the program, and changes the folder.
+    env: { ...Object.fromEntries(inherited), WASM_CACHE_LEARN: 'off', ...env },
     encoding: 'utf8',
     timeout: 120_000,
     ...(uid === undefined ? {} : { uid }),

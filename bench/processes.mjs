@@ -1,0 +1,73 @@
+// What the benchmarks share: fresh processes, their wall and CPU time, and the learners that go on after them.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+
+export const hook = new URL('../dist/register.js', import.meta.url).href;
+
+const inherited = Object.fromEntries(
+  Object.entries(process.env).filter(([key]) => !/^(NODE_|WASM_CACHE_|npm_)/.test(key)),
+);
+
+/**
+ * Runs a program to its end, with the hook when there is a cache folder.
+ *
+ * @returns wall and CPU time in ms (the latter only on Linux, in steps of 10) and what it wrote to stdout
+ */
+export function run(node, program, { cwd, directory, env = {} } = {}) {
+  const hooked = directory
+    ? { NODE_OPTIONS: `--import=${hook}`, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot' }
+    : {};
+  // Packages that start `node` get the same one.
+  const searchPath = `${path.dirname(path.resolve(node))}${path.delimiter}${inherited.PATH}`;
+  const cpuBefore = cpuOfChildren();
+  const start = performance.now();
+  const { status, signal, stdout, stderr } = spawnSync(node, [program], {
+    cwd,
+    env: { ...inherited, PATH: searchPath, ...hooked, ...env },
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
+  const ms = performance.now() - start;
+  if (status === 0) return { ms, cpuMs: cpuOfChildren() - cpuBefore, output: stdout };
+  throw new Error(`${node} ${program} ended with ${status ?? signal}:\n${stderr}`);
+}
+
+/** A job without bytes was given up. */
+export async function learnersAreDone(directory) {
+  const jobs = path.join(directory, 'learning');
+  const isOpen = (file) => (statSync(path.join(jobs, file), { throwIfNoEntry: false })?.size ?? 0) > 0;
+  while (existsSync(jobs) && readdirSync(jobs).some(isOpen)) await setTimeout(50);
+}
+
+export function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+}
+
+export function geometricMean(numbers) {
+  return Math.exp(numbers.reduce((sum, each) => sum + Math.log(each), 0) / numbers.length);
+}
+
+export function bytesOfArtifacts(directory) {
+  return readdirSync(directory, { recursive: true })
+    .filter((file) => file.endsWith('.artifact'))
+    .reduce((sum, file) => sum + statSync(path.join(directory, file)).size, 0);
+}
+
+export function atLeast(option, text, minimum) {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= minimum) return value;
+  console.error(`--${option} must be a whole number of at least ${minimum}, not ${text}`);
+  process.exit(2);
+}
+
+function cpuOfChildren() {
+  try {
+    const fields = readFileSync('/proc/self/stat', 'utf8').split(') ').pop().split(' ');
+    return (Number(fields[13]) + Number(fields[14])) * 10;
+  } catch {
+    return Number.NaN;
+  }
+}

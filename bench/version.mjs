@@ -1,0 +1,1 @@
+console.log(`Node ${process.versions.node}, V8 ${process.versions.v8}`);

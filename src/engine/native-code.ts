@@ -1,0 +1,159 @@
+// V8's serialised form of a module's native code, as far as it must be known to tell which functions ran and to join the
+// code of two compilations. Read in the source of each version (src/wasm/wasm-serialization.cc) and found again in its
+// bytes; native-code.test.ts does that for the Node it runs on. In all of them:
+//
+//   header, one byte per imported function, one record per declared function, one u32 tiering budget per declared function
+//
+// A record is one byte, and for optimised code a fixed number of u32, one byte (the tier), and the parts whose lengths are
+// among those u32. A record refers to other functions, builtins and types by index only, so it means the same in another
+// serialised form of the same module.
+
+import type { FunctionCounts } from './wasm-binary.js';
+
+interface Layout {
+  /** Offset of the u64 that holds the bytes of machine code in all records. */
+  codeSizeAt: number;
+  /** Length of the header, for a module compiled without options. */
+  headerLength: number;
+  /**
+   * The u32 of a record: which is the first length (that of the machine code), which is that of the inlining positions, and
+   * how many there are before the kind.
+   */
+  firstLength: number;
+  inliningLength: number;
+  numbers: number;
+}
+
+const LAYOUTS: Record<string, Layout> = {
+  '11.3': { codeSizeAt: 16, headerLength: 25, firstLength: 7, inliningLength: 10, numbers: 12 },
+  '12.4': { codeSizeAt: 20, headerLength: 29, firstLength: 7, inliningLength: 10, numbers: 12 },
+  '13.6': { codeSizeAt: 24, headerLength: 41, firstLength: 8, inliningLength: 11, numbers: 14 },
+  '14.6': { codeSizeAt: 36, headerLength: 45, firstLength: 9, inliningLength: 12, numbers: 16 },
+};
+
+/** What V8 writes in the first byte of a record. */
+const LAZY = 2;
+const EXECUTED = 3;
+const OPTIMISED = 4;
+const FUNCTION_CODE = 0;
+const TURBOFAN = 2;
+const MACHINE_CODE_ALIGNMENT = 32;
+
+export interface NativeCode {
+  readonly bytes: Uint8Array;
+  /** Declared functions with optimised code. */
+  readonly optimised: ReadonlySet<number>;
+  /** Declared functions that ran, but not often enough to be optimised. */
+  readonly executed: ReadonlySet<number>;
+  /** Of these, those into which other functions' code was inlined. */
+  readonly inlined: ReadonlySet<number>;
+  /** Where each record starts, and where the last one ends. */
+  readonly recordStarts: Uint32Array;
+}
+
+/**
+ * Finds the records. Every byte must be accounted for: what differs from the known layout in any way is refused.
+ *
+ * @throws {RangeError} when the bytes are not laid out as this version of V8 is known to do it.
+ */
+export function readNativeCode(
+  bytes: Uint8Array,
+  { imported, declared }: FunctionCounts,
+  v8Version: string = process.versions.v8,
+): NativeCode {
+  const layout = layoutOf(v8Version);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const optimised = new Set<number>();
+  const executed = new Set<number>();
+  const inlined = new Set<number>();
+  const recordStarts = new Uint32Array(declared + 1);
+  let codeSize = 0;
+  let at = layout.headerLength + imported;
+  for (let i = 0; i < declared; i++) {
+    recordStarts[i] = at;
+    const state = bytes[at++];
+    if (state === OPTIMISED) {
+      optimised.add(i);
+      const lengthsAt = at + 4 * layout.firstLength;
+      const kindAt = at + 4 * layout.numbers;
+      const tierAt = kindAt + 4;
+      if (tierAt >= bytes.length) throw unknown(at, 'a record is cut off');
+      const machineCode = view.getUint32(lengthsAt, true);
+      if (machineCode === 0 || machineCode % MACHINE_CODE_ALIGNMENT !== 0) {
+        throw unknown(lengthsAt, `${machineCode} bytes of machine code`);
+      }
+      codeSize += machineCode;
+      if (view.getUint32(at + 4 * layout.inliningLength, true) > 0) inlined.add(i);
+      at = tierAt + 1;
+      for (let lengthAt = lengthsAt; lengthAt < kindAt; lengthAt += 4) at += view.getUint32(lengthAt, true);
+      if (view.getUint32(kindAt, true) !== FUNCTION_CODE || bytes[tierAt] !== TURBOFAN) {
+        throw unknown(kindAt, 'neither the kind nor the tier of a function that is optimised');
+      }
+    } else if (state === EXECUTED) {
+      executed.add(i);
+    } else if (state !== LAZY) {
+      throw unknown(at - 1, `a record that starts with ${state}`);
+    }
+  }
+  recordStarts[declared] = at;
+  if (bytes.length !== at + 4 * declared) throw unknown(at, `${bytes.length - at} bytes after the records`);
+  if (view.getBigUint64(layout.codeSizeAt, true) !== BigInt(codeSize)) {
+    throw unknown(layout.codeSizeAt, `not the ${codeSize} bytes of machine code that the records hold`);
+  }
+  return { bytes, optimised, executed, inlined, recordStarts };
+}
+
+/**
+ * The optimised code of `first`, and of those functions that only `second` has among the `wanted`. All other functions are as
+ * if they had never run.
+ *
+ * @param second - of the same module, in the sense that its wanted functions have the same bodies; nothing in it ever ran.
+ *   What has other functions' code inlined is not taken: their bodies may be other ones.
+ */
+export function joinNativeCode(
+  first: NativeCode | undefined,
+  second: NativeCode,
+  wanted: ReadonlySet<number>,
+  v8Version: string = process.versions.v8,
+): Uint8Array {
+  const { codeSizeAt, firstLength } = layoutOf(v8Version);
+  const declared = second.recordStarts.length - 1;
+  // What `first` was compiled under (features, what its imports turned out to be) includes what `second` was.
+  const header = Buffer.from(headerOf(first ?? second));
+  const parts: Uint8Array[] = [header];
+  let codeSize = 0;
+  for (let i = 0; i < declared; i++) {
+    const source = first?.optimised.has(i)
+      ? first
+      : wanted.has(i) && second.optimised.has(i) && !second.inlined.has(i)
+        ? second
+        : undefined;
+    if (source) {
+      const record = source.bytes.subarray(source.recordStarts[i], source.recordStarts[i + 1]);
+      codeSize += new DataView(record.buffer, record.byteOffset).getUint32(1 + 4 * firstLength, true);
+      parts.push(record);
+    } else {
+      parts.push(LAZY_RECORD);
+    }
+  }
+  // The budgets of functions that never ran, for all of them.
+  parts.push(second.bytes.subarray(second.recordStarts[declared]));
+  header.writeBigUInt64LE(BigInt(codeSize), codeSizeAt);
+  return Buffer.concat(parts);
+}
+
+const LAZY_RECORD = Uint8Array.of(LAZY);
+
+function headerOf({ bytes, recordStarts }: NativeCode): Uint8Array {
+  return bytes.subarray(0, recordStarts[0]);
+}
+
+function layoutOf(v8Version: string): Layout {
+  const layout = LAYOUTS[v8Version.split('.').slice(0, 2).join('.')];
+  if (!layout) throw new RangeError(`The layout of native code is not known for V8 ${v8Version}`);
+  return layout;
+}
+
+function unknown(offset: number, what: string): RangeError {
+  return new RangeError(`Not laid out as expected, at byte ${offset}: ${what}`);
+}

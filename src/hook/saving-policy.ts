@@ -1,0 +1,98 @@
+/** What there is of a module in the cache folder, as far as this process knows. */
+export interface Stored {
+  /** Bytes of native code; 0 when nothing is stored. */
+  readonly length: number;
+  readonly generation: number;
+  readonly final: boolean;
+}
+
+/** What V8 has of it now. */
+export interface Current {
+  /** Bytes of native code. */
+  readonly length: number;
+  /** Functions with optimised code, and those that ran without it; `undefined` when that cannot be told. */
+  readonly functions: { readonly optimised: number; readonly executed: number } | undefined;
+}
+
+export interface Decision {
+  /** Whether to store the current code. */
+  readonly save: boolean;
+  /** Whether to store it as final: later runs then do no work at their exit. */
+  readonly final: boolean;
+  /** Whether what ran should be optimised in a process of its own. */
+  readonly learn: boolean;
+}
+
+/**
+ * What is saved, when. Pure: the hook asks at exit, and when a program that does not end has gone quiet.
+ *
+ * - What V8 optimised in this run is stored when it is more than what was stored; less (after a deoptimisation, or under a
+ *   debugger) never replaces more.
+ * - What ran and is not optimised goes to a learner, so that the next run has it: V8 alone takes dozens of runs to find
+ *   these functions hot, and never finishes those that it needs longer for than the program runs.
+ * - When hardly anything ran that is not stored optimised, the artifact is final.
+ *
+ * @param current - `undefined` when V8 has optimised nothing, and then tells nothing
+ */
+export function decide(stored: Stored, current: Current | undefined, canLearn: boolean): Decision {
+  if (stored.final) return NOTHING;
+  if (!current) return { ...NOTHING, learn: canLearn && stored.length === 0 };
+  if (current.length < stored.length) return NOTHING;
+  const grew = current.length >= stored.length * MIN_GROWTH;
+  const { functions } = current;
+  if (!functions) return { ...NOTHING, save: grew };
+  const isComplete = functions.executed <= (functions.optimised + functions.executed) * MAX_MISSING;
+  if (isComplete || stored.generation >= MAX_GENERATIONS) return { save: true, final: true, learn: false };
+  return { save: grew || canLearn, final: false, learn: canLearn };
+}
+
+const NOTHING: Decision = { save: false, final: false, learn: false };
+
+/**
+ * Growth below which saving again is not worth the write: V8 keeps finding a function or two to optimise for as long as a
+ * program is run (v8-facts.md, section 10, rule 26).
+ */
+const MIN_GROWTH = 1.02;
+
+/**
+ * The part of the functions that ran which may be missing from a final artifact. Two runs of one program never run exactly
+ * the same functions (timers, garbage collection, hash seeds).
+ */
+const MAX_MISSING = 0.02;
+
+/**
+ * Generations after which an artifact is final in any case: a module that is used differently in every run (an interpreter, a
+ * database) would otherwise be learnt for ever.
+ */
+const MAX_GENERATIONS = 12;
+
+/** What a hit took, and what is known of the module. */
+export interface Load {
+  /** Milliseconds from the call to the restored module: hash, read, check, deserialise. */
+  readonly duration: number;
+  readonly wireLength: number;
+  readonly nativeLength: number;
+}
+
+/**
+ * Whether loading an artifact took longer than V8 would have taken without it; that happens on slow disks. Without it V8
+ * decodes the wire bytes, and compiles every function that runs with its baseline compiler, which an artifact holds all of.
+ * What the slower code of the latter costs afterwards is not counted.
+ */
+export function paid({ duration, wireLength, nativeLength }: Load): boolean {
+  return duration <= UNNOTICED + SPIKE * (wireLength * DECODING + nativeLength * BASELINE_COMPILING);
+}
+
+/** A single load is measured, on a machine that may be busy: it counts only when it is far too long. */
+const SPIKE = 3;
+const UNNOTICED = 250;
+
+/**
+ * Milliseconds per byte, on a quiet machine of 2 cores: 33 ms for the 14 MB of esbuild (Node 26, v8-facts.md, section 7), and
+ * 25 ms per MB of function bodies, of which the native code is 2.4 times as large (bench/programs, Node 26).
+ */
+const DECODING = 33 / 14e6;
+const BASELINE_COMPILING = 25 / 2.4e6;
+
+/** How long a module is left alone then: disks are slow for a while, and modules are small in number. */
+export const LEFT_ALONE_MINUTES = 24 * 60;

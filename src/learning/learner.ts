@@ -1,0 +1,82 @@
+// The program of the learner: node learner.js <cache folder> <engine id> <coverage: hot or full> <key>...
+// It optimises what the programs before it ran, in a process of its own and of the lowest priority, so that neither V8's
+// flags nor the time that it takes are a program's concern. Nobody reads its output, and a crash in it breaks nobody.
+import fs from 'node:fs';
+import os from 'node:os';
+import { CacheError } from '../cache-error.js';
+import { FileSystemCache } from '../caches/file-system.js';
+import { loadAddon } from '../engine/addon.js';
+import { optimiseAheadOfTime } from '../engine/ahead-of-time.js';
+import { V8Engine } from '../engine/v8-engine.js';
+import { ModuleHash } from '../module-hash.js';
+import { LearningJobs } from './jobs.js';
+
+/** The largest modules known (30 MB of wire bytes) take half a minute on a busy machine when all of them ran. */
+const MAX_SECONDS = 300;
+/** V8 needs several times a module's size to optimise it; a program that needs the memory comes first. */
+const MEMORY_PER_WIRE_BYTE = 20;
+
+const [directory = '', engineId = '', coverage, ...keys] = process.argv.slice(2);
+if (coverage !== 'hot' && coverage !== 'full') throw new Error(`The coverage must be hot or full, not ${coverage}`);
+const engine = new V8Engine();
+const cache = new FileSystemCache(directory, { wireBytes: 'omit' });
+const jobs = new LearningJobs(directory);
+
+loadAddon().addon?.endAfter(MAX_SECONDS);
+yieldToOthers();
+for (const key of keys.map((text) => ModuleHash.parseHex(text))) {
+  try {
+    learn(key, coverage);
+    jobs.remove(key);
+  } catch {
+    jobs.giveUp(key);
+  }
+}
+
+function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
+  if (engine.deterministicId !== engineId) throw new Error(`This is ${engine.deterministicId}, expected ${engineId}`);
+  const wireBytes = fs.readFileSync(jobs.file(key));
+  if (!ModuleHash.sha256(wireBytes).equals(key)) throw new Error(`The bytes are not those of ${key}`);
+  if (wireBytes.length * MEMORY_PER_WIRE_BYTE > process.availableMemory()) throw new Error('Not enough memory');
+
+  let stored: ReturnType<FileSystemCache['readArtifactSync']> | undefined;
+  try {
+    stored = cache.readArtifactSync(key, engine, wireBytes);
+  } catch (error) {
+    if (!CacheError.is(error, 'NotFound')) throw error;
+  }
+  const nativeCode = optimiseAheadOfTime(wireBytes, stored?.nativeCode, coverage);
+  engine.deserialize(nativeCode, wireBytes); // Whatever is wrong with it shows here first.
+  cache.writeArtifactSync({
+    key,
+    engineId,
+    coverage,
+    generation: 0,
+    final: coverage === 'full',
+    leftAloneUntil: 0,
+    nativeCode,
+    wireBytes: undefined,
+    wireLength: wireBytes.length,
+  });
+}
+
+/** Programs come first, above all the one that started this and may still be waiting for V8's last jobs. */
+function yieldToOthers(): void {
+  // Linux shares time among sessions first (autogroups); priorities count within a session only, and this is a new one.
+  quietly(() => fs.writeFileSync('/proc/self/autogroup', '19'));
+  // Every thread, because on Linux a priority belongs to a thread, and V8's were started before this file.
+  let threads = [process.pid];
+  quietly(() => {
+    threads = fs.readdirSync('/proc/self/task').map(Number);
+  });
+  for (const thread of threads) quietly(() => os.setPriority(thread, os.constants.priority.PRIORITY_LOW));
+}
+
+/** For what not every system has, and threads that end meanwhile. */
+function quietly(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // The work is done all the same.
+  }
+}

@@ -1,0 +1,65 @@
+import path from 'node:path';
+import process from 'node:process';
+import { loadAddon } from '../engine/addon.js';
+import type { ModuleHash } from '../module-hash.js';
+import { packageRoot } from '../package-root.js';
+
+// Captured: programs empty process.env, replace process.execPath and process.versions.
+const { execPath, platform } = process;
+const options = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
+const env = { ...process.env };
+
+/**
+ * The options of this process that V8's flag hash depends on (v8-facts.md, section 2) and that do nothing else: a learner with
+ * another hash writes code that nobody can load. All others are left out, because they may load a program's code
+ * (--import, --require), open a port (--inspect) or write files (--cpu-prof). With an option that is missing here the learner
+ * finds another engine id than it was given, and ends.
+ */
+const COPIED_OPTIONS =
+  /^--(stack-size|stack-trace-limit|max-old-space-size|max-semi-space-size|max-heap-size|expose-gc|hash-seed|no-opt|optimize-for-size|single-threaded|harmony(-[a-z-]+)?)(=|$)/;
+
+/** What a process needs to start at all. Above all not NODE_OPTIONS and what else tells Node to run or write something. */
+const COPIED_VARIABLES = ['PATH', 'HOME', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'LD_PRELOAD'];
+
+/** Why this process cannot start one. */
+export function whyNoLearner(): string | undefined {
+  // Whatever else calls itself the executable (a single executable application, Electron, pkg) would run the program again.
+  if (!/^node(js)?[\d.]*$/.test(path.basename(execPath))) return `${execPath} is not the node binary`;
+  if (platform === 'win32') return 'not supported on Windows';
+  return undefined;
+}
+
+/** What a learner is to optimise: the functions that ran, or all of them. */
+export type LearnedCoverage = 'hot' | 'full';
+
+/**
+ * Starts a process that optimises these modules and stores what it made in the cache folder. Nobody waits for it.
+ *
+ * @throws when the process cannot be started.
+ */
+export function startLearner(
+  directory: string,
+  engineId: string,
+  coverage: LearnedCoverage,
+  keys: readonly ModuleHash[],
+): void {
+  const command = [execPath, ...learnerArguments(directory, engineId, coverage, keys)];
+  const variables = Object.entries(learnerEnvironment()).map(([name, value]) => `${name}=${value}`);
+  loadAddon().addon?.spawnDetached(command, variables);
+}
+
+/** The arguments of the node binary that make it a learner. */
+export function learnerArguments(
+  directory: string,
+  engineId: string,
+  coverage: LearnedCoverage,
+  keys: readonly ModuleHash[],
+): string[] {
+  const copied = options.filter((option) => COPIED_OPTIONS.test(option.replaceAll('_', '-')));
+  const program = path.join(packageRoot, 'dist/learning/learner.js');
+  return [...copied, program, directory, engineId, coverage, ...keys.map(String)];
+}
+
+export function learnerEnvironment(): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => COPIED_VARIABLES.includes(name))) as never;
+}
