@@ -4,7 +4,8 @@ import { CacheError } from '../cache-error.js';
 
 // Captured: programs patch fs, and the hook, which is synchronous, must keep working under them. (fs.promises takes 2 ms
 // to load, so it is left for whoever needs it.)
-const { closeSync, fstatSync, mkdirSync, openSync, readvSync, renameSync, statSync, unlinkSync, writeSync } = fs;
+const { chmodSync, closeSync, fstatSync, mkdirSync, openSync, readvSync } = fs;
+const { renameSync, statSync, unlinkSync, writeSync } = fs;
 const { geteuid, pid } = process;
 
 /** A stored value in two pieces, each in a buffer of its own of exactly its length. */
@@ -95,9 +96,11 @@ export class FileSystemStore {
     const { file, temporary } = this.#target(name);
     try {
       this.checkTrust();
-      mkdirSync(path.dirname(file), { recursive: true, mode: PRIVATE_DIRECTORY });
+      makePrivateDirectory(path.dirname(file));
       const descriptor = openSync(temporary, 'wx', PRIVATE_FILE);
       try {
+        // The program's umask may have taken the owner's own rights. (Not fchmod: --permission forbids it.)
+        chmodSync(temporary, PRIVATE_FILE);
         for (const part of parts) for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
       } finally {
         closeSync(descriptor);
@@ -113,9 +116,10 @@ export class FileSystemStore {
     const { file, temporary } = this.#target(name);
     try {
       this.checkTrust();
-      await fs.promises.mkdir(path.dirname(file), { recursive: true, mode: PRIVATE_DIRECTORY });
+      makePrivateDirectory(path.dirname(file));
       const handle = await fs.promises.open(temporary, 'wx', PRIVATE_FILE);
       try {
+        await fs.promises.chmod(temporary, PRIVATE_FILE);
         for (const part of parts) await handle.writeFile(part);
       } finally {
         await handle.close();
@@ -228,6 +232,25 @@ export class FileSystemStore {
     const unique = `${pid}-${temporaryFiles++}-${Math.random().toString(36).slice(2)}`;
     return { file, temporary: `${file}.${unique}.tmp` };
   }
+}
+
+/**
+ * Makes a folder and those above it that are missing, with the same rights under every umask: one that its owner may not
+ * enter would stay in the way for good. Synchronous for both faces, because it is done once.
+ */
+function makePrivateDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, PRIVATE_DIRECTORY);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    const parent = path.dirname(directory);
+    if (code !== 'ENOENT' || parent === directory) throw error;
+    makePrivateDirectory(parent);
+    makePrivateDirectory(directory);
+    return;
+  }
+  chmodSync(directory, PRIVATE_DIRECTORY);
 }
 
 function allocate(size: number, headLength: number, tailLength: number): Parts {
