@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { countFunctions, readWasmBinary, withOnlyBodies } from '../../dist/engine/wasm-binary.js';
-import { seeded } from '../support/damage.js';
+import { damages, seeded } from '../support/damage.js';
 import { codeSection, customSection, leb, moduleOf, named, section, sleb, vector } from '../support/modules.js';
 
 const major = Number(process.versions.node.split('.')[0]);
@@ -300,5 +300,108 @@ describe('what is not known is a RangeError:', () => {
     for (const count of [leb(1_000_000), leb(0xffff_ffff)]) {
       assert.throws(() => readWasmBinary(moduleOf(TYPES, section(3, count), section(10, count))), RangeError);
     }
+  });
+});
+
+describe('a damaged module is a RangeError or read for what it is:', () => {
+  const imports = vector([
+    [...named('env'), ...named('f'), FUNCTION, 0],
+    [...named('env'), ...named('t'), TABLE, 0x70, 1, 1, 2],
+    [...named('env'), ...named('m'), MEMORY, 1, ...leb(200), ...leb(300)],
+    [...named('env'), ...named('g'), GLOBAL, 0x7e, 1],
+    [...named('env'), ...named('h'), FUNCTION, ...leb(100)],
+  ]);
+  const before = moduleOf(customSection('first'), TYPES, section(2, imports));
+  const declaring = Uint8Array.from([...before, ...section(3, vector([[0], [1]])), ...customSection('between')]);
+  const bodies = [
+    [0x00, 0x20, 0x00, 0x10, 0x00, 0x0b],
+    [0x01, 0x01, 0x7e, 0x10, 0x01, 0x0b],
+  ];
+  const wireBytes = Uint8Array.from([...declaring, ...codeSection(bodies), ...customSection('last', 300)]);
+
+  it('it is a good one to begin with', () => {
+    assert.equal(WebAssembly.validate(wireBytes), true);
+    assert.deepEqual(readWasmBinary(wireBytes).functions, { imported: 2, declared: 2 });
+  });
+
+  it('cut off anywhere', () => {
+    for (let length = 0; length < wireBytes.length; length++) {
+      const bytes = wireBytes.subarray(0, length);
+      try {
+        const { functions, bodyStarts } = readWasmBinary(bytes);
+        // Only what is a module of its own: no function without its body.
+        assert.equal(bodyStarts.length, functions.declared + 1, `cut off at byte ${length}`);
+        assert.equal(WebAssembly.validate(bytes), true, `cut off at byte ${length}`);
+      } catch (error) {
+        assert.ok(error instanceof RangeError, `cut off at byte ${length}: ${error}`);
+      }
+    }
+    for (const length of [0, 1, 7]) assert.throws(() => countFunctions(wireBytes.subarray(0, length)), RangeError);
+  });
+
+  it('functions without code, code without functions', () => {
+    assert.throws(() => readWasmBinary(declaring), RangeError);
+    assert.throws(() => readWasmBinary(moduleOf(TYPES, codeSection(bodies))), RangeError);
+  });
+
+  it('not a module at all', () => {
+    for (const bytes of [
+      new Uint8Array(8),
+      Buffer.from('// JavaScript'),
+      Uint8Array.of(0, 0x61, 0x73, 0x6d, 2, 0, 0, 0),
+    ]) {
+      assert.throws(() => countFunctions(bytes), RangeError);
+      assert.throws(() => readWasmBinary(bytes), RangeError);
+    }
+  });
+
+  it('an import section that goes on after its imports', () => {
+    assert.throws(() => countFunctions(moduleOf(TYPES, section(2, [...imports, 0]))), RangeError);
+  });
+
+  it('an import section that ends before its imports do', () => {
+    const bytes = moduleOf(TYPES, section(2, imports.slice(0, -1)), section(3, [0]));
+    assert.throws(() => countFunctions(bytes), RangeError);
+  });
+
+  it('types of later proposals, which are longer than the ones known', () => {
+    for (const description of [
+      [GLOBAL, NULLABLE, 0x65, 0x70, 0], // (ref null (shared func))
+      [GLOBAL, 0x65, 0x70, 0],
+      [GLOBAL, NON_NULL, 0x62, 0, 0], // (ref (exact 0))
+      [TABLE, NULLABLE, 0x62, 0, 0, 1],
+    ]) {
+      assert.throws(() => countFunctions(importing(description)), RangeError);
+    }
+  });
+
+  it('numbers without an end', () => {
+    for (const length of [11, 200, 100_000]) {
+      const endless = new Array(length).fill(0x80);
+      for (const sections of [[1], [2], [3]].map(([id]) => [id as number, ...endless, 0])) {
+        assert.throws(() => countFunctions(moduleOf(sections)), RangeError);
+      }
+      assert.throws(() => countFunctions(moduleOf(section(2, [...endless, 0]))), RangeError);
+      assert.throws(() => countFunctions(moduleOf(section(3, [...endless, 0]))), RangeError);
+    }
+  });
+
+  it('in 20,000 ways', () => {
+    let accepted = 0;
+    for (const { name, bytes } of damages(wireBytes, fiveFunctions(), 20_000)) {
+      let functions: unknown;
+      try {
+        functions = readWasmBinary(bytes).functions;
+      } catch (error) {
+        assert.ok(error instanceof RangeError, `${name}: ${error}`);
+        continue;
+      }
+      if (!WebAssembly.validate(bytes as BufferSource)) continue;
+      accepted++;
+      const imports = WebAssembly.Module.imports(new WebAssembly.Module(bytes as BufferSource));
+      const imported = imports.filter(({ kind }) => kind === 'function').length;
+      assert.deepEqual(functions, { imported, declared: (functions as { declared: number }).declared }, name);
+    }
+    assert.ok(accepted > 100, `${accepted} of them are still modules`);
   });
 });
