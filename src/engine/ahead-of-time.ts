@@ -9,12 +9,15 @@ const { Module } = globalThis.WebAssembly ?? {};
  * What to switch off so that `new WebAssembly.Module()` optimises every function before it returns, per version of V8
  * (v8-facts.md, section 4): lazy compilation and the baseline compiler; dynamic tiering, which the latter implies before V8
  * 13; and inlining, without which the code is half as large and made two to three times as fast, and does not depend on
- * other functions' bodies. From V8 14 on inlining must be off before the baseline compiler is. Every one of them is on by
- * default; switching on what was off by default would leave other flags behind.
+ * other functions' bodies. Every one of them is on by default; switching on what was off by default would leave other flags
+ * behind.
+ *
+ * The order matters, and the way back is the reverse. From V8 14 on inlining must be off before the baseline compiler is.
+ * Before V8 13, dynamic tiering stays off when it is switched on while the baseline compiler is off.
  */
 const FLAGS: Record<string, string[]> = {
-  '11.3': ['wasm-lazy-compilation', 'liftoff', 'wasm-dynamic-tiering'],
-  '12.4': ['wasm-lazy-compilation', 'liftoff', 'wasm-dynamic-tiering'],
+  '11.3': ['wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'],
+  '12.4': ['wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'],
   '13.6': ['wasm-inlining', 'wasm-lazy-compilation', 'liftoff'],
   '14.6': ['wasm-inlining', 'wasm-inlining-call-indirect', 'wasm-lazy-compilation', 'liftoff'],
 };
