@@ -61,7 +61,11 @@ export class LearningJobs {
 
   /** Leaves the lock, without the bytes: nobody tries again for a while. */
   giveUp(key: ModuleHash): void {
-    truncateSync(this.file(key));
+    try {
+      truncateSync(this.file(key));
+    } catch {
+      // It is gone, or may not be written to.
+    }
   }
 
   remove(key: ModuleHash): void {

@@ -92,6 +92,12 @@ test('a job that was given up is there, without the bytes, for as long as any ot
   assert.equal(content(), 'again');
 });
 
+test('giving up what is gone is no error, and creates nothing', () => {
+  const { directory, jobs, key } = setUp();
+  jobs.giveUp(key);
+  assert.equal(existsSync(directory), false);
+});
+
 test('giving up starts the time anew', () => {
   const { jobs, key, create, age } = setUp();
   create();
