@@ -2,13 +2,12 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, it } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import { joinNativeCode, type NativeCode, readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';
 import { V8Engine } from '../../dist/index.js';
 import { optimiseInChild } from '../support/ahead-of-time.js';
 import { damages, seeded } from '../support/damage.js';
-import { everythingModule, FUNCTION_NAMES, instantiateEverything, observeEverything } from '../support/everything.js';
+import { everythingModule, FUNCTION_NAMES, observeEverything, runHot } from '../support/everything.js';
 import { runProgram, temporaryDirectory } from '../support/processes.js';
 
 const engine = new V8Engine();
@@ -29,31 +28,10 @@ function randomSubset(random: (limit: number) => number): Set<number> {
   return new Set([...all].filter(() => random(10) < share));
 }
 
-/** What V8 wrote after a program in which some functions ran often, some a few times, and the others never. */
-async function runHot(): Promise<Uint8Array> {
-  const module = engine.compileSync(wireBytes);
-  const { sum, sumOfSquares, add, fibonacci, bump } = instantiateEverything(module) as Record<
-    string,
-    (...args: number[]) => number
-  >;
-  add?.(1, 2);
-  fibonacci?.(5);
-  bump?.(1);
-  for (let round = 0; round < 400; round++) {
-    sum?.(10_000_000);
-    sumOfSquares?.(1_000_000);
-    await setTimeout(5);
-    const nativeCode = engine.serialize(module);
-    const { optimised } = nativeCode ? read(nativeCode) : { optimised: new Set<number>() };
-    if (nativeCode && [...setOf('sum', 'sumOfSquares')].every((i) => optimised.has(i))) return nativeCode;
-  }
-  throw new Error('V8 did not optimise the functions that ran hot');
-}
-
 let hot: NativeCode;
 let full: NativeCode;
 before(async () => {
-  hot = read(await runHot());
+  hot = read(await runHot(engine));
   full = read(optimiseInChild(wireBytes, undefined, 'full'));
 });
 

@@ -1,5 +1,9 @@
 // A module that does a little of everything that compiled code can do, and what it computes.
 
+import { setTimeout } from 'node:timers/promises';
+import { readNativeCode } from '../../dist/engine/native-code.js';
+import { countFunctions } from '../../dist/engine/wasm-binary.js';
+import type { V8Engine } from '../../dist/index.js';
 import { codeSection, customSection, leb, moduleOf, named, section, sleb, vector } from './modules.js';
 
 const I32 = 0x7f;
@@ -167,6 +171,28 @@ export function everythingModule(padding = 0): Uint8Array<ArrayBuffer> {
     section(11, vector([[0x00, ...constant(256), END, ...vector([1, 2, 3, 4, 5, 6, 7, 8].map((byte) => [byte]))]])),
     padding > 0 ? customSection('padding', padding) : [],
   );
+}
+
+/**
+ * What V8 writes after a program in which some functions ran often (sum, sumOfSquares and what that calls), some a few times
+ * (add, fibonacci, bump, and start), and the others never.
+ */
+export async function runHot(engine: V8Engine, wireBytes = everythingModule()): Promise<Uint8Array> {
+  const module = engine.compileSync(wireBytes);
+  const { sum, sumOfSquares, add, fibonacci, bump } = instantiateEverything(module) as Record<string, Callable>;
+  add?.(1, 2);
+  fibonacci?.(5);
+  bump?.(1);
+  for (let round = 0; round < 400; round++) {
+    sum?.(10_000_000);
+    sumOfSquares?.(1_000_000);
+    await setTimeout(5);
+    const nativeCode = engine.serialize(module);
+    if (!nativeCode) continue;
+    const { optimised } = readNativeCode(nativeCode, countFunctions(wireBytes));
+    if (['sum', 'sumOfSquares'].every((name) => optimised.has(FUNCTION_NAMES.indexOf(name)))) return nativeCode;
+  }
+  throw new Error('V8 did not optimise the functions that ran hot');
 }
 
 type Callable = (...args: (number | bigint)[]) => unknown;
