@@ -18,6 +18,9 @@ export interface FunctionCounts {
 const SECTION = { import: 2, function: 3, code: 10 };
 const IMPORT = { function: 0, table: 1, memory: 2, global: 3, tag: 4 };
 
+/** Magic number and version. */
+const HEADER = Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00);
+
 /** Three bytes long, no locals: `unreachable`, `end`. Valid as the body of every function, whatever its type. */
 const STUB = Uint8Array.of(3, 0x00, 0x00, 0x0b);
 
@@ -35,9 +38,13 @@ export function readWasmBinary(wireBytes: Uint8Array): WasmBinary {
     codeStart = start;
     codeEnd = end;
     bodyStarts = readBodies(reader);
-    if (reader.at !== end) throw new RangeError(`The code section ends at byte ${reader.at}, expected ${end}`);
+    expectEnd(reader, end);
   }
-  return { wireBytes, functions: countFunctions(wireBytes), codeStart, codeEnd, bodyStarts };
+  const functions = countFunctions(wireBytes);
+  if (bodyStarts.length - 1 !== functions.declared) {
+    throw new RangeError(`${bodyStarts.length - 1} functions have bodies, ${functions.declared} are declared`);
+  }
+  return { wireBytes, functions, codeStart, codeEnd, bodyStarts };
 }
 
 /**
@@ -48,8 +55,11 @@ export function readWasmBinary(wireBytes: Uint8Array): WasmBinary {
 export function countFunctions(wireBytes: Uint8Array): FunctionCounts {
   let imported = 0;
   let declared = 0;
-  for (const { id, reader } of sections(wireBytes)) {
-    if (id === SECTION.import) imported = countImports(reader);
+  for (const { id, end, reader } of sections(wireBytes)) {
+    if (id === SECTION.import) {
+      imported = countImports(reader);
+      expectEnd(reader, end);
+    }
     if (id === SECTION.function) declared = reader.number();
     if (id === SECTION.code) break;
   }
@@ -57,7 +67,8 @@ export function countFunctions(wireBytes: Uint8Array): FunctionCounts {
 }
 
 function* sections(wireBytes: Uint8Array): Generator<{ id: number; start: number; end: number; reader: Reader }> {
-  const reader = new Reader(wireBytes, 8);
+  if (HEADER.some((byte, at) => wireBytes[at] !== byte)) throw new RangeError('Not a module of version 1');
+  const reader = new Reader(wireBytes, HEADER.length);
   while (reader.at < wireBytes.length) {
     const start = reader.at;
     const id = reader.byte();
@@ -86,6 +97,10 @@ export function withOnlyBodies(binary: WasmBinary, functions: ReadonlySet<number
   const code = Buffer.concat([encodeNumber(count), ...bodies]);
   const section = [Uint8Array.of(SECTION.code), encodeNumber(code.length), code];
   return Buffer.concat([wireBytes.subarray(0, codeStart), ...section, wireBytes.subarray(codeEnd)]);
+}
+
+function expectEnd(reader: Reader, end: number): void {
+  if (reader.at !== end) throw new RangeError(`A section ends at byte ${reader.at}, expected ${end}`);
 }
 
 function readBodies(reader: Reader): Uint32Array<ArrayBuffer> {
@@ -131,9 +146,19 @@ function countImports(reader: Reader): number {
 
 function skipType(reader: Reader): void {
   const type = reader.byte();
-  // (ref null ht), (ref ht): a heap type follows. All other types are one byte of 0x40 and above.
-  if (type === 0x63 || type === 0x64) reader.number();
-  else if (type < 0x40 || type > 0x7f) throw new RangeError(`Unknown type ${type} at byte ${reader.at - 1}`);
+  // (ref null ht), (ref ht): a heap type follows, a type's index or one byte.
+  if (type === 0x63 || type === 0x64) {
+    const heapType = reader.byte();
+    if (heapType >= 0x80) reader.number();
+    else if (heapType >= 0x40) expectShortType(heapType, reader);
+  } else {
+    expectShortType(type, reader);
+  }
+}
+
+/** The types of one byte are 0x66 and above; 0x65 and 0x62 (shared, exact) have another type after them. */
+function expectShortType(type: number, { at }: Reader): void {
+  if (type < 0x66 || type > 0x7f) throw new RangeError(`Unknown type ${type} at byte ${at - 1}`);
 }
 
 function skipLimits(reader: Reader): void {
@@ -156,14 +181,15 @@ class Reader {
     return byte;
   }
 
-  /** LEB128. Signed numbers are only skipped, so that their value does not matter. */
+  /** LEB128 of up to 64 bits. Signed numbers are only skipped, so that their value does not matter. */
   number(): number {
     let value = 0;
-    for (let factor = 1; ; factor *= 128) {
+    for (let shift = 0; shift < 64; shift += 7) {
       const byte = this.byte();
-      value += (byte & 0x7f) * factor;
+      value += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) return value;
     }
+    throw new RangeError(`The number that ends at byte ${this.at} is too long`);
   }
 }
 

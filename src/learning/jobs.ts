@@ -36,7 +36,8 @@ export class LearningJobs {
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     const existing = statSync(file, { throwIfNoEntry: false });
     if (existing) {
-      // In both directions: a time in the future is of a clock that was wrong, then or now.
+      // A time far in the future is of a clock that was wrong, then or now. Of a near one is every job of this millisecond,
+      // because file systems count finer than `now`, and those of another machine.
       if (Math.abs(now() - existing.mtimeMs) < ABANDONED_AFTER) return false;
       this.remove(key);
     }

@@ -24,12 +24,21 @@ const jobs = new LearningJobs(directory);
 
 loadAddon().addon?.endAfter(MAX_SECONDS);
 yieldToOthers();
-for (const key of keys.map((text) => ModuleHash.parseHex(text))) {
+// What is wrong with one of them does not concern the others.
+for (const key of keys.flatMap(parseKey)) {
   try {
     learn(key, coverage);
     jobs.remove(key);
   } catch {
     jobs.giveUp(key);
+  }
+}
+
+function parseKey(text: string): ModuleHash[] {
+  try {
+    return [ModuleHash.parseHex(text)];
+  } catch {
+    return [];
   }
 }
 

@@ -1,6 +1,6 @@
 // Wasm binaries made in code, so that no test needs a tool chain or a committed binary.
 
-function leb(value: number): number[] {
+export function leb(value: number): number[] {
   const bytes: number[] = [];
   do {
     const rest = value >>> 7;
@@ -10,12 +10,41 @@ function leb(value: number): number[] {
   return bytes;
 }
 
-function section(id: number, body: number[]): number[] {
+/** Signed, as constants are. */
+export function sleb(value: bigint | number): number[] {
+  const bytes: number[] = [];
+  for (let rest = BigInt(value); ; ) {
+    const low = Number(rest & 0x7fn);
+    rest >>= 7n;
+    const isLast = rest === (low & 0x40 ? -1n : 0n);
+    bytes.push(isLast ? low : low | 0x80);
+    if (isLast) return bytes;
+  }
+}
+
+export function section(id: number, body: number[]): number[] {
   return [id, ...leb(body.length), ...body];
 }
 
-function named(name: string): number[] {
+export function named(name: string): number[] {
   return [...leb(name.length), ...new TextEncoder().encode(name)];
+}
+
+export function vector(items: number[][]): number[] {
+  return [...leb(items.length), ...items.flat()];
+}
+
+export function customSection(name: string, length = 3): number[] {
+  return section(0, [...named(name), ...new Array<number>(length).fill(0x2a)]);
+}
+
+/** @param bodies - with their locals, without their lengths */
+export function codeSection(bodies: number[][]): number[] {
+  return section(10, vector(bodies.map((body) => [...leb(body.length), ...body])));
+}
+
+export function moduleOf(...sections: number[][]): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from([...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00], ...sections.flat()]);
 }
 
 export interface ModuleOptions {
@@ -36,19 +65,17 @@ export function sumModule({ offset = 0, padding = 0 }: ModuleOptions = {}): Uint
     ...[0x20, 0x00, 0x20, 0x01, 0x6a, 0x21, 0x01], // accumulator += n
     ...[0x20, 0x00, 0x41, 0x01, 0x6b, 0x22, 0x00], // n -= 1
     ...[0x0d, 0x00, 0x0b], // again unless it is 0
-    ...[0x20, 0x01, 0x41, ...leb(offset), 0x6a, 0x0b],
+    ...[0x20, 0x01, 0x41, ...sleb(offset), 0x6a, 0x0b],
   ];
   const peek = [0x00, 0x20, 0x00, 0x2d, 0x00, 0x00, 0x0b];
-  const bytes = [
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-    ...section(1, [1, 0x60, 1, 0x7f, 1, 0x7f]),
-    ...section(3, [2, 0, 0]),
-    ...section(5, [1, 0x00, 1]),
-    ...section(7, [2, ...named('sum'), 0x00, 0, ...named('peek'), 0x00, 1]),
-    ...section(10, [2, ...leb(sum.length), ...sum, ...leb(peek.length), ...peek]),
-  ];
-  const paddingBody = padding > 0 ? [...named('padding'), ...new Array<number>(padding).fill(0x2a)] : [];
-  return Uint8Array.from(padding > 0 ? [...bytes, ...section(0, paddingBody)] : bytes);
+  return moduleOf(
+    section(1, [1, 0x60, 1, 0x7f, 1, 0x7f]),
+    section(3, [2, 0, 0]),
+    section(5, [1, 0x00, 1]),
+    section(7, [2, ...named('sum'), 0x00, 0, ...named('peek'), 0x00, 1]),
+    codeSection([sum, peek]),
+    padding > 0 ? customSection('padding', padding) : [],
+  );
 }
 
 export interface SumExports extends WebAssembly.Exports {

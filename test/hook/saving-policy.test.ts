@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type Current, type Decision, decide, type Stored } from '../../dist/hook/saving-policy.js';
+
+const NOTHING_STORED: Stored = { length: 0, generation: 0, final: false };
+const stored = (length: number, generation = 0, final = false): Stored => ({ length, generation, final });
+const current = (length: number, optimised: number, executed: number): Current => ({
+  length,
+  functions: { optimised, executed },
+});
+const unreadable = (length: number): Current => ({ length, functions: undefined });
+
+const NOTHING: Decision = { save: false, final: false, learn: false };
+const SAVE: Decision = { save: true, final: false, learn: false };
+const LEARN: Decision = { save: false, final: false, learn: true };
+const SAVE_AND_LEARN: Decision = { save: true, final: false, learn: true };
+const FINAL: Decision = { save: true, final: true, learn: false };
+
+interface Rule {
+  name: string;
+  stored: Stored;
+  current: Current | undefined;
+  /** Where a learner may be started, and where not. */
+  decisions: [canLearn: Decision, cannotLearn: Decision];
+}
+
+const RULES: Record<string, Rule[]> = {
+  'what is final stays as it is': [
+    { name: 'nothing new', stored: stored(100, 3, true), current: current(100, 10, 0), decisions: [NOTHING, NOTHING] },
+    { name: 'more code', stored: stored(100, 3, true), current: current(900, 90, 90), decisions: [NOTHING, NOTHING] },
+    { name: 'less code', stored: stored(100, 3, true), current: current(10, 1, 9), decisions: [NOTHING, NOTHING] },
+    { name: 'nothing optimised', stored: stored(100, 3, true), current: undefined, decisions: [NOTHING, NOTHING] },
+  ],
+  'a module of which V8 optimised nothing': [
+    {
+      name: 'is learnt when nothing is stored',
+      stored: NOTHING_STORED,
+      current: undefined,
+      decisions: [LEARN, NOTHING],
+    },
+    // Under a debugger V8 drops optimised code.
+    { name: 'is left alone when something is', stored: stored(100), current: undefined, decisions: [NOTHING, NOTHING] },
+  ],
+  'what V8 optimised': [
+    {
+      name: 'is stored when nothing was',
+      stored: NOTHING_STORED,
+      current: current(100, 1, 99),
+      decisions: [SAVE_AND_LEARN, SAVE],
+    },
+    {
+      name: 'is stored when it is more',
+      stored: stored(100),
+      current: current(150, 10, 90),
+      decisions: [SAVE_AND_LEARN, SAVE],
+    },
+    {
+      name: 'is stored when it is 2 % more',
+      stored: stored(100),
+      current: current(102, 10, 90),
+      decisions: [SAVE_AND_LEARN, SAVE],
+    },
+    // Also stored so that the learner finds there what ran.
+    {
+      name: 'is stored for a learner only when it is hardly more',
+      stored: stored(100),
+      current: current(101, 10, 90),
+      decisions: [SAVE_AND_LEARN, NOTHING],
+    },
+    {
+      name: 'is stored for a learner only when it is as much',
+      stored: stored(100),
+      current: current(100, 10, 90),
+      decisions: [SAVE_AND_LEARN, NOTHING],
+    },
+    { name: 'never replaces more', stored: stored(100), current: current(99, 10, 90), decisions: [NOTHING, NOTHING] },
+    {
+      name: 'never replaces more, complete as it may be',
+      stored: stored(100),
+      current: current(99, 10, 0),
+      decisions: [NOTHING, NOTHING],
+    },
+    {
+      name: 'never replaces more, after many generations',
+      stored: stored(100, 50),
+      current: current(99, 10, 90),
+      decisions: [NOTHING, NOTHING],
+    },
+  ],
+  'when hardly anything is missing it is final': [
+    { name: 'nothing', stored: stored(100, 2), current: current(100, 10, 0), decisions: [FINAL, FINAL] },
+    {
+      name: 'nothing, at the first time',
+      stored: NOTHING_STORED,
+      current: current(100, 1, 0),
+      decisions: [FINAL, FINAL],
+    },
+    { name: '2 %', stored: stored(100, 2), current: current(110, 98, 2), decisions: [FINAL, FINAL] },
+    {
+      name: 'a bit more than 2 %',
+      stored: stored(100, 2),
+      current: current(110, 97, 2),
+      decisions: [SAVE_AND_LEARN, SAVE],
+    },
+    {
+      name: 'one function of a few',
+      stored: stored(100, 2),
+      current: current(110, 9, 1),
+      decisions: [SAVE_AND_LEARN, SAVE],
+    },
+  ],
+  'after enough generations it is final in any case': [
+    { name: 'before', stored: stored(100, 11), current: current(100, 10, 90), decisions: [SAVE_AND_LEARN, NOTHING] },
+    { name: 'then', stored: stored(100, 12), current: current(100, 10, 90), decisions: [FINAL, FINAL] },
+    { name: 'later', stored: stored(100, 13), current: current(200, 10, 90), decisions: [FINAL, FINAL] },
+  ],
+  'what cannot be read is stored when it is more, and never learnt': [
+    { name: 'nothing stored', stored: NOTHING_STORED, current: unreadable(100), decisions: [SAVE, SAVE] },
+    { name: 'more', stored: stored(100), current: unreadable(102), decisions: [SAVE, SAVE] },
+    { name: 'hardly more', stored: stored(100), current: unreadable(101), decisions: [NOTHING, NOTHING] },
+    { name: 'as much', stored: stored(100), current: unreadable(100), decisions: [NOTHING, NOTHING] },
+    { name: 'less', stored: stored(100), current: unreadable(10), decisions: [NOTHING, NOTHING] },
+    {
+      name: 'after many generations',
+      stored: stored(100, 50),
+      current: unreadable(100),
+      decisions: [NOTHING, NOTHING],
+    },
+  ],
+};
+
+for (const [rule, cases] of Object.entries(RULES)) {
+  describe(`${rule}:`, () => {
+    for (const { name, stored, current, decisions } of cases) {
+      it(name, () => {
+        assert.deepEqual(decide(stored, current, true), decisions[0]);
+        assert.deepEqual(decide(stored, current, false), decisions[1]);
+      });
+    }
+  });
+}
+
+it('whatever there is, it is either stored, learnt, both or neither, and final only when stored', () => {
+  const currents = [undefined, unreadable(100), current(100, 5, 5), current(300, 50, 1)];
+  for (const before of [NOTHING_STORED, stored(100), stored(200, 11), stored(100, 12), stored(100, 1, true)]) {
+    for (const now of currents) {
+      for (const canLearn of [true, false]) {
+        const { save, final, learn } = decide(before, now, canLearn);
+        assert.ok(save || !final);
+        assert.ok(canLearn || !learn);
+        assert.ok(now !== undefined || !save);
+        assert.ok(!(final && learn));
+      }
+    }
+  }
+});

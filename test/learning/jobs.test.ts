@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { LearningJobs } from '../../dist/learning/jobs.js';
+import { ModuleHash } from '../../dist/module-hash.js';
+import { root, temporaryDirectory } from '../support/processes.js';
+
+const MINUTE = 60_000;
+
+function setUp() {
+  const directory = path.join(temporaryDirectory(), 'cache');
+  const jobs = new LearningJobs(directory);
+  const key = ModuleHash.random();
+  const create = (content = 'wire bytes') => jobs.create(key, (descriptor) => writeSync(descriptor, content));
+  const content = () => readFileSync(jobs.file(key), 'utf8');
+  /** As if it had been created that long ago. */
+  const age = (milliseconds: number) => {
+    const seconds = (Date.now() - milliseconds) / 1000;
+    utimesSync(jobs.file(key), seconds, seconds);
+  };
+  return { directory, jobs, key, create, content, age };
+}
+
+test('a job is created with what is written to it, and only once', () => {
+  const { create, content } = setUp();
+  assert.equal(create('first'), true);
+  assert.equal(create('second'), false);
+  assert.equal(content(), 'first');
+});
+
+test('a job is there for others at once, also in the same millisecond', () => {
+  for (let round = 0; round < 100; round++) {
+    const { create } = setUp();
+    assert.deepEqual([create(), create()], [true, false]);
+  }
+});
+
+test('jobs of several modules live side by side', () => {
+  const { jobs } = setUp();
+  for (const key of [ModuleHash.random(), ModuleHash.random()])
+    assert.equal(
+      jobs.create(key, () => {}),
+      true,
+    );
+});
+
+test('what is created is private, the folders too', { skip: process.platform === 'win32' }, () => {
+  const { directory, jobs, key, create } = setUp();
+  create();
+  assert.equal(statSync(jobs.file(key)).mode & 0o777, 0o600);
+  for (const folder of [directory, path.dirname(jobs.file(key))]) assert.equal(statSync(folder).mode & 0o777, 0o700);
+});
+
+for (const [name, milliseconds, created] of [
+  ['nine and a half minutes old', 9.5 * MINUTE, false],
+  ['older than ten minutes', 10.1 * MINUTE, true],
+  ['very old', 10_000 * MINUTE, true],
+  ['of a future that is near', -1 * MINUTE, false],
+  ['of a future that is far', -10_000 * MINUTE, true],
+] as const) {
+  test(`a job that is ${name} is ${created ? 'replaced' : 'left alone'}`, () => {
+    const { create, content, age } = setUp();
+    create('old');
+    age(milliseconds);
+    assert.equal(create('new'), created);
+    assert.equal(content(), created ? 'new' : 'old');
+    assert.equal(create('newer'), false);
+  });
+}
+
+test('a job that was given up is there, without the bytes, for as long as any other', () => {
+  const { jobs, key, create, content, age } = setUp();
+  create();
+  jobs.giveUp(key);
+  assert.equal(content(), '');
+  assert.equal(create(), false);
+  age(11 * MINUTE);
+  assert.equal(create('again'), true);
+  assert.equal(content(), 'again');
+});
+
+test('giving up what is gone is no error, and creates nothing', () => {
+  const { directory, jobs, key } = setUp();
+  jobs.giveUp(key);
+  assert.equal(existsSync(directory), false);
+});
+
+test('giving up starts the time anew', () => {
+  const { jobs, key, create, age } = setUp();
+  create();
+  age(9 * MINUTE);
+  jobs.giveUp(key);
+  assert.ok(Date.now() - statSync(jobs.file(key)).mtimeMs < MINUTE);
+});
+
+test('a job that was removed may be created again', () => {
+  const { jobs, key, create } = setUp();
+  create();
+  jobs.remove(key);
+  assert.equal(existsSync(jobs.file(key)), false);
+  jobs.remove(key); // That it is gone is no error.
+  assert.equal(create(), true);
+});
+
+test('when writing fails the error is thrown, and nothing is left behind', () => {
+  const { jobs, key, create } = setUp();
+  const error = new Error('disk full');
+  const fail = (descriptor: number) => {
+    writeSync(descriptor, 'half of it');
+    throw error;
+  };
+  assert.throws(
+    () => jobs.create(key, fail),
+    (thrown) => thrown === error,
+  );
+  assert.deepEqual(readdirSync(path.dirname(jobs.file(key))), []);
+  assert.equal(create(), true);
+});
+
+test('a folder that cannot be written to is an error', () => {
+  const { directory, jobs, key, create } = setUp();
+  writeFileSync(directory, 'not a folder');
+  assert.throws(() => create(), { code: 'ENOTDIR' });
+  if (process.getuid?.() === 0) return; // The administrator can write everywhere.
+  const other = new LearningJobs(temporaryDirectory());
+  mkdirSync(path.dirname(other.file(key)), { mode: 0o500 });
+  assert.throws(() => other.create(key, () => assert.fail('nothing to write to')), { code: 'EACCES' });
+  chmodSync(path.dirname(other.file(key)), 0o700);
+  assert.throws(() => jobs.create(key, () => {}), { code: 'ENOTDIR' });
+});
+
+test('of several processes at once exactly one creates the job', async () => {
+  for (let round = 0; round < 3; round++) {
+    const { directory, content, key } = setUp();
+    const moment = String(Date.now() + 400);
+    const program = path.join(root, 'test/programs/create-job.mjs');
+    const outputs = await Promise.all(
+      Array.from({ length: 4 }, () =>
+        text(
+          spawn(process.execPath, [program, directory, `${key}`, moment], { stdio: ['ignore', 'pipe', 'inherit'] })
+            .stdout,
+        ),
+      ),
+    );
+    const created = outputs.filter((output) => output.startsWith('created'));
+    assert.deepEqual([created.length, outputs.length], [1, 4], outputs.join(''));
+    assert.equal(created[0]?.trim(), `created ${content()}`);
+  }
+});

@@ -1,0 +1,290 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { before, describe, it } from 'node:test';
+import { readNativeCode } from '../../dist/engine/native-code.js';
+import { countFunctions } from '../../dist/engine/wasm-binary.js';
+import { FileSystemCache, ModuleHash, V8Engine } from '../../dist/index.js';
+import { LearningJobs } from '../../dist/learning/jobs.js';
+import { everythingModule, FUNCTION_NAMES, runHot } from '../support/everything.js';
+import { engineIdOfPrograms, snapshot, until } from '../support/learning.js';
+import { codeSection, moduleOf, section } from '../support/modules.js';
+import { type RunOptions, root, runProgram, temporaryDirectory } from '../support/processes.js';
+
+const learner = path.join(root, 'dist/learning/learner.js');
+const engine = new V8Engine();
+const wireBytes = everythingModule();
+const key = ModuleHash.sha256(wireBytes);
+const functions = countFunctions(wireBytes);
+const sorted = (set: Iterable<number>) => [...set].sort((a, b) => a - b);
+
+let hot: Uint8Array;
+let engineId: string;
+before(async () => {
+  hot = await runHot(engine);
+  engineId = engineIdOfPrograms();
+  assert.equal(engine.deterministicId, engineId);
+});
+
+/** A cache folder with a job in it, and perhaps an artifact. */
+function setUp({ stored = true, job = wireBytes as Uint8Array, jobKey = key } = {}) {
+  const directory = temporaryDirectory();
+  const cache = new FileSystemCache(directory, { wireBytes: 'omit' });
+  const jobs = new LearningJobs(directory);
+  if (stored) {
+    const artifact = {
+      key,
+      engineId,
+      coverage: 'hot',
+      generation: 0,
+      final: false,
+      leftAloneUntil: 0,
+      wireLength: wireBytes.length,
+    } as const;
+    cache.writeArtifactSync({ ...artifact, nativeCode: hot, wireBytes: undefined });
+  }
+  jobs.create(jobKey, (descriptor) => writeFileSync(descriptor, job));
+  const learn = (args: string[] = [directory, engineId, 'hot', `${jobKey}`], options: RunOptions = {}) => {
+    const { status, signal, stdout, stderr } = runProgram(learner, { ...options, args });
+    assert.deepEqual([status, signal, stdout, stderr], [0, null, '', '']);
+  };
+  const artifact = () => {
+    const { nativeCode, ...header } = cache.readArtifactSync(key, engine, wireBytes);
+    return { ...header, nativeCode: readNativeCode(nativeCode, functions) };
+  };
+  return { directory, cache, jobs, learn, artifact, jobName: path.relative(directory, jobs.file(jobKey)) };
+}
+
+describe('a job becomes an artifact:', () => {
+  it('what ran is optimised, what was optimised stays, and the job is gone', () => {
+    const { directory, learn, artifact } = setUp();
+    learn();
+    const { nativeCode, generation, final, coverage } = artifact();
+    const before = readNativeCode(hot, functions);
+    assert.deepEqual(sorted(nativeCode.optimised), sorted([...before.optimised, ...before.executed]));
+    for (const i of before.optimised) {
+      const [learnt, original] = [nativeCode, before].map(({ bytes, recordStarts }) =>
+        Buffer.from(bytes.subarray(recordStarts[i], recordStarts[i + 1])),
+      );
+      assert.deepEqual(learnt, original, FUNCTION_NAMES[i] as string);
+    }
+    assert.deepEqual({ generation, final, coverage }, { generation: 1, final: false, coverage: 'hot' });
+    assert.equal(Object.keys(snapshot(directory)).length, 1);
+  });
+
+  it('one function when nothing is stored, so that the next run tells what ran', () => {
+    const { directory, learn, artifact } = setUp({ stored: false });
+    learn();
+    assert.equal(artifact().nativeCode.optimised.size, 1);
+    assert.equal(Object.keys(snapshot(directory)).length, 1);
+  });
+
+  it('also when the artifact is damaged, which is then removed', () => {
+    const { directory, learn, artifact, jobName } = setUp();
+    const [file] = Object.keys(snapshot(directory)).filter((name) => name !== jobName);
+    writeFileSync(path.join(directory, file as string), 'damaged');
+    learn();
+    assert.equal(artifact().nativeCode.optimised.size, 1);
+  });
+
+  it('also when others before it in the list are missing, or not even keys', () => {
+    for (const other of [`${ModuleHash.random()}`, 'not a key', '', '../../etc/passwd']) {
+      const { directory, learn, artifact, jobName } = setUp();
+      learn([directory, engineId, 'hot', other, `${key}`]);
+      assert.equal(artifact().generation, 1, other);
+      assert.equal(snapshot(directory)[jobName], undefined);
+    }
+  });
+});
+
+const flipped = wireBytes.slice();
+flipped[wireBytes.length - 1] = (flipped[wireBytes.length - 1] as number) ^ 1;
+const invalid = moduleOf(section(1, [1, 0x60, 0, 1, 0x7f]), section(3, [1, 0]), codeSection([[0, 0x0b]]));
+const text = Buffer.from('not a module');
+
+for (const [name, options, engineOfJob] of [
+  ['of another engine', {}, 'node-v1'],
+  ['with other bytes than its key says', { job: everythingModule(10) }],
+  ['with a damaged byte', { job: flipped }],
+  ['that is cut off', { job: wireBytes.subarray(0, 500) }],
+  ['without bytes', { job: new Uint8Array(0) }],
+  ['of a module that does not validate', { job: invalid, jobKey: ModuleHash.sha256(invalid) }],
+  ['of what is not a module', { job: text, jobKey: ModuleHash.sha256(text) }],
+  ['of a module without functions', { job: moduleOf(), jobKey: ModuleHash.sha256(moduleOf()) }],
+] as [string, Parameters<typeof setUp>[0], string?][]) {
+  it(`a job ${name} is given up, and nothing else is touched`, () => {
+    const { directory, learn, jobName, jobs } = setUp(options);
+    const jobKey = options?.jobKey ?? key;
+    const before = snapshot(directory);
+    learn([directory, engineOfJob ?? engineId, 'hot', `${jobKey}`]);
+    const after = snapshot(directory);
+    assert.equal(statSync(jobs.file(jobKey)).size, 0);
+    assert.deepEqual({ ...after, [jobName]: '' }, { ...before, [jobName]: '' });
+    assert.equal(
+      jobs.create(jobKey, () => assert.fail()),
+      false,
+      'nobody tries again for a while',
+    );
+  });
+}
+
+it('without a job there is nothing to do', () => {
+  const { directory, learn, jobs } = setUp();
+  jobs.remove(key);
+  const before = snapshot(directory);
+  for (const args of [[`${key}`], [`${ModuleHash.random()}`], ['not a key'], []]) {
+    learn([directory, engineId, 'hot', ...args]);
+    assert.deepEqual(snapshot(directory), before);
+  }
+});
+
+it('a folder that is gone stays away', () => {
+  const { directory, learn } = setUp();
+  rmSync(directory, { recursive: true });
+  learn();
+  assert.throws(() => statSync(directory), { code: 'ENOENT' });
+});
+
+it('in a folder that it may not write to it changes nothing', { skip: process.platform === 'win32' }, () => {
+  const { directory, learn, jobs } = setUp();
+  const folders = [directory, ...readdirSync(directory).map((name) => path.join(directory, name))];
+  const isRoot = process.getuid?.() === 0;
+  for (const folder of folders) chmodSync(folder, isRoot ? 0o755 : 0o500);
+  for (const name of Object.keys(snapshot(directory))) chmodSync(path.join(directory, name), 0o444);
+  const before = snapshot(directory);
+  learn(undefined, isRoot ? { uid: 65_534 } : {});
+  for (const folder of folders) chmodSync(folder, 0o700);
+  // The lock stays as it was: nobody tries again for a while.
+  assert.deepEqual(snapshot(directory), before);
+  assert.equal(
+    jobs.create(key, () => assert.fail()),
+    false,
+  );
+});
+
+it('only the node binary starts one', () => {
+  for (const [execPath, starts] of [
+    ['/usr/bin/node', true],
+    ['/usr/bin/nodejs', true],
+    ['/opt/node22', true],
+    ['/opt/node-22.1', false],
+    ['/usr/bin/my-app', false],
+    ['/usr/bin/nodemon', false],
+    ['/opt/electron', false],
+    ['/home/me/.bun/bin/bun', false],
+  ] as const) {
+    const { status, stdout, stderr } = runProgram('why-no-learner.mjs', { args: [execPath] });
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.equal(stdout.trim(), starts ? 'it would' : `${execPath} is not the node binary`);
+  }
+});
+
+/** A job that a learner waits for, for as long as a test wants: nothing has been written to the pipe. */
+function setUpWaiting(nodeOptions = '') {
+  const directory = temporaryDirectory();
+  const file = new LearningJobs(directory).file(key);
+  mkdirSync(path.dirname(file), { mode: 0o700 });
+  assert.equal(spawnSync('mkfifo', [file]).status, 0);
+  const id = runProgram('engine-id.mjs', { env: { NODE_OPTIONS: nodeOptions } }).stdout.trim();
+  const args = [path.join(root, 'test/programs/start-learner.mjs'), directory, id, `${key}`];
+  return {
+    args,
+    /** The process ids of the learners of this folder. */
+    learners: () =>
+      processes().filter((pid) => commandLine(pid).includes(directory) && commandLine(pid).includes(learner)),
+    release: async () => {
+      await until('a learner reads the job', () => {
+        try {
+          closeSync(openSync(file, constants.O_WRONLY | constants.O_NONBLOCK));
+          return true;
+        } catch {
+          return false; // Nobody has opened it yet.
+        }
+      });
+    },
+  };
+}
+
+const processes = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+
+function commandLine(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return []; // It ended meanwhile.
+  }
+}
+
+/** The fields of a process or thread after its name, from the state on. */
+const statOf = (id: string) => (readFileSync(`/proc/${id}/stat`, 'utf8').split(') ').at(-1) as string).split(' ');
+const nice = (id: string) => Number(statOf(id)[16]);
+
+describe('the process of a learner', { skip: process.platform !== 'linux' && 'looks into /proc' }, () => {
+  it('is nobody to wait for, has nothing of its parent, and comes last', async () => {
+    const nodeOptions = '--no-warnings --max-old-space-size=600 --require=node:os';
+    const { args, learners, release } = setUpWaiting(nodeOptions);
+    const env = {
+      ...process.env,
+      NODE_OPTIONS: nodeOptions,
+      WASM_CACHE_LEARN: 'hot',
+      SECRET: 'of the program',
+    };
+    const started = Date.now();
+    // Its pipes, one more than usual among them, are read to their end.
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+      env,
+      input: '',
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+    assert.deepEqual([status, stdout, stderr], [0, 'started\n', '']);
+    assert.ok(Date.now() - started < 30_000);
+    await until('the learner has started', () => learners().length === 1);
+    const [pid] = learners() as [string];
+    const threads = () => readdirSync(`/proc/${pid}/task`).map((thread) => `${pid}/task/${thread}`);
+    await until('it has the lowest priority', () => threads().every((thread) => nice(thread) === 19));
+
+    const variables = readFileSync(`/proc/${pid}/environ`, 'utf8')
+      .split('\0')
+      .map((text) => text.split('=')[0]);
+    assert.ok(variables.includes('PATH'));
+    for (const name of ['NODE_OPTIONS', 'WASM_CACHE_LEARN', 'SECRET']) assert.ok(!variables.includes(name), name);
+    // Of the options only those that V8's version tag depends on.
+    assert.deepEqual(commandLine(pid).slice(1, 3), ['--max-old-space-size=600', learner]);
+    for (const descriptor of [0, 1, 2]) assert.equal(readlinkSync(`/proc/${pid}/fd/${descriptor}`), '/dev/null');
+    const session = statOf(pid)[3];
+    assert.equal(session, pid, 'a session of its own');
+
+    await release();
+    await until('the learner has ended', () => learners().length === 0);
+  });
+
+  it('leaves no zombie while its parent lives on', async () => {
+    const { args, learners, release } = setUpWaiting();
+    const parent = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'inherit'] });
+    try {
+      await until('the learner has started', () => learners().length === 1);
+      const [pid] = learners() as [string];
+      assert.equal(statOf(pid)[1], String(parent.pid), 'it is a child of its parent');
+      await release();
+      await until('nothing is left of it', () => !processes().includes(pid));
+      assert.equal(parent.exitCode, null, 'the parent is still there');
+    } finally {
+      parent.stdin?.end();
+    }
+  });
+});

@@ -1,0 +1,72 @@
+// Compares the code of functions that were compiled with the rest of their module against that of the same functions compiled
+// with stubs around them. Arguments: the wire bytes' file, then per comparison how many functions, chosen at random, are
+// compiled with each other: { whole, parts }, where "all" is the module itself. Prints which functions differ.
+//
+// Before V8 13 the optimising compiler makes one of several forms of some functions, by chance: compiling the very same bytes
+// in two processes gives two of them. Functions that are seen to have several are counted apart.
+import { readFileSync } from 'node:fs';
+import { seeded } from '../../.test-build/support/damage.js';
+import { loadAddon } from '../../dist/engine/addon.js';
+import { optimiseAheadOfTime } from '../../dist/engine/ahead-of-time.js';
+import { joinNativeCode, readNativeCode } from '../../dist/engine/native-code.js';
+import { countFunctions } from '../../dist/engine/wasm-binary.js';
+
+const ATTEMPTS = 40;
+
+const [file, whole, ...parts] = process.argv.slice(2);
+const wireBytes = readFileSync(file);
+const functions = countFunctions(wireBytes);
+const tag = loadAddon().addon.versionTag();
+const read = (bytes) => readNativeCode(bytes, functions);
+const recordOf = ({ bytes, recordStarts }, i) => bytes.subarray(recordStarts[i], recordStarts[i + 1]);
+
+const nothing = Buffer.from(
+  joinNativeCode(undefined, read(optimiseAheadOfTime(wireBytes, undefined, 'hot')), new Set()),
+);
+const { recordStarts } = read(nothing);
+/** As if these had run, and nothing else. A tail makes it other bytes for V8, which finds a module that it made before. */
+function compile(indices, tail = Buffer.alloc(0)) {
+  const executed = Buffer.from(nothing);
+  for (const i of indices) executed[recordStarts[i]] = 3;
+  return read(optimiseAheadOfTime(Buffer.concat([wireBytes, tail]), executed, 'hot'));
+}
+
+const shuffled = Array.from({ length: functions.declared }, (_, i) => i);
+const random = seeded(11);
+for (let i = shuffled.length - 1; i > 0; i--) {
+  const other = random(i + 1);
+  [shuffled[i], shuffled[other]] = [shuffled[other], shuffled[i]];
+}
+const reference =
+  whole === 'all' ? read(optimiseAheadOfTime(wireBytes, undefined, 'full')) : compile(shuffled.slice(0, Number(whole)));
+const pool = shuffled.slice(0, reference.optimised.size);
+
+const again = [];
+let compared = 0;
+for (const part of parts) {
+  // Not always the same ones: from another place of the pool each time.
+  const start = random(pool.length);
+  const chosen = [...pool.slice(start), ...pool.slice(0, start)].slice(0, Number(part));
+  const compiled = compile(chosen);
+  if (compiled.optimised.size !== chosen.length) throw new Error(`${compiled.optimised.size} of ${chosen.length}`);
+  compared += chosen.length;
+  again.push(...chosen.filter((i) => Buffer.compare(recordOf(compiled, i), recordOf(reference, i)) !== 0));
+}
+const different = again.filter((i) => {
+  const forms = new Set();
+  for (let attempt = 0; attempt < ATTEMPTS && forms.size < 2; attempt++) {
+    const customSection = Uint8Array.of(0, 2, 1, attempt);
+    forms.add(Buffer.from(recordOf(compile([i], customSection), i)).toString('latin1'));
+  }
+  return forms.size < 2;
+});
+console.log(
+  JSON.stringify({
+    declared: functions.declared,
+    reference: reference.optimised.size,
+    compared,
+    byChance: again.length - different.length,
+    different,
+    sameFlags: loadAddon().addon.versionTag() === tag,
+  }),
+);
