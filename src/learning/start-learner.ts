@@ -5,7 +5,7 @@ import type { ModuleHash } from '../module-hash.js';
 import { packageRoot } from '../package-root.js';
 
 // Captured: programs empty process.env, replace process.execPath and process.versions.
-const { execPath, platform } = process;
+const { execPath, permission, platform } = process;
 const options = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
 const env = { ...process.env };
 
@@ -25,6 +25,8 @@ const COPIED_VARIABLES = ['PATH', 'HOME', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH'
 export function whyNoLearner(): string | undefined {
   // Whatever else calls itself the executable (a single executable application, Electron, pkg) would run the program again.
   if (!/^node(js)?[\d.]*$/.test(path.basename(execPath))) return `${execPath} is not the node binary`;
+  // A learner would have every right, and an addon is not asked before it starts a process.
+  if (permission) return 'the permission model is on';
   if (platform === 'win32') return 'not supported on Windows';
   return undefined;
 }

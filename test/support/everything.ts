@@ -177,8 +177,13 @@ export function everythingModule(padding = 0): Uint8Array<ArrayBuffer> {
  * What V8 writes after a program in which some functions ran often (sum, sumOfSquares and what that calls), some a few times
  * (add, fibonacci, bump, and start), and the others never.
  */
-export async function runHot(engine: V8Engine, wireBytes = everythingModule()): Promise<Uint8Array> {
-  const module = engine.compileSync(wireBytes);
+export function runHot(engine: V8Engine): Promise<Uint8Array> {
+  const wireBytes = everythingModule();
+  return warmUp(engine, engine.compileSync(wireBytes), wireBytes);
+}
+
+/** Runs some of the module's functions until V8 has optimised them. */
+export async function warmUp(engine: V8Engine, module: WebAssembly.Module, wireBytes: Uint8Array): Promise<Uint8Array> {
   const { sum, sumOfSquares, add, fibonacci, bump } = instantiateEverything(module) as Record<string, Callable>;
   add?.(1, 2);
   fibonacci?.(5);

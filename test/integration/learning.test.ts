@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readFileSync, statSync, utimesSync } from 'node:fs';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { describe, it, test } from 'node:test';
+import { decodeArtifact } from '../../dist/artifact/artifact.js';
+import { readNativeCode } from '../../dist/engine/native-code.js';
+import { countFunctions } from '../../dist/engine/wasm-binary.js';
+import { everythingModule, FUNCTION_NAMES, observeEverything } from '../support/everything.js';
+import { snapshot, until } from '../support/learning.js';
+import { filesIn, register, root, runProgram, temporaryDirectory } from '../support/processes.js';
+
+const major = Number(process.versions.node.split('.')[0]);
+const wireBytes = everythingModule(70_000);
+const functions = countFunctions(wireBytes);
+const EXPECTED = observeEverything(new WebAssembly.Module(wireBytes));
+
+interface Run {
+  env?: Record<string, string>;
+  nodeOptions?: string[];
+  stderr?: RegExp;
+}
+
+/** Runs the program under the hook, and gives how many functions were optimised when it started. */
+function run(directory: string, how: 'hot' | 'cold', { env = {}, nodeOptions = [], stderr = /^$/ }: Run = {}): number {
+  const result = runProgram('work.mjs', {
+    nodeOptions: [...nodeOptions, '--import', register],
+    args: [how],
+    env: { WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'on', ...env },
+  });
+  assert.deepEqual([result.status, result.signal], [0, null], result.stderr);
+  assert.match(result.stderr, stderr);
+  const { restored, observed } = JSON.parse(result.stdout);
+  assert.deepEqual(observed, EXPECTED);
+  return restored;
+}
+
+const jobsIn = (directory: string) =>
+  filesIn(directory).filter((file) => file.includes(`${path.sep}learning${path.sep}`));
+const artifactsIn = (directory: string) => filesIn(directory).filter((file) => file.endsWith('.artifact'));
+
+/** Waits until the learner that a run started is done. It must have succeeded: a job that was given up stays. */
+async function learnt(directory: string): Promise<void> {
+  await until('the learner is done', () => jobsIn(directory).length === 0);
+}
+
+function artifactIn(directory: string) {
+  const files = artifactsIn(directory);
+  assert.equal(files.length, 1);
+  const { nativeCode, generation, final } = decodeArtifact(readFileSync(files[0] as string));
+  const { optimised, executed } = readNativeCode(nativeCode, functions);
+  return { optimised: optimised.size, executed: executed.size, generation, final };
+}
+
+// V8 notes that a function ran when it returns or jumps back: not those that only ever trap or throw.
+const UNNOTICED = ['unreachable', 'throwing', 'callFailing', 'endless', 'neverCalled'];
+const EXECUTED = FUNCTION_NAMES.length - UNNOTICED.length;
+
+describe('a program in which V8 optimised something', () => {
+  it('is learnt in its first run, final in its second, and left alone from then on', async () => {
+    const directory = temporaryDirectory();
+    assert.equal(run(directory, 'hot', { env: { WASM_CACHE_LEARN: 'off' } }), 0);
+    const before = artifactIn(directory);
+    assert.ok(before.optimised > 0 && before.executed > before.optimised, JSON.stringify(before));
+
+    assert.equal(run(directory, 'hot'), before.optimised);
+    await learnt(directory);
+    const after = artifactIn(directory);
+    assert.equal(after.optimised, EXECUTED);
+    assert.equal(after.final, false);
+
+    assert.equal(run(directory, 'hot'), EXECUTED);
+    assert.deepEqual(jobsIn(directory), []);
+    assert.equal(artifactIn(directory).final, true);
+
+    const files = snapshot(directory);
+    assert.equal(run(directory, 'hot'), EXECUTED);
+    assert.deepEqual(snapshot(directory), files);
+  });
+
+  it('is learnt in its first run, when learning is on from the start', async () => {
+    const directory = temporaryDirectory();
+    assert.equal(run(directory, 'hot'), 0);
+    await learnt(directory);
+    assert.deepEqual(
+      { ...artifactIn(directory), generation: 0 },
+      { optimised: EXECUTED, executed: 0, generation: 0, final: false },
+    );
+    assert.equal(run(directory, 'cold'), EXECUTED);
+    assert.equal(artifactIn(directory).final, true);
+  });
+});
+
+test('a program in which V8 optimised nothing is learnt within three runs', async () => {
+  const directory = temporaryDirectory();
+  const restored: number[] = [];
+  for (let round = 0; round < 4; round++) {
+    restored.push(run(directory, 'cold'));
+    await learnt(directory);
+  }
+  // The first tells that there is something to learn, the second what.
+  assert.deepEqual([restored[0], restored[1]], [0, 1]);
+  assert.ok((restored[2] as number) >= EXECUTED, `${restored}`);
+  assert.equal(artifactIn(directory).final, true);
+  const files = snapshot(directory);
+  run(directory, 'cold');
+  assert.deepEqual(snapshot(directory), files);
+});
+
+// Without an artifact V8 tells nothing of a cold program, so that a job would be all that there is.
+for (const [name, options] of [
+  ['WASM_CACHE_LEARN=off', { env: { WASM_CACHE_LEARN: 'off' } }],
+  ['CI=true', { env: { WASM_CACHE_LEARN: '', CI: 'true' } }],
+  ['CI=true and WASM_CACHE_LEARN=auto', { env: { WASM_CACHE_LEARN: 'auto', CI: 'true' } }],
+  ['WASM_CACHE_MODE=read-only', { env: { WASM_CACHE_MODE: 'read-only' } }],
+  ['WASM_CACHE_MODE=off', { env: { WASM_CACHE_MODE: 'off' } }],
+] as [string, Run][]) {
+  test(`${name}: no learner`, () => {
+    const directory = temporaryDirectory();
+    run(directory, 'cold', options);
+    assert.deepEqual(filesIn(directory), []);
+  });
+}
+
+for (const [name, env] of [
+  ['CI=true and WASM_CACHE_LEARN=on', { CI: 'true' }],
+  ['CI=false', { WASM_CACHE_LEARN: '', CI: 'false' }],
+] as [string, Record<string, string>][]) {
+  test(`${name}: a learner`, async () => {
+    const directory = temporaryDirectory();
+    run(directory, 'cold', { env });
+    await until('an artifact is there', () => artifactsIn(directory).length === 1);
+    await learnt(directory);
+  });
+}
+
+test('an unknown value is one warning, and the default', async () => {
+  const directory = temporaryDirectory();
+  run(directory, 'cold', {
+    env: { WASM_CACHE_LEARN: 'sometimes', CI: '' },
+    stderr:
+      /^\(node:\d+\) WasmCacheWarning: WASM_CACHE_LEARN=sometimes is not one of auto, on, off; auto is used\.\n.*\n$/,
+  });
+  await until('an artifact is there', () => artifactsIn(directory).length === 1);
+  await learnt(directory);
+});
+
+const permission = major === 20 ? '--experimental-permission' : '--permission';
+
+for (const granted of [
+  [],
+  ['--allow-addons'],
+  ['--allow-addons', '--allow-child-process'], // A learner would have all rights, not only those.
+]) {
+  test(`under the permission model there is no learner: ${granted.join(' ')}`, () => {
+    const directory = temporaryDirectory();
+    const nodeOptions = [permission, '--allow-fs-read=*', '--allow-fs-write=*', ...granted];
+    // What Node itself has to say about its options.
+    const plain = runProgram('work.mjs', { nodeOptions, args: ['cold'] });
+    const withoutPid = (stderr: string) => stderr.replaceAll(/node:\d+/g, 'node');
+    const result = runProgram('work.mjs', {
+      nodeOptions: [...nodeOptions, '--import', register],
+      args: ['cold'],
+      env: { WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'on' },
+    });
+    assert.deepEqual([result.status, withoutPid(result.stderr)], [0, withoutPid(plain.stderr)]);
+    assert.deepEqual(JSON.parse(result.stdout).observed, EXPECTED);
+    assert.deepEqual(jobsIn(directory), []);
+  });
+}
+
+test('two programs that end at once start one learner', async () => {
+  const directory = temporaryDirectory();
+  const env = { ...process.env, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'on', NODE_DEBUG: 'wasm-cache' };
+  const args = ['--import', register, path.join(root, 'test/programs/work.mjs'), 'cold'];
+  const started = await Promise.all(
+    [1, 2].map(() => text(spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] }).stderr)),
+  );
+  // A second one may follow when the first learner was done before the second program ended: then it found an artifact.
+  const learning = started.filter((output) => output.includes('learning ['));
+  assert.equal(learning.length, 1, started.join(''));
+  await learnt(directory);
+  assert.equal(artifactIn(directory).optimised, 1);
+});
+
+test('a learner that failed leaves programs alone for a while, and they run as ever', async () => {
+  const directory = temporaryDirectory();
+  run(directory, 'hot', { env: { WASM_CACHE_LEARN: 'off' } });
+  const [artifact] = artifactsIn(directory) as [string];
+  const { generation } = artifactIn(directory);
+  const job = runProgram('create-job.mjs', { args: [directory, path.basename(artifact, '.artifact'), '0'] });
+  assert.match(job.stdout, /^created/);
+  const [file] = jobsIn(directory) as [string];
+  const before = [readFileSync(file, 'utf8'), statSync(file).mtimeMs];
+  const restored = run(directory, 'hot');
+  assert.ok(restored > 0);
+  assert.deepEqual([readFileSync(file, 'utf8'), statSync(file).mtimeMs], before);
+  assert.ok(artifactIn(directory).generation >= generation);
+  // Until it is old.
+  utimesSync(file, 0, 0);
+  run(directory, 'hot');
+  await learnt(directory);
+  assert.equal(artifactIn(directory).optimised, EXECUTED);
+});
