@@ -182,7 +182,7 @@ export class Hook {
       }
       const module = this.#engine.deserialize(nativeCode, wireBytes);
       const duration = performance.now() - start;
-      debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, duration);
+      debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, Math.round(duration));
       if (!paid({ duration, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
       const known = { ...lookup, stored, isLearnt: false };
       this.#remember(known, module);
@@ -269,7 +269,12 @@ export class Hook {
     }
     if (!decision.learn) return false;
     known.isLearnt = true;
-    return this.#jobs.create(key, (descriptor) => this.#engine.writeWireBytes(module, descriptor));
+    if (!this.#jobs.create(key, (descriptor) => this.#engine.writeWireBytes(module, descriptor))) return false;
+    // Another process's learner may have ended between the look above and the creation of the job.
+    const generation = this.#cache.readHeaderSync(key, this.#engine)?.generation ?? NOTHING_STORED.generation;
+    if (generation === known.stored.generation) return true;
+    this.#jobs.remove(key);
+    return false;
   }
 
   #leaveAlone(key: ModuleHash): void {

@@ -27,7 +27,7 @@ function run(directory: string, how: 'hot' | 'cold', { env = {}, nodeOptions = [
   const result = runProgram('work.mjs', {
     nodeOptions: [...nodeOptions, '--import', register],
     args: [how],
-    env: { WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'on', ...env },
+    env: { WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot', ...env },
   });
   assert.deepEqual([result.status, result.signal], [0, null], result.stderr);
   assert.match(result.stderr, stderr);
@@ -124,7 +124,7 @@ for (const [name, options] of [
 }
 
 for (const [name, env] of [
-  ['CI=true and WASM_CACHE_LEARN=on', { CI: 'true' }],
+  ['CI=true and WASM_CACHE_LEARN=hot', { CI: 'true' }],
   ['CI=false', { WASM_CACHE_LEARN: '', CI: 'false' }],
 ] as [string, Record<string, string>][]) {
   test(`${name}: a learner`, async () => {
@@ -140,7 +140,7 @@ test('an unknown value is one warning, and the default', async () => {
   run(directory, 'cold', {
     env: { WASM_CACHE_LEARN: 'sometimes', CI: '' },
     stderr:
-      /^\(node:\d+\) WasmCacheWarning: WASM_CACHE_LEARN=sometimes is not one of auto, on, off; auto is used\.\n.*\n$/,
+      /^\(node:\d+\) WasmCacheWarning: WASM_CACHE_LEARN=sometimes is not one of auto, hot, full, off; auto is used\.\n.*\n$/,
   });
   await until('an artifact is there', () => artifactsIn(directory).length === 1);
   await learnt(directory);
@@ -162,7 +162,7 @@ for (const granted of [
     const result = runProgram('work.mjs', {
       nodeOptions: [...nodeOptions, '--import', register],
       args: ['cold'],
-      env: { WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'on' },
+      env: { WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot' },
     });
     assert.deepEqual([result.status, withoutPid(result.stderr)], [0, withoutPid(plain.stderr)]);
     assert.deepEqual(JSON.parse(result.stdout).observed, EXPECTED);
@@ -172,14 +172,14 @@ for (const granted of [
 
 test('two programs that end at once start one learner', async () => {
   const directory = temporaryDirectory();
-  const env = { ...process.env, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'on', NODE_DEBUG: 'wasm-cache' };
+  const env = { ...process.env, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot', NODE_DEBUG: 'wasm-cache' };
   const args = ['--import', register, path.join(root, 'test/programs/work.mjs'), 'cold'];
   const started = await Promise.all(
     [1, 2].map(() => text(spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] }).stderr)),
   );
-  // A second one may follow when the first learner was done before the second program ended: then it found an artifact.
-  const learning = started.filter((output) => output.includes('learning ['));
-  assert.equal(learning.length, 1, started.join(''));
+  // On a busy machine one program may start so late that it finds what the other's learner made: that is another turn.
+  const learning = started.filter((output) => output.includes('miss ') && output.includes('learning ['));
+  assert.equal(learning.length, 1, started.join('----\n'));
   await learnt(directory);
   assert.equal(artifactIn(directory).optimised, 1);
 });
