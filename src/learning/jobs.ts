@@ -1,9 +1,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ModuleHash } from '../module-hash.js';
+import { makePrivateDirectory } from '../stores/file-system.js';
 
 // Captured: see stores/file-system.ts.
-const { closeSync, mkdirSync, openSync, statSync, truncateSync, unlinkSync } = fs;
+const { chmodSync, closeSync, openSync, statSync, truncateSync, unlinkSync } = fs;
 const { now } = Date;
 
 /**
@@ -33,7 +34,7 @@ export class LearningJobs {
    */
   create(key: ModuleHash, write: (descriptor: number) => void): boolean {
     const file = this.file(key);
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    makePrivateDirectory(this.#directory);
     const existing = statSync(file, { throwIfNoEntry: false });
     if (existing) {
       // A time far in the future is of a clock that was wrong, then or now. Of a near one is every job of this millisecond,
@@ -49,6 +50,7 @@ export class LearningJobs {
       throw error;
     }
     try {
+      chmodSync(file, 0o600); // whatever the program's umask is
       write(descriptor);
     } catch (error) {
       this.remove(key);

@@ -236,9 +236,9 @@ export class FileSystemStore {
 
 /**
  * Makes a folder and those above it that are missing, with the same rights under every umask: one that its owner may not
- * enter would stay in the way for good. Synchronous for both faces, because it is done once.
+ * enter would stay in the way for good. Synchronous for both faces of the store, because it is done once.
  */
-function makePrivateDirectory(directory: string): void {
+export function makePrivateDirectory(directory: string): void {
   try {
     mkdirSync(directory, PRIVATE_DIRECTORY);
   } catch (error) {

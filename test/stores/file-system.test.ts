@@ -174,19 +174,21 @@ for (const face of faces) {
       assert.equal(textOf(await face.read(store, 'value')).body, '345');
     });
 
-    it('names with folders, private and made when needed', onPosix, async () => {
-      const directory = path.join(temporaryDirectory(), 'store');
-      const store = new FileSystemStore(directory);
-      const umask = process.umask(0);
-      try {
-        await face.write(store, 'a/b/value', Buffer.from('x'));
-      } finally {
-        process.umask(umask);
-      }
-      const modes = ['', 'a', 'a/b', 'a/b/value'].map((name) => statSync(path.join(directory, name)).mode & 0o777);
-      assert.deepEqual(modes, [0o700, 0o700, 0o700, 0o600]);
-      assert.equal(textOf(await face.read(store, 'a/b/value')).body, 'x');
-    });
+    for (const mask of [0, 0o777]) {
+      it(`names with folders, private and made when needed, under umask ${mask.toString(8)}`, onPosix, async () => {
+        const directory = path.join(temporaryDirectory(), 'store');
+        const store = new FileSystemStore(directory);
+        const umask = process.umask(mask);
+        try {
+          await face.write(store, 'a/b/value', Buffer.from('x'));
+        } finally {
+          process.umask(umask);
+        }
+        const modes = ['', 'a', 'a/b', 'a/b/value'].map((name) => statSync(path.join(directory, name)).mode & 0o777);
+        assert.deepEqual(modes, [0o700, 0o700, 0o700, 0o600]);
+        assert.equal(textOf(await face.read(store, 'a/b/value')).body, 'x');
+      });
+    }
 
     it('FileWrite where a folder is in the way, and leaves no temporary file', async () => {
       const store = newStore();
