@@ -29,7 +29,6 @@ export const {
   Uint8Array,
   WeakMap,
   WeakRef,
-  performance,
   process,
   setImmediate,
   setTimeout,

@@ -49,6 +49,9 @@ export interface Lookup {
 
 const { now } = Date;
 const { debuglog } = util;
+const { bigint: nanoseconds } = process.hrtime;
+/** Not performance.now(): that object is made when it is first mentioned, which takes 1 ms. */
+const milliseconds = () => Number(nanoseconds()) / 1e6;
 /** Made when it is first needed, because that takes as long as installing the hook. */
 let debug: typeof debugFirst = debugFirst;
 function debugFirst(format: string, ...values: unknown[]): void {
@@ -167,7 +170,7 @@ export class Hook {
   }
 
   #lookUpStored(wireBytes: Uint8Array): Lookup | undefined {
-    const start = performance.now();
+    const start = milliseconds();
     const key = sha256(wireBytes);
     const engineId = this.#engine.deterministicId;
     const wireLength = wireBytes.length;
@@ -181,7 +184,7 @@ export class Hook {
         return header.leftAloneUntil > now() / MINUTE ? undefined : { ...miss, stored };
       }
       const module = this.#engine.deserialize(nativeCode, wireBytes);
-      const duration = performance.now() - start;
+      const duration = milliseconds() - start;
       debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, Math.round(duration));
       if (!paid({ duration, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
       const known = { ...lookup, stored, isLearnt: false };

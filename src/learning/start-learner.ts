@@ -1,13 +1,12 @@
 import path from 'node:path';
-import process from 'node:process';
 import { loadAddon } from '../engine/addon.js';
 import type { ModuleHash } from '../module-hash.js';
 import { packageRoot } from '../package-root.js';
 
 // Captured: programs empty process.env, replace process.execPath and process.versions.
 const { execPath, permission, platform } = process;
-const options = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
-const env = { ...process.env };
+const execArgv = [...process.execArgv];
+const nodeOptions = process.env.NODE_OPTIONS ?? '';
 
 /**
  * The options of this process that V8's flag hash depends on (v8-facts.md, section 2) and that do nothing else: a learner with
@@ -19,7 +18,8 @@ const COPIED_OPTIONS =
   /^--(stack-size|stack-trace-limit|max-old-space-size|max-semi-space-size|max-heap-size|expose-gc|hash-seed|no-opt|optimize-for-size|single-threaded|harmony(-[a-z-]+)?)(=|$)/;
 
 /** What a process needs to start at all. Above all not NODE_OPTIONS and what else tells Node to run or write something. */
-const COPIED_VARIABLES = ['PATH', 'HOME', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'LD_PRELOAD'];
+const { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD } = process.env;
+const environment = { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD };
 
 /** Why this process cannot start one. */
 export function whyNoLearner(): string | undefined {
@@ -57,11 +57,12 @@ export function learnerArguments(
   coverage: LearnedCoverage,
   keys: readonly ModuleHash[],
 ): string[] {
+  const options = [...execArgv, ...nodeOptions.split(/\s+/)];
   const copied = options.filter((option) => COPIED_OPTIONS.test(option.replaceAll('_', '-')));
   const program = path.join(packageRoot, 'dist/learning/learner.js');
   return [...copied, program, directory, engineId, coverage, ...keys.map(String)];
 }
 
 export function learnerEnvironment(): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => COPIED_VARIABLES.includes(name))) as never;
+  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined)) as never;
 }
