@@ -59,15 +59,15 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   }
 
   async load(key: ModuleHash, engine: Engine, options: LoadOptions = {}): Promise<WebAssembly.Module> {
-    const expected = expectation(key, engine, options.wireBytes);
-    const artifact = await this.#store.run(this.#read(expected, options.wireBytes));
+    const expected = expectation(key, engine, options.wireBytes?.length);
+    const artifact = await this.#store.run(this.#read(expected));
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
     if (artifact.coverage === 'none') return engine.compile(wireBytes);
     return this.#store.run(this.#deserialize(artifact, engine, wireBytes));
   }
 
   loadSync(key: ModuleHash, engine: Engine, options: LoadOptions = {}): WebAssembly.Module {
-    const artifact = this.readArtifactSync(key, engine, options.wireBytes);
+    const artifact = this.readArtifactSync(key, engine, options.wireBytes?.length);
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
     if (artifact.coverage === 'none') return engine.compileSync(wireBytes);
     return this.#store.runSync(this.#deserialize(artifact, engine, wireBytes));
@@ -89,9 +89,13 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     this.#store.runSync(this.#save(artifactOf(key, engine, module)));
   }
 
-  /** @internal The checked artifact itself, for the hook, which also looks at its size and generation. */
-  readArtifactSync(key: ModuleHash, engine: Engine, wireBytes: Uint8Array | undefined): Artifact {
-    return this.#store.runSync(this.#read(expectation(key, engine, wireBytes), wireBytes));
+  /**
+   * @internal The checked artifact itself, for those who also look at its size and generation.
+   *
+   * @param wireLength - of a caller who has the wire bytes, or needs none
+   */
+  readArtifactSync(key: ModuleHash, engine: Engine, wireLength: number | undefined): Artifact {
+    return this.#store.runSync(this.#read(expectation(key, engine, wireLength)));
   }
 
   /** @internal What is stored, without reading all of it; `undefined` when that cannot be told. */
@@ -123,20 +127,21 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     this.#store.deleteSync(entryName(expectation(key, engine)));
   }
 
-  *#read(expected: Expectation, wireBytes: Uint8Array | undefined): StoreSteps<Artifact> {
+  *#read(expected: Expectation): StoreSteps<Artifact> {
     const name = entryName(expected);
+    const { wireLength } = expected;
     try {
-      if (wireBytes) {
+      if (wireLength !== undefined) {
         // The native code arrives in an exact buffer of its own in the one read, unless the entry was written by a cache
         // with the other choice of `wireBytes`.
-        const tailLength = this.#includeWireBytes ? wireBytes.length : 0;
+        const tailLength = this.#includeWireBytes ? wireLength : 0;
         const parts = yield { read: name, headLength: HEADER_LENGTH, tailLength };
         const artifact = decodeFront(parts, expected);
         if (artifact) return artifact;
       }
       const artifact = decodeArtifact((yield { read: name }).body);
       checkExpectation(artifact, expected);
-      if (!wireBytes && !artifact.wireBytes) {
+      if (wireLength === undefined && !artifact.wireBytes) {
         throw new CacheError('NotFound', `The entry for ${expected.key} has no wire bytes, and none were given`);
       }
       return artifact;
@@ -247,8 +252,8 @@ function artifactOf(key: ModuleHash, engine: Engine, module: WebAssembly.Module)
   };
 }
 
-function expectation(key: ModuleHash, engine: Engine, wireBytes?: Uint8Array): Expectation {
-  return { key, engineId: engine.deterministicId, wireLength: wireBytes?.length };
+function expectation(key: ModuleHash, engine: Engine, wireLength?: number): Expectation {
+  return { key, engineId: engine.deterministicId, wireLength };
 }
 
 function miss(expected: Expectation, cause: unknown): CacheError {

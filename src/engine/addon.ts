@@ -16,7 +16,7 @@ export interface Addon {
   setFlags(flags: string): void;
   sha256(bytes: Uint8Array): Uint8Array | undefined;
   crc32(bytes: Uint8Array): number | undefined;
-  writeWireBytes(module: WebAssembly.Module, fileDescriptor: number): void;
+  borrowWireBytes(module: WebAssembly.Module): Uint8Array;
   spawnDetached(args: string[], environment: string[]): number;
   endAfter(seconds: number): void;
 }

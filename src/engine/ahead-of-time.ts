@@ -1,7 +1,7 @@
 import { CacheError } from '../cache-error.js';
 import { loadAddon } from './addon.js';
 import { joinNativeCode, readNativeCode } from './native-code.js';
-import { readWasmBinary, type WasmBinary, withOnlyBodies } from './wasm-binary.js';
+import { readWasmBinary, realFunctions, type WasmBinary, withOnlyBodies } from './wasm-binary.js';
 
 const { Module } = globalThis.WebAssembly ?? {};
 
@@ -32,30 +32,43 @@ function toggle(flag: string): [string, string] {
 }
 
 /**
+ * What of a module is to be compiled ahead of time.
+ *
+ * @param functions - those that are wanted: all of them, or those that ran without being optimised. Where V8 tells nothing,
+ *   because it has optimised nothing, `undefined`: a single function then, and next time it will.
+ * @returns wire bytes of a module with just these functions, for {@link optimiseAheadOfTime}
+ * @throws {RangeError} when the module cannot be read.
+ */
+export function partToOptimise(wireBytes: Uint8Array, functions: ReadonlySet<number> | 'all' | undefined): Uint8Array {
+  const binary = readWasmBinary(wireBytes);
+  const wanted = functions === 'all' ? new Set(Array(binary.functions.declared).keys()) : functions;
+  return withOnlyBodies(binary, wanted ?? smallestFunction(binary), true);
+}
+
+/**
  * Optimised code for a part of a module, joined with what there is already.
  *
  * Only for a process of its own: V8's flags are other ones while it compiles, and whatever else compiled meanwhile would be
  * affected. It is synchronous and takes about as long as V8 would take to optimise those functions.
  *
- * @param nativeCode - what the functions that are optimised already, and those that ran, are taken from
- * @param coverage - `hot`: the functions that are optimised or ran according to `nativeCode`; without it a single one, so that
- *   V8, which tells nothing of a module without optimised code, tells next time what ran. `full`: all of them.
- * @returns native code as `Engine.serialize` returns it
+ * @param part - of {@link partToOptimise}
+ * @param nativeCode - of the whole module; what is optimised in it stays as it is
+ * @param coverage - `full` when the part has all functions: then also those that look like stubs are taken
+ * @returns native code of the whole module, as `Engine.serialize` returns it
  * @throws {CacheError} kind `Serialize`.
  */
 export function optimiseAheadOfTime(
-  wireBytes: Uint8Array,
+  part: Uint8Array,
   nativeCode: Uint8Array | undefined,
   coverage: 'hot' | 'full',
 ): Uint8Array {
   try {
-    const binary = readWasmBinary(wireBytes);
-    const { declared } = binary.functions;
+    const binary = readWasmBinary(part);
     const first = nativeCode && readNativeCode(nativeCode, binary.functions);
-    const wanted = new Set(first?.executed ?? smallestFunction(binary));
-    if (coverage === 'full') for (let i = 0; i < declared; i++) wanted.add(i);
-    const compiled = compileOptimised(coverage === 'full' ? wireBytes : withOnlyBodies(binary, wanted));
-    return joinNativeCode(first, readNativeCode(compiled, binary.functions), wanted);
+    const second = readNativeCode(compileOptimised(part), binary.functions);
+    const wanted = coverage === 'full' ? second.optimised : realFunctions(binary);
+    if (wanted.size === 0) throw new RangeError('Every function of this part is a stub');
+    return joinNativeCode(first, second, wanted);
   } catch (cause) {
     if (CacheError.is(cause)) throw cause;
     throw new CacheError('Serialize', 'The module could not be optimised ahead of time', { cause });
@@ -89,9 +102,10 @@ export function compileOptimised(wireBytes: Uint8Array): Uint8Array {
   return nativeCode;
 }
 
-function smallestFunction({ bodyStarts }: WasmBinary): number[] {
-  let smallest = 0;
+function smallestFunction(binary: WasmBinary): Set<number> {
+  const { bodyStarts } = binary;
   const length = (i: number) => (bodyStarts[i + 1] as number) - (bodyStarts[i] as number);
-  for (let i = 1; i < bodyStarts.length - 1; i++) if (length(i) < length(smallest)) smallest = i;
-  return bodyStarts.length > 1 ? [smallest] : [];
+  let smallest: number | undefined;
+  for (const i of realFunctions(binary)) if (smallest === undefined || length(i) < length(smallest)) smallest = i;
+  return new Set(smallest === undefined ? [] : [smallest]);
 }

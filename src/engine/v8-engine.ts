@@ -90,9 +90,9 @@ export class V8Engine implements Engine {
     return need('Serialize').addon.wireBytes(module);
   }
 
-  /** Writes the wire bytes to a file without copying them in memory first. */
-  writeWireBytes(module: WebAssembly.Module, fileDescriptor: number): void {
-    need('Serialize').addon.writeWireBytes(module, fileDescriptor);
+  /** The wire bytes where V8 keeps them, not copied. Never to be written to. */
+  borrowWireBytes(module: WebAssembly.Module): Uint8Array {
+    return need('Serialize').addon.borrowWireBytes(module);
   }
 
   /** Whether the module was compiled from exactly these bytes; compared in place, without a copy or a hash. */

@@ -2,9 +2,6 @@
 export interface WasmBinary {
   readonly wireBytes: Uint8Array;
   readonly functions: FunctionCounts;
-  /** Where the code section starts, with its id, and where it ends; both the end of the module when there is none. */
-  readonly codeStart: number;
-  readonly codeEnd: number;
   /** Where each declared function's entry in the code section starts, with its length field; and the end of the last. */
   readonly bodyStarts: Uint32Array;
 }
@@ -15,7 +12,9 @@ export interface FunctionCounts {
   readonly declared: number;
 }
 
-const SECTION = { import: 2, function: 3, code: 10 };
+const SECTION = { custom: 0, import: 2, function: 3, code: 10, data: 11 };
+/** The first byte of a data segment that is not copied to a memory by itself. */
+const PASSIVE = 1;
 const IMPORT = { function: 0, table: 1, memory: 2, global: 3, tag: 4 };
 
 /** Magic number and version. */
@@ -30,13 +29,9 @@ const STUB = Uint8Array.of(3, 0x00, 0x00, 0x0b);
  * @throws {RangeError} at anything that this reader does not know, such as an import of a later proposal.
  */
 export function readWasmBinary(wireBytes: Uint8Array): WasmBinary {
-  let codeStart = wireBytes.length;
-  let codeEnd = wireBytes.length;
   let bodyStarts = new Uint32Array(1);
-  for (const { id, start, end, reader } of sections(wireBytes)) {
+  for (const { id, end, reader } of sections(wireBytes)) {
     if (id !== SECTION.code) continue;
-    codeStart = start;
-    codeEnd = end;
     bodyStarts = readBodies(reader);
     expectEnd(reader, end);
   }
@@ -44,7 +39,7 @@ export function readWasmBinary(wireBytes: Uint8Array): WasmBinary {
   if (bodyStarts.length - 1 !== functions.declared) {
     throw new RangeError(`${bodyStarts.length - 1} functions have bodies, ${functions.declared} are declared`);
   }
-  return { wireBytes, functions, codeStart, codeEnd, bodyStarts };
+  return { wireBytes, functions, bodyStarts };
 }
 
 /**
@@ -85,33 +80,100 @@ function* sections(wireBytes: Uint8Array): Generator<{ id: number; start: number
  * imports, tables, memories, globals) is the same, so that without inlining V8 makes the same code of those that are kept.
  *
  * @param functions - indices among the declared functions, imported ones not counted
+ * @param forCompiling - whether to leave out what no code depends on, too: the contents of data segments, names, and all other
+ *   custom sections but those that tell a compiler something (`metadata.code.*`)
  */
-export function withOnlyBodies(binary: WasmBinary, functions: ReadonlySet<number>): Uint8Array {
-  const { wireBytes, codeStart, codeEnd, bodyStarts } = binary;
-  const count = bodyStarts.length - 1;
-  if (count === 0) return wireBytes;
-  const bodies: Uint8Array[] = [];
-  for (let i = 0; i < count; i++) {
-    bodies.push(functions.has(i) ? wireBytes.subarray(bodyStarts[i], bodyStarts[i + 1]) : STUB);
+export function withOnlyBodies(binary: WasmBinary, functions: ReadonlySet<number>, forCompiling = false): Uint8Array {
+  const { wireBytes } = binary;
+  const parts: Uint8Array[] = [HEADER];
+  const add = (id: number, count: number, contents: Uint8Array) => {
+    const countBytes = encodeNumber(count);
+    parts.push(Uint8Array.of(id), encodeNumber(countBytes.length + contents.length), countBytes, contents);
+  };
+  for (const { id, start, end, reader } of sections(wireBytes)) {
+    if (id === SECTION.code) {
+      add(id, binary.bodyStarts.length - 1, keptBodies(binary, functions));
+    } else if (id === SECTION.data && forCompiling) {
+      // Every segment as a passive one without bytes: where it would have gone is no code's business either.
+      const count = reader.number();
+      reader.at = end;
+      add(
+        id,
+        count,
+        new Uint8Array(2 * count).map((_, at) => (at % 2 === 0 ? PASSIVE : 0)),
+      );
+    } else if (id !== SECTION.custom || !forCompiling || isMetadata(reader)) {
+      parts.push(wireBytes.subarray(start, end));
+    }
   }
-  const code = Buffer.concat([encodeNumber(count), ...bodies]);
-  const section = [Uint8Array.of(SECTION.code), encodeNumber(code.length), code];
-  return Buffer.concat([wireBytes.subarray(0, codeStart), ...section, wireBytes.subarray(codeEnd)]);
+  return Buffer.concat(parts);
+}
+
+/** In one buffer and by hand: thousands of small parts to be joined take 20 ms in code that runs once, at a program's exit. */
+function keptBodies({ wireBytes, bodyStarts }: WasmBinary, functions: ReadonlySet<number>): Uint8Array {
+  let length = STUB.length * (bodyStarts.length - 1);
+  for (const i of functions) length += (bodyStarts[i + 1] as number) - (bodyStarts[i] as number) - STUB.length;
+  const bodies = new Uint8Array(length);
+  let at = 0;
+  let previous = 0;
+  const addStubs = (before: number) => {
+    for (; previous < before; previous++, at += STUB.length) {
+      bodies[at] = STUB[0] as number;
+      bodies[at + 3] = STUB[3] as number;
+    }
+  };
+  for (const i of [...functions].sort((a, b) => a - b)) {
+    addStubs(i);
+    const body = wireBytes.subarray(bodyStarts[i], bodyStarts[i + 1]);
+    bodies.set(body, at);
+    at += body.length;
+    previous = i + 1;
+  }
+  addStubs(bodyStarts.length - 1);
+  return bodies;
+}
+
+/** The functions whose bodies are not stubs, neither by {@link withOnlyBodies} nor by themselves. */
+export function realFunctions({ wireBytes, bodyStarts }: WasmBinary): Set<number> {
+  const real = new Set<number>();
+  for (let i = 0; i < bodyStarts.length - 1; i++) {
+    if (Buffer.compare(STUB, wireBytes.subarray(bodyStarts[i], bodyStarts[i + 1])) !== 0) real.add(i);
+  }
+  return real;
+}
+
+function isMetadata(reader: Reader): boolean {
+  const length = reader.number();
+  return Buffer.from(reader.bytes.subarray(reader.at, reader.at + length))
+    .toString('latin1')
+    .startsWith('metadata.code.');
 }
 
 function expectEnd(reader: Reader, end: number): void {
   if (reader.at !== end) throw new RangeError(`A section ends at byte ${reader.at}, expected ${end}`);
 }
 
+/** Without a call for each of its many numbers: it runs once, at a program's exit, and is never optimised. */
 function readBodies(reader: Reader): Uint32Array<ArrayBuffer> {
+  const { bytes } = reader;
   const count = reader.number();
+  if (count > bytes.length) throw new RangeError(`${count} functions in ${bytes.length} bytes`);
   const starts = new Uint32Array(count + 1);
+  let { at } = reader;
   for (let i = 0; i < count; i++) {
-    starts[i] = reader.at;
-    const length = reader.number();
-    reader.at += length;
+    starts[i] = at;
+    let length = 0;
+    let factor = 1;
+    let byte: number;
+    do {
+      byte = bytes[at++] ?? 0;
+      length += (byte & 0x7f) * factor;
+      factor *= 128;
+    } while (byte >= 0x80 && factor < 2 ** 35);
+    at += length;
   }
-  starts[count] = reader.at;
+  starts[count] = at;
+  reader.at = at;
   return starts;
 }
 

@@ -3,6 +3,7 @@ import util from 'node:util';
 import type { Artifact } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
+import { partToOptimise } from '../engine/ahead-of-time.js';
 import { sha256 } from '../engine/digest.js';
 import { readNativeCode } from '../engine/native-code.js';
 import { V8Engine } from '../engine/v8-engine.js';
@@ -177,7 +178,7 @@ export class Hook {
     const lookup = { key, engineId, wireLength, functions: this.#countFunctions(wireBytes) };
     const miss = { ...lookup, stored: NOTHING_STORED, module: undefined, known: undefined };
     try {
-      const { nativeCode, ...header } = this.#cache.readArtifactSync(key, this.#engine, wireBytes);
+      const { nativeCode, ...header } = this.#cache.readArtifactSync(key, this.#engine, wireLength);
       const stored = { length: nativeCode.length, generation: header.generation, final: header.final };
       if (header.coverage === 'none') {
         debug('%s: loading it did not pay', key);
@@ -249,7 +250,8 @@ export class Hook {
     if (header && header.generation !== known.stored.generation) return false;
     const canLearn = !known.isLearnt && known.functions !== undefined && this.#noLearner === undefined;
     const nativeCode = this.#engine.serialize(module);
-    const decision = decide(known.stored, nativeCode && currentOf(known, nativeCode), canLearn);
+    const current = nativeCode && currentOf(known, nativeCode);
+    const decision = decide(known.stored, current, canLearn);
     if (decision.save && nativeCode) {
       const { final } = decision;
       const generation = header ? header.generation + 1 : 0;
@@ -270,9 +272,12 @@ export class Hook {
       this.stats.saves++;
       if (channels.save.hasSubscribers) channels.save.publish({ key: key.toString(), bytes: nativeCode.length });
     }
-    if (!decision.learn) return false;
+    const { learn } = this.#options;
+    if (!decision.learn || learn === 'off') return false;
     known.isLearnt = true;
-    if (!this.#jobs.create(key, (descriptor) => this.#engine.writeWireBytes(module, descriptor))) return false;
+    const wanted = learn === 'full' ? 'all' : current?.functions?.executed;
+    const part = partToOptimise(this.#engine.borrowWireBytes(module), wanted);
+    if (!this.#jobs.create(key, { wireLength, part })) return false;
     // Another process's learner may have ended between the look above and the creation of the job.
     const generation = this.#cache.readHeaderSync(key, this.#engine)?.generation ?? NOTHING_STORED.generation;
     if (generation === known.stored.generation) return true;
@@ -328,8 +333,7 @@ function currentOf({ functions }: KnownModule, nativeCode: Uint8Array): Current 
   const { length } = nativeCode;
   try {
     if (!functions) return { length, functions };
-    const { optimised, executed } = readNativeCode(nativeCode, functions);
-    return { length, functions: { optimised: optimised.size, executed: executed.size } };
+    return { length, functions: readNativeCode(nativeCode, functions) };
   } catch (error) {
     debug('native code that cannot be read: %o', error);
     return { length, functions: undefined };

@@ -11,7 +11,7 @@ export interface Current {
   /** Bytes of native code. */
   readonly length: number;
   /** Functions with optimised code, and those that ran without it; `undefined` when that cannot be told. */
-  readonly functions: { readonly optimised: number; readonly executed: number } | undefined;
+  readonly functions: { readonly optimised: ReadonlySet<number>; readonly executed: ReadonlySet<number> } | undefined;
 }
 
 export interface Decision {
@@ -41,7 +41,7 @@ export function decide(stored: Stored, current: Current | undefined, canLearn: b
   const grew = current.length >= stored.length * MIN_GROWTH;
   const { functions } = current;
   if (!functions) return { ...NOTHING, save: grew };
-  const isComplete = functions.executed <= (functions.optimised + functions.executed) * MAX_MISSING;
+  const isComplete = functions.executed.size <= (functions.optimised.size + functions.executed.size) * MAX_MISSING;
   if (isComplete || stored.generation >= MAX_GENERATIONS) return { save: true, final: true, learn: false };
   return { save: grew || canLearn, final: false, learn: canLearn };
 }

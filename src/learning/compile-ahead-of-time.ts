@@ -1,8 +1,8 @@
 import childProcess from 'node:child_process';
-import fs from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
+import { partToOptimise } from '../engine/ahead-of-time.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { HashedModuleData } from '../hashed-module-data.js';
 import { LearningJobs } from './jobs.js';
@@ -53,12 +53,14 @@ export async function compileAheadOfTime(
   const key = data.hash;
   const isStored = () => cache.readHeaderSync(key, engine)?.coverage === 'full';
 
+  const wireBytes = HashedModuleData.borrow(data);
+  const job = { wireLength: wireBytes.length, part: partToOptimise(wireBytes, 'all') };
   const deadline = AbortSignal.timeout(timeout);
   const either = signal ? AbortSignal.any([signal, deadline]) : deadline;
   try {
     while (!isStored()) {
       either.throwIfAborted();
-      if (jobs.create(key, (descriptor) => fs.writeFileSync(descriptor, HashedModuleData.borrow(data)))) {
+      if (jobs.create(key, job)) {
         try {
           await run(learnerArguments(cache.directory, engine.deterministicId, 'full', [key]), either);
         } finally {

@@ -1,10 +1,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { CacheError } from '../cache-error.js';
+import { crc32 } from '../engine/digest.js';
 import type { ModuleHash } from '../module-hash.js';
 import { makePrivateDirectory } from '../stores/file-system.js';
 
 // Captured: see stores/file-system.ts.
-const { chmodSync, closeSync, openSync, statSync, truncateSync, unlinkSync } = fs;
+const { chmodSync, closeSync, openSync, readFileSync, statSync, truncateSync, unlinkSync, writeSync } = fs;
 const { now } = Date;
 
 /**
@@ -13,9 +15,17 @@ const { now } = Date;
  */
 const ABANDONED_AFTER = 10 * 60 * 1000;
 
+/** What a learner is told of a module. */
+export interface JobContent {
+  /** Length of the module's wire bytes, which the artifact names. */
+  readonly wireLength: number;
+  /** The part of the module that is to be optimised. */
+  readonly part: Uint8Array;
+}
+
 /**
- * The modules of one cache folder that a process of their own is to optimise. A job is a file with the wire bytes, which the
- * program that ran the module has and the learner has not. Its existence is the lock: whoever creates it starts the learner.
+ * The modules of one cache folder that a process of their own is to optimise. A job is a file with what the program that ran
+ * the module knows and the learner does not. Its existence is the lock: whoever creates it starts the learner.
  */
 export class LearningJobs {
   readonly #directory: string;
@@ -28,11 +38,10 @@ export class LearningJobs {
   /**
    * Creates a job.
    *
-   * @param write - writes the wire bytes to a file descriptor
    * @returns `false` when another process is learning the same module
    * @throws what the file system throws; no job is left behind then.
    */
-  create(key: ModuleHash, write: (descriptor: number) => void): boolean {
+  create(key: ModuleHash, content: JobContent): boolean {
     const file = this.file(key);
     makePrivateDirectory(this.#directory);
     const existing = statSync(file, { throwIfNoEntry: false });
@@ -51,7 +60,7 @@ export class LearningJobs {
     }
     try {
       chmodSync(file, 0o600); // whatever the program's umask is
-      write(descriptor);
+      for (const part of encodeJob(content)) for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
     } catch (error) {
       this.remove(key);
       throw error;
@@ -59,6 +68,11 @@ export class LearningJobs {
       closeSync(descriptor);
     }
     return true;
+  }
+
+  /** @throws {CacheError} kind `Other` when it is not what a program wrote; what the file system throws. */
+  read(key: ModuleHash): JobContent {
+    return decodeJob(readFileSync(this.file(key)));
   }
 
   /** Leaves the lock, without the bytes: nobody tries again for a while. */
@@ -81,4 +95,28 @@ function quietly(action: () => void): void {
   } catch {
     // Another process was faster, or the folder is gone.
   }
+}
+
+// CRC-32 of all that follows, length of the wire bytes (8 bytes), the part; little-endian.
+const HEADER_LENGTH = 12;
+
+/** The pieces of the file, one after the other. */
+function encodeJob({ wireLength, part }: JobContent): Uint8Array[] {
+  const header = Buffer.alloc(HEADER_LENGTH);
+  header.writeBigUInt64LE(BigInt(wireLength), 4);
+  header.writeUInt32LE(checksum(header, part), 0);
+  return [header, part];
+}
+
+/** @throws {CacheError} kind `Other` when it is not what a program wrote. */
+function decodeJob(file: Buffer): JobContent {
+  const part = file.subarray(HEADER_LENGTH);
+  if (file.length < HEADER_LENGTH || file.readUInt32LE(0) !== checksum(file, part)) {
+    throw new CacheError('Other', `Not a learner's job: ${file.length} bytes with a wrong checksum`);
+  }
+  return { wireLength: Number(file.readBigUInt64LE(4)), part };
+}
+
+function checksum(header: Buffer, part: Uint8Array): number {
+  return (crc32(header.subarray(4, HEADER_LENGTH)) ^ crc32(part)) >>> 0;
 }

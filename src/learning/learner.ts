@@ -13,8 +13,8 @@ import { LearningJobs } from './jobs.js';
 
 /** The largest modules known (30 MB of wire bytes) take half a minute on a busy machine when all of them ran. */
 const MAX_SECONDS = 300;
-/** V8 needs several times a module's size to optimise it; a program that needs the memory comes first. */
-const MEMORY_PER_WIRE_BYTE = 20;
+/** V8 needs many times the size of code to optimise it; a program that needs the memory comes first. */
+const MEMORY_PER_BYTE = 20;
 
 const [directory = '', engineId = '', coverage, ...keys] = process.argv.slice(2);
 if (coverage !== 'hot' && coverage !== 'full') throw new Error(`The coverage must be hot or full, not ${coverage}`);
@@ -44,18 +44,17 @@ function parseKey(text: string): ModuleHash[] {
 
 function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
   if (engine.deterministicId !== engineId) throw new Error(`This is ${engine.deterministicId}, expected ${engineId}`);
-  const wireBytes = fs.readFileSync(jobs.file(key));
-  if (!ModuleHash.sha256(wireBytes).equals(key)) throw new Error(`The bytes are not those of ${key}`);
-  if (wireBytes.length * MEMORY_PER_WIRE_BYTE > process.availableMemory()) throw new Error('Not enough memory');
+  const { part, wireLength } = jobs.read(key);
+  if (part.length * MEMORY_PER_BYTE > process.availableMemory()) throw new Error('Not enough memory');
 
   let stored: ReturnType<FileSystemCache['readArtifactSync']> | undefined;
   try {
-    stored = cache.readArtifactSync(key, engine, wireBytes);
+    stored = cache.readArtifactSync(key, engine, wireLength);
   } catch (error) {
     if (!CacheError.is(error, 'NotFound')) throw error;
   }
-  const nativeCode = optimiseAheadOfTime(wireBytes, stored?.nativeCode, coverage);
-  engine.deserialize(nativeCode, wireBytes); // Whatever is wrong with it shows here first.
+  const nativeCode = optimiseAheadOfTime(part, stored?.coverage === 'none' ? undefined : stored?.nativeCode, coverage);
+  engine.deserialize(nativeCode, part); // Whatever is wrong with it shows here first.
   cache.writeArtifactSync({
     key,
     engineId,
@@ -65,15 +64,16 @@ function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
     leftAloneUntil: 0,
     nativeCode,
     wireBytes: undefined,
-    wireLength: wireBytes.length,
+    wireLength,
   });
 }
 
-/** Programs come first, above all the one that started this and may still be waiting for V8's last jobs. */
+/**
+ * Programs come first, above all the one that started this and may still be waiting for V8's last jobs. (On Linux the addon has
+ * started this with the lowest priority.) Every thread, because there a priority belongs to a thread, and V8's were started
+ * before this file.
+ */
 function yieldToOthers(): void {
-  // Linux shares time among sessions first (autogroups); priorities count within a session only, and this is a new one.
-  quietly(() => fs.writeFileSync('/proc/self/autogroup', '19'));
-  // Every thread, because on Linux a priority belongs to a thread, and V8's were started before this file.
   let threads = [process.pid];
   quietly(() => {
     threads = fs.readdirSync('/proc/self/task').map(Number);

@@ -184,7 +184,6 @@ for (const [form, wireBytes] of Object.entries(FORMS)) {
       assert.deepEqual(results(wireBytes), WHOLE);
       assert.deepEqual(binary.functions, { imported: 0, declared: 5 });
       assert.deepEqual(countFunctions(wireBytes), binary.functions);
-      assert.equal(binary.bodyStarts[5], binary.codeEnd);
     });
 
     for (let bits = 0; bits < 32; bits++) {
@@ -241,7 +240,7 @@ it('a stub is valid whatever the function takes and returns', () => {
 
 it('a module without code is its own stubbed form', () => {
   for (const wireBytes of [moduleOf(), moduleOf(TYPES, customSection('x')), moduleOf(codeSection([]))]) {
-    assert.equal(withOnlyBodies(readWasmBinary(wireBytes), new Set()), wireBytes);
+    assert.deepEqual(Buffer.from(withOnlyBodies(readWasmBinary(wireBytes), new Set())), Buffer.from(wireBytes));
   }
 });
 

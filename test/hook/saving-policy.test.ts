@@ -6,8 +6,9 @@ const NOTHING_STORED: Stored = { length: 0, generation: 0, final: false };
 const stored = (length: number, generation = 0, final = false): Stored => ({ length, generation, final });
 const current = (length: number, optimised: number, executed: number): Current => ({
   length,
-  functions: { optimised, executed },
+  functions: { optimised: setOf(optimised), executed: setOf(executed) },
 });
+const setOf = (size: number) => new Set(Array(size).keys());
 const unreadable = (length: number): Current => ({ length, functions: undefined });
 
 const NOTHING: Decision = { save: false, final: false, learn: false };

@@ -1,31 +1,25 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { LearningJobs } from '../../dist/learning/jobs.js';
 import { ModuleHash } from '../../dist/module-hash.js';
+import { ofKind } from '../support/assertions.js';
 import { root, temporaryDirectory } from '../support/processes.js';
 
 const MINUTE = 60_000;
+
+/** A job for a module of as many wire bytes as the part has letters. */
+const jobWith = (part: string) => ({ wireLength: part.length, part: Buffer.from(part) });
 
 function setUp() {
   const directory = path.join(temporaryDirectory(), 'cache');
   const jobs = new LearningJobs(directory);
   const key = ModuleHash.random();
-  const create = (content = 'wire bytes') => jobs.create(key, (descriptor) => writeSync(descriptor, content));
-  const content = () => readFileSync(jobs.file(key), 'utf8');
+  const create = (part = 'part') => jobs.create(key, jobWith(part));
+  const content = () => Buffer.from(jobs.read(key).part).toString();
   /** As if it had been created that long ago. */
   const age = (milliseconds: number) => {
     const seconds = (Date.now() - milliseconds) / 1000;
@@ -50,11 +44,7 @@ test('a job is there for others at once, also in the same millisecond', () => {
 
 test('jobs of several modules live side by side', () => {
   const { jobs } = setUp();
-  for (const key of [ModuleHash.random(), ModuleHash.random()])
-    assert.equal(
-      jobs.create(key, () => {}),
-      true,
-    );
+  for (const key of [ModuleHash.random(), ModuleHash.random()]) assert.equal(jobs.create(key, jobWith('part')), true);
 });
 
 test('what is created is private, the folders too', { skip: process.platform === 'win32' }, () => {
@@ -85,7 +75,7 @@ test('a job that was given up is there, without the bytes, for as long as any ot
   const { jobs, key, create, content, age } = setUp();
   create();
   jobs.giveUp(key);
-  assert.equal(content(), '');
+  assert.equal(statSync(jobs.file(key)).size, 0);
   assert.equal(create(), false);
   age(11 * MINUTE);
   assert.equal(create('again'), true);
@@ -117,17 +107,28 @@ test('a job that was removed may be created again', () => {
 
 test('when writing fails the error is thrown, and nothing is left behind', () => {
   const { jobs, key, create } = setUp();
-  const error = new Error('disk full');
-  const fail = (descriptor: number) => {
-    writeSync(descriptor, 'half of it');
-    throw error;
-  };
-  assert.throws(
-    () => jobs.create(key, fail),
-    (thrown) => thrown === error,
-  );
-  assert.deepEqual(readdirSync(path.dirname(jobs.file(key))), []);
+  const impossible = { wireLength: 1, part: 'not bytes' as never as Uint8Array };
+  assert.throws(() => jobs.create(key, impossible));
+  assert.equal(existsSync(jobs.file(key)), false);
   assert.equal(create(), true);
+});
+
+test('what is read is what was written, whole and undamaged, or an error', () => {
+  const { jobs, key } = setUp();
+  const job = { wireLength: 2 ** 33 + 5, part: Buffer.from('the part') };
+  jobs.create(key, job);
+  assert.deepEqual({ ...jobs.read(key), part: Buffer.from(jobs.read(key).part) }, job);
+  const file = readFileSync(jobs.file(key));
+  for (let length = 0; length < file.length; length++) {
+    writeFileSync(jobs.file(key), file.subarray(0, length));
+    assert.throws(() => jobs.read(key), ofKind('Other'), `${length} bytes`);
+  }
+  for (let bit = 0; bit < file.length * 8; bit++) {
+    const damaged = Buffer.from(file);
+    damaged.writeUInt8(damaged.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+    writeFileSync(jobs.file(key), damaged);
+    assert.throws(() => jobs.read(key), ofKind('Other'), `bit ${bit}`);
+  }
 });
 
 test('a folder that cannot be written to is an error', () => {
@@ -137,9 +138,9 @@ test('a folder that cannot be written to is an error', () => {
   if (process.getuid?.() === 0) return; // The administrator can write everywhere.
   const other = new LearningJobs(temporaryDirectory());
   mkdirSync(path.dirname(other.file(key)), { mode: 0o500 });
-  assert.throws(() => other.create(key, () => assert.fail('nothing to write to')), { code: 'EACCES' });
+  assert.throws(() => other.create(key, jobWith('part')), { code: 'EACCES' });
   chmodSync(path.dirname(other.file(key)), 0o700);
-  assert.throws(() => jobs.create(key, () => {}), { code: 'ENOTDIR' });
+  assert.throws(() => jobs.create(key, jobWith('part')), { code: 'ENOTDIR' });
 });
 
 test('of several processes at once exactly one creates the job', async () => {
@@ -168,14 +169,8 @@ for (const mask of [0, 0o777]) {
     const key = ModuleHash.random();
     const umask = process.umask(mask);
     try {
-      assert.equal(
-        jobs.create(key, (descriptor) => writeSync(descriptor, 'wire bytes')),
-        true,
-      );
-      assert.equal(
-        jobs.create(key, () => assert.fail('somebody is at it')),
-        false,
-      );
+      assert.equal(jobs.create(key, jobWith('part')), true);
+      assert.equal(jobs.create(key, jobWith('another')), false);
     } finally {
       process.umask(umask);
     }

@@ -1,11 +1,9 @@
 // Waits for a moment that several processes are given, then creates a job. Arguments: folder, key, milliseconds since 1970.
-import { writeSync } from 'node:fs';
 import { LearningJobs } from '../../dist/learning/jobs.js';
 import { ModuleHash } from '../../dist/module-hash.js';
 
 const [directory, key, moment] = process.argv.slice(2);
 while (Date.now() < Number(moment));
-const created = new LearningJobs(directory).create(ModuleHash.parseHex(key), (file) =>
-  writeSync(file, `${process.pid}`),
-);
+const part = Buffer.from(`${process.pid}`);
+const created = new LearningJobs(directory).create(ModuleHash.parseHex(key), { wireLength: 1, part });
 console.log(created ? `created ${process.pid}` : 'exists');

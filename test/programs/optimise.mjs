@@ -2,16 +2,16 @@
 // { wireBytes, nativeCode?, coverage, result }, all but the coverage files. Prints what became of each.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { loadAddon } from '../../dist/engine/addon.js';
-import { optimiseAheadOfTime } from '../../dist/engine/ahead-of-time.js';
+import { optimise } from './ahead-of-time.mjs';
 
 const tag = loadAddon().addon.versionTag();
 const outcomes = JSON.parse(process.argv[2]).map(({ wireBytes, nativeCode, coverage, result }) => {
   try {
     const known = nativeCode && readFileSync(nativeCode);
-    writeFileSync(result, optimiseAheadOfTime(readFileSync(wireBytes), known, coverage));
+    writeFileSync(result, optimise(readFileSync(wireBytes), known, coverage));
     return 'optimised';
   } catch (error) {
-    return `${error.name} ${error.kind}`;
+    return `${error.name} ${error.kind ?? ''}`.trim();
   }
 });
 console.log(JSON.stringify({ outcomes, sameFlags: loadAddon().addon.versionTag() === tag }));
