@@ -24,7 +24,8 @@ describe('the code of a function does not depend on the bodies of the others:', 
   const magick = path.join(path.dirname(resolve('@imagemagick/magick-wasm/magick.wasm')), '../x86/magick.wasm');
   const comparisons: [name: string, file: string, whole: string, parts: number[]][] = [
     ['sumModule', written(sumModule()), 'all', [1, 1]],
-    ['everythingModule', written(everythingModule()), 'all', [1, 2, 5, 10, 20, 33]],
+    // One of its 33 looks like a stub by itself.
+    ['everythingModule', written(everythingModule()), 'all', [1, 2, 5, 10, 20, 32]],
     ['sql.js', resolve('sql.js/dist/sql-wasm.wasm'), 'all', [1, 10, 100, 1000, 1900]],
     ['@swc/wasm', resolve('@swc/wasm/wasm_bg.wasm'), '600', [1, 50, 300]],
     ['@imagemagick/magick-wasm', magick, '600', [1, 50, 300]],
