@@ -9,12 +9,25 @@ import { trapHandlerIsOn } from './trap-handler.js';
 const { Module, compile } = globalThis.WebAssembly ?? {};
 const { versions, version, platform, arch, execPath } = process;
 const { statSync } = fs;
+const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].flatMap((each) => each.split(' '));
 
 /**
  * The versions of V8 on which every door that is used here was tried, crashes included (Node 20, 22, 24, 26). V8 gives no
  * promise about any of them, so another version is unsupported until it was tried too.
  */
 const TESTED_V8 = ['11.3', '12.4', '13.6', '14.6'];
+
+/** V8's defaults (v8-facts.md, section 10, rule 24). */
+const TIERING_BUDGETS: Record<string, number> = {
+  '11.3': 1_800_000,
+  '12.4': 13_000_000,
+  '13.6': 13_000_000,
+  '14.6': 13_000_000,
+};
+
+function v8Version(): string {
+  return versions.v8.split('.').slice(0, 2).join('.');
+}
 
 interface Doors {
   addon: Addon;
@@ -77,6 +90,25 @@ export class V8Engine implements Engine {
     return addon.serialize(module);
   }
 
+  /**
+   * As {@link serialize}, but to be looked at only: it tells of every function that ran. V8 marks a function as executed when its
+   * budget for being optimised is not the initial one, and gives it that again when it starts to optimise it; of functions
+   * that take V8 longer than the program runs, `serialize` tells nothing. Here V8 takes another budget for the initial one,
+   * for as long as it serialises. (That changes V8's flag hash: what another thread loads meanwhile is at worst a miss.)
+   */
+  observe(module: WebAssembly.Module): Uint8Array | undefined {
+    const { addon } = need('Serialize');
+    const budget = TIERING_BUDGETS[v8Version()];
+    const isDefault = !options.some((option) => option.replaceAll('_', '-').startsWith('--wasm-tiering-budget'));
+    if (budget === undefined || !isDefault) return addon.serialize(module);
+    try {
+      addon.setFlags(`--wasm-tiering-budget=${budget - 1}`);
+      return addon.serialize(module);
+    } finally {
+      addon.setFlags(`--wasm-tiering-budget=${budget}`);
+    }
+  }
+
   deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module {
     const module = need('Deserialize').deserialize(nativeCode, ordinary(wireBytes));
     if (module) {
@@ -122,7 +154,7 @@ function tryDoors(): Doors | { unsupportedReason: string } {
   for (const runtime of ['bun', 'deno', 'electron']) {
     if (versions[runtime]) return { unsupportedReason: `${runtime} ${versions[runtime]} is not Node.js` };
   }
-  const v8 = versions.v8.split('.').slice(0, 2).join('.');
+  const v8 = v8Version();
   if (!TESTED_V8.includes(v8)) return { unsupportedReason: `V8 ${v8} (Node ${version}) has not been tried` };
 
   const { addon, error } = loadAddon();

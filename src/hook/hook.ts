@@ -250,7 +250,8 @@ export class Hook {
     if (header && header.generation !== known.stored.generation) return false;
     const canLearn = !known.isLearnt && known.functions !== undefined && this.#noLearner === undefined;
     const nativeCode = this.#engine.serialize(module);
-    const current = nativeCode && currentOf(known, nativeCode);
+    const observed = nativeCode && canLearn ? this.#engine.observe(module) : nativeCode;
+    const current = nativeCode && { length: nativeCode.length, functions: functionsOf(known, observed) };
     const decision = decide(known.stored, current, canLearn);
     if (decision.save && nativeCode) {
       const { final } = decision;
@@ -329,13 +330,11 @@ const LAST_CHECK = 3_600_000;
 const NOTHING_STORED = { length: 0, generation: -1, final: false };
 const MINUTE = 60_000;
 
-function currentOf({ functions }: KnownModule, nativeCode: Uint8Array): Current {
-  const { length } = nativeCode;
+function functionsOf({ functions }: KnownModule, nativeCode: Uint8Array | undefined): Current['functions'] {
   try {
-    if (!functions) return { length, functions };
-    return { length, functions: readNativeCode(nativeCode, functions) };
+    return functions && nativeCode && readNativeCode(nativeCode, functions);
   } catch (error) {
     debug('native code that cannot be read: %o', error);
-    return { length, functions: undefined };
+    return undefined;
   }
 }
