@@ -20,8 +20,11 @@ const IMPORT = { function: 0, table: 1, memory: 2, global: 3, tag: 4 };
 /** Magic number and version. */
 const HEADER = Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00);
 
-/** Three bytes long, no locals: `unreachable`, `end`. Valid as the body of every function, whatever its type. */
-const STUB = Uint8Array.of(3, 0x00, 0x00, 0x0b);
+/**
+ * Three bytes long, no locals: `unreachable`, `end`. Valid as the body of every function, whatever its type. The length takes a
+ * byte more than it needs, so that a function that does no more than this by itself is not taken for a stub.
+ */
+const STUB = Uint8Array.of(0x83, 0x00, 0x00, 0x00, 0x0b);
 
 /**
  * Reads the wire bytes of a module that V8 has compiled.
@@ -119,7 +122,7 @@ function keptBodies({ wireBytes, bodyStarts }: WasmBinary, functions: ReadonlySe
   const addStubs = (before: number) => {
     for (; previous < before; previous++, at += STUB.length) {
       bodies[at] = STUB[0] as number;
-      bodies[at + 3] = STUB[3] as number;
+      bodies[at + 4] = STUB[4] as number;
     }
   };
   for (const i of [...functions].sort((a, b) => a - b)) {
@@ -133,7 +136,7 @@ function keptBodies({ wireBytes, bodyStarts }: WasmBinary, functions: ReadonlySe
   return bodies;
 }
 
-/** The functions whose bodies are not stubs, neither by {@link withOnlyBodies} nor by themselves. */
+/** The functions whose bodies are not the stubs of {@link withOnlyBodies}. */
 export function realFunctions({ wireBytes, bodyStarts }: WasmBinary): Set<number> {
   const real = new Set<number>();
   for (let i = 0; i < bodyStarts.length - 1; i++) {
