@@ -8,12 +8,12 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <functional>
-#include <future>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -22,8 +22,10 @@
 // macOS is left out of the deserialising door only by its mangled names; nothing here forbids it.
 #if defined(__GLIBC__) || defined(__APPLE__)
 #define WMC_PLATFORM_SUPPORTED 1
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -112,6 +114,7 @@ struct V8Functions {
   void (*compilation_set_has_compiled_module_bytes)(WasmModuleCompilation*);
   void (*compilation_on_bytes_received)(WasmModuleCompilation*, const uint8_t*, size_t);
   void (*compilation_finish)(WasmModuleCompilation*, Isolate*, const CachingCallback&, const ResolutionCallback&);
+  void (*compilation_abort)(WasmModuleCompilation*);
 
   bool can_serialize() const {
     return isolate_get_current && is_wasm_module_object && get_compiled_module && from_compiled_module && serialize &&
@@ -119,7 +122,8 @@ struct V8Functions {
   }
   bool can_deserialize() const {
     return can_serialize() && compilation_construct && compilation_destruct &&
-           compilation_set_has_compiled_module_bytes && compilation_on_bytes_received && compilation_finish;
+           compilation_set_has_compiled_module_bytes && compilation_on_bytes_received && compilation_finish &&
+           compilation_abort;
   }
 };
 
@@ -148,6 +152,7 @@ const V8Functions& V8() {
     Resolve(v8.compilation_finish,
             "_ZN2v821WasmModuleCompilation6FinishEPNS_7IsolateERKSt8functionIFvRNS_13WasmStreaming"
             "22ModuleCachingInterfaceEEERKS3_IFvSt7variantIJNS_5LocalINS_16WasmModuleObjectEEENSC_INS_5ValueEEEEEEE");
+    Resolve(v8.compilation_abort, "_ZN2v821WasmModuleCompilation5AbortEv");
     return v8;
   }();
   return functions;
@@ -250,6 +255,63 @@ napi_value Clone(napi_env env, napi_callback_info info) {
   return slot ? reinterpret_cast<napi_value>(slot) : Undefined(env);
 }
 
+// A module of which V8 has a copy of the wire bytes and awaits the native code. Ends with finish or with abort.
+class Restoring {
+ public:
+  explicit Restoring(ByteSpan wire_bytes) {
+    V8().compilation_construct(&compilation_);
+    V8().compilation_set_has_compiled_module_bytes(&compilation_);  // V8 aborts when this comes after the first bytes
+    V8().compilation_on_bytes_received(&compilation_, wire_bytes.data, wire_bytes.size);
+  }
+  Restoring(const Restoring&) = delete;
+  Restoring& operator=(const Restoring&) = delete;
+  ~Restoring() { Abort(); }
+
+  void Abort() {
+    if (is_over_) return;
+    V8().compilation_abort(&compilation_);
+    End();
+  }
+
+  // The module, or undefined when V8 refuses.
+  napi_value Finish(napi_env env, ByteSpan native_code) {
+    if (is_over_) return Undefined(env);
+    // V8 keeps the second callback: when it refuses the native code it compiles in the background and calls that callback
+    // from the event loop, long after this function returned. So what the callback touches is owned by the callback.
+    struct Result {
+      bool is_over = false;
+      napi_ref module = nullptr;
+    };
+    auto result = std::make_shared<Result>();
+    bool accepted = false;
+    V8().compilation_finish(
+        &compilation_, V8().isolate_get_current(),
+        [&](ModuleCachingInterface& caching) { accepted = caching.SetCachedCompiledModuleBytes(native_code); },
+        [env, result](std::variant<Local<0>, Local<1>> outcome) {
+          if (result->is_over || outcome.index() != 0) return;
+          // The slot belongs to a handle scope that V8 closes when this callback returns; a reference outlives it.
+          napi_create_reference(env, reinterpret_cast<napi_value>(std::get<0>(outcome).slot), 1, &result->module);
+        });
+    End();
+    result->is_over = true;
+
+    if (!result->module) return Undefined(env);
+    napi_value module = nullptr;
+    napi_get_reference_value(env, result->module, &module);
+    napi_delete_reference(env, result->module);
+    return accepted && IsModule(module) ? module : Undefined(env);
+  }
+
+ private:
+  void End() {
+    V8().compilation_destruct(&compilation_);
+    is_over_ = true;
+  }
+
+  WasmModuleCompilation compilation_;
+  bool is_over_ = false;
+};
+
 // deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array) -> WebAssembly.Module, or undefined when V8 refuses
 napi_value Deserialize(napi_env env, napi_callback_info info) {
   napi_value args[2];
@@ -258,37 +320,8 @@ napi_value Deserialize(napi_env env, napi_callback_info info) {
   if (!Arguments(env, info, args) || !BytesOf(env, args[0], native_code) || !BytesOf(env, args[1], wire_bytes)) {
     return ThrowTypeError(env, "Expected two Uint8Arrays: native code and wire bytes");
   }
-  const V8Functions& v8 = V8();
-  if (!v8.can_deserialize()) return Undefined(env);
-
-  // V8 keeps the second callback: when it refuses the native code it compiles in the background and calls that callback
-  // from the event loop, long after this function returned. So what the callback touches is owned by the callback.
-  struct Result {
-    bool is_over = false;
-    napi_ref module = nullptr;
-  };
-  auto result = std::make_shared<Result>();
-  bool accepted = false;
-  WasmModuleCompilation compilation;
-  v8.compilation_construct(&compilation);
-  v8.compilation_set_has_compiled_module_bytes(&compilation);  // V8 aborts when this comes after the first bytes
-  v8.compilation_on_bytes_received(&compilation, wire_bytes.data, wire_bytes.size);
-  v8.compilation_finish(
-      &compilation, v8.isolate_get_current(),
-      [&](ModuleCachingInterface& caching) { accepted = caching.SetCachedCompiledModuleBytes(native_code); },
-      [env, result](std::variant<Local<0>, Local<1>> outcome) {
-        if (result->is_over || outcome.index() != 0) return;
-        // The slot belongs to a handle scope that V8 closes when this callback returns; a reference outlives it.
-        napi_create_reference(env, reinterpret_cast<napi_value>(std::get<0>(outcome).slot), 1, &result->module);
-      });
-  v8.compilation_destruct(&compilation);
-  result->is_over = true;
-
-  if (!result->module) return Undefined(env);
-  napi_value module = nullptr;
-  napi_get_reference_value(env, result->module, &module);
-  napi_delete_reference(env, result->module);
-  return accepted && IsModule(module) ? module : Undefined(env);
+  if (!V8().can_deserialize()) return Undefined(env);
+  return Restoring(wire_bytes).Finish(env, native_code);
 }
 
 // ---- What node:v8, node:crypto and node:zlib do, without the 15 ms that loading those three takes at start-up ----
@@ -332,18 +365,91 @@ const Digests& DigestFunctions() {
   return functions;
 }
 
+using Digest = uint8_t[32];
+
+bool ComputeSha256(ByteSpan bytes, Digest& digest) {
+  const Digests& digests = DigestFunctions();
+  return digests.evp_digest && digests.evp_sha256 &&
+         digests.evp_digest(bytes.data, bytes.size, digest, nullptr, digests.evp_sha256(), nullptr) == 1;
+}
+
 // sha256(Uint8Array) -> Buffer of 32 bytes, or undefined where OpenSSL is not to be had this way
 napi_value Sha256(napi_env env, napi_callback_info info) {
   napi_value args[1];
   ByteSpan bytes{};
   if (!Arguments(env, info, args) || !BytesOf(env, args[0], bytes)) return ThrowTypeError(env, "Expected a Uint8Array");
-  const Digests& digests = DigestFunctions();
-  uint8_t digest[32];
-  if (!digests.evp_digest || !digests.evp_sha256) return Undefined(env);
-  if (digests.evp_digest(bytes.data, bytes.size, digest, nullptr, digests.evp_sha256(), nullptr) != 1) {
-    return Undefined(env);
+  Digest digest;
+  return ComputeSha256(bytes, digest) ? CopyToBuffer(env, digest, sizeof digest) : Undefined(env);
+}
+
+// receive(wireBytes: Uint8Array) -> [the SHA-256 of it, what finish or abort wants], or undefined as sha256. The hash is
+// computed in another thread while this one copies the bytes for V8, which takes as long.
+napi_value Receive(napi_env env, napi_callback_info info) {
+  struct Work {
+    ByteSpan bytes;
+    Digest digest;
+    bool is_done;
+  } work{};
+  napi_value args[1];
+  if (!Arguments(env, info, args) || !BytesOf(env, args[0], work.bytes)) {
+    return ThrowTypeError(env, "Expected a Uint8Array");
   }
-  return CopyToBuffer(env, digest, sizeof digest);
+  if (!V8().can_deserialize()) return Undefined(env);
+  void* (*run)(void*) = [](void* data) -> void* {
+    auto* work = static_cast<Work*>(data);
+    work->is_done = ComputeSha256(work->bytes, work->digest);
+    return nullptr;
+  };
+  pthread_t thread;
+  bool has_thread = pthread_create(&thread, nullptr, run, &work) == 0;
+  auto restoring = std::make_unique<Restoring>(work.bytes);
+  if (has_thread) {
+    pthread_join(thread, nullptr);
+  } else {
+    run(&work);
+  }
+  if (!work.is_done) return Undefined(env);
+
+  napi_value result = nullptr;
+  napi_value external = nullptr;
+  auto finalize = [](napi_env, void* data, void*) { delete static_cast<Restoring*>(data); };
+  if (napi_create_external(env, restoring.get(), finalize, nullptr, &external) != napi_ok) return Undefined(env);
+  restoring.release();
+  napi_create_array_with_length(env, 2, &result);
+  napi_set_element(env, result, 0, CopyToBuffer(env, work.digest, sizeof work.digest));
+  napi_set_element(env, result, 1, external);
+  return result;
+}
+
+bool RestoringOf(napi_env env, napi_value value, Restoring*& out) {
+  napi_valuetype type;
+  void* data = nullptr;
+  if (napi_typeof(env, value, &type) != napi_ok || type != napi_external) return false;
+  if (napi_get_value_external(env, value, &data) != napi_ok) return false;
+  out = static_cast<Restoring*>(data);
+  return true;
+}
+
+// finish(what receive gave, nativeCode: Uint8Array) -> WebAssembly.Module, or undefined when V8 refuses
+napi_value Finish(napi_env env, napi_callback_info info) {
+  napi_value args[2];
+  Restoring* restoring = nullptr;
+  ByteSpan native_code{};
+  if (!Arguments(env, info, args) || !RestoringOf(env, args[0], restoring) || !BytesOf(env, args[1], native_code)) {
+    return ThrowTypeError(env, "Expected what receive() gave and a Uint8Array: native code");
+  }
+  return restoring->Finish(env, native_code);
+}
+
+// abort(what receive gave)
+napi_value Abort(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  Restoring* restoring = nullptr;
+  if (!Arguments(env, info, args) || !RestoringOf(env, args[0], restoring)) {
+    return ThrowTypeError(env, "Expected what receive() gave");
+  }
+  restoring->Abort();
+  return Undefined(env);
 }
 
 // crc32(Uint8Array) -> number, or undefined where zlib is not to be had this way
@@ -388,8 +494,8 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
-// Starts the process with the lowest priority there is. Returns 0 or an errno.
-int SpawnWithLowPriority(std::vector<std::string>& arguments, std::vector<std::string>& environment, pid_t* pid) {
+// Returns 0 or an errno.
+int Spawn(std::vector<std::string>& arguments, std::vector<std::string>& environment, pid_t* pid) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
@@ -401,14 +507,19 @@ int SpawnWithLowPriority(std::vector<std::string>& arguments, std::vector<std::s
   // priorities count within one only.
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-#ifdef __linux__
-  setpriority(PRIO_PROCESS, 0, 19);  // of this thread only; the new process inherits it, with all of its threads
-#endif
   int error = posix_spawn(pid, arguments[0].c_str(), &actions, &attributes, Pointers(arguments).data(),
                           Pointers(environment).data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   return error;
+}
+
+// Not std::thread, which ends the process when there can be no more threads.
+bool StartDetachedThread(void* (*run)(void*), void* data) {
+  pthread_t thread;
+  if (pthread_create(&thread, nullptr, run, data) != 0) return false;
+  pthread_detach(thread);
+  return true;
 }
 
 // spawnDetached(arguments: string[], environment: string[]) -> pid. The first argument is the program. It has no stdio, so that
@@ -422,22 +533,56 @@ napi_value SpawnDetached(napi_env env, napi_callback_info info) {
       arguments.empty()) {
     return ThrowTypeError(env, "Expected two arrays of strings: arguments and environment");
   }
-  std::promise<std::pair<int, pid_t>> spawned;
-  auto result = spawned.get_future();
-  std::thread([arguments, environment, spawned = std::move(spawned)]() mutable {
-    pid_t pid = 0;
-    int error = SpawnWithLowPriority(arguments, environment, &pid);
-    spawned.set_value({error, pid});
-    if (error == 0) waitpid(pid, nullptr, 0);  // or it would stay a zombie for as long as a server runs
-  }).detach();
-  auto [error, pid] = result.get();
+  pid_t pid = 0;
+  int error = Spawn(arguments, environment, &pid);
   if (error != 0) {
     napi_throw_error(env, nullptr, std::strerror(error));
     return nullptr;
   }
+  // Or it would stay a zombie for as long as a server runs.
+  auto wait = [](void* data) -> void* {
+    waitpid(static_cast<pid_t>(reinterpret_cast<intptr_t>(data)), nullptr, 0);
+    return nullptr;
+  };
+  StartDetachedThread(wait, reinterpret_cast<void*>(static_cast<intptr_t>(pid)));
   napi_value value = nullptr;
   napi_create_int32(env, pid, &value);
   return value;
+}
+
+// The lowest priority there is, for every thread: on Linux a priority is a thread's, and V8's were started long ago.
+void YieldToOthers() {
+  constexpr int lowest = 19;
+#ifdef __linux__
+  DIR* threads = opendir("/proc/self/task");
+  if (threads) {
+    while (dirent* thread = readdir(threads)) {
+      if (int id = std::atoi(thread->d_name)) setpriority(PRIO_PROCESS, static_cast<id_t>(id), lowest);
+    }
+    closedir(threads);
+  }
+#endif
+  setpriority(PRIO_PROCESS, 0, lowest);
+}
+
+// yieldAfter(milliseconds): all other processes come first once this one has used so much time of all processors together
+napi_value YieldAfter(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  uint32_t milliseconds = 0;
+  if (!Arguments(env, info, args) || napi_get_value_uint32(env, args[0], &milliseconds) != napi_ok) {
+    return ThrowTypeError(env, "Expected a number of milliseconds");
+  }
+  auto watch = [](void* data) -> void* {
+    constexpr timespec interval{0, 100'000'000};
+    for (timespec used{};; nanosleep(&interval, nullptr)) {
+      if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) != 0) break;
+      if (used.tv_sec * 1000 + used.tv_nsec / 1'000'000 >= reinterpret_cast<intptr_t>(data)) break;
+    }
+    YieldToOthers();
+    return nullptr;
+  };
+  if (!StartDetachedThread(watch, reinterpret_cast<void*>(static_cast<intptr_t>(milliseconds)))) YieldToOthers();
+  return Undefined(env);
 }
 
 // endAfter(seconds): ends this process then, also in the middle of a synchronous compilation
@@ -473,7 +618,8 @@ napi_value Unsupported(napi_env env, napi_callback_info) {
 constexpr napi_callback Serialize = Unsupported, WireBytes = Unsupported, HasWireBytes = Unsupported,
                         Clone = Unsupported, Deserialize = Unsupported, VersionTag = Unsupported,
                         SetFlags = Unsupported, Sha256 = Unsupported, Crc32 = Unsupported,
-                        BorrowWireBytes = Unsupported, SpawnDetached = Unsupported, EndAfter = Unsupported;
+                        BorrowWireBytes = Unsupported, SpawnDetached = Unsupported, EndAfter = Unsupported, YieldAfter = Unsupported,
+                        Receive = Unsupported, Finish = Unsupported, Abort = Unsupported;
 
 #endif
 
@@ -493,6 +639,9 @@ napi_value Init(napi_env env, napi_value exports) {
   Export(env, exports, "addressSpaceIsLimited", Boolean(env, AddressSpaceIsLimited()));
   ExportFunction(env, exports, "serialize", Serialize);
   ExportFunction(env, exports, "deserialize", Deserialize);
+  ExportFunction(env, exports, "receive", Receive);
+  ExportFunction(env, exports, "finish", Finish);
+  ExportFunction(env, exports, "abort", Abort);
   ExportFunction(env, exports, "wireBytes", WireBytes);
   ExportFunction(env, exports, "hasWireBytes", HasWireBytes);
   ExportFunction(env, exports, "clone", Clone);
@@ -503,6 +652,7 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "borrowWireBytes", BorrowWireBytes);
   ExportFunction(env, exports, "spawnDetached", SpawnDetached);
   ExportFunction(env, exports, "endAfter", EndAfter);
+  ExportFunction(env, exports, "yieldAfter", YieldAfter);
   return exports;
 }
 

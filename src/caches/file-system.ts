@@ -122,6 +122,11 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     this.#store.writeSync(entryName(header), ...artifactParts({ ...header, ...nothing }));
   }
 
+  /** @internal Whether there is anything at all for this engine; without it no key need be looked for. */
+  hasEntriesSync(engine: Engine): boolean {
+    return this.#store.hasFolderSync(folderName(engine.deterministicId));
+  }
+
   /** @internal For the caller of `readArtifactSync` whose engine refused the native code. */
   deleteSync(key: ModuleHash, engine: Engine): void {
     this.#store.deleteSync(entryName(expectation(key, engine)));
@@ -264,11 +269,15 @@ function miss(expected: Expectation, cause: unknown): CacheError {
 const folderNames = new Map<string, string>();
 
 function entryName({ key, engineId }: Expectation): string {
+  return `${folderName(engineId)}/${key}.artifact`;
+}
+
+function folderName(engineId: string): string {
   let folder = folderNames.get(engineId);
   if (folder === undefined) {
     const isPlain = /^[A-Za-z0-9][\w.+-]{0,127}$/.test(engineId);
     folder = isPlain ? engineId : `engine-${ModuleHash.sha256(Buffer.from(engineId)).toString().slice(0, 32)}`;
     folderNames.set(engineId, folder);
   }
-  return `${folder}/${key}.artifact`;
+  return folder;
 }

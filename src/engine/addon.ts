@@ -2,6 +2,9 @@ import nodeModule from 'node:module';
 import path from 'node:path';
 import { packageRoot } from '../package-root.js';
 
+/** Wire bytes in V8's hands that wait for their native code; V8 lets go of them at `finish`, `abort` or garbage collection. */
+export type Restoring = { readonly restoring: unique symbol };
+
 /** What native/addon.cc exports. */
 export interface Addon {
   readonly canSerialize: boolean;
@@ -9,6 +12,9 @@ export interface Addon {
   readonly addressSpaceIsLimited: boolean;
   serialize(module: WebAssembly.Module): Uint8Array | undefined;
   deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module | undefined;
+  receive(wireBytes: Uint8Array): [sha256: Uint8Array, restoring: Restoring] | undefined;
+  finish(restoring: Restoring, nativeCode: Uint8Array): WebAssembly.Module | undefined;
+  abort(restoring: Restoring): void;
   wireBytes(module: WebAssembly.Module): Uint8Array;
   hasWireBytes(module: WebAssembly.Module, wireBytes: Uint8Array): boolean;
   clone(module: WebAssembly.Module): WebAssembly.Module | undefined;
@@ -19,6 +25,7 @@ export interface Addon {
   borrowWireBytes(module: WebAssembly.Module): Uint8Array;
   spawnDetached(args: string[], environment: string[]): number;
   endAfter(seconds: number): void;
+  yieldAfter(milliseconds: number): void;
 }
 
 // Captured: programs replace globals.

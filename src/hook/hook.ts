@@ -172,19 +172,26 @@ export class Hook {
 
   #lookUpStored(wireBytes: Uint8Array): Lookup | undefined {
     const start = milliseconds();
-    const key = sha256(wireBytes);
     const engineId = this.#engine.deterministicId;
     const wireLength = wireBytes.length;
-    const lookup = { key, engineId, wireLength, functions: this.#countFunctions(wireBytes) };
-    const miss = { ...lookup, stored: NOTHING_STORED, module: undefined, known: undefined };
+    const functions = this.#countFunctions(wireBytes);
+    if (!this.#cache.hasEntriesSync(this.#engine)) {
+      const key = sha256(wireBytes);
+      debug('miss %s', key);
+      return { key, engineId, wireLength, functions, ...MISS };
+    }
+    const received = this.#engine.receive(wireBytes);
+    const { key } = received;
+    const lookup = { key, engineId, wireLength, functions };
     try {
       const { nativeCode, ...header } = this.#cache.readArtifactSync(key, this.#engine, wireLength);
       const stored = { length: nativeCode.length, generation: header.generation, final: header.final };
       if (header.coverage === 'none') {
+        received.abandon();
         debug('%s: loading it did not pay', key);
-        return header.leftAloneUntil > now() / MINUTE ? undefined : { ...miss, stored };
+        return header.leftAloneUntil > now() / MINUTE ? undefined : { ...lookup, ...MISS, stored };
       }
-      const module = this.#engine.deserialize(nativeCode, wireBytes);
+      const module = received.finish(nativeCode);
       const duration = milliseconds() - start;
       debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, Math.round(duration));
       if (!paid({ duration, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
@@ -192,10 +199,11 @@ export class Hook {
       this.#remember(known, module);
       return { ...known, module, known };
     } catch (error) {
+      received.abandon();
       if (CacheError.is(error, 'Deserialize')) this.#cache.deleteSync(key, this.#engine);
       if (!CacheError.is(error, 'NotFound') || error.cause instanceof CacheError) this.#report(`loading ${key}`, error);
       debug('miss %s', key);
-      return miss;
+      return { ...lookup, ...MISS };
     }
   }
 
@@ -248,6 +256,7 @@ export class Hook {
     const header = this.#cache.readHeaderSync(key, this.#engine);
     // Another process was faster, and knows more than this one did when it started.
     if (header && header.generation !== known.stored.generation) return false;
+    if (this.#noLearner === undefined && this.#jobs.isUnderWay(key)) return false;
     const canLearn = !known.isLearnt && known.functions !== undefined && this.#noLearner === undefined;
     const nativeCode = this.#engine.serialize(module);
     const observed = nativeCode && canLearn ? this.#engine.observe(module) : nativeCode;
@@ -328,6 +337,7 @@ const FIRST_CHECK = 3_000;
 const LAST_CHECK = 3_600_000;
 
 const NOTHING_STORED = { length: 0, generation: -1, final: false };
+const MISS = { stored: NOTHING_STORED, module: undefined, known: undefined };
 const MINUTE = 60_000;
 
 function functionsOf({ functions }: KnownModule, nativeCode: Uint8Array | undefined): Current['functions'] {

@@ -35,10 +35,16 @@ export class LearningJobs {
     this.#directory = path.join(directory, 'learning');
   }
 
+  /** Whether a process is learning the module, so that what others find out about it meanwhile is not wanted. */
+  isUnderWay(key: ModuleHash): boolean {
+    const existing = statSync(this.file(key), { throwIfNoEntry: false });
+    return existing !== undefined && existing.size > 0 && isRecent(existing);
+  }
+
   /**
    * Creates a job.
    *
-   * @returns `false` when another process is learning the same module
+   * @returns `false` when another process is learning the same module, or has just failed to
    * @throws what the file system throws; no job is left behind then.
    */
   create(key: ModuleHash, content: JobContent): boolean {
@@ -46,9 +52,7 @@ export class LearningJobs {
     makePrivateDirectory(this.#directory);
     const existing = statSync(file, { throwIfNoEntry: false });
     if (existing) {
-      // A time far in the future is of a clock that was wrong, then or now. Of a near one is every job of this millisecond,
-      // because file systems count finer than `now`, and those of another machine.
-      if (Math.abs(now() - existing.mtimeMs) < ABANDONED_AFTER) return false;
+      if (isRecent(existing)) return false;
       this.remove(key);
     }
     let descriptor: number;
@@ -87,6 +91,14 @@ export class LearningJobs {
   file(key: ModuleHash): string {
     return path.join(this.#directory, `${key}.wasm`);
   }
+}
+
+/**
+ * A time far in the future is of a clock that was wrong, then or now. Of a near one is every job of this millisecond, because
+ * file systems count finer than `now`, and those of another machine.
+ */
+function isRecent({ mtimeMs }: fs.Stats): boolean {
+  return Math.abs(now() - mtimeMs) < ABANDONED_AFTER;
 }
 
 function quietly(action: () => void): void {

@@ -185,6 +185,20 @@ export class FileSystemStore {
   }
 
   /**
+   * Whether any name may start with `folder/`.
+   *
+   * @throws {CacheError} `Untrusted`.
+   */
+  hasFolderSync(folder: string): boolean {
+    this.checkTrust();
+    try {
+      return statSync(this.#path(folder), { throwIfNoEntry: false }) !== undefined;
+    } catch {
+      return true; // What is wrong is for the read to say.
+    }
+  }
+
+  /**
    * Whoever can write here can run code in every process that loads it. The folder must belong to this user or to root, and
    * nobody else may write to it. A folder that does not exist yet passes: it will be made private.
    *

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import v8 from 'node:v8';
-import { CacheError, V8Engine } from '../../dist/index.js';
+import { CacheError, ModuleHash, V8Engine } from '../../dist/index.js';
+import { ofKind } from '../support/assertions.js';
 import { instantiate, optimise, sumModule } from '../support/modules.js';
 import { runProgram } from '../support/processes.js';
 
@@ -36,6 +37,34 @@ test('native code and wire bytes may be views at an offset of larger buffers', a
     return larger.subarray(13, 13 + bytes.length);
   };
   assert.equal(instantiate(engine.deserialize(shifted(nativeCode), shifted(wireBytes))).sum(3), 7);
+});
+
+for (const padding of [0, 1_000_000]) {
+  test(`a module is restored in two steps, ${padding} bytes larger`, async () => {
+    const wireBytes = sumModule({ offset: 7, padding });
+    const nativeCode = await optimise(await engine.compile(wireBytes), serialize);
+    const received = engine.receive(wireBytes);
+    assert.equal(`${received.key}`, `${ModuleHash.sha256(wireBytes)}`);
+    const restored = received.finish(nativeCode);
+    assert.ok((engine.serialize(restored)?.length ?? 0) > 0);
+    assert.equal(instantiate(restored).sum(10), 62);
+    received.abandon(); // too late, and no harm
+
+    const abandoned = engine.receive(wireBytes);
+    abandoned.abandon();
+    abandoned.abandon();
+
+    const refused = engine.receive(wireBytes);
+    const ofAnotherV8 = nativeCode.slice();
+    ofAnotherV8[4] = (ofAnotherV8[4] as number) ^ 0xff;
+    assert.throws(() => refused.finish(ofAnotherV8), ofKind('Deserialize'));
+    refused.abandon();
+  });
+}
+
+test('threads and processes may end with modules that were received and not finished', () => {
+  const { status, signal, stdout, stderr } = runProgram('receive.mjs', { args: ['3000000'] });
+  assert.deepEqual([status, signal, stdout, stderr], [0, null, 'ended\n', '']);
 });
 
 test('wire bytes in shared or resizable memory are copied before V8 sees them', async () => {

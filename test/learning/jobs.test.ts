@@ -35,6 +35,23 @@ test('a job is created with what is written to it, and only once', () => {
   assert.equal(content(), 'first');
 });
 
+test('a job is under way until it is done, given up or old', () => {
+  const { jobs, key, create, age } = setUp();
+  assert.equal(jobs.isUnderWay(key), false);
+  create();
+  assert.equal(jobs.isUnderWay(key), true);
+  age(11 * MINUTE);
+  assert.equal(jobs.isUnderWay(key), false);
+  create();
+  assert.equal(jobs.isUnderWay(key), true);
+  jobs.giveUp(key);
+  assert.equal(jobs.isUnderWay(key), false);
+  jobs.remove(key);
+  create();
+  jobs.remove(key);
+  assert.equal(jobs.isUnderWay(key), false);
+});
+
 test('a job is there for others at once, also in the same millisecond', () => {
   for (let round = 0; round < 100; round++) {
     const { create } = setUp();

@@ -14,8 +14,10 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { before, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { partToOptimise } from '../../dist/engine/ahead-of-time.js';
 import { readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';
@@ -62,7 +64,7 @@ function setUp({ stored = true, part = undefined as Uint8Array | undefined, ruin
   const executed = stored ? readNativeCode(hot, functions).executed : undefined;
   jobs.create(jobKey, { wireLength: wireBytes.length, part: part ?? partToOptimise(wireBytes, executed) });
   ruin(jobs.file(jobKey));
-  const learn = (args: string[] = [directory, engineId, 'hot', `${jobKey}`], options: RunOptions = {}) => {
+  const learn = (args: string[] = [directory, engineId, 'hot', '0', `${jobKey}`], options: RunOptions = {}) => {
     const { status, signal, stdout, stderr } = runProgram(learner, { ...options, args });
     assert.deepEqual([status, signal, stdout, stderr], [0, null, '', '']);
   };
@@ -108,7 +110,7 @@ describe('a job becomes an artifact:', () => {
   it('also when others before it in the list are missing, or not even keys', () => {
     for (const other of [`${ModuleHash.random()}`, 'not a key', '', '../../etc/passwd']) {
       const { directory, learn, artifact, jobName } = setUp();
-      learn([directory, engineId, 'hot', other, `${key}`]);
+      learn([directory, engineId, 'hot', '0', other, `${key}`]);
       assert.equal(artifact().generation, 1, other);
       assert.equal(snapshot(directory)[jobName], undefined);
     }
@@ -134,7 +136,7 @@ for (const [name, options, engineOfJob] of [
   it(`a job ${name} is given up, and nothing else is touched`, () => {
     const { directory, learn, jobName, jobs } = setUp(options);
     const before = snapshot(directory);
-    learn([directory, engineOfJob ?? engineId, 'hot', `${key}`]);
+    learn([directory, engineOfJob ?? engineId, 'hot', '0', `${key}`]);
     const after = snapshot(directory);
     assert.equal(statSync(jobs.file(key)).size, 0);
     assert.deepEqual({ ...after, [jobName]: '' }, { ...before, [jobName]: '' });
@@ -147,7 +149,7 @@ it('without a job there is nothing to do', () => {
   jobs.remove(key);
   const before = snapshot(directory);
   for (const args of [[`${key}`], [`${ModuleHash.random()}`], ['not a key'], []]) {
-    learn([directory, engineId, 'hot', ...args]);
+    learn([directory, engineId, 'hot', '0', ...args]);
     assert.deepEqual(snapshot(directory), before);
   }
 });
@@ -198,21 +200,22 @@ function setUpWaiting(nodeOptions = '') {
   assert.equal(spawnSync('mkfifo', [file]).status, 0);
   const id = runProgram('engine-id.mjs', { env: { NODE_OPTIONS: nodeOptions } }).stdout.trim();
   const args = [path.join(root, 'test/programs/start-learner.mjs'), directory, id, `${key}`];
+  /** Whether a learner had opened the job; it is at its end then. */
+  const isReading = () => {
+    try {
+      closeSync(openSync(file, constants.O_WRONLY | constants.O_NONBLOCK));
+      return true;
+    } catch {
+      return false;
+    }
+  };
   return {
     args,
     /** The process ids of the learners of this folder. */
     learners: () =>
       processes().filter((pid) => commandLine(pid).includes(directory) && commandLine(pid).includes(learner)),
-    release: async () => {
-      await until('a learner reads the job', () => {
-        try {
-          closeSync(openSync(file, constants.O_WRONLY | constants.O_NONBLOCK));
-          return true;
-        } catch {
-          return false; // Nobody has opened it yet.
-        }
-      });
-    },
+    isReading,
+    release: () => until('a learner reads the job', isReading),
   };
 }
 
@@ -228,10 +231,9 @@ function commandLine(pid: string): string[] {
 
 /** The fields of a process or thread after its name, from the state on. */
 const statOf = (id: string) => (readFileSync(`/proc/${id}/stat`, 'utf8').split(') ').at(-1) as string).split(' ');
-const nice = (id: string) => Number(statOf(id)[16]);
 
 describe('the process of a learner', { skip: process.platform !== 'linux' && 'looks into /proc' }, () => {
-  it('is nobody to wait for, has nothing of its parent, and comes last', async () => {
+  it('is nobody to wait for, and has nothing of its parent', async () => {
     const nodeOptions = '--no-warnings --max-old-space-size=600 --require=node:os';
     const { args, learners, release } = setUpWaiting(nodeOptions);
     const env = {
@@ -253,16 +255,13 @@ describe('the process of a learner', { skip: process.platform !== 'linux' && 'lo
     assert.ok(Date.now() - started < 30_000);
     await until('the learner has started', () => learners().length === 1);
     const [pid] = learners() as [string];
-    const threads = () => readdirSync(`/proc/${pid}/task`).map((thread) => `${pid}/task/${thread}`);
-    await until('it has the lowest priority', () => threads().every((thread) => nice(thread) === 19));
-
     const variables = readFileSync(`/proc/${pid}/environ`, 'utf8')
       .split('\0')
       .map((text) => text.split('=')[0]);
     assert.ok(variables.includes('PATH'));
     for (const name of ['NODE_OPTIONS', 'WASM_CACHE_LEARN', 'SECRET']) assert.ok(!variables.includes(name), name);
     // Of the options only those that V8's version tag depends on.
-    assert.deepEqual(commandLine(pid).slice(1, 3), ['--max-old-space-size=600', learner]);
+    assert.deepEqual(commandLine(pid).slice(1, 4), ['--v8-pool-size=1', '--max-old-space-size=600', learner]);
     for (const descriptor of [0, 1, 2]) assert.equal(readlinkSync(`/proc/${pid}/fd/${descriptor}`), '/dev/null');
     const group = statOf(pid)[2];
     assert.equal(group, pid, 'a process group of its own');
@@ -271,18 +270,38 @@ describe('the process of a learner', { skip: process.platform !== 'linux' && 'lo
     await until('the learner has ended', () => learners().length === 0);
   });
 
+  it('waits for the end of its parent', async () => {
+    const { args, learners, isReading, release } = setUpWaiting();
+    const parent = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'inherit'] });
+    await until('the learner has started', () => learners().length === 1);
+    await setTimeout(1000);
+    assert.equal(isReading(), false);
+    parent.stdin?.end();
+    await release();
+    await until('the learner has ended', () => learners().length === 0);
+  });
+
   it('leaves no zombie while its parent lives on', async () => {
-    const { args, learners, release } = setUpWaiting();
+    const { args, learners } = setUpWaiting();
     const parent = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'inherit'] });
     try {
       await until('the learner has started', () => learners().length === 1);
       const [pid] = learners() as [string];
       assert.equal(statOf(pid)[1], String(parent.pid), 'it is a child of its parent');
-      await release();
+      process.kill(Number(pid));
       await until('nothing is left of it', () => !processes().includes(pid));
       assert.equal(parent.exitCode, null, 'the parent is still there');
     } finally {
       parent.stdin?.end();
     }
+  });
+
+  it('has the usual priority for a while, and then the lowest, in every thread', () => {
+    const { status, stdout, stderr } = runProgram('yield-after.mjs', { args: ['300'] });
+    assert.deepEqual([status, stderr], [0, '']);
+    const { before, after, usedMs } = JSON.parse(stdout);
+    assert.deepEqual(before, [os.getPriority()]);
+    assert.deepEqual(after, [19]);
+    assert.ok(usedMs >= 300, `${usedMs}`);
   });
 });

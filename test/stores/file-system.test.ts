@@ -361,6 +361,14 @@ for (const face of faces) {
   });
 }
 
+it('tells whether a folder has been made', () => {
+  const store = new FileSystemStore(path.join(temporaryDirectory(), 'not', 'yet'));
+  assert.equal(store.hasFolderSync('folder'), false);
+  store.writeSync('folder/name', Buffer.from('value'));
+  assert.equal(store.hasFolderSync('folder'), true);
+  assert.equal(store.hasFolderSync('other'), false);
+});
+
 describe('FileSystemStore.checkTrust', () => {
   const check = (directory: string) => new FileSystemStore(directory).checkTrust();
 
