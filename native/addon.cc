@@ -470,6 +470,41 @@ napi_value Crc32(napi_env env, napi_callback_info info) {
   return value;
 }
 
+// bodyStarts(wireBytes: Uint8Array, at, count) -> Uint32Array: where each of the functions in a code section starts, with its
+// length field, from `at` on, and where the last one ends; undefined when that is not within the bytes
+napi_value BodyStarts(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  ByteSpan bytes{};
+  uint32_t start = 0;
+  uint32_t count = 0;
+  if (!Arguments(env, info, args) || !BytesOf(env, args[0], bytes) ||
+      napi_get_value_uint32(env, args[1], &start) != napi_ok || napi_get_value_uint32(env, args[2], &count) != napi_ok) {
+    return ThrowTypeError(env, "Expected a Uint8Array and two numbers");
+  }
+  std::vector<uint32_t> starts{start};
+  uint64_t at = start;
+  while (starts.size() <= count) {
+    uint64_t length = 0;
+    for (unsigned shift = 0;; shift += 7) {
+      if (at >= bytes.size || shift > 28) return Undefined(env);
+      uint8_t byte = bytes.data[at++];
+      length |= uint64_t{byte & 0x7fu} << shift;
+      if (byte < 0x80) break;
+    }
+    at += length;
+    if (at > bytes.size || at > UINT32_MAX) return Undefined(env);
+    starts.push_back(static_cast<uint32_t>(at));
+  }
+  size_t size = starts.size() * sizeof(uint32_t);
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  napi_value result = nullptr;
+  if (napi_create_arraybuffer(env, size, &data, &buffer) != napi_ok) return Undefined(env);
+  std::memcpy(data, starts.data(), size);
+  napi_create_typedarray(env, napi_uint32_array, starts.size(), buffer, 0, &result);
+  return result;
+}
+
 // ---- A process of its own for compiling ahead of time ----
 
 bool StringsOf(napi_env env, napi_value array, std::vector<std::string>& out) {
@@ -619,7 +654,8 @@ constexpr napi_callback Serialize = Unsupported, WireBytes = Unsupported, HasWir
                         Clone = Unsupported, Deserialize = Unsupported, VersionTag = Unsupported,
                         SetFlags = Unsupported, Sha256 = Unsupported, Crc32 = Unsupported,
                         BorrowWireBytes = Unsupported, SpawnDetached = Unsupported, EndAfter = Unsupported, YieldAfter = Unsupported,
-                        Receive = Unsupported, Finish = Unsupported, Abort = Unsupported;
+                        Receive = Unsupported, Finish = Unsupported, Abort = Unsupported,
+                        BodyStarts = Unsupported;
 
 #endif
 
@@ -651,6 +687,7 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "crc32", Crc32);
   ExportFunction(env, exports, "borrowWireBytes", BorrowWireBytes);
   ExportFunction(env, exports, "spawnDetached", SpawnDetached);
+  ExportFunction(env, exports, "bodyStarts", BodyStarts);
   ExportFunction(env, exports, "endAfter", EndAfter);
   ExportFunction(env, exports, "yieldAfter", YieldAfter);
   return exports;

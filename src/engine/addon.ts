@@ -24,6 +24,7 @@ export interface Addon {
   crc32(bytes: Uint8Array): number | undefined;
   borrowWireBytes(module: WebAssembly.Module): Uint8Array;
   spawnDetached(args: string[], environment: string[]): number;
+  bodyStarts(wireBytes: Uint8Array, at: number, count: number): Uint32Array | undefined;
   endAfter(seconds: number): void;
   yieldAfter(milliseconds: number): void;
 }
