@@ -2,6 +2,7 @@
 // of the name. Programs replace and delete globals; the hook must neither break nor call what they put there.
 const captured = globalThis;
 export const {
+  AggregateError,
   Array,
   ArrayBuffer,
   Atomics,
@@ -11,14 +12,17 @@ export const {
   Date,
   Error,
   Function,
+  JSON,
   Map,
   Math,
   Number,
   Object,
   Promise,
   Proxy,
+  RangeError,
   Reflect,
   RegExp,
+  Set,
   SharedArrayBuffer,
   String,
   Symbol,
@@ -26,6 +30,7 @@ export const {
   TextEncoder,
   TypeError,
   URL,
+  Uint32Array,
   Uint8Array,
   WeakMap,
   WeakRef,

@@ -54,7 +54,7 @@ export async function compileAheadOfTime(
   const isStored = () => cache.readHeaderSync(key, engine)?.coverage === 'full';
 
   const wireBytes = HashedModuleData.borrow(data);
-  const job = { wireLength: wireBytes.length, part: partToOptimise(wireBytes, 'all') };
+  const job = { wireLength: wireBytes.length, part: partOf(wireBytes) };
   const deadline = AbortSignal.timeout(timeout);
   const either = signal ? AbortSignal.any([signal, deadline]) : deadline;
   try {
@@ -75,6 +75,15 @@ export async function compileAheadOfTime(
     if (signal?.aborted) throw signal.reason;
     if (deadline.aborted) throw new CacheError('Serialize', `The module ${key} was not compiled in ${timeout} ms`);
     throw error;
+  }
+}
+
+function partOf(wireBytes: Uint8Array): Uint8Array {
+  try {
+    return partToOptimise(wireBytes, 'all');
+  } catch (cause) {
+    const message = `These ${wireBytes.length} bytes cannot be compiled ahead of time: they are not a module, or of a later kind`;
+    throw new CacheError('Serialize', message, { cause });
   }
 }
 

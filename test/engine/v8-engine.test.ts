@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import v8 from 'node:v8';
+import { type NativeCode, readNativeCode } from '../../dist/engine/native-code.js';
+import { countFunctions } from '../../dist/engine/wasm-binary.js';
 import { CacheError, ModuleHash, V8Engine } from '../../dist/index.js';
 import { ofKind } from '../support/assertions.js';
+import { everythingModule, FUNCTION_NAMES, observeEverything, warmUp } from '../support/everything.js';
 import { instantiate, optimise, sumModule } from '../support/modules.js';
 import { runProgram } from '../support/processes.js';
 
@@ -65,6 +68,25 @@ for (const padding of [0, 1_000_000]) {
 test('threads and processes may end with modules that were received and not finished', () => {
   const { status, signal, stdout, stderr } = runProgram('receive.mjs', { args: ['3000000'] });
   assert.deepEqual([status, signal, stdout, stderr], [0, null, 'ended\n', '']);
+});
+
+test('what ran is observed without leaving a trace in the flags', async () => {
+  const wireBytes = everythingModule();
+  const module = engine.compileSync(wireBytes);
+  assert.equal(engine.observe(module), undefined, 'V8 tells nothing of a module in which it optimised nothing');
+  await warmUp(engine, module, wireBytes);
+  observeEverything(module);
+  const { deterministicId } = engine;
+  const [told, observed] = [engine.serialize(module), engine.observe(module)].map((nativeCode) =>
+    readNativeCode(nativeCode as Uint8Array, countFunctions(wireBytes)),
+  ) as [NativeCode, NativeCode];
+  assert.equal(engine.deterministicId, deterministicId);
+  assert.ok([...told.optimised].every((i) => observed.optimised.has(i)));
+  assert.ok([...told.executed].every((i) => observed.executed.has(i) || observed.optimised.has(i)));
+  const { executed, optimised } = observed;
+  assert.equal(executed.size + optimised.size, FUNCTION_NAMES.length - 1);
+  const neverCalled = FUNCTION_NAMES.indexOf('neverCalled');
+  assert.ok(neverCalled >= 0 && !executed.has(neverCalled) && !optimised.has(neverCalled));
 });
 
 test('wire bytes in shared or resizable memory are copied before V8 sees them', async () => {

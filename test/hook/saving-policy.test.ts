@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Current, type Decision, decide, type Stored } from '../../dist/hook/saving-policy.js';
+import { type Current, type Decision, decide, paid, type Stored } from '../../dist/hook/saving-policy.js';
 
 const NOTHING_STORED: Stored = { length: 0, generation: 0, final: false };
 const stored = (length: number, generation = 0, final = false): Stored => ({ length, generation, final });
@@ -153,5 +153,25 @@ it('whatever there is, it is either stored, learnt, both or neither, and final o
         assert.ok(!(final && learn));
       }
     }
+  }
+});
+
+describe('loading an artifact paid', () => {
+  const MB = 1e6;
+  for (const [name, duration, wireMB, nativeMB, expected] of [
+    // Of bench/programs, z3 and duckdb, as measured on a quiet and on a busy machine.
+    ['sql.js', 5, 0.7, 1.1, true],
+    ['swc', 50, 18, 5.1, true],
+    ['swc, on a busy machine', 150, 18, 5.1, true],
+    ['z3', 110, 35, 5.6, true],
+    ['duckdb', 170, 34, 9.7, true],
+    // What V8 would take: 42 ms for decoding 18 MB, 52 ms for what was stored.
+    ['swc, far slower than V8 itself', 1000, 18, 5.1, false],
+    ['a small one, on a disk that had to wake up', 240, 0.1, 0.1, true],
+    ['a small one, from a network that hangs', 600, 0.1, 0.1, false],
+  ] as const) {
+    it(`${name}: ${expected ? 'yes' : 'no'}`, () => {
+      assert.equal(paid({ duration, wireLength: wireMB * MB, nativeLength: nativeMB * MB }), expected);
+    });
   }
 });

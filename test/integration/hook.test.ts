@@ -203,5 +203,5 @@ test('without a home folder the hook is quiet, and a folder given from code is t
 });
 
 test('one exit listener in all, and none for small modules', () => {
-  assert.deepEqual(hooked(temporaryDirectory(), 'exit-listeners.mjs'), { added: 1 });
+  assert.deepEqual(hooked(temporaryDirectory(), 'exit-listeners.mjs'), { added: 1, timers: 0 });
 });

@@ -20,13 +20,19 @@ interface Run {
   env?: Record<string, string>;
   nodeOptions?: string[];
   stderr?: RegExp;
+  /** Globals that the program deletes before it ends. */
+  deleted?: string[];
 }
 
 /** Runs the program under the hook, and gives how many functions were optimised when it started. */
-function run(directory: string, how: 'hot' | 'cold', { env = {}, nodeOptions = [], stderr = /^$/ }: Run = {}): number {
+function run(
+  directory: string,
+  how: 'hot' | 'cold',
+  { env = {}, nodeOptions = [], stderr = /^$/, deleted = [] }: Run = {},
+): number {
   const result = runProgram('work.mjs', {
     nodeOptions: [...nodeOptions, '--import', register],
-    args: [how],
+    args: [how, ...deleted],
     env: { WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot', ...env },
   });
   assert.deepEqual([result.status, result.signal], [0, null], result.stderr);
@@ -168,6 +174,25 @@ for (const granted of [
     assert.deepEqual(jobsIn(directory), []);
   });
 }
+
+test('a program that deletes globals is learnt as any other', async () => {
+  const directory = temporaryDirectory();
+  const deleted = [
+    'Array',
+    'Set',
+    'Map',
+    'Uint32Array',
+    'Uint8Array',
+    'DataView',
+    'BigInt',
+    'JSON',
+    'RangeError',
+    'Math',
+  ];
+  run(directory, 'hot', { deleted });
+  await learnt(directory);
+  assert.equal(artifactIn(directory).optimised, EXECUTED);
+});
 
 test('two programs that end at once start one learner', async () => {
   const directory = temporaryDirectory();

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { readNativeCode } from '../../dist/engine/native-code.js';
+import { countFunctions } from '../../dist/engine/wasm-binary.js';
+import { CacheError, compileAheadOfTime, FileSystemCache, HashedModuleData, V8Engine } from '../../dist/index.js';
+import { LearningJobs } from '../../dist/learning/jobs.js';
+import { ofKind } from '../support/assertions.js';
+import { everythingModule, observeEverything } from '../support/everything.js';
+import { snapshot } from '../support/learning.js';
+import { codeSection, moduleOf, section, sumModule } from '../support/modules.js';
+import { runProgram, temporaryDirectory } from '../support/processes.js';
+
+const engine = new V8Engine();
+const wireBytes = everythingModule();
+const { hash } = HashedModuleData.sha256(wireBytes);
+const functions = countFunctions(wireBytes);
+
+const artifactIn = (directory: string) =>
+  new FileSystemCache(directory, { wireBytes: 'omit' }).readArtifactSync(hash, engine, wireBytes.length);
+
+describe('compileAheadOfTime', () => {
+  it('stores code of every function, for good', async () => {
+    const directory = temporaryDirectory();
+    await compileAheadOfTime(wireBytes, { directory });
+    const { nativeCode, coverage, final } = artifactIn(directory);
+    assert.deepEqual({ coverage, final }, { coverage: 'full', final: true });
+    assert.equal(readNativeCode(nativeCode, functions).optimised.size, functions.declared);
+    const module = await new FileSystemCache(directory).load(hash, engine, { wireBytes });
+    assert.deepEqual(observeEverything(module), observeEverything(new WebAssembly.Module(wireBytes)));
+    assert.equal(Object.keys(snapshot(directory)).length, 1, 'nothing else is left behind');
+  });
+
+  it('leaves what is stored already as it is', async () => {
+    const directory = temporaryDirectory();
+    await compileAheadOfTime(HashedModuleData.sha256(wireBytes), { directory });
+    const before = snapshot(directory);
+    await compileAheadOfTime(wireBytes.buffer, { directory });
+    assert.deepEqual(snapshot(directory), before);
+  });
+
+  it('compiles once for all who want the same module', async () => {
+    const directory = temporaryDirectory();
+    await Promise.all(Array.from({ length: 5 }, () => compileAheadOfTime(wireBytes, { directory })));
+    assert.equal(artifactIn(directory).generation, 0, 'written once');
+    assert.equal(Object.keys(snapshot(directory)).length, 1);
+  });
+
+  it('waits for a learner that another process started, until the time is over', async () => {
+    const directory = temporaryDirectory();
+    new LearningJobs(directory).create(hash, { wireLength: wireBytes.length, part: wireBytes });
+    const before = snapshot(directory);
+    await assert.rejects(
+      compileAheadOfTime(wireBytes, { directory, timeout: 200 }),
+      ofKind('Serialize', ({ message }) => assert.match(message, /was not compiled in 200 ms/)),
+    );
+    assert.deepEqual(snapshot(directory), before, "the other process's job is still there");
+  });
+
+  it('is ended by its signal, and can be tried again', async () => {
+    const directory = temporaryDirectory();
+    const reason = new Error('enough');
+    await assert.rejects(compileAheadOfTime(wireBytes, { directory, signal: AbortSignal.abort(reason) }), reason);
+    const controller = new AbortController();
+    const pending = compileAheadOfTime(wireBytes, { directory, signal: controller.signal });
+    setTimeout(() => controller.abort(reason), 20);
+    await assert.rejects(pending, reason);
+    await compileAheadOfTime(wireBytes, { directory });
+    assert.equal(artifactIn(directory).coverage, 'full');
+  });
+
+  it('fails for what V8 would not compile, and leaves nothing behind', async () => {
+    const broken = moduleOf(section(1, [1, 0x60, 0, 1, 0x7f]), section(3, [1, 0]), codeSection([[0, 0x0b]]));
+    const directory = temporaryDirectory();
+    await assert.rejects(
+      compileAheadOfTime(broken, { directory }),
+      ofKind('Serialize', ({ message }) => assert.match(message, /could not be optimised ahead of time/)),
+    );
+    await assert.rejects(compileAheadOfTime(Buffer.from('not a module'), { directory }), ofKind('Serialize'));
+    assert.deepEqual(snapshot(directory), {});
+  });
+
+  it('says which option makes no sense', async () => {
+    const directory = temporaryDirectory();
+    for (const timeout of [0, -1, Number.NaN, 300_001, Number.POSITIVE_INFINITY]) {
+      await assert.rejects(
+        compileAheadOfTime(wireBytes, { directory, timeout }),
+        new TypeError(`The option timeout must be milliseconds up to 300000, not ${timeout}`),
+      );
+    }
+  });
+
+  it('does not change this process', async () => {
+    const { deterministicId } = engine;
+    await compileAheadOfTime(sumModule(), { directory: temporaryDirectory() });
+    assert.equal(engine.deterministicId, deterministicId);
+    assert.equal(engine.serialize(new WebAssembly.Module(sumModule())), undefined);
+  });
+
+  it('says why it cannot where native code is not supported', () => {
+    const { status, stdout, stderr } = runProgram('compile-ahead-of-time.mjs', {
+      nodeOptions: ['--disable-wasm-trap-handler'],
+      args: [temporaryDirectory()],
+    });
+    assert.equal(status, 0, stderr);
+    const { name, kind, message } = JSON.parse(stdout);
+    assert.deepEqual({ name, kind }, { name: new CacheError('Serialize', '').name, kind: 'Serialize' });
+    assert.match(message, /^Modules cannot be compiled ahead of time here: .*trap handler/);
+  });
+});
