@@ -171,16 +171,31 @@ bool Arguments(napi_env env, napi_callback_info info, napi_value (&values)[N]) {
   return napi_get_cb_info(env, info, &count, values, nullptr, nullptr) == napi_ok && count == N;
 }
 
-bool BytesOf(napi_env env, napi_value value, ByteSpan& out) {
+// The elements of a typed array of exactly this type.
+template <typename T>
+bool ElementsOf(napi_env env, napi_value value, napi_typedarray_type expected, const T*& elements, size_t& count) {
   bool is_typed_array = false;
   if (napi_is_typedarray(env, value, &is_typed_array) != napi_ok || !is_typed_array) return false;
   napi_typedarray_type type;
-  size_t length = 0;
   void* data = nullptr;
-  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok) return false;
-  if (type != napi_uint8_array) return false;
-  out = {static_cast<const uint8_t*>(data), length};
-  return true;
+  if (napi_get_typedarray_info(env, value, &type, &count, &data, nullptr, nullptr) != napi_ok) return false;
+  elements = static_cast<const T*>(data);
+  return type == expected;
+}
+
+bool BytesOf(napi_env env, napi_value value, ByteSpan& out) {
+  return ElementsOf(env, value, napi_uint8_array, out.data, out.size);
+}
+
+napi_value ToUint32Array(napi_env env, const std::vector<uint32_t>& numbers) {
+  size_t size = numbers.size() * sizeof(uint32_t);
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  if (napi_create_arraybuffer(env, size, &data, &buffer) != napi_ok) return Undefined(env);
+  if (size > 0) std::memcpy(data, numbers.data(), size);
+  napi_create_typedarray(env, napi_uint32_array, numbers.size(), buffer, 0, &array);
+  return array;
 }
 
 napi_value CopyToBuffer(napi_env env, const uint8_t* bytes, size_t size) {
@@ -421,12 +436,13 @@ napi_value Receive(napi_env env, napi_callback_info info) {
   return result;
 }
 
-bool RestoringOf(napi_env env, napi_value value, Restoring*& out) {
+template <typename T>
+bool ExternalOf(napi_env env, napi_value value, T*& out) {
   napi_valuetype type;
   void* data = nullptr;
   if (napi_typeof(env, value, &type) != napi_ok || type != napi_external) return false;
   if (napi_get_value_external(env, value, &data) != napi_ok) return false;
-  out = static_cast<Restoring*>(data);
+  out = static_cast<T*>(data);
   return true;
 }
 
@@ -435,7 +451,7 @@ napi_value Finish(napi_env env, napi_callback_info info) {
   napi_value args[2];
   Restoring* restoring = nullptr;
   ByteSpan native_code{};
-  if (!Arguments(env, info, args) || !RestoringOf(env, args[0], restoring) || !BytesOf(env, args[1], native_code)) {
+  if (!Arguments(env, info, args) || !ExternalOf(env, args[0], restoring) || !BytesOf(env, args[1], native_code)) {
     return ThrowTypeError(env, "Expected what receive() gave and a Uint8Array: native code");
   }
   return restoring->Finish(env, native_code);
@@ -445,11 +461,68 @@ napi_value Finish(napi_env env, napi_callback_info info) {
 napi_value Abort(napi_env env, napi_callback_info info) {
   napi_value args[1];
   Restoring* restoring = nullptr;
-  if (!Arguments(env, info, args) || !RestoringOf(env, args[0], restoring)) {
+  if (!Arguments(env, info, args) || !ExternalOf(env, args[0], restoring)) {
     return ThrowTypeError(env, "Expected what receive() gave");
   }
   restoring->Abort();
   return Undefined(env);
+}
+
+// The SHA-256 of a module's wire bytes, computed in a thread of its own. Ends, at the latest, before V8 lets go of them.
+class Hashing {
+ public:
+  explicit Hashing(CompiledWasmModule module) : module_(std::move(module)) {
+    bytes_ = V8().get_wire_bytes_ref(&module_);
+    has_thread_ = pthread_create(&thread_, nullptr, Run, this) == 0;
+  }
+  Hashing(const Hashing&) = delete;
+  Hashing& operator=(const Hashing&) = delete;
+  ~Hashing() {
+    if (has_thread_) pthread_join(thread_, nullptr);
+  }
+
+  napi_value Join(napi_env env) {
+    if (has_thread_) pthread_join(thread_, nullptr);
+    if (!has_thread_ && !is_done_) Run(this);
+    has_thread_ = false;
+    return is_done_ ? CopyToBuffer(env, digest_, sizeof digest_) : Undefined(env);
+  }
+
+ private:
+  static void* Run(void* self) {
+    auto* hashing = static_cast<Hashing*>(self);
+    hashing->is_done_ = ComputeSha256(hashing->bytes_, hashing->digest_);
+    return nullptr;
+  }
+
+  CompiledWasmModule module_;
+  ByteSpan bytes_{};
+  pthread_t thread_;
+  bool has_thread_;
+  Digest digest_;
+  bool is_done_ = false;
+};
+
+// startHashing(module) -> what joinHashing wants
+napi_value StartHashing(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  if (!Arguments(env, info, args) || !IsModule(args[0])) return ThrowTypeError(env, "Expected a WebAssembly.Module");
+  auto hashing = std::make_unique<Hashing>(CompiledModuleOf(args[0]));
+  auto finalize = [](napi_env, void* data, void*) { delete static_cast<Hashing*>(data); };
+  napi_value external = nullptr;
+  if (napi_create_external(env, hashing.get(), finalize, nullptr, &external) != napi_ok) return Undefined(env);
+  hashing.release();
+  return external;
+}
+
+// joinHashing(what startHashing gave) -> Buffer of 32 bytes, or undefined as sha256
+napi_value JoinHashing(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  Hashing* hashing = nullptr;
+  if (!Arguments(env, info, args) || !ExternalOf(env, args[0], hashing)) {
+    return ThrowTypeError(env, "Expected what startHashing() gave");
+  }
+  return hashing->Join(env);
 }
 
 // crc32(Uint8Array) -> number, or undefined where zlib is not to be had this way
@@ -495,13 +568,121 @@ napi_value BodyStarts(napi_env env, napi_callback_info info) {
     if (at > bytes.size || at > UINT32_MAX) return Undefined(env);
     starts.push_back(static_cast<uint32_t>(at));
   }
-  size_t size = starts.size() * sizeof(uint32_t);
+  return ToUint32Array(env, starts);
+}
+
+// keptBodies(wireBytes: Uint8Array, starts: Uint32Array as of bodyStarts, kept: Uint32Array, ascending, stub: Uint8Array) ->
+// Buffer with the bodies of the kept functions and the stub for each of the others; undefined when the numbers make no sense
+napi_value KeptBodies(napi_env env, napi_callback_info info) {
+  napi_value args[4];
+  ByteSpan bytes{};
+  ByteSpan stub{};
+  const uint32_t* starts = nullptr;
+  const uint32_t* kept = nullptr;
+  size_t start_count = 0;
+  size_t kept_count = 0;
+  if (!Arguments(env, info, args) || !BytesOf(env, args[0], bytes) ||
+      !ElementsOf(env, args[1], napi_uint32_array, starts, start_count) ||
+      !ElementsOf(env, args[2], napi_uint32_array, kept, kept_count) || !BytesOf(env, args[3], stub)) {
+    return ThrowTypeError(env, "Expected a Uint8Array, two Uint32Arrays and a Uint8Array");
+  }
+  size_t count = start_count > 0 ? start_count - 1 : 0;
+  if (kept_count > count) return Undefined(env);
+  size_t size = (count - kept_count) * stub.size;
+  for (size_t k = 0; k < kept_count; ++k) {
+    size_t i = kept[k];
+    if (i >= count || (k > 0 && i <= kept[k - 1])) return Undefined(env);
+    if (starts[i] > starts[i + 1] || starts[i + 1] > bytes.size) return Undefined(env);
+    size += starts[i + 1] - starts[i];
+  }
   void* data = nullptr;
   napi_value buffer = nullptr;
+  if (napi_create_buffer(env, size, &data, &buffer) != napi_ok) return Undefined(env);
+  auto* to = static_cast<uint8_t*>(data);
+  for (size_t i = 0, k = 0; i < count; ++i) {
+    bool is_kept = k < kept_count && kept[k] == i;
+    const uint8_t* from = is_kept ? bytes.data + starts[i] : stub.data;
+    size_t length = is_kept ? starts[i + 1] - starts[i] : stub.size;
+    if (length > 0) std::memcpy(to, from, length);
+    to += length;
+    k += is_kept;
+  }
+  return buffer;
+}
+
+// readRecords(nativeCode: Uint8Array, at, declared, layout: Uint32Array of what native-code.ts calls firstLength,
+// inliningLength and numbers) -> [starts of the records and the end of the last, optimised, executed, inlined: Uint32Arrays,
+// bytes of machine code: number], or [offset, what is wrong there]. Every offset is checked before it is read.
+napi_value ReadRecords(napi_env env, napi_callback_info info) {
+  constexpr uint8_t lazy = 2, executed = 3, optimised = 4, turbofan = 2;
+  constexpr uint32_t function_code = 0, machine_code_alignment = 32;
+  napi_value args[4];
+  ByteSpan bytes{};
+  uint32_t start = 0;
+  uint32_t declared = 0;
+  const uint32_t* layout = nullptr;
+  size_t layout_size = 0;
+  if (!Arguments(env, info, args) || !BytesOf(env, args[0], bytes) ||
+      napi_get_value_uint32(env, args[1], &start) != napi_ok ||
+      napi_get_value_uint32(env, args[2], &declared) != napi_ok ||
+      !ElementsOf(env, args[3], napi_uint32_array, layout, layout_size) || layout_size != 3) {
+    return ThrowTypeError(env, "Expected a Uint8Array, two numbers and a Uint32Array of three");
+  }
+  const uint32_t first_length = layout[0], inlining_length = layout[1], numbers = layout[2];
   napi_value result = nullptr;
-  if (napi_create_arraybuffer(env, size, &data, &buffer) != napi_ok) return Undefined(env);
-  std::memcpy(data, starts.data(), size);
-  napi_create_typedarray(env, napi_uint32_array, starts.size(), buffer, 0, &result);
+  auto failure = [&](uint64_t at, const char* what) {
+    napi_value offset = nullptr;
+    napi_value text = nullptr;
+    napi_create_double(env, static_cast<double>(at), &offset);
+    napi_create_string_utf8(env, what, NAPI_AUTO_LENGTH, &text);
+    napi_create_array_with_length(env, 2, &result);
+    napi_set_element(env, result, 0, offset);
+    napi_set_element(env, result, 1, text);
+    return result;
+  };
+  auto number_at = [&](uint64_t at) {
+    uint32_t number;
+    std::memcpy(&number, bytes.data + at, sizeof number);
+    return number;
+  };
+  std::vector<uint32_t> lists[4];
+  auto& [starts, optimised_ones, executed_ones, inlined_ones] = lists;
+  uint64_t code_size = 0;
+  uint64_t at = start;
+  for (uint32_t i = 0; i < declared; ++i) {
+    if (at >= bytes.size) return failure(at, "the records end too early");
+    starts.push_back(static_cast<uint32_t>(at));
+    uint8_t state = bytes.data[at++];
+    if (state == executed) {
+      executed_ones.push_back(i);
+    } else if (state == optimised) {
+      uint64_t lengths_at = at + 4 * uint64_t{first_length};
+      uint64_t kind_at = at + 4 * uint64_t{numbers};
+      uint64_t tier_at = kind_at + 4;
+      if (tier_at >= bytes.size) return failure(at, "a record is cut off");
+      uint32_t machine_code = number_at(lengths_at);
+      if (machine_code == 0 || machine_code % machine_code_alignment != 0) {
+        return failure(lengths_at, "not a length of machine code");
+      }
+      if (number_at(kind_at) != function_code || bytes.data[tier_at] != turbofan) {
+        return failure(kind_at, "neither the kind nor the tier of a function that is optimised");
+      }
+      optimised_ones.push_back(i);
+      if (number_at(at + 4 * uint64_t{inlining_length}) > 0) inlined_ones.push_back(i);
+      code_size += machine_code;
+      at = tier_at + 1;
+      for (uint64_t length_at = lengths_at; length_at < kind_at; length_at += 4) at += number_at(length_at);
+    } else if (state != lazy) {
+      return failure(at - 1, "not the start of a record");
+    }
+  }
+  if (at > bytes.size || at > UINT32_MAX) return failure(at, "the last record is cut off");
+  starts.push_back(static_cast<uint32_t>(at));
+  napi_value total = nullptr;
+  napi_create_double(env, static_cast<double>(code_size), &total);
+  napi_create_array_with_length(env, 5, &result);
+  for (uint32_t i = 0; i < 4; ++i) napi_set_element(env, result, i, ToUint32Array(env, lists[i]));
+  napi_set_element(env, result, 4, total);
   return result;
 }
 
@@ -655,7 +836,8 @@ constexpr napi_callback Serialize = Unsupported, WireBytes = Unsupported, HasWir
                         SetFlags = Unsupported, Sha256 = Unsupported, Crc32 = Unsupported,
                         BorrowWireBytes = Unsupported, SpawnDetached = Unsupported, EndAfter = Unsupported, YieldAfter = Unsupported,
                         Receive = Unsupported, Finish = Unsupported, Abort = Unsupported,
-                        BodyStarts = Unsupported;
+                        BodyStarts = Unsupported, KeptBodies = Unsupported, ReadRecords = Unsupported,
+                        StartHashing = Unsupported, JoinHashing = Unsupported;
 
 #endif
 
@@ -688,6 +870,10 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "borrowWireBytes", BorrowWireBytes);
   ExportFunction(env, exports, "spawnDetached", SpawnDetached);
   ExportFunction(env, exports, "bodyStarts", BodyStarts);
+  ExportFunction(env, exports, "keptBodies", KeptBodies);
+  ExportFunction(env, exports, "readRecords", ReadRecords);
+  ExportFunction(env, exports, "startHashing", StartHashing);
+  ExportFunction(env, exports, "joinHashing", JoinHashing);
   ExportFunction(env, exports, "endAfter", EndAfter);
   ExportFunction(env, exports, "yieldAfter", YieldAfter);
   return exports;

@@ -5,6 +5,19 @@ import { packageRoot } from '../package-root.js';
 /** Wire bytes in V8's hands that wait for their native code; V8 lets go of them at `finish`, `abort` or garbage collection. */
 export type Restoring = { readonly restoring: unique symbol };
 
+/** A thread that computes a SHA-256. */
+export type Hashing = { readonly hashing: unique symbol };
+
+/** Lists of functions, and the bytes of machine code that the records hold. */
+export type Records = [
+  starts: Uint32Array,
+  optimised: Uint32Array,
+  executed: Uint32Array,
+  inlined: Uint32Array,
+  codeSize: number,
+];
+export type BadRecord = [offset: number, what: string];
+
 /** What native/addon.cc exports. */
 export interface Addon {
   readonly canSerialize: boolean;
@@ -25,6 +38,10 @@ export interface Addon {
   borrowWireBytes(module: WebAssembly.Module): Uint8Array;
   spawnDetached(args: string[], environment: string[]): number;
   bodyStarts(wireBytes: Uint8Array, at: number, count: number): Uint32Array | undefined;
+  keptBodies(wireBytes: Uint8Array, starts: Uint32Array, kept: Uint32Array, stub: Uint8Array): Uint8Array | undefined;
+  readRecords(nativeCode: Uint8Array, at: number, declared: number, layout: Uint32Array): Records | BadRecord;
+  startHashing(module: WebAssembly.Module): Hashing;
+  joinHashing(hashing: Hashing): Uint8Array | undefined;
   endAfter(seconds: number): void;
   yieldAfter(milliseconds: number): void;
 }

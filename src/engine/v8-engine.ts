@@ -168,6 +168,19 @@ export class V8Engine implements Engine {
     return need('Serialize').addon.borrowWireBytes(module);
   }
 
+  /**
+   * Starts to hash the wire bytes in another thread, and returns what waits for the result. To be called, or the hash is
+   * waited for when the process ends.
+   */
+  hash(module: WebAssembly.Module): () => ModuleHash {
+    const { addon } = need('Serialize');
+    const hashing = addon.startHashing(module);
+    return () => {
+      const digest = addon.joinHashing(hashing);
+      return digest ? ModuleHash.fromBytes(digest) : sha256(addon.borrowWireBytes(module));
+    };
+  }
+
   /** Whether the module was compiled from exactly these bytes; compared in place, without a copy or a hash. */
   hasWireBytes(module: WebAssembly.Module, wireBytes: Uint8Array): boolean {
     return need('Serialize').addon.hasWireBytes(module, wireBytes);

@@ -36,7 +36,8 @@ export interface ModuleCacheStats {
 
 /** What looking up some wire bytes gave. On a miss, tell {@link Hook.learn} which module V8 made of them. */
 export interface Lookup {
-  readonly key: ModuleHash;
+  /** `undefined` when nothing is stored for this engine, so that it was not needed. */
+  readonly key: ModuleHash | undefined;
   readonly engineId: string;
   readonly wireLength: number;
   readonly functions: FunctionCounts | undefined;
@@ -117,7 +118,8 @@ export class Hook {
       if (!lookup) return undefined;
       this.stats[lookup.module ? 'hits' : 'misses']++;
       if (channels.load.hasSubscribers) {
-        channels.load.publish({ key: lookup.key.toString(), hit: lookup.module !== undefined });
+        const key = lookup.key ?? sha256(wireBytes);
+        channels.load.publish({ key: key.toString(), hit: lookup.module !== undefined });
       }
       return lookup;
     } catch (error) {
@@ -143,7 +145,8 @@ export class Hook {
       const toLearn: ModuleHash[] = [];
       for (const [known, module] of this.#known.alive()) {
         try {
-          if (this.#saveOne(known, module)) toLearn.push(known.key);
+          const key = this.#saveOne(known, module);
+          if (key) toLearn.push(key);
         } catch (error) {
           this.#report('saving a module', error);
         }
@@ -176,9 +179,8 @@ export class Hook {
     const wireLength = wireBytes.length;
     const functions = this.#countFunctions(wireBytes);
     if (!this.#cache.hasEntriesSync(this.#engine)) {
-      const key = sha256(wireBytes);
-      debug('miss %s', key);
-      return { key, engineId, wireLength, functions, ...MISS };
+      debug('miss: nothing is stored yet');
+      return { key: undefined, engineId, wireLength, functions, ...MISS };
     }
     const received = this.#engine.receive(wireBytes);
     const { key } = received;
@@ -249,22 +251,29 @@ export class Hook {
     return length;
   }
 
-  /** @returns whether the module is to be learnt. */
-  #saveOne(known: KnownModule, module: WebAssembly.Module): boolean {
-    const { key, engineId, wireLength } = known;
-    if (known.stored.final || engineId !== this.#engine.deterministicId) return false;
-    const header = this.#cache.readHeaderSync(key, this.#engine);
-    // Another process was faster, and knows more than this one did when it started.
-    if (header && header.generation !== known.stored.generation) return false;
-    if (this.#noLearner === undefined && this.#jobs.isUnderWay(key)) return false;
+  /** @returns the key when the module is to be learnt. */
+  #saveOne(known: KnownModule, module: WebAssembly.Module): ModuleHash | undefined {
+    const { engineId, wireLength, stored } = known;
+    if (stored.final || engineId !== this.#engine.deterministicId) return undefined;
+    let generation = known.key && this.#nextGeneration(known.key, stored);
+    if (known.key && generation === undefined) return undefined;
+    // A key that was not needed so far is computed while this thread does the rest.
+    const hash = known.key ? undefined : this.#engine.hash(module);
+
     const canLearn = !known.isLearnt && known.functions !== undefined && this.#noLearner === undefined;
     const nativeCode = this.#engine.serialize(module);
     const observed = nativeCode && canLearn ? this.#engine.observe(module) : nativeCode;
     const current = nativeCode && { length: nativeCode.length, functions: functionsOf(known, observed) };
-    const decision = decide(known.stored, current, canLearn);
-    if (decision.save && nativeCode) {
-      const { final } = decision;
-      const generation = header ? header.generation + 1 : 0;
+    const { save, final, learn } = decide(stored, current, canLearn);
+    const part = learn ? this.#partToLearn(module, current) : undefined;
+
+    if (hash) {
+      known.key = hash();
+      generation = this.#nextGeneration(known.key, stored);
+    }
+    const { key } = known;
+    if (!key || generation === undefined) return undefined;
+    if (save && nativeCode) {
       const artifact = {
         key,
         engineId,
@@ -277,22 +286,37 @@ export class Hook {
         wireLength,
       };
       this.#cache.writeArtifactSync(artifact as Artifact);
-      debug('saved %s: %d bytes, before %d%s', key, nativeCode.length, known.stored.length, final ? ', final' : '');
+      debug('saved %s: %d bytes, before %d%s', key, nativeCode.length, stored.length, final ? ', final' : '');
       known.stored = { length: nativeCode.length, generation, final };
       this.stats.saves++;
       if (channels.save.hasSubscribers) channels.save.publish({ key: key.toString(), bytes: nativeCode.length });
     }
-    const { learn } = this.#options;
-    if (!decision.learn || learn === 'off') return false;
+    if (!part) return undefined;
     known.isLearnt = true;
-    const wanted = learn === 'full' ? 'all' : current?.functions?.executed;
-    const part = partToOptimise(this.#engine.borrowWireBytes(module), wanted);
-    if (!this.#jobs.create(key, { wireLength, part })) return false;
+    if (!this.#jobs.create(key, { wireLength, part })) return undefined;
     // Another process's learner may have ended between the look above and the creation of the job.
-    const generation = this.#cache.readHeaderSync(key, this.#engine)?.generation ?? NOTHING_STORED.generation;
-    if (generation === known.stored.generation) return true;
+    const storedNow = this.#cache.readHeaderSync(key, this.#engine)?.generation ?? NOTHING_STORED.generation;
+    if (storedNow === known.stored.generation) return key;
     this.#jobs.remove(key);
-    return false;
+    return undefined;
+  }
+
+  /** Of the artifact that this process may write; `undefined` when another process is ahead of it. */
+  #nextGeneration(key: ModuleHash, stored: Stored): number | undefined {
+    if (this.#noLearner === undefined && this.#jobs.isUnderWay(key)) return undefined;
+    const header = this.#cache.readHeaderSync(key, this.#engine);
+    if (!header) return 0;
+    return header.generation === stored.generation ? header.generation + 1 : undefined;
+  }
+
+  #partToLearn(module: WebAssembly.Module, current: Current | undefined): Uint8Array | undefined {
+    const wanted = this.#options.learn === 'full' ? 'all' : current?.functions?.executed;
+    try {
+      return partToOptimise(this.#engine.borrowWireBytes(module), wanted);
+    } catch (error) {
+      debug('not learnt: %o', error);
+      return undefined;
+    }
   }
 
   #leaveAlone(key: ModuleHash): void {

@@ -4,7 +4,8 @@ import type { Stored } from './saving-policy.js';
 
 /** A module that this thread compiled or loaded. */
 export interface KnownModule {
-  readonly key: ModuleHash;
+  /** `undefined` as long as nobody needed it: nothing was stored for this engine when it was looked up. */
+  key: ModuleHash | undefined;
   /** The engine's id when it was compiled or loaded: code made under other V8 flags must not be saved under these. */
   readonly engineId: string;
   readonly wireLength: number;
@@ -33,7 +34,8 @@ export class KnownModules {
   add(known: KnownModule, module: WebAssembly.Module): void {
     // Replaced when known before: its code is gone, or belongs to other flags. What nobody holds any more is forgotten, or a
     // program that compiles ever new modules would grow.
-    const others = this.#entries.filter((each) => !each.known.key.equals(known.key) && each.references.some(isAlive));
+    const isReplaced = ({ key }: KnownModule) => key !== undefined && known.key !== undefined && key.equals(known.key);
+    const others = this.#entries.filter((each) => !isReplaced(each.known) && each.references.some(isAlive));
     this.#entries = [...others, { known, references: [new WeakRef(module)] }];
   }
 

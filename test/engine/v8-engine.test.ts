@@ -65,6 +65,16 @@ for (const padding of [0, 1_000_000]) {
   });
 }
 
+test('a module is hashed in another thread, and that may be asked for or not', () => {
+  const wireBytes = sumModule({ offset: 7, padding: 1_000_000 });
+  const module = engine.compileSync(wireBytes);
+  engine.hash(module);
+  const hash = engine.hash(module);
+  assert.equal(`${hash()}`, `${ModuleHash.sha256(wireBytes)}`);
+  assert.equal(`${hash()}`, `${ModuleHash.sha256(wireBytes)}`);
+  assert.throws(() => engine.hash({} as never), TypeError);
+});
+
 test('threads and processes may end with modules that were received and not finished', () => {
   const { status, signal, stdout, stderr } = runProgram('receive.mjs', { args: ['3000000'] });
   assert.deepEqual([status, signal, stdout, stderr], [0, null, 'ended\n', '']);
