@@ -36,7 +36,7 @@ export interface Addon {
   sha256(bytes: Uint8Array): Uint8Array | undefined;
   crc32(bytes: Uint8Array): number | undefined;
   borrowWireBytes(module: WebAssembly.Module): Uint8Array;
-  spawnDetached(args: string[], environment: string[]): number;
+  spawnDetached(args: string[], environment: string[], waits: boolean): number;
   bodyStarts(wireBytes: Uint8Array, at: number, count: number): Uint32Array | undefined;
   keptBodies(wireBytes: Uint8Array, starts: Uint32Array, kept: Uint32Array, stub: Uint8Array): Uint8Array | undefined;
   readRecords(nativeCode: Uint8Array, at: number, declared: number, layout: Uint32Array): Records | BadRecord;

@@ -80,7 +80,7 @@ export class Hook {
   readonly #jobs: LearningJobs;
   readonly #noLearner: string | undefined;
   #isOff = false;
-  readonly #onExit = () => this.save();
+  readonly #onExit = () => this.save(true);
   #madeRoomForListener = false;
   #isWatching = false;
 
@@ -139,7 +139,7 @@ export class Hook {
   }
 
   /** Saves what is worth it of every module, and has the rest learnt; see {@link decide}. */
-  save(): void {
+  save(isEnding = false): void {
     if (this.#isOff || this.#options.mode !== 'read-write') return;
     try {
       const toLearn: ModuleHash[] = [];
@@ -153,7 +153,7 @@ export class Hook {
       }
       const { learn } = this.#options;
       if (toLearn.length === 0 || learn === 'off') return;
-      startLearner(this.#cache.directory, this.#engine.deterministicId, learn, toLearn);
+      startLearner(this.#cache.directory, this.#engine.deterministicId, learn, toLearn, isEnding);
       debug('learning %s', toLearn);
     } catch (error) {
       this.#report('looking for modules to save', error);

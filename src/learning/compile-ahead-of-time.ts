@@ -62,7 +62,7 @@ export async function compileAheadOfTime(
       either.throwIfAborted();
       if (jobs.create(key, job)) {
         try {
-          await run(learnerArguments(cache.directory, engine.deterministicId, 'full', 0, [key]), either);
+          await run(learnerArguments(cache.directory, engine.deterministicId, 'full', 'lowest', [key]), either);
         } finally {
           jobs.remove(key);
         }

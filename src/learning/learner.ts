@@ -1,8 +1,6 @@
-// The program of the learner: node learner.js <cache folder> <engine id> <coverage: hot or full> <starter> <key>...
-// (starter: the process that started it and is about to end; 0 when that waits for it.)
+// The program of the learner: node learner.js <cache folder> <engine id> <coverage: hot or full> <priority: usual or lowest> <key>...
 // It optimises what the programs before it ran, in a process of its own, so that neither V8's flags nor the time that it takes
 // are a program's concern. Nobody reads its output, and a crash in it breaks nobody.
-import { setTimeout } from 'node:timers/promises';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { loadAddon } from '../engine/addon.js';
@@ -18,17 +16,11 @@ const MAX_SECONDS = 300;
  * modules need less (sql.js 400, esbuild 5,000). With the lowest priority from the start, programs that keep both cores of a
  * machine busy stay slow for dozens of runs: docs/performance.md.
  */
-const NORMAL_PRIORITY = 10_000;
-/**
- * Milliseconds to wait for the end of the program that started this: most are about to exit, and wait for what V8 is still
- * optimising (lightningcss 2 s; next to a learner it would be 7). The others go on running, and come first.
- */
-const MAX_WAIT = 30_000;
-const POLL_INTERVAL = 20;
+const USUAL_PRIORITY_FOR = 10_000;
 /** V8 needs many times the size of code to optimise it; a program that needs the memory comes first. */
 const MEMORY_PER_BYTE = 20;
 
-const [directory = '', engineId = '', coverage, starter, ...keys] = process.argv.slice(2);
+const [directory = '', engineId = '', coverage, priority, ...keys] = process.argv.slice(2);
 if (coverage !== 'hot' && coverage !== 'full') throw new Error(`The coverage must be hot or full, not ${coverage}`);
 const engine = new V8Engine();
 const cache = new FileSystemCache(directory, { wireBytes: 'omit' });
@@ -36,7 +28,7 @@ const jobs = new LearningJobs(directory);
 
 const { addon } = loadAddon();
 addon?.endAfter(MAX_SECONDS);
-addon?.yieldAfter(starter !== '0' && (await isOver(Number(starter))) ? NORMAL_PRIORITY : 0);
+addon?.yieldAfter(priority === 'usual' ? USUAL_PRIORITY_FOR : 0);
 // What is wrong with one of them does not concern the others.
 for (const key of keys.flatMap(parseKey)) {
   try {
@@ -45,15 +37,6 @@ for (const key of keys.flatMap(parseKey)) {
   } catch {
     jobs.giveUp(key);
   }
-}
-
-/** Waits until the process that started this one has ended. */
-async function isOver(starter: number): Promise<boolean> {
-  for (let waited = 0; process.ppid === starter; waited += POLL_INTERVAL) {
-    if (waited >= MAX_WAIT) return false;
-    await setTimeout(POLL_INTERVAL);
-  }
-  return true;
 }
 
 function parseKey(text: string): ModuleHash[] {

@@ -4,7 +4,7 @@ import type { ModuleHash } from '../module-hash.js';
 import { packageRoot } from '../package-root.js';
 
 // Captured: programs empty process.env, replace process.execPath and process.versions.
-const { execPath, permission, pid, platform } = process;
+const { execPath, getBuiltinModule, permission, platform } = process;
 const execArgv = [...process.execArgv];
 const nodeOptions = process.env.NODE_OPTIONS ?? '';
 
@@ -41,9 +41,10 @@ const ONE_COMPILING_THREAD = '--v8-pool-size=1';
 export type LearnedCoverage = 'hot' | 'full';
 
 /**
- * Starts a process that optimises these modules and stores what it made in the cache folder, when this one has ended (or has
- * not for a while, and then with the lowest priority). Nobody waits for it.
+ * Starts a process that optimises these modules and stores what it made in the cache folder. Nobody waits for it.
  *
+ * @param isEnding - whether this process is about to end: the learner then waits for that, because a node that starts takes
+ *   20 to 50 ms from a program that waits for what V8 is still optimising. Otherwise it comes after all others.
  * @throws when the process cannot be started.
  */
 export function startLearner(
@@ -51,28 +52,37 @@ export function startLearner(
   engineId: string,
   coverage: LearnedCoverage,
   keys: readonly ModuleHash[],
+  isEnding: boolean,
 ): void {
-  const command = [execPath, ONE_COMPILING_THREAD, ...learnerArguments(directory, engineId, coverage, pid, keys)];
+  // The process goes on when a worker ends.
+  const waits = isEnding && getBuiltinModule('node:worker_threads').isMainThread;
+  const priority = waits ? 'usual' : 'lowest';
+  const node = [execPath, ONE_COMPILING_THREAD, ...learnerArguments(directory, engineId, coverage, priority, keys)];
   const variables = Object.entries(learnerEnvironment()).map(([name, value]) => `${name}=${value}`);
-  loadAddon().addon?.spawnDetached(command, variables);
+  const { addon } = loadAddon();
+  try {
+    addon?.spawnDetached(waits ? [...SHELL_THAT_WAITS, ...node] : node, variables, waits);
+  } catch (error) {
+    if (!waits) throw error;
+    addon?.spawnDetached(node, variables, false); // an image without a shell
+  }
 }
 
-/**
- * The arguments of the node binary that make it a learner.
- *
- * @param starter - id of a process whose end is to be waited for, or 0 when a process waits for the learner
- */
+/** Becomes the given command when descriptor 3 is at its end. */
+const SHELL_THAT_WAITS = ['/bin/sh', '-c', 'read _ <&3; exec "$@" 3<&-', 'sh'];
+
+/** The arguments of the node binary that make it a learner. */
 export function learnerArguments(
   directory: string,
   engineId: string,
   coverage: LearnedCoverage,
-  starter: number,
+  priority: 'usual' | 'lowest',
   keys: readonly ModuleHash[],
 ): string[] {
   const options = [...execArgv, ...nodeOptions.split(/\s+/)];
   const copied = options.filter((option) => COPIED_OPTIONS.test(option.replaceAll('_', '-')));
   const program = path.join(packageRoot, 'dist/learning/learner.js');
-  return [...copied, program, directory, engineId, coverage, String(starter), ...keys.map(String)];
+  return [...copied, program, directory, engineId, coverage, priority, ...keys.map(String)];
 }
 
 export function learnerEnvironment(): Record<string, string> {

@@ -64,7 +64,7 @@ function setUp({ stored = true, part = undefined as Uint8Array | undefined, ruin
   const executed = stored ? readNativeCode(hot, functions).executed : undefined;
   jobs.create(jobKey, { wireLength: wireBytes.length, part: part ?? partToOptimise(wireBytes, executed) });
   ruin(jobs.file(jobKey));
-  const learn = (args: string[] = [directory, engineId, 'hot', '0', `${jobKey}`], options: RunOptions = {}) => {
+  const learn = (args: string[] = [directory, engineId, 'hot', 'usual', `${jobKey}`], options: RunOptions = {}) => {
     const { status, signal, stdout, stderr } = runProgram(learner, { ...options, args });
     assert.deepEqual([status, signal, stdout, stderr], [0, null, '', '']);
   };
@@ -110,7 +110,7 @@ describe('a job becomes an artifact:', () => {
   it('also when others before it in the list are missing, or not even keys', () => {
     for (const other of [`${ModuleHash.random()}`, 'not a key', '', '../../etc/passwd']) {
       const { directory, learn, artifact, jobName } = setUp();
-      learn([directory, engineId, 'hot', '0', other, `${key}`]);
+      learn([directory, engineId, 'hot', 'usual', other, `${key}`]);
       assert.equal(artifact().generation, 1, other);
       assert.equal(snapshot(directory)[jobName], undefined);
     }
@@ -136,7 +136,7 @@ for (const [name, options, engineOfJob] of [
   it(`a job ${name} is given up, and nothing else is touched`, () => {
     const { directory, learn, jobName, jobs } = setUp(options);
     const before = snapshot(directory);
-    learn([directory, engineOfJob ?? engineId, 'hot', '0', `${key}`]);
+    learn([directory, engineOfJob ?? engineId, 'hot', 'usual', `${key}`]);
     const after = snapshot(directory);
     assert.equal(statSync(jobs.file(key)).size, 0);
     assert.deepEqual({ ...after, [jobName]: '' }, { ...before, [jobName]: '' });
@@ -149,7 +149,7 @@ it('without a job there is nothing to do', () => {
   jobs.remove(key);
   const before = snapshot(directory);
   for (const args of [[`${key}`], [`${ModuleHash.random()}`], ['not a key'], []]) {
-    learn([directory, engineId, 'hot', '0', ...args]);
+    learn([directory, engineId, 'hot', 'usual', ...args]);
     assert.deepEqual(snapshot(directory), before);
   }
 });
@@ -193,13 +193,13 @@ it('only the node binary starts one', () => {
 });
 
 /** A job that a learner waits for, for as long as a test wants: nothing has been written to the pipe. */
-function setUpWaiting(nodeOptions = '') {
+function setUpWaiting({ nodeOptions = '', state = 'ending' } = {}) {
   const directory = temporaryDirectory();
   const file = new LearningJobs(directory).file(key);
   mkdirSync(path.dirname(file), { mode: 0o700 });
   assert.equal(spawnSync('mkfifo', [file]).status, 0);
   const id = runProgram('engine-id.mjs', { env: { NODE_OPTIONS: nodeOptions } }).stdout.trim();
-  const args = [path.join(root, 'test/programs/start-learner.mjs'), directory, id, `${key}`];
+  const args = [path.join(root, 'test/programs/start-learner.mjs'), state, directory, id, `${key}`];
   /** Whether a learner had opened the job; it is at its end then. */
   const isReading = () => {
     try {
@@ -235,7 +235,7 @@ const statOf = (id: string) => (readFileSync(`/proc/${id}/stat`, 'utf8').split('
 describe('the process of a learner', { skip: process.platform !== 'linux' && 'looks into /proc' }, () => {
   it('is nobody to wait for, and has nothing of its parent', async () => {
     const nodeOptions = '--no-warnings --max-old-space-size=600 --require=node:os';
-    const { args, learners, release } = setUpWaiting(nodeOptions);
+    const { args, learners, release } = setUpWaiting({ nodeOptions });
     const env = {
       ...process.env,
       NODE_OPTIONS: nodeOptions,
@@ -282,12 +282,19 @@ describe('the process of a learner', { skip: process.platform !== 'linux' && 'lo
   });
 
   it('leaves no zombie while its parent lives on', async () => {
-    const { args, learners } = setUpWaiting();
+    const { args, learners } = setUpWaiting({ state: 'going on' });
     const parent = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'inherit'] });
     try {
       await until('the learner has started', () => learners().length === 1);
       const [pid] = learners() as [string];
       assert.equal(statOf(pid)[1], String(parent.pid), 'it is a child of its parent');
+      await until('it comes after all others', () => {
+        try {
+          return readdirSync(`/proc/${pid}/task`).every((thread) => statOf(`${pid}/task/${thread}`)[16] === '19');
+        } catch {
+          return false; // A thread has ended meanwhile.
+        }
+      });
       process.kill(Number(pid));
       await until('nothing is left of it', () => !processes().includes(pid));
       assert.equal(parent.exitCode, null, 'the parent is still there');

@@ -1,13 +1,15 @@
-// Starts a learner as the hook does, and stays until its standard input is closed. Arguments: folder, engine id, keys.
+// Starts a learner as the hook does, and stays until its standard input is closed. Arguments: "ending" or "going on", folder,
+// engine id, keys.
 import { startLearner } from '../../dist/learning/start-learner.js';
 import { ModuleHash } from '../../dist/module-hash.js';
 
-const [directory, engineId, ...keys] = process.argv.slice(2);
+const [state, directory, engineId, ...keys] = process.argv.slice(2);
 startLearner(
   directory,
   engineId,
   'hot',
   keys.map((key) => ModuleHash.parseHex(key)),
+  state === 'ending',
 );
 console.log('started');
 process.stdin.resume();
