@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -233,21 +234,6 @@ napi_value WireBytes(napi_env env, napi_callback_info info) {
   return CopyToBuffer(env, wire_bytes.data, wire_bytes.size);
 }
 
-// borrowWireBytes(module) -> Buffer over V8's own bytes, which it keeps alive; a copy of 18 MB takes 13 ms
-napi_value BorrowWireBytes(napi_env env, napi_callback_info info) {
-  napi_value args[1];
-  if (!Arguments(env, info, args) || !IsModule(args[0])) return ThrowTypeError(env, "Expected a WebAssembly.Module");
-  auto* kept = new CompiledWasmModule(CompiledModuleOf(args[0]));
-  ByteSpan wire_bytes = V8().get_wire_bytes_ref(kept);
-  auto release = [](napi_env, void*, void* hint) { delete static_cast<CompiledWasmModule*>(hint); };
-  auto* data = const_cast<uint8_t*>(wire_bytes.data);
-  napi_value buffer = nullptr;
-  if (napi_create_external_buffer(env, wire_bytes.size, data, release, kept, &buffer) == napi_ok) return buffer;
-  buffer = CopyToBuffer(env, wire_bytes.data, wire_bytes.size);
-  delete kept;
-  return buffer;
-}
-
 // hasWireBytes(module, Uint8Array) -> boolean: whether the module was compiled from exactly these bytes
 napi_value HasWireBytes(napi_env env, napi_callback_info info) {
   napi_value args[2];
@@ -388,6 +374,9 @@ bool ComputeSha256(ByteSpan bytes, Digest& digest) {
          digests.evp_digest(bytes.data, bytes.size, digest, nullptr, digests.evp_sha256(), nullptr) == 1;
 }
 
+// Bytes that take longer to hash (0.7 ms/MB) than a thread takes to start (0.1 ms).
+constexpr size_t kWorthAThread = 500'000;
+
 // sha256(Uint8Array) -> Buffer of 32 bytes, or undefined where OpenSSL is not to be had this way
 napi_value Sha256(napi_env env, napi_callback_info info) {
   napi_value args[1];
@@ -416,7 +405,7 @@ napi_value Receive(napi_env env, napi_callback_info info) {
     return nullptr;
   };
   pthread_t thread;
-  bool has_thread = pthread_create(&thread, nullptr, run, &work) == 0;
+  bool has_thread = work.bytes.size >= kWorthAThread && pthread_create(&thread, nullptr, run, &work) == 0;
   auto restoring = std::make_unique<Restoring>(work.bytes);
   if (has_thread) {
     pthread_join(thread, nullptr);
@@ -468,30 +457,138 @@ napi_value Abort(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
-// The SHA-256 of a module's wire bytes, computed in a thread of its own. Ends, at the latest, before V8 lets go of them.
-class Hashing {
+// Reads wire bytes from one end to the other. What is not there reads as zero, and leaves the reader not ok.
+class WireReader {
  public:
-  explicit Hashing(CompiledWasmModule module) : module_(std::move(module)) {
-    bytes_ = V8().get_wire_bytes_ref(&module_);
-    has_thread_ = pthread_create(&thread_, nullptr, Run, this) == 0;
-  }
-  Hashing(const Hashing&) = delete;
-  Hashing& operator=(const Hashing&) = delete;
-  ~Hashing() {
-    if (has_thread_) pthread_join(thread_, nullptr);
+  explicit WireReader(ByteSpan bytes, size_t at = 0) : bytes_(bytes), at_(at) {}
+
+  bool ok() const { return ok_; }
+  size_t at() const { return at_; }
+  bool is_at_end() const { return at_ >= bytes_.size; }
+
+  uint8_t Byte() {
+    if (at_ < bytes_.size) return bytes_.data[at_++];
+    ok_ = false;
+    return 0;
   }
 
-  napi_value Join(napi_env env) {
-    if (has_thread_) pthread_join(thread_, nullptr);
-    if (!has_thread_ && !is_done_) Run(this);
-    has_thread_ = false;
-    return is_done_ ? CopyToBuffer(env, digest_, sizeof digest_) : Undefined(env);
+  // LEB128 of 32 bits.
+  uint32_t Number() {
+    uint64_t number = 0;
+    for (unsigned shift = 0; shift <= 28; shift += 7) {
+      uint8_t byte = Byte();
+      number |= uint64_t{byte & 0x7fu} << shift;
+      if (byte < 0x80) {
+        ok_ = ok_ && number <= UINT32_MAX;
+        return ok_ ? static_cast<uint32_t>(number) : 0;
+      }
+    }
+    ok_ = false;
+    return 0;
+  }
+
+  ByteSpan Bytes(size_t size) {
+    if (!ok_ || size > bytes_.size - at_) {
+      ok_ = false;
+      return {bytes_.data, 0};
+    }
+    at_ += size;
+    return {bytes_.data + at_ - size, size};
   }
 
  private:
+  ByteSpan bytes_;
+  size_t at_;
+  bool ok_ = true;
+};
+
+class WireWriter {
+ public:
+  explicit WireWriter(size_t expected_size) { bytes_.reserve(expected_size); }
+
+  std::vector<uint8_t>& bytes() { return bytes_; }
+  void Byte(uint8_t byte) { bytes_.push_back(byte); }
+  void Bytes(ByteSpan bytes) { bytes_.insert(bytes_.end(), bytes.data, bytes.data + bytes.size); }
+
+  void Number(uint64_t number) {
+    for (; number >= 0x80; number >>= 7) Byte(static_cast<uint8_t>(number) | 0x80);
+    Byte(static_cast<uint8_t>(number));
+  }
+
+  void Section(uint8_t id, WireWriter& contents) {
+    Byte(id);
+    Number(contents.bytes_.size());
+    Bytes({contents.bytes_.data(), contents.bytes_.size()});
+  }
+
+ private:
+  std::vector<uint8_t> bytes_;
+};
+
+constexpr uint8_t kCustomSection = 0, kExportSection = 7, kCodeSection = 10, kDataSection = 11;
+constexpr uint8_t kModuleHeader[] = {0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00};
+
+// Where each function's body starts, with its length field, and where the last one ends. Empty when that cannot be told.
+std::vector<uint32_t> BodyStarts(ByteSpan wire_bytes) {
+  std::vector<uint32_t> starts;
+  if (wire_bytes.size > UINT32_MAX) return starts;
+  WireReader reader(wire_bytes, sizeof kModuleHeader);
+  while (reader.ok() && !reader.is_at_end()) {
+    uint8_t id = reader.Byte();
+    uint32_t size = reader.Number();
+    if (id != kCodeSection) {
+      reader.Bytes(size);
+      continue;
+    }
+    uint32_t count = reader.Number();
+    starts.push_back(static_cast<uint32_t>(reader.at()));
+    for (uint32_t i = 0; i < count && reader.ok(); ++i) {
+      reader.Bytes(reader.Number());
+      starts.push_back(static_cast<uint32_t>(reader.at()));
+    }
+    break;
+  }
+  if (!reader.ok()) starts.clear();
+  return starts;
+}
+
+// What a program's exit would wait for: the SHA-256 of a module's wire bytes, and where its functions are. It takes a thread of
+// its own 1 ms/MB; V8 keeps the bytes until Join.
+class Reading {
+ public:
+  explicit Reading(CompiledWasmModule module) : module_(std::move(module)) {
+    bytes_ = V8().get_wire_bytes_ref(&module_);
+    has_thread_ = bytes_.size >= kWorthAThread && pthread_create(&thread_, nullptr, Run, this) == 0;
+  }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+  ~Reading() {
+    if (has_thread_) pthread_join(thread_, nullptr);
+  }
+
+  void Join() {
+    if (is_over_) return;
+    if (has_thread_) {
+      pthread_join(thread_, nullptr);
+      has_thread_ = false;
+    } else {
+      Run(this);
+    }
+    is_over_ = true;
+    module_ = {};
+    bytes_ = {};
+  }
+
+  // After Join.
+  bool has_digest() const { return has_digest_; }
+  const Digest& digest() const { return digest_; }
+  const std::vector<uint32_t>& body_starts() const { return body_starts_; }
+
+ private:
   static void* Run(void* self) {
-    auto* hashing = static_cast<Hashing*>(self);
-    hashing->is_done_ = ComputeSha256(hashing->bytes_, hashing->digest_);
+    auto* reading = static_cast<Reading*>(self);
+    reading->has_digest_ = ComputeSha256(reading->bytes_, reading->digest_);
+    reading->body_starts_ = BodyStarts(reading->bytes_);
     return nullptr;
   }
 
@@ -499,30 +596,33 @@ class Hashing {
   ByteSpan bytes_{};
   pthread_t thread_;
   bool has_thread_;
+  bool is_over_ = false;
   Digest digest_;
-  bool is_done_ = false;
+  bool has_digest_ = false;
+  std::vector<uint32_t> body_starts_;
 };
 
-// startHashing(module) -> what joinHashing wants
-napi_value StartHashing(napi_env env, napi_callback_info info) {
+// startReading(module) -> what joinReading and withOnlyBodies want
+napi_value StartReading(napi_env env, napi_callback_info info) {
   napi_value args[1];
   if (!Arguments(env, info, args) || !IsModule(args[0])) return ThrowTypeError(env, "Expected a WebAssembly.Module");
-  auto hashing = std::make_unique<Hashing>(CompiledModuleOf(args[0]));
-  auto finalize = [](napi_env, void* data, void*) { delete static_cast<Hashing*>(data); };
+  auto reading = std::make_unique<Reading>(CompiledModuleOf(args[0]));
+  auto finalize = [](napi_env, void* data, void*) { delete static_cast<Reading*>(data); };
   napi_value external = nullptr;
-  if (napi_create_external(env, hashing.get(), finalize, nullptr, &external) != napi_ok) return Undefined(env);
-  hashing.release();
+  if (napi_create_external(env, reading.get(), finalize, nullptr, &external) != napi_ok) return Undefined(env);
+  reading.release();
   return external;
 }
 
-// joinHashing(what startHashing gave) -> Buffer of 32 bytes, or undefined as sha256
-napi_value JoinHashing(napi_env env, napi_callback_info info) {
+// joinReading(what startReading gave) -> Buffer of 32 bytes: the SHA-256, or undefined as sha256
+napi_value JoinReading(napi_env env, napi_callback_info info) {
   napi_value args[1];
-  Hashing* hashing = nullptr;
-  if (!Arguments(env, info, args) || !ExternalOf(env, args[0], hashing)) {
-    return ThrowTypeError(env, "Expected what startHashing() gave");
+  Reading* reading = nullptr;
+  if (!Arguments(env, info, args) || !ExternalOf(env, args[0], reading)) {
+    return ThrowTypeError(env, "Expected what startReading() gave");
   }
-  return hashing->Join(env);
+  reading->Join();
+  return reading->has_digest() ? CopyToBuffer(env, reading->digest(), sizeof(Digest)) : Undefined(env);
 }
 
 // crc32(Uint8Array) -> number, or undefined where zlib is not to be had this way
@@ -543,71 +643,163 @@ napi_value Crc32(napi_env env, napi_callback_info info) {
   return value;
 }
 
-// bodyStarts(wireBytes: Uint8Array, at, count) -> Uint32Array: where each of the functions in a code section starts, with its
-// length field, from `at` on, and where the last one ends; undefined when that is not within the bytes
-napi_value BodyStarts(napi_env env, napi_callback_info info) {
-  napi_value args[3];
-  ByteSpan bytes{};
-  uint32_t start = 0;
-  uint32_t count = 0;
-  if (!Arguments(env, info, args) || !BytesOf(env, args[0], bytes) ||
-      napi_get_value_uint32(env, args[1], &start) != napi_ok || napi_get_value_uint32(env, args[2], &count) != napi_ok) {
-    return ThrowTypeError(env, "Expected a Uint8Array and two numbers");
-  }
-  std::vector<uint32_t> starts{start};
-  uint64_t at = start;
-  while (starts.size() <= count) {
-    uint64_t length = 0;
-    for (unsigned shift = 0;; shift += 7) {
-      if (at >= bytes.size || shift > 28) return Undefined(env);
-      uint8_t byte = bytes.data[at++];
-      length |= uint64_t{byte & 0x7fu} << shift;
-      if (byte < 0x80) break;
-    }
-    at += length;
-    if (at > bytes.size || at > UINT32_MAX) return Undefined(env);
-    starts.push_back(static_cast<uint32_t>(at));
-  }
-  return ToUint32Array(env, starts);
+// The wire bytes that a Uint8Array holds, or those of a WebAssembly.Module where V8 keeps them: no copy of them, and no
+// Buffer over them, whose size would make V8 collect garbage. `owner` keeps them alive.
+bool WireBytesOf(napi_env env, napi_value source, CompiledWasmModule& owner, ByteSpan& out) {
+  if (!IsModule(source)) return BytesOf(env, source, out);
+  owner = CompiledModuleOf(source);
+  out = V8().get_wire_bytes_ref(&owner);
+  return true;
 }
 
-// keptBodies(wireBytes: Uint8Array, starts: Uint32Array as of bodyStarts, kept: Uint32Array, ascending, stub: Uint8Array) ->
-// Buffer with the bodies of the kept functions and the stub for each of the others; undefined when the numbers make no sense
-napi_value KeptBodies(napi_env env, napi_callback_info info) {
-  napi_value args[4];
-  ByteSpan bytes{};
-  ByteSpan stub{};
-  const uint32_t* starts = nullptr;
-  const uint32_t* kept = nullptr;
-  size_t start_count = 0;
-  size_t kept_count = 0;
-  if (!Arguments(env, info, args) || !BytesOf(env, args[0], bytes) ||
-      !ElementsOf(env, args[1], napi_uint32_array, starts, start_count) ||
-      !ElementsOf(env, args[2], napi_uint32_array, kept, kept_count) || !BytesOf(env, args[3], stub)) {
-    return ThrowTypeError(env, "Expected a Uint8Array, two Uint32Arrays and a Uint8Array");
+// The functions whose bodies stay: all of them, the smallest one, or those of a list in ascending order.
+struct Kept {
+  enum { All, Smallest, Listed } which = Listed;
+  const uint32_t* listed = nullptr;
+  size_t count = 0;
+};
+
+// A code section in which the bodies of all functions but the kept ones are the stub. Not ok when there are no such functions.
+// `starts`, where it is not empty, saves reading the lengths of all bodies, of which each is in another line of the caches.
+bool WriteCode(ByteSpan wire_bytes, WireReader& reader, const std::vector<uint32_t>& starts, Kept kept, ByteSpan stub,
+               WireWriter& out) {
+  uint32_t count = reader.Number();
+  if (!reader.ok()) return true;
+  std::vector<uint32_t> found;
+  bool are_given = starts.size() == size_t{count} + 1;
+  if (!are_given) found = BodyStarts(wire_bytes);
+  const std::vector<uint32_t>& all = are_given ? starts : found;
+  if (all.size() != size_t{count} + 1) return false;
+  auto body = [&](uint32_t i) { return ByteSpan{wire_bytes.data + all[i], all[i + 1] - all[i]}; };
+  uint32_t smallest = 0;
+  if (kept.which == Kept::Smallest) {
+    kept.count = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      ByteSpan bytes = body(i);
+      bool is_stub = bytes.size == stub.size && std::memcmp(bytes.data, stub.data, stub.size) == 0;
+      if (is_stub || (kept.count > 0 && bytes.size >= body(smallest).size)) continue;
+      smallest = i;
+      kept.count = 1;
+    }
+    kept.listed = &smallest;
   }
-  size_t count = start_count > 0 ? start_count - 1 : 0;
-  if (kept_count > count) return Undefined(env);
-  size_t size = (count - kept_count) * stub.size;
-  for (size_t k = 0; k < kept_count; ++k) {
-    size_t i = kept[k];
-    if (i >= count || (k > 0 && i <= kept[k - 1])) return Undefined(env);
-    if (starts[i] > starts[i + 1] || starts[i + 1] > bytes.size) return Undefined(env);
-    size += starts[i + 1] - starts[i];
-  }
-  void* data = nullptr;
-  napi_value buffer = nullptr;
-  if (napi_create_buffer(env, size, &data, &buffer) != napi_ok) return Undefined(env);
-  auto* to = static_cast<uint8_t*>(data);
-  for (size_t i = 0, k = 0; i < count; ++i) {
-    bool is_kept = k < kept_count && kept[k] == i;
-    const uint8_t* from = is_kept ? bytes.data + starts[i] : stub.data;
-    size_t length = is_kept ? starts[i + 1] - starts[i] : stub.size;
-    if (length > 0) std::memcpy(to, from, length);
-    to += length;
+  out.Number(count);
+  size_t k = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    bool is_kept = kept.which == Kept::All || (k < kept.count && kept.listed[k] == i);
+    out.Bytes(is_kept ? body(i) : stub);
     k += is_kept;
   }
-  return buffer;
+  reader.Bytes(all[count] - all[0]);
+  return kept.which == Kept::All || k == kept.count;
+}
+
+// Every export under a name of a few digits: in some modules the names are a quarter of all bytes.
+void WriteExports(WireReader& reader, WireWriter& out) {
+  uint32_t count = reader.Number();
+  out.Number(count);
+  char name[16];
+  for (uint32_t i = 0; i < count && reader.ok(); ++i) {
+    reader.Bytes(reader.Number());
+    int length = std::snprintf(name, sizeof name, "%x", i);
+    out.Number(static_cast<uint64_t>(length));
+    out.Bytes({reinterpret_cast<const uint8_t*>(name), static_cast<size_t>(length)});
+    out.Byte(reader.Byte());
+    out.Number(reader.Number());
+  }
+}
+
+// Every data segment as a passive one without bytes: where it would have gone is no code's business either.
+void WriteEmptyData(WireReader& reader, WireWriter& out) {
+  constexpr uint8_t passive = 1;
+  uint32_t count = reader.Number();
+  out.Number(count);
+  for (uint32_t i = 0; i < count && reader.ok(); ++i) {
+    out.Byte(passive);
+    out.Byte(0);
+  }
+}
+
+// withOnlyBodies(wireBytes: Uint8Array or WebAssembly.Module, kept: Uint32Array, ascending, or undefined for all, or null for
+// the smallest, stub: Uint8Array, forCompiling: boolean, undefined or what startReading gave for this module) -> Buffer, see
+// wasm-binary.ts. Natively: it is done once, at a program's exit, and code that runs once takes ten milliseconds and more for
+// 16,000 functions.
+napi_value WithOnlyBodies(napi_env env, napi_callback_info info) {
+  constexpr char metadata[] = "metadata.code.";
+  constexpr size_t metadata_length = sizeof metadata - 1;
+  napi_value args[5];
+  CompiledWasmModule owner;
+  ByteSpan wire_bytes{};
+  ByteSpan stub{};
+  Kept kept;
+  bool for_compiling = false;
+  Reading* reading = nullptr;
+  napi_valuetype kept_type;
+  if (!Arguments(env, info, args) || !WireBytesOf(env, args[0], owner, wire_bytes) ||
+      napi_typeof(env, args[1], &kept_type) != napi_ok || !BytesOf(env, args[2], stub) ||
+      napi_get_value_bool(env, args[3], &for_compiling) != napi_ok) {
+    return ThrowTypeError(env, "Expected a Uint8Array or a module, functions, a Uint8Array and a boolean");
+  }
+  if (kept_type == napi_undefined) {
+    kept.which = Kept::All;
+  } else if (kept_type == napi_null) {
+    kept.which = Kept::Smallest;
+  } else if (!ElementsOf(env, args[1], napi_uint32_array, kept.listed, kept.count)) {
+    return ThrowTypeError(env, "Expected a Uint32Array of functions, undefined or null");
+  }
+  if (ExternalOf(env, args[4], reading)) reading->Join();
+  const std::vector<uint32_t> none;
+  const std::vector<uint32_t>& starts = reading ? reading->body_starts() : none;
+  auto failure = [env](const char* what) -> napi_value {
+    napi_throw_range_error(env, nullptr, what);
+    return nullptr;
+  };
+
+  WireReader reader(wire_bytes);
+  auto out = std::make_unique<WireWriter>(kept.which == Kept::All ? wire_bytes.size : wire_bytes.size / 8);
+  ByteSpan header = reader.Bytes(sizeof kModuleHeader);
+  if (!reader.ok() || std::memcmp(header.data, kModuleHeader, sizeof kModuleHeader) != 0) {
+    return failure("Not a module of version 1");
+  }
+  out->Bytes(header);
+  while (reader.ok() && !reader.is_at_end()) {
+    size_t start = reader.at();
+    uint8_t id = reader.Byte();
+    ByteSpan contents = reader.Bytes(reader.Number());
+    if (!reader.ok()) break;
+    WireReader section(contents);
+    WireWriter rewritten(id == kCodeSection ? contents.size / 8 : 0);
+    if (id == kCodeSection) {
+      if (!WriteCode(wire_bytes, section, starts, kept, stub, rewritten)) {
+        return failure("Not all functions to be kept have bodies");
+      }
+    } else if (id == kExportSection && for_compiling) {
+      WriteExports(section, rewritten);
+    } else if (id == kDataSection && for_compiling) {
+      WriteEmptyData(section, rewritten);
+      section = WireReader(contents, contents.size);
+    } else {
+      ByteSpan name = id == kCustomSection && for_compiling ? section.Bytes(section.Number()) : ByteSpan{nullptr, 0};
+      bool is_metadata =
+          name.size >= metadata_length && std::memcmp(name.data, metadata, metadata_length) == 0;
+      if (id != kCustomSection || !for_compiling || is_metadata) {
+        out->Bytes({wire_bytes.data + start, reader.at() - start});
+      }
+      continue;
+    }
+    if (!section.ok() || !section.is_at_end()) return failure("A section of the module is not as long as what it holds");
+    out->Section(id, rewritten);
+  }
+  if (!reader.ok()) return failure("The module ends in the middle of a section");
+
+  auto& bytes = out->bytes();
+  auto release = [](napi_env, void*, void* hint) { delete static_cast<WireWriter*>(hint); };
+  napi_value buffer = nullptr;
+  if (napi_create_external_buffer(env, bytes.size(), bytes.data(), release, out.get(), &buffer) == napi_ok) {
+    out.release();
+    return buffer;
+  }
+  return CopyToBuffer(env, bytes.data(), bytes.size());
 }
 
 // readRecords(nativeCode: Uint8Array, at, declared, layout: Uint32Array of what native-code.ts calls firstLength,
@@ -850,10 +1042,10 @@ napi_value Unsupported(napi_env env, napi_callback_info) {
 constexpr napi_callback Serialize = Unsupported, WireBytes = Unsupported, HasWireBytes = Unsupported,
                         Clone = Unsupported, Deserialize = Unsupported, VersionTag = Unsupported,
                         SetFlags = Unsupported, Sha256 = Unsupported, Crc32 = Unsupported,
-                        BorrowWireBytes = Unsupported, SpawnDetached = Unsupported, EndAfter = Unsupported, YieldAfter = Unsupported,
+                        SpawnDetached = Unsupported, EndAfter = Unsupported, YieldAfter = Unsupported,
                         Receive = Unsupported, Finish = Unsupported, Abort = Unsupported,
-                        BodyStarts = Unsupported, KeptBodies = Unsupported, ReadRecords = Unsupported,
-                        StartHashing = Unsupported, JoinHashing = Unsupported;
+                        WithOnlyBodies = Unsupported, ReadRecords = Unsupported,
+                        StartReading = Unsupported, JoinReading = Unsupported;
 
 #endif
 
@@ -883,13 +1075,11 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "setFlags", SetFlags);
   ExportFunction(env, exports, "sha256", Sha256);
   ExportFunction(env, exports, "crc32", Crc32);
-  ExportFunction(env, exports, "borrowWireBytes", BorrowWireBytes);
   ExportFunction(env, exports, "spawnDetached", SpawnDetached);
-  ExportFunction(env, exports, "bodyStarts", BodyStarts);
-  ExportFunction(env, exports, "keptBodies", KeptBodies);
+  ExportFunction(env, exports, "withOnlyBodies", WithOnlyBodies);
   ExportFunction(env, exports, "readRecords", ReadRecords);
-  ExportFunction(env, exports, "startHashing", StartHashing);
-  ExportFunction(env, exports, "joinHashing", JoinHashing);
+  ExportFunction(env, exports, "startReading", StartReading);
+  ExportFunction(env, exports, "joinReading", JoinReading);
   ExportFunction(env, exports, "endAfter", EndAfter);
   ExportFunction(env, exports, "yieldAfter", YieldAfter);
   return exports;

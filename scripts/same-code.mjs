@@ -26,7 +26,7 @@ for (const file of readdirSync(folder).filter((each) => each.endsWith('.json')))
     for (const remainder of [0, 1]) {
       const kept = all.filter((index) => index % 2 === remainder);
       if (kept.length === 0) continue;
-      const part = readNativeCode(compileOptimised(withOnlyBodies(binary, new Set(kept))), binary.functions);
+      const part = readNativeCode(compileOptimised(withOnlyBodies(wireBytes, new Set(kept))), binary.functions);
       for (const index of kept) {
         functions++;
         if (Buffer.compare(recordOf(whole, index), recordOf(part, index)) !== 0) different.push(`${file} ${index}`);

@@ -5,8 +5,8 @@ import { packageRoot } from '../package-root.js';
 /** Wire bytes in V8's hands that wait for their native code; V8 lets go of them at `finish`, `abort` or garbage collection. */
 export type Restoring = { readonly restoring: unique symbol };
 
-/** A thread that computes a SHA-256. */
-export type Hashing = { readonly hashing: unique symbol };
+/** A thread that reads a module's wire bytes: their SHA-256, and where the functions are. */
+export type Reading = { readonly reading: unique symbol };
 
 /** Lists of functions, and the bytes of machine code that the records hold. */
 export type Records = [
@@ -35,13 +35,17 @@ export interface Addon {
   setFlags(flags: string): void;
   sha256(bytes: Uint8Array): Uint8Array | undefined;
   crc32(bytes: Uint8Array): number | undefined;
-  borrowWireBytes(module: WebAssembly.Module): Uint8Array;
   spawnDetached(args: string[], environment: string[], waits: boolean): number;
-  bodyStarts(wireBytes: Uint8Array, at: number, count: number): Uint32Array | undefined;
-  keptBodies(wireBytes: Uint8Array, starts: Uint32Array, kept: Uint32Array, stub: Uint8Array): Uint8Array | undefined;
+  withOnlyBodies(
+    wireBytes: Uint8Array | WebAssembly.Module,
+    kept: Uint32Array | null | undefined,
+    stub: Uint8Array,
+    forCompiling: boolean,
+    reading: Reading | undefined,
+  ): Uint8Array;
   readRecords(nativeCode: Uint8Array, at: number, declared: number, layout: Uint32Array): Records | BadRecord;
-  startHashing(module: WebAssembly.Module): Hashing;
-  joinHashing(hashing: Hashing): Uint8Array | undefined;
+  startReading(module: WebAssembly.Module): Reading;
+  joinReading(reading: Reading): Uint8Array | undefined;
   endAfter(seconds: number): void;
   yieldAfter(milliseconds: number): void;
 }

@@ -1,7 +1,7 @@
 import { CacheError } from '../cache-error.js';
-import { loadAddon } from './addon.js';
+import { loadAddon, type Reading } from './addon.js';
 import { joinNativeCode, readNativeCode } from './native-code.js';
-import { readWasmBinary, realFunctions, type WasmBinary, withOnlyBodies } from './wasm-binary.js';
+import { readWasmBinary, realFunctions, withOnlyBodies } from './wasm-binary.js';
 
 const { Module } = globalThis.WebAssembly ?? {};
 
@@ -34,15 +34,19 @@ function toggle(flag: string): [string, string] {
 /**
  * What of a module is to be compiled ahead of time.
  *
+ * @param source - the wire bytes of a module, or that module itself
  * @param functions - those that are wanted: all of them, or those that ran without being optimised. Where V8 tells nothing,
  *   because it has optimised nothing, `undefined`: a single function then, and next time it will.
+ * @param reading - of that module, where there is one: see {@link withOnlyBodies}
  * @returns wire bytes of a module with just these functions, for {@link optimiseAheadOfTime}
  * @throws {RangeError} when the module cannot be read.
  */
-export function partToOptimise(wireBytes: Uint8Array, functions: ReadonlySet<number> | 'all' | undefined): Uint8Array {
-  const binary = readWasmBinary(wireBytes);
-  const wanted = functions === 'all' ? new Set(Array(binary.functions.declared).keys()) : functions;
-  return withOnlyBodies(binary, wanted ?? smallestFunction(binary), true);
+export function partToOptimise(
+  source: Uint8Array | WebAssembly.Module,
+  functions: ReadonlySet<number> | 'all' | undefined,
+  reading?: Reading,
+): Uint8Array {
+  return withOnlyBodies(source, functions ?? 'smallest', true, reading);
 }
 
 /**
@@ -100,12 +104,4 @@ export function compileOptimised(wireBytes: Uint8Array): Uint8Array {
   const nativeCode = addon.serialize(module);
   if (!nativeCode) throw new CacheError('Serialize', 'V8 optimised nothing');
   return nativeCode;
-}
-
-function smallestFunction(binary: WasmBinary): Set<number> {
-  const { bodyStarts } = binary;
-  const length = (i: number) => (bodyStarts[i + 1] as number) - (bodyStarts[i] as number);
-  let smallest: number | undefined;
-  for (const i of realFunctions(binary)) if (smallest === undefined || length(i) < length(smallest)) smallest = i;
-  return new Set(smallest === undefined ? [] : [smallest]);
 }

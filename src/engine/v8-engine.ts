@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { CacheError } from '../cache-error.js';
 import type { Engine } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
-import { type Addon, loadAddon } from './addon.js';
+import { type Addon, loadAddon, type Reading } from './addon.js';
 import { sha256 } from './digest.js';
 import { deserializeByNativesSyntax } from './natives-syntax.js';
 import { trapHandlerIsOn } from './trap-handler.js';
@@ -30,9 +30,6 @@ const TIERING_BUDGETS: Record<string, number> = {
 function v8Version(): string {
   return versions.v8.split('.').slice(0, 2).join('.');
 }
-
-/** Wire bytes that take longer to hash (0.7 ms/MB) than a thread takes to start (0.1 ms). */
-const WORTH_A_THREAD = 500_000;
 
 /** Wire bytes on their way to a module; see {@link V8Engine.receive}. */
 export interface Received {
@@ -137,7 +134,7 @@ export class V8Engine implements Engine {
    */
   receive(wireBytes: Uint8Array): Received {
     const { addon, deserialize } = need('Deserialize');
-    const received = addon.canDeserialize && wireBytes.length >= WORTH_A_THREAD ? addon.receive(wireBytes) : undefined;
+    const received = addon.canDeserialize ? addon.receive(wireBytes) : undefined;
     if (!received) {
       return {
         key: sha256(wireBytes),
@@ -163,22 +160,18 @@ export class V8Engine implements Engine {
     return need('Serialize').addon.wireBytes(module);
   }
 
-  /** The wire bytes where V8 keeps them, not copied. Never to be written to. */
-  borrowWireBytes(module: WebAssembly.Module): Uint8Array {
-    return need('Serialize').addon.borrowWireBytes(module);
+  /**
+   * Starts to read the wire bytes in another thread. All of the module stays in memory until the key is asked for, or the
+   * reading is used.
+   */
+  read(module: WebAssembly.Module): Reading {
+    return need('Serialize').addon.startReading(module);
   }
 
-  /**
-   * Starts to hash the wire bytes in another thread, and returns what waits for the result. To be called, or the hash is
-   * waited for when the process ends.
-   */
-  hash(module: WebAssembly.Module): () => ModuleHash {
-    const { addon } = need('Serialize');
-    const hashing = addon.startHashing(module);
-    return () => {
-      const digest = addon.joinHashing(hashing);
-      return digest ? ModuleHash.fromBytes(digest) : sha256(addon.borrowWireBytes(module));
-    };
+  /** The SHA-256 that the other thread found; `undefined` where the addon cannot hash. */
+  keyOf(reading: Reading): ModuleHash | undefined {
+    const digest = need('Serialize').addon.joinReading(reading);
+    return digest && ModuleHash.fromBytes(digest);
   }
 
   /** Whether the module was compiled from exactly these bytes; compared in place, without a copy or a hash. */

@@ -1,4 +1,4 @@
-import { loadAddon } from './addon.js';
+import { loadAddon, type Reading } from './addon.js';
 
 /** Where things are in a module's wire bytes, as far as compiling a part of it needs to know. */
 export interface WasmBinary {
@@ -14,9 +14,7 @@ export interface FunctionCounts {
   readonly declared: number;
 }
 
-const SECTION = { custom: 0, import: 2, function: 3, code: 10, data: 11 };
-/** The first byte of a data segment that is not copied to a memory by itself. */
-const PASSIVE = 1;
+const SECTION = { import: 2, function: 3, code: 10 };
 const IMPORT = { function: 0, table: 1, memory: 2, global: 3, tag: 4 };
 
 /** Magic number and version. */
@@ -66,7 +64,7 @@ export function countFunctions(wireBytes: Uint8Array): FunctionCounts {
   return { imported, declared };
 }
 
-function* sections(wireBytes: Uint8Array): Generator<{ id: number; start: number; end: number; reader: Reader }> {
+function* sections(wireBytes: Uint8Array): Generator<{ id: number; end: number; reader: Reader }> {
   if (HEADER.some((byte, at) => wireBytes[at] !== byte)) throw new RangeError('Not a module of version 1');
   const reader = new Reader(wireBytes, HEADER.length);
   while (reader.at < wireBytes.length) {
@@ -75,7 +73,7 @@ function* sections(wireBytes: Uint8Array): Generator<{ id: number; start: number
     const length = reader.number();
     const end = reader.at + length;
     if (end > wireBytes.length) throw new RangeError(`The section at byte ${start} is longer than the module`);
-    yield { id, start, end, reader };
+    yield { id, end, reader };
     reader.at = end;
   }
 }
@@ -84,42 +82,23 @@ function* sections(wireBytes: Uint8Array): Generator<{ id: number; start: number
  * The same module with only the given functions' bodies; the others trap. Everything that a body is compiled against (types,
  * imports, tables, memories, globals) is the same, so that without inlining V8 makes the same code of those that are kept.
  *
+ * @param wireBytes - of a module that V8 has compiled, or that module itself
  * @param functions - indices among the declared functions, imported ones not counted
- * @param forCompiling - whether to leave out what no code depends on, too: the contents of data segments, names, and all other
- *   custom sections but those that tell a compiler something (`metadata.code.*`)
+ * @param forCompiling - whether to leave out what no code depends on, too: the contents of data segments, the names of exports,
+ *   and all custom sections but those that tell a compiler something (`metadata.code.*`)
+ * @param reading - of the same module; what was found out already need not be looked for
+ * @throws {RangeError} when the module cannot be read, or has not all of these functions.
  */
-export function withOnlyBodies(binary: WasmBinary, functions: ReadonlySet<number>, forCompiling = false): Uint8Array {
-  const { wireBytes } = binary;
-  const parts: Uint8Array[] = [HEADER];
-  const add = (id: number, count: number, contents: Uint8Array) => {
-    const countBytes = encodeNumber(count);
-    parts.push(Uint8Array.of(id), encodeNumber(countBytes.length + contents.length), countBytes, contents);
-  };
-  for (const { id, start, end, reader } of sections(wireBytes)) {
-    if (id === SECTION.code) {
-      add(id, binary.bodyStarts.length - 1, keptBodies(binary, functions));
-    } else if (id === SECTION.data && forCompiling) {
-      // Every segment as a passive one without bytes: where it would have gone is no code's business either.
-      const count = reader.number();
-      reader.at = end;
-      add(
-        id,
-        count,
-        new Uint8Array(2 * count).map((_, at) => (at % 2 === 0 ? PASSIVE : 0)),
-      );
-    } else if (id !== SECTION.custom || !forCompiling || isMetadata(reader)) {
-      parts.push(wireBytes.subarray(start, end));
-    }
-  }
-  return Buffer.concat(parts);
-}
-
-/** Natively, as {@link readBodies}. */
-function keptBodies({ wireBytes, bodyStarts }: WasmBinary, functions: ReadonlySet<number>): Uint8Array {
-  const kept = Uint32Array.from(functions).sort();
-  const bodies = loadAddon().addon?.keptBodies(wireBytes, bodyStarts, kept, STUB);
-  if (!bodies) throw new RangeError('The functions to be kept are not among those that have bodies');
-  return bodies;
+export function withOnlyBodies(
+  wireBytes: Uint8Array | WebAssembly.Module,
+  functions: ReadonlySet<number> | 'all' | 'smallest',
+  forCompiling = false,
+  reading?: Reading,
+): Uint8Array {
+  const addon = loadAddon().addon;
+  if (!addon) throw new RangeError('Modules cannot be cut without the addon');
+  const kept = functions === 'all' ? undefined : functions === 'smallest' ? null : Uint32Array.from(functions).sort();
+  return addon.withOnlyBodies(wireBytes, kept, STUB, forCompiling, reading);
 }
 
 /** The functions whose bodies are not the stubs of {@link withOnlyBodies}. */
@@ -131,25 +110,22 @@ export function realFunctions({ wireBytes, bodyStarts }: WasmBinary): Set<number
   return real;
 }
 
-function isMetadata(reader: Reader): boolean {
-  const length = reader.number();
-  return Buffer.from(reader.bytes.subarray(reader.at, reader.at + length))
-    .toString('latin1')
-    .startsWith('metadata.code.');
-}
-
 function expectEnd(reader: Reader, end: number): void {
   if (reader.at !== end) throw new RangeError(`A section ends at byte ${reader.at}, expected ${end}`);
 }
 
-/** Natively: it is done once, at a program's exit, and code that runs once takes 7 ms for 16,000 functions. */
 function readBodies(reader: Reader): Uint32Array {
   const { bytes } = reader;
   const count = reader.number();
   if (count > bytes.length) throw new RangeError(`${count} functions in ${bytes.length} bytes`);
-  const starts = loadAddon().addon?.bodyStarts(bytes, reader.at, count);
-  if (!starts) throw new RangeError(`The module ends at byte ${bytes.length}, in the middle of its code`);
-  reader.at = starts[count] as number;
+  const starts = new Uint32Array(count + 1);
+  for (let i = 0; i < count; i++) {
+    starts[i] = reader.at;
+    const length = reader.number();
+    reader.at += length;
+  }
+  if (reader.at > bytes.length) throw new RangeError(`The code ends at byte ${reader.at} of ${bytes.length}`);
+  starts[count] = reader.at;
   return starts;
 }
 
@@ -228,15 +204,5 @@ class Reader {
       if (byte < 0x80) return value;
     }
     throw new RangeError(`The number that ends at byte ${this.at} is too long`);
-  }
-}
-
-function encodeNumber(value: number): Uint8Array {
-  const bytes: number[] = [];
-  for (let rest = value; ; ) {
-    const low = rest % 128;
-    rest = Math.floor(rest / 128);
-    bytes.push(rest > 0 ? low + 128 : low);
-    if (rest === 0) return Uint8Array.from(bytes);
   }
 }

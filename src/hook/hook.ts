@@ -131,8 +131,15 @@ export class Hook {
   /** Remembers the module that V8 made after this look-up, so that its code can be saved. */
   learn({ known, ...lookup }: Lookup, module: WebAssembly.Module): void {
     try {
-      if (known) this.#known.addReference(known, module);
-      else this.#remember({ ...lookup, isLearnt: false }, module);
+      if (known) {
+        this.#known.addReference(known, module);
+        return;
+      }
+      // While the program runs, because its exit would wait for it: 1 ms/MB.
+      const reading = this.#options.mode === 'read-write' ? this.#engine.read(module) : undefined;
+      const remembered = { ...lookup, reading, isLearnt: false };
+      if (reading) setTimeout(() => this.#keyOf(remembered), KEY_IS_KNOWN_AFTER).unref();
+      this.#remember(remembered, module);
     } catch (error) {
       this.#report('remembering a module', error);
     }
@@ -197,7 +204,7 @@ export class Hook {
       const duration = milliseconds() - start;
       debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, Math.round(duration));
       if (!paid({ duration, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
-      const known = { ...lookup, stored, isLearnt: false };
+      const known = { ...lookup, stored, reading: undefined, isLearnt: false };
       this.#remember(known, module);
       return { ...known, module, known };
     } catch (error) {
@@ -257,22 +264,18 @@ export class Hook {
     if (stored.final || engineId !== this.#engine.deterministicId) return undefined;
     let generation = known.key && this.#nextGeneration(known.key, stored);
     if (known.key && generation === undefined) return undefined;
-    // A key that was not needed so far is computed while this thread does the rest.
-    const hash = known.key ? undefined : this.#engine.hash(module);
 
     const canLearn = !known.isLearnt && known.functions !== undefined && this.#noLearner === undefined;
     const nativeCode = this.#engine.serialize(module);
     const observed = nativeCode && canLearn ? this.#engine.observe(module) : nativeCode;
     const current = nativeCode && { length: nativeCode.length, functions: functionsOf(known, observed) };
     const { save, final, learn } = decide(stored, current, canLearn);
-    const part = learn ? this.#partToLearn(module, current) : undefined;
+    const part = learn ? this.#partToLearn(known, module, current) : undefined;
 
-    if (hash) {
-      known.key = hash();
-      generation = this.#nextGeneration(known.key, stored);
-    }
-    const { key } = known;
-    if (!key || generation === undefined) return undefined;
+    const key = this.#keyOf(known) ?? sha256(this.#engine.wireBytes(module));
+    known.key = key;
+    generation ??= this.#nextGeneration(key, stored);
+    if (generation === undefined) return undefined;
     if (save && nativeCode) {
       const artifact = {
         key,
@@ -301,6 +304,16 @@ export class Hook {
     return undefined;
   }
 
+  #keyOf(known: KnownModule): ModuleHash | undefined {
+    try {
+      const key = known.reading && this.#engine.keyOf(known.reading); // which lets go of the module, too
+      known.key ??= key;
+    } catch (error) {
+      this.#report('hashing a module', error);
+    }
+    return known.key;
+  }
+
   /** Of the artifact that this process may write; `undefined` when another process is ahead of it. */
   #nextGeneration(key: ModuleHash, stored: Stored): number | undefined {
     if (this.#noLearner === undefined && this.#jobs.isUnderWay(key)) return undefined;
@@ -309,10 +322,14 @@ export class Hook {
     return header.generation === stored.generation ? header.generation + 1 : undefined;
   }
 
-  #partToLearn(module: WebAssembly.Module, current: Current | undefined): Uint8Array | undefined {
+  #partToLearn(
+    { reading }: KnownModule,
+    module: WebAssembly.Module,
+    current: Current | undefined,
+  ): Uint8Array | undefined {
     const wanted = this.#options.learn === 'full' ? 'all' : current?.functions?.executed;
     try {
-      return partToOptimise(this.#engine.borrowWireBytes(module), wanted);
+      return partToOptimise(module, wanted, reading);
     } catch (error) {
       debug('not learnt: %o', error);
       return undefined;
@@ -359,6 +376,9 @@ export class Hook {
  */
 const FIRST_CHECK = 3_000;
 const LAST_CHECK = 3_600_000;
+
+/** Milliseconds in which the largest modules known (35 MB) are hashed, on a busy machine, too. */
+const KEY_IS_KNOWN_AFTER = 1_000;
 
 const NOTHING_STORED = { length: 0, generation: -1, final: false };
 const MISS = { stored: NOTHING_STORED, module: undefined, known: undefined };

@@ -1,3 +1,4 @@
+import type { Reading } from '../engine/addon.js';
 import type { FunctionCounts } from '../engine/wasm-binary.js';
 import type { ModuleHash } from '../module-hash.js';
 import type { Stored } from './saving-policy.js';
@@ -6,6 +7,8 @@ import type { Stored } from './saving-policy.js';
 export interface KnownModule {
   /** `undefined` as long as nobody needed it: nothing was stored for this engine when it was looked up. */
   key: ModuleHash | undefined;
+  /** What another thread finds out about it for the exit, the key first of all. */
+  readonly reading: Reading | undefined;
   /** The engine's id when it was compiled or loaded: code made under other V8 flags must not be saved under these. */
   readonly engineId: string;
   readonly wireLength: number;

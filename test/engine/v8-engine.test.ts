@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import v8 from 'node:v8';
 import { type NativeCode, readNativeCode } from '../../dist/engine/native-code.js';
-import { countFunctions } from '../../dist/engine/wasm-binary.js';
+import { countFunctions, withOnlyBodies } from '../../dist/engine/wasm-binary.js';
 import { CacheError, ModuleHash, V8Engine } from '../../dist/index.js';
 import { ofKind } from '../support/assertions.js';
 import { everythingModule, FUNCTION_NAMES, observeEverything, warmUp } from '../support/everything.js';
@@ -65,14 +65,20 @@ for (const padding of [0, 1_000_000]) {
   });
 }
 
-test('a module is hashed in another thread, and that may be asked for or not', () => {
-  const wireBytes = sumModule({ offset: 7, padding: 1_000_000 });
-  const module = engine.compileSync(wireBytes);
-  engine.hash(module);
-  const hash = engine.hash(module);
-  assert.equal(`${hash()}`, `${ModuleHash.sha256(wireBytes)}`);
-  assert.equal(`${hash()}`, `${ModuleHash.sha256(wireBytes)}`);
-  assert.throws(() => engine.hash({} as never), TypeError);
+test('a module is read in another thread, and what that finds out may be asked for or not', () => {
+  for (const padding of [1, 1_000_000]) {
+    const wireBytes = sumModule({ offset: 7, padding });
+    const module = engine.compileSync(wireBytes);
+    engine.read(module);
+    const reading = engine.read(module);
+    const cut = withOnlyBodies(module, new Set([1]), true);
+    assert.deepEqual(withOnlyBodies(module, new Set([1]), true, reading), cut);
+    assert.equal(`${engine.keyOf(reading)}`, `${ModuleHash.sha256(wireBytes)}`);
+    assert.equal(`${engine.keyOf(reading)}`, `${ModuleHash.sha256(wireBytes)}`);
+    assert.deepEqual(withOnlyBodies(module, new Set([1]), true, reading), cut);
+  }
+  assert.throws(() => engine.read({} as never), TypeError);
+  assert.throws(() => engine.keyOf({} as never), TypeError);
 });
 
 test('threads and processes may end with modules that were received and not finished', () => {

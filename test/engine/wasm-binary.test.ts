@@ -91,7 +91,7 @@ describe('counting functions:', () => {
       const binary = readWasmBinary(wireBytes);
       assert.deepEqual(binary.functions, functions);
       assert.equal(binary.bodyStarts.length, 2);
-      assert.equal(WebAssembly.validate(withOnlyBodies(binary, new Set()) as BufferSource), major >= since);
+      assert.equal(WebAssembly.validate(withOnlyBodies(wireBytes, new Set()) as BufferSource), major >= since);
     });
   }
 
@@ -189,7 +189,7 @@ for (const [form, wireBytes] of Object.entries(FORMS)) {
     for (let bits = 0; bits < 32; bits++) {
       const kept = new Set([0, 1, 2, 3, 4].filter((i) => bits & (1 << i)));
       it(`{${[...kept]}} compute the same, the others trap`, () => {
-        const stubbed = withOnlyBodies(binary, kept);
+        const stubbed = withOnlyBodies(wireBytes, kept);
         assert.equal(WebAssembly.validate(stubbed as BufferSource), true);
         const [before, after] = [wireBytes, stubbed].map((each) => new WebAssembly.Module(each as BufferSource));
         assert.deepEqual(WebAssembly.Module.exports(after as never), WebAssembly.Module.exports(before as never));
@@ -204,7 +204,7 @@ for (const [form, wireBytes] of Object.entries(FORMS)) {
     }
 
     it('is the same module, in fewer bytes at most, when all are kept', () => {
-      const all = withOnlyBodies(binary, new Set([0, 1, 2, 3, 4]));
+      const all = withOnlyBodies(wireBytes, new Set([0, 1, 2, 3, 4]));
       if (form !== 'a module with padded numbers') assert.deepEqual(Buffer.from(all), Buffer.from(wireBytes));
       else assert.ok(all.length < wireBytes.length);
     });
@@ -215,7 +215,7 @@ it('what a module imports is imported by its stubbed form', () => {
   for (const { description, since = 20 } of IMPORTS) {
     if (major < since) continue;
     const wireBytes = importing(description);
-    const stubbed = withOnlyBodies(readWasmBinary(wireBytes), new Set());
+    const stubbed = withOnlyBodies(wireBytes, new Set());
     const [before, after] = [wireBytes, stubbed].map((each) => new WebAssembly.Module(each as BufferSource));
     assert.deepEqual(WebAssembly.Module.imports(after as never), WebAssembly.Module.imports(before as never));
   }
@@ -235,12 +235,67 @@ it('a stub is valid whatever the function takes and returns', () => {
     codeSection([body(0), body(1), body(2)]),
   );
   assert.equal(WebAssembly.validate(wireBytes), true);
-  assert.equal(WebAssembly.validate(withOnlyBodies(readWasmBinary(wireBytes), new Set()) as BufferSource), true);
+  assert.equal(WebAssembly.validate(withOnlyBodies(wireBytes, new Set()) as BufferSource), true);
+});
+
+it('a live module stands for its wire bytes', () => {
+  for (const wireBytes of Object.values(FORMS)) {
+    const module = new WebAssembly.Module(wireBytes);
+    for (const functions of [new Set([1, 3]), 'all', 'smallest'] as const) {
+      assert.deepEqual(withOnlyBodies(module, functions, true), withOnlyBodies(wireBytes, functions, true));
+    }
+  }
+  assert.throws(() => withOnlyBodies({} as never, 'all'), TypeError);
+});
+
+it('the smallest function is one that is no stub', () => {
+  const wireBytes = FORMS['a module with custom sections all over'];
+  const stubbed = withOnlyBodies(wireBytes, new Set([2, 3]));
+  for (const [source, smallest] of [
+    [wireBytes, 0],
+    [stubbed, 3],
+  ] as const) {
+    assert.deepEqual(withOnlyBodies(source, 'smallest'), withOnlyBodies(source, new Set([smallest])));
+  }
+  const none = withOnlyBodies(wireBytes, new Set());
+  assert.deepEqual(withOnlyBodies(none, 'smallest'), none);
+  assert.deepEqual(withOnlyBodies(moduleOf(), 'smallest'), Buffer.from(moduleOf()));
+});
+
+it('for compiling, exports have short names and data segments nothing in them', () => {
+  const exported = Array.from({ length: 300 }, (_, i) => [...named(`a long name of the function ${i}`), FUNCTION, 0]);
+  const wireBytes = moduleOf(
+    TYPES,
+    section(3, vector([[0]])),
+    section(5, vector([[0, 1]])),
+    section(7, vector(exported)),
+    section(12, leb(2)),
+    codeSection([[0x00, 0x20, 0x00, 0x0b]]),
+    section(11, vector([[0, 0x41, 0, 0x0b, 3, 1, 2, 3], [1, 2, 8, 9]])),
+    customSection('name', 1000),
+    customSection('metadata.code.x', 10),
+  );
+  assert.equal(WebAssembly.validate(wireBytes), true);
+  const cut = new WebAssembly.Module(withOnlyBodies(wireBytes, 'all', true) as BufferSource);
+  const names = WebAssembly.Module.exports(cut).map(({ name }) => name);
+  assert.equal(new Set(names).size, 300);
+  assert.ok(names.every((name) => name.length <= 3));
+  assert.deepEqual(WebAssembly.Module.customSections(cut, 'name'), []);
+  assert.equal(WebAssembly.Module.customSections(cut, 'metadata.code.x')[0]?.byteLength, 10);
+  const length = withOnlyBodies(wireBytes, 'all', true).length;
+  assert.ok(length < 2_500, `${length} bytes`);
+});
+
+it('functions that are not there cannot be kept', () => {
+  const wireBytes = FORMS['a plain module'];
+  for (const functions of [[5], [0, 5], [0xffff_ffff]]) {
+    assert.throws(() => withOnlyBodies(wireBytes, new Set(functions)), RangeError);
+  }
 });
 
 it('a module without code is its own stubbed form', () => {
   for (const wireBytes of [moduleOf(), moduleOf(TYPES, customSection('x')), moduleOf(codeSection([]))]) {
-    assert.deepEqual(Buffer.from(withOnlyBodies(readWasmBinary(wireBytes), new Set())), Buffer.from(wireBytes));
+    assert.deepEqual(Buffer.from(withOnlyBodies(wireBytes, new Set())), Buffer.from(wireBytes));
   }
 });
 
@@ -254,7 +309,7 @@ it('a large code section keeps its lengths right', () => {
   const binary = readWasmBinary(wireBytes);
   for (let round = 0; round < 10; round++) {
     const kept = new Set([...bodies.keys()].filter(() => random(10) < round));
-    const stubbed = withOnlyBodies(binary, kept);
+    const stubbed = withOnlyBodies(wireBytes, kept);
     assert.equal(WebAssembly.validate(stubbed as BufferSource), true);
     const again = readWasmBinary(stubbed);
     for (const i of kept) {
@@ -387,7 +442,17 @@ describe('a damaged module is a RangeError or read for what it is:', () => {
 
   it('in 20,000 ways', () => {
     let accepted = 0;
+    let cut = 0;
     for (const { name, bytes } of damages(wireBytes, fiveFunctions(), 20_000)) {
+      for (const functions of [new Set([1]), 'all', 'smallest'] as const) {
+        try {
+          const length = withOnlyBodies(bytes, functions, true).length;
+          assert.ok(length <= bytes.length + 100, name);
+          cut++;
+        } catch (error) {
+          assert.ok(error instanceof RangeError, `${name}: ${error}`);
+        }
+      }
       let functions: unknown;
       try {
         functions = readWasmBinary(bytes).functions;
@@ -402,5 +467,6 @@ describe('a damaged module is a RangeError or read for what it is:', () => {
       assert.deepEqual(functions, { imported, declared: (functions as { declared: number }).declared }, name);
     }
     assert.ok(accepted > 100, `${accepted} of them are still modules`);
+    assert.ok(cut > 100, `${cut} could be cut`);
   });
 });

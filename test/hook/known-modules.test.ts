@@ -38,6 +38,7 @@ function known(changes: Partial<KnownModule> = {}): KnownModule {
     wireLength: wireBytes.length,
     functions: undefined,
     stored: nothing,
+    reading: undefined,
     isLearnt: false,
     ...changes,
   };

@@ -1,4 +1,4 @@
-// Threads and a process that end with wire bytes that V8 received and nobody finished, or that are being hashed. Argument: length of the module.
+// Threads and a process that end with wire bytes that V8 received and nobody finished, or that are being read. Argument: length of the module.
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { V8Engine } from '../../dist/index.js';
 
@@ -15,7 +15,7 @@ wireBytes.set(
 const engine = new V8Engine();
 for (let i = 0; i < 5; i++) engine.receive(wireBytes);
 engine.receive(wireBytes).abandon();
-engine.hash(new WebAssembly.Module(wireBytes));
+engine.read(new WebAssembly.Module(wireBytes));
 if (isMainThread) {
   for (const end of ['by itself', 'terminated']) {
     const worker = new Worker(new URL(import.meta.url), { workerData: length });
