@@ -271,7 +271,13 @@ it('for compiling, exports have short names and data segments nothing in them', 
     section(7, vector(exported)),
     section(12, leb(2)),
     codeSection([[0x00, 0x20, 0x00, 0x0b]]),
-    section(11, vector([[0, 0x41, 0, 0x0b, 3, 1, 2, 3], [1, 2, 8, 9]])),
+    section(
+      11,
+      vector([
+        [0, 0x41, 0, 0x0b, 3, 1, 2, 3],
+        [1, 2, 8, 9],
+      ]),
+    ),
     customSection('name', 1000),
     customSection('metadata.code.x', 10),
   );
