@@ -35,7 +35,8 @@ export async function receive(source: unknown): Promise<Received | undefined> {
     received.failure = { error };
     return received;
   }
-  received.wireBytes = Buffer.concat(received.chunks as Uint8Array[]);
+  const chunks = received.chunks as Uint8Array[];
+  received.wireBytes = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
   return received;
 }
 
