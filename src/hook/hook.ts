@@ -307,7 +307,8 @@ export class Hook {
   #keyOf(known: KnownModule): ModuleHash | undefined {
     try {
       const key = known.reading && this.#engine.keyOf(known.reading); // which lets go of the module, too
-      known.key ??= key;
+      // The module's own bytes are the truth: a program that patched streams may have given V8 others than were looked up.
+      if (key) known.key = key;
     } catch (error) {
       this.#report('hashing a module', error);
     }
