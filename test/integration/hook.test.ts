@@ -205,3 +205,11 @@ test('without a home folder the hook is quiet, and a folder given from code is t
 test('one exit listener in all, and none for small modules', () => {
   assert.deepEqual(hooked(temporaryDirectory(), 'exit-listeners.mjs'), { added: 1, timers: 0 });
 });
+
+test('an artifact is of the bytes that V8 compiled, whatever a patched stream made of those that were looked up', () => {
+  const directory = temporaryDirectory();
+  hooked(directory, 'hot.mjs'); // The bytes of a stream are only hashed on the way in where something is stored.
+  assert.equal(hooked(directory, 'patched-streams.mjs', ['patched']).sum, 3);
+  assert.deepEqual(hooked(directory, 'patched-streams.mjs', ['plain']), { restored: false, sum: 2 });
+  assert.deepEqual(hooked(directory, 'patched-streams.mjs', ['plain']), { restored: true, sum: 2 });
+});

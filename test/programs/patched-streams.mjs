@@ -1,0 +1,19 @@
+// A program that patches streams, so that V8 compiles other bytes than the hook received. Arguments: "patched" or "plain".
+import { instantiate, optimise, sumModule } from '../../.test-build/support/modules.js';
+import { V8Engine } from '../../dist/index.js';
+
+const engine = new V8Engine();
+const headers = { 'content-type': 'application/wasm' };
+const response = new Response(sumModule({ offset: 1, padding: 70_000 }), { headers });
+if (process.argv[2] === 'patched') {
+  const { prototype } = ReadableStreamDefaultController;
+  const { enqueue } = prototype;
+  prototype.enqueue = function (chunk) {
+    const isModule = chunk instanceof Uint8Array && chunk.length > 70_000;
+    return Reflect.apply(enqueue, this, [isModule ? sumModule({ offset: 2, padding: 70_000 }) : chunk]);
+  };
+}
+const module = await WebAssembly.compileStreaming(response);
+const restored = engine.serialize(module) !== undefined;
+await optimise(module, (each) => engine.serialize(each));
+console.log(JSON.stringify({ restored, sum: instantiate(module).sum(1) }));
