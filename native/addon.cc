@@ -6,6 +6,7 @@
 // "unsupported", never a lazy-binding failure that kills the process.
 #include <node_api.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -13,8 +14,12 @@
 #include <cstring>
 #include <ctime>
 #include <functional>
+#include <list>
 #include <memory>
+#include <mutex>
+#include <shared_mutex>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -208,6 +213,30 @@ napi_value CopyToBuffer(napi_env env, const uint8_t* bytes, size_t size) {
   return buffer;
 }
 
+// V8's flags are the process's, and their hash is part of what V8 writes and of what it accepts: whoever changes them for a
+// moment keeps all others, who only need them to stay as they are, out for that moment.
+std::shared_mutex& FlagsMutex() {
+  static auto* mutex = new std::shared_mutex();
+  return *mutex;
+}
+
+// Both return what the callback returns, or throw what it throws.
+template <typename Lock>
+napi_value CallUnder(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  if (!Arguments(env, info, args)) return ThrowTypeError(env, "Expected a function");
+  Lock lock(FlagsMutex());
+  napi_value result = nullptr;
+  napi_call_function(env, Undefined(env), args[0], 0, nullptr, &result);
+  return result;
+}
+
+// changeFlags(callback): the callback sets flags, and sets them back
+constexpr napi_callback ChangeFlags = CallUnder<std::unique_lock<std::shared_mutex>>;
+
+// withSteadyFlags(callback): the callback is called while no other thread is in changeFlags
+constexpr napi_callback WithSteadyFlags = CallUnder<std::shared_lock<std::shared_mutex>>;
+
 // serialize(module) -> Buffer, or undefined when V8 has optimised nothing yet
 napi_value Serialize(napi_env env, napi_callback_info info) {
   napi_value args[1];
@@ -252,6 +281,197 @@ napi_value Clone(napi_env env, napi_callback_info info) {
   napi_value args[1];
   if (!Arguments(env, info, args) || !IsModule(args[0])) return ThrowTypeError(env, "Expected a WebAssembly.Module");
   CompiledWasmModule compiled = CompiledModuleOf(args[0]);
+  void** slot = V8().from_compiled_module(V8().isolate_get_current(), compiled);
+  return slot ? reinterpret_cast<napi_value>(slot) : Undefined(env);
+}
+
+template <typename T>
+bool ExternalOf(napi_env env, napi_value value, T*& out) {
+  napi_valuetype type;
+  void* data = nullptr;
+  if (napi_typeof(env, value, &type) != napi_ok || type != napi_external) return false;
+  if (napi_get_value_external(env, value, &data) != napi_ok) return false;
+  out = static_cast<T*>(data);
+  return true;
+}
+
+bool StringOf(napi_env env, napi_value value, std::string& out) {
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) return false;
+  out.resize(length);
+  return napi_get_value_string_utf8(env, value, out.data(), length + 1, &length) == napi_ok;
+}
+
+// Live modules by name for all threads of the process, the least recently used one first to go. V8 shares the native code of
+// a module between isolates and keeps it for as long as anybody holds it, also when the thread that compiled it is gone.
+class SharedModules {
+ public:
+  struct Limits {
+    double modules;
+    double bytes;
+  };
+
+  // The one of that name. The tables themselves stay: threads have pointers to them.
+  static SharedModules* Open(const std::string& name) {
+    std::lock_guard<std::mutex> lock(All().mutex);
+    SharedModules*& found = All().tables[name];
+    if (!found) found = new SharedModules();
+    return found;
+  }
+
+  // V8 waits, at the end of the process, until every module is gone, for ever. So they go with the last thread that has this
+  // addon: where the main thread is one, all others have ended by then.
+  static void ThreadStarts(napi_env env) {
+    ++All().threads;
+    // The argument only has to be another one each time.
+    napi_add_env_cleanup_hook(
+        env,
+        [](void* argument) {
+          delete static_cast<char*>(argument);
+          if (--All().threads > 0) return;
+          std::lock_guard<std::mutex> lock(All().mutex);
+          for (auto& [name, table] : All().tables) table->Clear();
+        },
+        new char);
+  }
+
+  // A number that belongs to this module under this name; zero when the module alone is over the limits.
+  uint32_t Save(const std::string& name, CompiledWasmModule module, const Limits& limits) {
+    size_t size = V8().get_wire_bytes_ref(&module).size;
+    std::list<Entry> gone;  // let go without the lock: V8 may have to wait for what is compiling them
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto found = by_name_.find(name);
+    if (found != by_name_.end()) {
+      if (found->second->module.native_module == module.native_module) {
+        entries_.splice(entries_.end(), entries_, found->second);
+        return found->second->id;
+      }
+      Remove(found->second, gone);
+    }
+    if (static_cast<double>(size) > limits.bytes) return 0;
+    while (!entries_.empty() && (static_cast<double>(entries_.size() + 1) > limits.modules ||
+                                 static_cast<double>(bytes_ + size) > limits.bytes)) {
+      Remove(entries_.begin(), gone);
+    }
+    entries_.push_back({name, ++last_id_, size, std::move(module)});
+    by_name_[name] = std::prev(entries_.end());
+    bytes_ += size;
+    return last_id_;
+  }
+
+  // Its number, or zero.
+  uint32_t Find(const std::string& name, bool is_use) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto found = by_name_.find(name);
+    if (found == by_name_.end()) return 0;
+    if (is_use) entries_.splice(entries_.end(), entries_, found->second);
+    return found->second->id;
+  }
+
+  // The module, as long as it is the one of that number.
+  bool Load(const std::string& name, uint32_t id, CompiledWasmModule& out) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto found = by_name_.find(name);
+    if (found == by_name_.end() || found->second->id != id) return false;
+    out = found->second->module;
+    return true;
+  }
+
+ private:
+  // Never destructed, because other threads may still run when the process calls its destructors.
+  struct Tables {
+    std::mutex mutex;
+    std::unordered_map<std::string, SharedModules*> tables;
+    std::atomic<int> threads{0};
+  };
+
+  static Tables& All() {
+    static auto* all = new Tables();
+    return *all;
+  }
+
+  struct Entry {
+    std::string name;
+    uint32_t id;
+    size_t size;
+    CompiledWasmModule module;
+  };
+  using Position = std::list<Entry>::iterator;
+
+  void Clear() {
+    std::list<Entry> gone;
+    std::lock_guard<std::mutex> lock(mutex_);
+    gone.swap(entries_);
+    by_name_.clear();
+    bytes_ = 0;
+  }
+
+  void Remove(Position entry, std::list<Entry>& gone) {
+    bytes_ -= entry->size;
+    by_name_.erase(entry->name);
+    gone.splice(gone.end(), entries_, entry);
+  }
+
+  std::mutex mutex_;
+  std::list<Entry> entries_;  // the least recently used one first
+  std::unordered_map<std::string, Position> by_name_;
+  size_t bytes_ = 0;
+  uint32_t last_id_ = 0;
+};
+
+// openShared(table: string) -> what the others want
+napi_value OpenShared(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  std::string name;
+  if (!Arguments(env, info, args) || !StringOf(env, args[0], name)) return ThrowTypeError(env, "Expected a string");
+  napi_value external = nullptr;
+  napi_create_external(env, SharedModules::Open(name), nullptr, nullptr, &external);
+  return external;
+}
+
+// saveShared(table, name: string, module, maxModules: number, maxBytes: number) -> its number, or 0 when it is too large
+napi_value SaveShared(napi_env env, napi_callback_info info) {
+  napi_value args[5];
+  SharedModules* table = nullptr;
+  std::string name;
+  SharedModules::Limits limits{};
+  if (!Arguments(env, info, args) || !ExternalOf(env, args[0], table) || !StringOf(env, args[1], name) ||
+      !IsModule(args[2]) || napi_get_value_double(env, args[3], &limits.modules) != napi_ok ||
+      napi_get_value_double(env, args[4], &limits.bytes) != napi_ok) {
+    return ThrowTypeError(env, "Expected a table, a name, a WebAssembly.Module and two numbers");
+  }
+  napi_value id = nullptr;
+  napi_create_uint32(env, table->Save(name, CompiledModuleOf(args[2]), limits), &id);
+  return id;
+}
+
+// findShared(table, name: string, isUse: boolean) -> its number, or 0
+napi_value FindShared(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  SharedModules* table = nullptr;
+  std::string name;
+  bool is_use = false;
+  if (!Arguments(env, info, args) || !ExternalOf(env, args[0], table) || !StringOf(env, args[1], name) ||
+      napi_get_value_bool(env, args[2], &is_use) != napi_ok) {
+    return ThrowTypeError(env, "Expected a table, a name and a boolean");
+  }
+  napi_value id = nullptr;
+  napi_create_uint32(env, table->Find(name, is_use), &id);
+  return id;
+}
+
+// loadShared(table, name: string, number) -> a WebAssembly.Module of this thread, or undefined when it is gone by now
+napi_value LoadShared(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  SharedModules* table = nullptr;
+  std::string name;
+  uint32_t id = 0;
+  if (!Arguments(env, info, args) || !ExternalOf(env, args[0], table) || !StringOf(env, args[1], name) ||
+      napi_get_value_uint32(env, args[2], &id) != napi_ok) {
+    return ThrowTypeError(env, "Expected a table, a name and a number");
+  }
+  CompiledWasmModule compiled;
+  if (!table->Load(name, id, compiled)) return Undefined(env);
   void** slot = V8().from_compiled_module(V8().isolate_get_current(), compiled);
   return slot ? reinterpret_cast<napi_value>(slot) : Undefined(env);
 }
@@ -423,16 +643,6 @@ napi_value Receive(napi_env env, napi_callback_info info) {
   napi_set_element(env, result, 0, CopyToBuffer(env, work.digest, sizeof work.digest));
   napi_set_element(env, result, 1, external);
   return result;
-}
-
-template <typename T>
-bool ExternalOf(napi_env env, napi_value value, T*& out) {
-  napi_valuetype type;
-  void* data = nullptr;
-  if (napi_typeof(env, value, &type) != napi_ok || type != napi_external) return false;
-  if (napi_get_value_external(env, value, &data) != napi_ok) return false;
-  out = static_cast<T*>(data);
-  return true;
 }
 
 // finish(what receive gave, nativeCode: Uint8Array) -> WebAssembly.Module, or undefined when V8 refuses
@@ -885,11 +1095,8 @@ bool StringsOf(napi_env env, napi_value array, std::vector<std::string>& out) {
   if (napi_get_array_length(env, array, &length) != napi_ok) return false;
   for (uint32_t i = 0; i < length; ++i) {
     napi_value value = nullptr;
-    size_t size = 0;
-    if (napi_get_element(env, array, i, &value) != napi_ok) return false;
-    if (napi_get_value_string_utf8(env, value, nullptr, 0, &size) != napi_ok) return false;
-    std::string text(size, '\0');
-    if (napi_get_value_string_utf8(env, value, text.data(), size + 1, &size) != napi_ok) return false;
+    std::string text;
+    if (napi_get_element(env, array, i, &value) != napi_ok || !StringOf(env, value, text)) return false;
     out.push_back(std::move(text));
   }
   return true;
@@ -1026,10 +1233,51 @@ bool AddressSpaceIsLimited() {
   return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 }
 
+// guardBytesBehind(ArrayBuffer) -> number of bytes directly behind it that nobody may touch; 0 where that cannot be told
+napi_value GuardBytesBehind(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  void* data = nullptr;
+  size_t length = 0;
+  if (!Arguments(env, info, args) || napi_get_arraybuffer_info(env, args[0], &data, &length) != napi_ok) {
+    return ThrowTypeError(env, "Expected an ArrayBuffer");
+  }
+  uintptr_t end = reinterpret_cast<uintptr_t>(data) + length;
+  double found = 0;
+#ifdef __linux__
+  if (FILE* maps = fopen("/proc/self/maps", "re")) {
+    char line[512];
+    while (fgets(line, sizeof line, maps)) {
+      unsigned long long from = 0;
+      unsigned long long to = 0;
+      char rights[5] = "";
+      if (sscanf(line, "%llx-%llx %4s", &from, &to, rights) != 3 || to <= end) continue;
+      if (from == end && std::strcmp(rights, "---p") == 0) found = static_cast<double>(to - from);
+      break;
+    }
+    fclose(maps);
+  }
+#endif
+  napi_value value = nullptr;
+  napi_create_double(env, found, &value);
+  return value;
+}
+
 bool CanSerialize() { return V8().can_serialize(); }
 bool CanDeserialize() { return V8().can_deserialize(); }
 
+// Node unloads an addon when the last thread that loaded it ends, if that is a worker: with it would go the shared modules, and
+// the code that a reading thread is just running.
+void StayLoaded() {
+  Dl_info self;
+  if (dladdr(reinterpret_cast<void*>(&StayLoaded), &self) != 0) dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE);
+}
+
+void ThreadStarts(napi_env env) { SharedModules::ThreadStarts(env); }
+
 #else
+
+void StayLoaded() {}
+void ThreadStarts(napi_env) {}
 
 bool AddressSpaceIsLimited() { return false; }
 bool CanSerialize() { return false; }
@@ -1041,11 +1289,14 @@ napi_value Unsupported(napi_env env, napi_callback_info) {
 }
 constexpr napi_callback Serialize = Unsupported, WireBytes = Unsupported, HasWireBytes = Unsupported,
                         Clone = Unsupported, Deserialize = Unsupported, VersionTag = Unsupported,
-                        SetFlags = Unsupported, Sha256 = Unsupported, Crc32 = Unsupported,
+                        SetFlags = Unsupported, ChangeFlags = Unsupported, WithSteadyFlags = Unsupported,
+                        Sha256 = Unsupported, Crc32 = Unsupported,
                         SpawnDetached = Unsupported, EndAfter = Unsupported, YieldAfter = Unsupported,
                         Receive = Unsupported, Finish = Unsupported, Abort = Unsupported,
                         WithOnlyBodies = Unsupported, ReadRecords = Unsupported,
-                        StartReading = Unsupported, JoinReading = Unsupported;
+                        StartReading = Unsupported, JoinReading = Unsupported,
+                        GuardBytesBehind = Unsupported, OpenShared = Unsupported, SaveShared = Unsupported, FindShared = Unsupported,
+                        LoadShared = Unsupported;
 
 #endif
 
@@ -1060,9 +1311,12 @@ void ExportFunction(napi_env env, napi_value exports, const char* name, napi_cal
 }
 
 napi_value Init(napi_env env, napi_value exports) {
+  StayLoaded();
+  ThreadStarts(env);
   Export(env, exports, "canSerialize", Boolean(env, CanSerialize()));
   Export(env, exports, "canDeserialize", Boolean(env, CanDeserialize()));
   Export(env, exports, "addressSpaceIsLimited", Boolean(env, AddressSpaceIsLimited()));
+  ExportFunction(env, exports, "guardBytesBehind", GuardBytesBehind);
   ExportFunction(env, exports, "serialize", Serialize);
   ExportFunction(env, exports, "deserialize", Deserialize);
   ExportFunction(env, exports, "receive", Receive);
@@ -1071,8 +1325,14 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "wireBytes", WireBytes);
   ExportFunction(env, exports, "hasWireBytes", HasWireBytes);
   ExportFunction(env, exports, "clone", Clone);
+  ExportFunction(env, exports, "openShared", OpenShared);
+  ExportFunction(env, exports, "saveShared", SaveShared);
+  ExportFunction(env, exports, "findShared", FindShared);
+  ExportFunction(env, exports, "loadShared", LoadShared);
   ExportFunction(env, exports, "versionTag", VersionTag);
   ExportFunction(env, exports, "setFlags", SetFlags);
+  ExportFunction(env, exports, "changeFlags", ChangeFlags);
+  ExportFunction(env, exports, "withSteadyFlags", WithSteadyFlags);
   ExportFunction(env, exports, "sha256", Sha256);
   ExportFunction(env, exports, "crc32", Crc32);
   ExportFunction(env, exports, "spawnDetached", SpawnDetached);

@@ -1,31 +1,66 @@
 import { LRUCache } from 'lru-cache';
+import { SharedModules } from '../engine/shared-modules.js';
 import { LiveModuleCache } from './live-modules.js';
 
 export interface SharedCacheOptions {
-  /** How many modules are kept; the least recently used one goes first. Default 100. */
+  /** Caches of one name are one cache, in all threads of the process. Default: `'default'`. */
+  name?: string | undefined;
+  /** How many modules are kept; the least recently used one goes first. Default 100, at most 100,000. */
   maxModules?: number | undefined;
+  /**
+   * How many bytes the wire bytes of all modules together may have; the least recently used one goes first. A module that
+   * alone has more is not kept. V8 does not tell how much machine code a module has: usually once to three times
+   * its wire bytes. Default 1 GiB.
+   */
+  maxBytes?: number | undefined;
 }
 
 // A live module keeps its wire bytes and its code: at 10 MB each this is a gigabyte, which a host of plugins may spend.
 const DEFAULT_MAX_MODULES = 100;
+const DEFAULT_MAX_BYTES = 2 ** 30;
 
 // lru-cache makes room for all of them at once.
 const MAX_MODULES = 100_000;
 
-/** Live modules, bounded. (Sharing between the threads of the process is yet to come; today each thread has its own.) */
+/**
+ * Live modules, shared by every thread of the process: what one thread saves, every other thread loads in microseconds,
+ * without compiling or deserialising, also threads that start later, and also when the thread that compiled it has ended. No
+ * thread waits for another one.
+ *
+ * Limits are those of the cache that saves; threads that give one name different limits each keep their own when they save.
+ *
+ * @example
+ * ```ts
+ * // In the main thread and in every worker:
+ * const cache = new SharedCache({ maxBytes: 256 * 2 ** 20 });
+ * const { module } = await loadModule(await readFile('plugin.wasm'), { cache, engine: new V8Engine() });
+ * ```
+ */
 export class SharedCache extends LiveModuleCache {
+  /**
+   * Why other threads do not see what is saved here, where that is so (an unknown V8, another runtime than Node.js, an addon that
+   * could not be loaded): each thread then has a cache of its own, bounded by `maxModules` only.
+   */
+  readonly unsupportedReason: string | undefined;
+
+  /** @throws {TypeError} when an option is not what it should be. */
   constructor(options: SharedCacheOptions = {}) {
-    const { maxModules = DEFAULT_MAX_MODULES } = options;
-    if (!Number.isInteger(maxModules) || maxModules < 1 || maxModules > MAX_MODULES) {
-      throw new TypeError(
-        `The option maxModules must be a whole number from 1 to ${MAX_MODULES}, not ${String(maxModules)}`,
-      );
-    }
-    super(new LRUCache<string, WebAssembly.Module>({ max: maxModules }));
+    const { name = 'default', maxModules = DEFAULT_MAX_MODULES, maxBytes = DEFAULT_MAX_BYTES } = options;
+    if (typeof name !== 'string') throw new TypeError(`The option name must be a string, not ${String(name)}`);
+    checkLimit('maxModules', maxModules, MAX_MODULES);
+    checkLimit('maxBytes', maxBytes, Number.MAX_SAFE_INTEGER);
+    const shared = SharedModules.open(name, { maxModules, maxBytes });
+    super(shared.modules ?? new LRUCache<string, WebAssembly.Module>({ max: maxModules }));
+    this.unsupportedReason = shared.modules ? undefined : shared.unsupportedReason;
   }
 }
 
-/** The best cache of live modules for this platform. */
-export function inMemory(): SharedCache {
-  return new SharedCache();
+/** The best cache of live modules for this platform: a {@link SharedCache}. */
+export function inMemory(options?: SharedCacheOptions): SharedCache {
+  return new SharedCache(options);
+}
+
+function checkLimit(name: string, value: number, max: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= max) return;
+  throw new TypeError(`The option ${name} must be a whole number from 1 to ${max}, not ${String(value)}`);
 }

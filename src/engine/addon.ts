@@ -8,6 +8,9 @@ export type Restoring = { readonly restoring: unique symbol };
 /** A thread that reads a module's wire bytes: their SHA-256, and where the functions are. */
 export type Reading = { readonly reading: unique symbol };
 
+/** A table of live modules that all threads of the process see. */
+export type SharedTable = { readonly sharedTable: unique symbol };
+
 /** Lists of functions, and the bytes of machine code that the records hold. */
 export type Records = [
   starts: Uint32Array,
@@ -23,6 +26,7 @@ export interface Addon {
   readonly canSerialize: boolean;
   readonly canDeserialize: boolean;
   readonly addressSpaceIsLimited: boolean;
+  guardBytesBehind(memory: ArrayBuffer): number;
   serialize(module: WebAssembly.Module): Uint8Array | undefined;
   deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module | undefined;
   receive(wireBytes: Uint8Array): [sha256: Uint8Array, restoring: Restoring] | undefined;
@@ -31,8 +35,20 @@ export interface Addon {
   wireBytes(module: WebAssembly.Module): Uint8Array;
   hasWireBytes(module: WebAssembly.Module, wireBytes: Uint8Array): boolean;
   clone(module: WebAssembly.Module): WebAssembly.Module | undefined;
+  openShared(table: string): SharedTable;
+  saveShared(
+    table: SharedTable,
+    name: string,
+    module: WebAssembly.Module,
+    maxModules: number,
+    maxBytes: number,
+  ): number;
+  findShared(table: SharedTable, name: string, isUse: boolean): number;
+  loadShared(table: SharedTable, name: string, id: number): WebAssembly.Module | undefined;
   versionTag(): number;
   setFlags(flags: string): void;
+  changeFlags<T>(callback: () => T): T;
+  withSteadyFlags<T>(callback: () => T): T;
   sha256(bytes: Uint8Array): Uint8Array | undefined;
   crc32(bytes: Uint8Array): number | undefined;
   spawnDetached(args: string[], environment: string[], waits: boolean): number;

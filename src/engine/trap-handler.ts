@@ -1,8 +1,6 @@
-import fs from 'node:fs';
 import type { Addon } from './addon.js';
 
-// Captured: programs empty process.env and patch fs.
-const { openSync, readSync, closeSync } = fs;
+// Captured: programs empty process.env.
 const { platform } = process;
 const execArgv = [...process.execArgv];
 const nodeOptions = process.env.NODE_OPTIONS ?? '';
@@ -17,36 +15,23 @@ export function trapHandlerIsOn(addon: Addon): boolean {
   if (addon.addressSpaceIsLimited) return false;
   const options = [...execArgv, ...nodeOptions.split(/\s+/)];
   if (options.some((option) => option.replaceAll('_', '-') === '--disable-wasm-trap-handler')) return false;
-  return platform === 'linux' ? memoryHasGuardPages() : true;
+  return platform === 'linux' ? memoryHasGuardPages(addon) : true;
 }
 
 /**
- * With the handler a memory reserves 8 GiB of address space (10 GiB before Node 24), so that no 32-bit index leaves it;
- * without it 4 GiB, however small the memory is.
+ * With the handler a memory is followed by 8 GiB, less itself, of address space that nobody may touch, so that no 32-bit index
+ * and offset leaves it; without it by 4 GiB. Looked up where this memory is, because what the whole process reserves changes
+ * with every thread that starts or ends.
  */
-function memoryHasGuardPages(): boolean {
+function memoryHasGuardPages(addon: Addon): boolean {
   try {
-    const before = addressSpacePages();
-    const memory = new Memory({ initial: 1 });
-    const reserved = (addressSpacePages() - before) * PAGE_SIZE;
-    return memory.buffer.byteLength > 0 && reserved >= 7 * GIB && reserved <= 12 * GIB;
+    const { buffer } = new Memory({ initial: 1 });
+    const reserved = buffer.byteLength + addon.guardBytesBehind(buffer);
+    // More where the next reservation follows directly.
+    return reserved >= 8 * GIB;
   } catch {
     return false;
   }
 }
 
 const GIB = 2 ** 30;
-// The unit of statm. Where pages are larger the reservation looks smaller than it is, and the answer is a safe no.
-const PAGE_SIZE = 4096;
-
-function addressSpacePages(): number {
-  // Not readFileSync: it calls what the program may have put into fs.
-  const file = openSync('/proc/self/statm', 'r');
-  try {
-    const text = Buffer.alloc(128);
-    readSync(file, text, 0, text.length, 0);
-    return Number.parseInt(text.toString('latin1'), 10);
-  } finally {
-    closeSync(file);
-  }
-}

@@ -2,9 +2,10 @@ import fs from 'node:fs';
 import { CacheError } from '../cache-error.js';
 import type { Engine } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
-import { type Addon, loadAddon, type Reading } from './addon.js';
+import type { Addon, Reading } from './addon.js';
 import { sha256 } from './digest.js';
 import { deserializeByNativesSyntax } from './natives-syntax.js';
+import { openAddon, v8Version } from './supported.js';
 import { trapHandlerIsOn } from './trap-handler.js';
 
 // Captured: programs replace globals, and the hook replaces these on purpose.
@@ -13,12 +14,6 @@ const { versions, version, platform, arch, execPath } = process;
 const { statSync } = fs;
 const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].flatMap((each) => each.split(' '));
 
-/**
- * The versions of V8 on which every door that is used here was tried, crashes included (Node 20, 22, 24, 26). V8 gives no
- * promise about any of them, so another version is unsupported until it was tried too.
- */
-const TESTED_V8 = ['11.3', '12.4', '13.6', '14.6'];
-
 /** V8's defaults (v8-facts.md, section 10, rule 24). */
 const TIERING_BUDGETS: Record<string, number> = {
   '11.3': 1_800_000,
@@ -26,10 +21,6 @@ const TIERING_BUDGETS: Record<string, number> = {
   '13.6': 13_000_000,
   '14.6': 13_000_000,
 };
-
-function v8Version(): string {
-  return versions.v8.split('.').slice(0, 2).join('.');
-}
 
 /** Wire bytes on their way to a module; see {@link V8Engine.receive}. */
 export interface Received {
@@ -77,7 +68,10 @@ export class V8Engine implements Engine {
       `bin-${binarySize()}`,
       isOpen ? 'trap' : 'unsupported',
     ].join('_');
-    return isOpen ? `${staticId}_tag-${opened.addon.versionTag().toString(16).padStart(8, '0')}` : staticId;
+    if (!isOpen) return staticId;
+    const { addon } = opened;
+    const tag = addon.withSteadyFlags(() => addon.versionTag());
+    return `${staticId}_tag-${tag.toString(16).padStart(8, '0')}`;
   }
 
   async compile(wireBytes: Uint8Array): Promise<WebAssembly.Module> {
@@ -99,26 +93,28 @@ export class V8Engine implements Engine {
     if (id !== undefined && id !== this.deterministicId) {
       throw new CacheError('Serialize', "V8's flags are not those under which this module was compiled");
     }
-    return addon.serialize(module);
+    return addon.withSteadyFlags(() => addon.serialize(module));
   }
 
   /**
    * As {@link serialize}, but to be looked at only: it tells of every function that ran. V8 marks a function as executed when its
    * budget for being optimised is not the initial one, and gives it that again when it starts to optimise it; of functions
    * that take V8 longer than the program runs, `serialize` tells nothing. Here V8 takes another budget for the initial one,
-   * for as long as it serialises. (That changes V8's flag hash: what another thread loads meanwhile is at worst a miss.)
+   * for as long as it serialises.
    */
   observe(module: WebAssembly.Module): Uint8Array | undefined {
     const { addon } = need('Serialize');
     const budget = TIERING_BUDGETS[v8Version()];
     const isDefault = !options.some((option) => option.replaceAll('_', '-').startsWith('--wasm-tiering-budget'));
     if (budget === undefined || !isDefault) return addon.serialize(module);
-    try {
-      addon.setFlags(`--wasm-tiering-budget=${budget - 1}`);
-      return addon.serialize(module);
-    } finally {
-      addon.setFlags(`--wasm-tiering-budget=${budget}`);
-    }
+    return addon.changeFlags(() => {
+      try {
+        addon.setFlags(`--wasm-tiering-budget=${budget - 1}`);
+        return addon.serialize(module);
+      } finally {
+        addon.setFlags(`--wasm-tiering-budget=${budget}`);
+      }
+    });
   }
 
   deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module {
@@ -145,7 +141,10 @@ export class V8Engine implements Engine {
     const [digest, restoring] = received;
     return {
       key: ModuleHash.fromBytes(digest),
-      finish: (nativeCode) => this.#restored(addon.finish(restoring, nativeCode), nativeCode),
+      finish: (nativeCode) => {
+        const module = addon.withSteadyFlags(() => addon.finish(restoring, nativeCode));
+        return this.#restored(module, nativeCode);
+      },
       abandon: () => addon.abort(restoring),
     };
   }
@@ -197,25 +196,17 @@ function openDoors(): Doors | { unsupportedReason: string } {
 }
 
 function tryDoors(): Doors | { unsupportedReason: string } {
-  if (Module === undefined) return { unsupportedReason: 'this process has no WebAssembly (--jitless?)' };
-  for (const runtime of ['bun', 'deno', 'electron']) {
-    if (versions[runtime]) return { unsupportedReason: `${runtime} ${versions[runtime]} is not Node.js` };
-  }
-  const v8 = v8Version();
-  if (!TESTED_V8.includes(v8)) return { unsupportedReason: `V8 ${v8} (Node ${version}) has not been tried` };
-
-  const { addon, error } = loadAddon();
-  if (!addon) {
-    const detail = error instanceof Error ? error.message : String(error);
-    return { unsupportedReason: `the addon for ${platform}-${arch} could not be loaded (${detail})` };
-  }
-  if (!addon.canSerialize) {
-    return { unsupportedReason: `this node binary for ${platform}-${arch} does not export what the addon needs` };
-  }
+  const opened = openAddon();
+  if (!opened.addon) return opened;
+  const { addon } = opened;
   if (!trapHandlerIsOn(addon)) {
     return { unsupportedReason: "V8's WebAssembly trap handler is off, or cannot be told to be on" };
   }
-  if (addon.canDeserialize) return { addon, deserialize: addon.deserialize };
+  if (addon.canDeserialize) {
+    const deserialize = (nativeCode: Uint8Array, wireBytes: Uint8Array) =>
+      addon.withSteadyFlags(() => addon.deserialize(nativeCode, wireBytes));
+    return { addon, deserialize };
+  }
   try {
     const deserialize = deserializeByNativesSyntax(addon);
     return { addon, deserialize: (nativeCode, wireBytes) => deserialize(exactBuffer(nativeCode), wireBytes) };

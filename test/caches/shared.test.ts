@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { inMemory, SharedCache } from '../../dist/caches/shared.js';
+import { inMemory, SharedCache, type SharedCacheOptions } from '../../dist/caches/shared.js';
+import { ModuleHash } from '../../dist/module-hash.js';
+import { assertSameModule } from '../support/assertions.js';
 import { syncModuleCacheContract } from '../support/contract.js';
 import { FakeEngine } from '../support/fake-engine.js';
+import { sumModule } from '../support/modules.js';
+import { runProgram } from '../support/processes.js';
 import { sample } from '../support/sample.js';
 
-syncModuleCacheContract('SharedCache', () => new SharedCache());
-syncModuleCacheContract('inMemory()', inMemory);
+let caches = 0;
+/** A cache that nothing was saved in yet: those of one name are one. */
+const fresh = (options?: SharedCacheOptions) => new SharedCache({ name: `test-${caches++}`, ...options });
+
+syncModuleCacheContract('SharedCache', () => fresh());
+syncModuleCacheContract('inMemory()', () => inMemory({ name: `test-${caches++}` }));
 
 describe('SharedCache', () => {
   const engine = new FakeEngine();
@@ -22,11 +30,11 @@ describe('SharedCache', () => {
   }
 
   it('lets the oldest module go when it is full', () => {
-    assert.deepEqual(filled(new SharedCache({ maxModules: 3 }), 5).kept(), [3, 4, 5]);
+    assert.deepEqual(filled(fresh({ maxModules: 3 }), 5).kept(), [3, 4, 5]);
   });
 
   it('lets the least recently used module go, and a look-up is no use', () => {
-    const cache = new SharedCache({ maxModules: 3 });
+    const cache = fresh({ maxModules: 3 });
     const { use, kept } = filled(cache, 3);
     use(1);
     assert.deepEqual(kept(), [1, 2, 3]);
@@ -37,20 +45,125 @@ describe('SharedCache', () => {
 
   for (const options of [undefined, {}, { maxModules: undefined }]) {
     it(`keeps 100 modules when made with ${JSON.stringify(options)}`, () => {
-      assert.equal(filled(new SharedCache(options), 101).kept().length, 100);
+      assert.equal(filled(fresh(options), 101).kept().length, 100);
     });
   }
 
   it('keeps one module when told so', () => {
-    assert.deepEqual(filled(new SharedCache({ maxModules: 1 }), 2).kept(), [2]);
+    assert.deepEqual(filled(fresh({ maxModules: 1 }), 2).kept(), [2]);
   });
 
-  for (const maxModules of [0, -1, 1.5, NaN, Infinity, Number.MAX_SAFE_INTEGER, 2 ** 53, '10', null, {}]) {
-    it(`refuses maxModules: ${typeof maxModules} ${maxModules} with a TypeError that names the option`, () => {
-      assert.throws(() => new SharedCache({ maxModules: maxModules as number }), {
-        name: 'TypeError',
-        message: /maxModules/,
+  for (const option of ['maxModules', 'maxBytes']) {
+    for (const value of [0, -1, 1.5, NaN, Infinity, 2 ** 53, '10', null, {}]) {
+      it(`refuses ${option}: ${typeof value} ${value} with a TypeError that names the option`, () => {
+        assert.throws(() => fresh({ [option]: value }), { name: 'TypeError', message: new RegExp(option) });
       });
-    });
+    }
   }
+
+  it('refuses a name that is no string', () => {
+    assert.throws(() => fresh({ name: 1 as never }), { name: 'TypeError', message: /name/ });
+  });
+
+  const size = sample({ engine }).wireBytes.length;
+
+  it('lets the oldest modules go when their wire bytes are too many', () => {
+    assert.deepEqual(filled(fresh({ maxBytes: 3 * size }), 5).kept(), [3, 4, 5]);
+    assert.deepEqual(filled(fresh({ maxBytes: 3 * size - 1 }), 5).kept(), [4, 5]);
+  });
+
+  it('does not keep a module that alone is too large, and keeps the others', () => {
+    const cache = fresh({ maxBytes: size });
+    const { kept } = filled(cache, 1);
+    const wireBytes = sumModule({ padding: 100 });
+    const key = ModuleHash.sha256(wireBytes);
+    cache.saveSync(key, engine, engine.compileSync(wireBytes));
+    assert.equal(cache.containsSync(key, engine), false);
+    assert.deepEqual(kept(), [1]);
+  });
+
+  it('gives the same object again as long as this thread has it', () => {
+    const cache = fresh();
+    const { key, module } = sample({ engine });
+    cache.saveSync(key, engine, module);
+    assert.ok(cache.loadSync(key, engine) === module);
+  });
+
+  it('caches of one name are one cache, those of different names are not', () => {
+    const name = `test-${caches++}`;
+    const { key, module } = sample({ engine });
+    new SharedCache({ name }).saveSync(key, engine, module);
+    assertSameModule(new SharedCache({ name }).loadSync(key, engine), module);
+    assert.equal(new SharedCache({ name: `${name}-other` }).containsSync(key, engine), false);
+  });
+
+  it('replaces a module that is saved again', () => {
+    const cache = fresh();
+    const { key, module, wireBytes } = sample({ engine });
+    cache.saveSync(key, engine, module);
+    const other = engine.compileSync(wireBytes);
+    cache.saveSync(key, engine, other);
+    assert.ok(cache.loadSync(key, engine) === other);
+  });
+});
+
+/** In a process of its own each time, because the end of the process is a part of it. */
+describe('SharedCache between threads', () => {
+  const run = (...args: string[]) => {
+    const { status, signal, stdout, stderr } = runProgram('shared.mjs', { args });
+    return {
+      status,
+      signal,
+      stderr,
+      answers: stdout
+        .trim()
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line)),
+    };
+  };
+  const good = { status: 0, signal: null, stderr: '' };
+  const loaded = { sum: 500_506, optimised: true };
+
+  it('a worker loads what the main thread saved, with the code that V8 optimised for it', () => {
+    assert.deepEqual(run('save', 'worker:load'), { ...good, answers: [loaded] });
+  });
+
+  it('the main thread loads what a worker saved that has ended', () => {
+    assert.deepEqual(run('worker:save', 'load'), { ...good, answers: [loaded] });
+  });
+
+  it('a worker loads what a worker saved that has ended, and a worker of a worker', () => {
+    assert.deepEqual(run('worker:save', 'worker:load', 'worker:worker:load'), { ...good, answers: [loaded, loaded] });
+  });
+
+  it('what a worker of a worker saved stays, and also when its thread was terminated', () => {
+    assert.deepEqual(run('worker:worker:save', 'load'), { ...good, answers: [loaded] });
+    assert.deepEqual(run('terminated:save', 'load'), { ...good, answers: [loaded] });
+  });
+
+  it('a miss and a hit are answered within milliseconds while every other thread is busy', () => {
+    const { answers, ...rest } = run('worker:save', 'busy', 'miss', 'load', 'end');
+    assert.deepEqual(rest, good);
+    assert.ok(answers[0].milliseconds < 5, `${answers[0].milliseconds} ms`);
+    assert.deepEqual(answers[1], loaded);
+  });
+
+  for (const [end, status] of [
+    ['', 0],
+    ['exit', 0],
+    ['throw', 1],
+    ['worker:throw', 0],
+  ] as const) {
+    for (const saver of ['save', 'worker:save', 'terminated:save']) {
+      it(`the process ends as usual after ${saver} ${end}, also while V8 is optimising what is shared`, () => {
+        const result = run(saver, 'worker:tiering', 'tiering', ...(end ? [end] : []));
+        assert.deepEqual([result.status, result.signal], [status, null], result.stderr);
+      });
+    }
+  }
+
+  it('is bounded for threads that come and go', () => {
+    assert.deepEqual(run('waves'), { ...good, answers: [{ kept: 3 }] });
+  });
 });
