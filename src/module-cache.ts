@@ -1,3 +1,4 @@
+import type { LoadProgress } from './load-progress.js';
 import type { ModuleHash } from './module-hash.js';
 
 /**
@@ -40,6 +41,10 @@ export interface Engine {
 export interface LoadOptions {
   /** The wire bytes whose hash is the key, where the caller has them: the cache then need not read or keep them. */
   wireBytes?: Uint8Array | undefined;
+  /** Ends the load, which then rejects with the signal's reason, where a cache would otherwise go on reading or asking. */
+  signal?: AbortSignal | undefined;
+  /** Told of every step. Must not throw (that of `loadModule` may). */
+  onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
 
 /** A cache of modules, by key and engine. Extend `ModuleCacheBase` to get `withFallback` for your own strategy. */

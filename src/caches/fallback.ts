@@ -1,24 +1,32 @@
 import { CacheError } from '../cache-error.js';
-import type { Engine, LoadOptions, ModuleCache } from '../module-cache.js';
+import { startStep } from '../load-progress.js';
+import type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
 
-/** What your own strategy extends to be a `ModuleCache`: write `load`, `contains` and `save`, and get `withFallback`. */
+/**
+ * What your own strategy extends to be a `ModuleCache`: write `load`, `contains` and `save`, and get `withFallback`.
+ */
 export abstract class ModuleCacheBase implements ModuleCache {
   abstract load(key: ModuleHash, engine: Engine, options?: LoadOptions): Promise<WebAssembly.Module>;
   abstract contains(key: ModuleHash, engine: Engine): Promise<boolean>;
   abstract save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void>;
 
-  /** This cache first, then `other`. */
-  withFallback<Other extends ModuleCache>(other: Other): FallbackCache<this, Other> {
-    return new FallbackCache(this, other);
+  /** This cache first, then `other`. Two caches with synchronous methods give one that has them, too. */
+  withFallback<This extends SyncModuleCache, Other extends SyncModuleCache>(
+    this: This,
+    other: Other,
+  ): SyncFallbackCache<This, Other>;
+  withFallback<Other extends ModuleCache>(other: Other): FallbackCache<this, Other>;
+  withFallback(other: ModuleCache): ModuleCache {
+    return isSync(this) && isSync(other) ? new SyncFallbackCache(this, other) : new FallbackCache(this, other);
   }
 }
 
 /**
- * Two caches as one, usually a fast and a slow one; chain more with `withFallback`.
+ * Two caches as one, usually a fast and a slow one; chain more with `withFallback`, to any depth.
  *
- * - `load` asks the primary, then the fallback. What only the fallback has is promoted: saved into the primary in the
- *   background. A promotion that fails is a process warning and nothing else.
+ * - `load` asks the primary, then the fallback. What only the fallback has is promoted: saved into the primary when the caller
+ *   has its module. A promotion that fails is a process warning and nothing else.
  * - `contains` asks both; one that fails is as good as one that says no, unless both fail.
  * - `save` goes to both, and succeeds when the primary took it.
  *
@@ -30,6 +38,7 @@ export class FallbackCache<
 > extends ModuleCacheBase {
   readonly primary: Primary;
   readonly fallback: Fallback;
+  readonly #underPromotion = new Set<string>();
 
   constructor(primary: Primary, fallback: Fallback) {
     super();
@@ -37,20 +46,22 @@ export class FallbackCache<
     this.fallback = fallback;
   }
 
-  async load(key: ModuleHash, engine: Engine, options?: LoadOptions): Promise<WebAssembly.Module> {
+  async load(key: ModuleHash, engine: Engine, options: LoadOptions = {}): Promise<WebAssembly.Module> {
     let primaryError: unknown;
     try {
-      return await this.primary.load(key, engine, options);
+      return await lookUp(this.primary, key, engine, options);
     } catch (error) {
+      options.signal?.throwIfAborted();
       primaryError = error;
     }
     let module: WebAssembly.Module;
     try {
-      module = await this.fallback.load(key, engine, options);
+      module = await lookUp(this.fallback, key, engine, options);
     } catch (fallbackError) {
+      options.signal?.throwIfAborted();
       throw bothFailed('load', key, primaryError, fallbackError);
     }
-    void this.#promote(key, engine, module);
+    this.promote(key, engine, module);
     return module;
   }
 
@@ -74,22 +85,134 @@ export class FallbackCache<
     const [primary, fallback] = (await Promise.allSettled(
       [this.primary, this.fallback].map(async (cache) => cache.save(key, engine, module)),
     )) as [PromiseSettledResult<void>, PromiseSettledResult<void>];
-    if (primary.status === 'fulfilled') return;
-    if (fallback.status === 'rejected') throw bothFailed('save', key, primary.reason, fallback.reason);
-    throw primary.reason;
+    settle(key, primary, fallback);
   }
 
-  async #promote(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
+  /** Not before the caller has the module: a save begins with serialising, which takes up to 100 ms. */
+  protected promote(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
+    const name = `${key}:${engine.deterministicId}`;
+    if (this.#underPromotion.has(name)) return;
+    this.#underPromotion.add(name);
+    setImmediate(async () => {
+      try {
+        await this.primary.save(key, engine, module);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        process.emitWarning(`The module ${key} could not be promoted to the faster cache: ${reason}`, {
+          type: 'CacheWarning',
+          code: 'WASM_CACHE_PROMOTION_FAILED',
+        });
+      } finally {
+        this.#underPromotion.delete(name);
+      }
+    });
+  }
+}
+
+/** A `FallbackCache` of two caches that can also answer at once. */
+export class SyncFallbackCache<
+    Primary extends SyncModuleCache = SyncModuleCache,
+    Fallback extends SyncModuleCache = SyncModuleCache,
+  >
+  extends FallbackCache<Primary, Fallback>
+  implements SyncModuleCache
+{
+  loadSync(key: ModuleHash, engine: Engine, options: LoadOptions = {}): WebAssembly.Module {
+    let primaryError: unknown;
     try {
-      await this.primary.save(key, engine, module);
+      return lookUpSync(this.primary, key, engine, options);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      process.emitWarning(`The module ${key} could not be promoted to the faster cache: ${reason}`, {
-        type: 'CacheWarning',
-        code: 'WASM_CACHE_PROMOTION_FAILED',
-      });
+      primaryError = error;
+    }
+    let module: WebAssembly.Module;
+    try {
+      module = lookUpSync(this.fallback, key, engine, options);
+    } catch (fallbackError) {
+      throw bothFailed('load', key, primaryError, fallbackError);
+    }
+    this.promote(key, engine, module);
+    return module;
+  }
+
+  containsSync(key: ModuleHash, engine: Engine): boolean {
+    let primaryError: unknown;
+    try {
+      if (this.primary.containsSync(key, engine)) return true;
+    } catch (error) {
+      primaryError = error;
+    }
+    try {
+      return this.fallback.containsSync(key, engine);
+    } catch (fallbackError) {
+      if (primaryError === undefined) return false;
+      throw bothFailed('look up', key, primaryError, fallbackError);
     }
   }
+
+  saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
+    settle(
+      key,
+      attempt(() => this.primary.saveSync(key, engine, module)),
+      attempt(() => this.fallback.saveSync(key, engine, module)),
+    );
+  }
+}
+
+/** @internal A load of one tier that is told of; a cache of several tiers tells of each of them itself. */
+export async function lookUp(
+  cache: ModuleCache,
+  key: ModuleHash,
+  engine: Engine,
+  options: LoadOptions,
+): Promise<WebAssembly.Module> {
+  if (!options.onProgress || cache instanceof FallbackCache) return cache.load(key, engine, options);
+  const finish = startStep(options.onProgress, { step: 'lookup', cache });
+  try {
+    const module = await cache.load(key, engine, options);
+    finish('hit');
+    return module;
+  } catch (error) {
+    finish(CacheError.is(error, 'NotFound') ? 'miss' : 'failed', error);
+    throw error;
+  }
+}
+
+/** @internal As {@link lookUp}. */
+export function lookUpSync(
+  cache: SyncModuleCache,
+  key: ModuleHash,
+  engine: Engine,
+  options: LoadOptions,
+): WebAssembly.Module {
+  if (!options.onProgress || cache instanceof FallbackCache) return cache.loadSync(key, engine, options);
+  const finish = startStep(options.onProgress, { step: 'lookup', cache });
+  try {
+    const module = cache.loadSync(key, engine, options);
+    finish('hit');
+    return module;
+  } catch (error) {
+    finish(CacheError.is(error, 'NotFound') ? 'miss' : 'failed', error);
+    throw error;
+  }
+}
+
+function isSync(cache: ModuleCache): cache is SyncModuleCache {
+  return ['loadSync', 'containsSync', 'saveSync'].every((name) => typeof cache[name as never] === 'function');
+}
+
+function attempt<T>(action: () => T): PromiseSettledResult<T> {
+  try {
+    return { status: 'fulfilled', value: action() };
+  } catch (reason) {
+    return { status: 'rejected', reason };
+  }
+}
+
+/** A save succeeds when the primary took it. */
+function settle(key: ModuleHash, primary: PromiseSettledResult<void>, fallback: PromiseSettledResult<void>): void {
+  if (primary.status === 'fulfilled') return;
+  if (fallback.status === 'rejected') throw bothFailed('save', key, primary.reason, fallback.reason);
+  throw primary.reason;
 }
 
 /** A miss in both is a miss; otherwise the error is of the kind that is not a miss, the primary's before the fallback's. */

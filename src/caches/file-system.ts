@@ -12,7 +12,7 @@ import {
 import { CacheError } from '../cache-error.js';
 import type { Engine, LoadOptions, SyncModuleCache } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
-import { FileSystemStore, type Parts, type StoreSteps } from '../stores/file-system.js';
+import { FileSystemStore, type Parts, type StoreSteps, type Watcher } from '../stores/file-system.js';
 import { ModuleCacheBase } from './fallback.js';
 
 export interface FileSystemCacheOptions {
@@ -60,14 +60,16 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
   async load(key: ModuleHash, engine: Engine, options: LoadOptions = {}): Promise<WebAssembly.Module> {
     const expected = expectation(key, engine, options.wireBytes?.length);
-    const artifact = await this.#store.run(this.#read(expected));
+    const artifact = await this.#store.run(this.#read(expected), this.#watcher(options));
+    options.signal?.throwIfAborted();
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
     if (artifact.coverage === 'none') return engine.compile(wireBytes);
     return this.#store.run(this.#deserialize(artifact, engine, wireBytes));
   }
 
   loadSync(key: ModuleHash, engine: Engine, options: LoadOptions = {}): WebAssembly.Module {
-    const artifact = this.readArtifactSync(key, engine, options.wireBytes?.length);
+    const expected = expectation(key, engine, options.wireBytes?.length);
+    const artifact = this.#store.runSync(this.#read(expected), this.#watcher(options));
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
     if (artifact.coverage === 'none') return engine.compileSync(wireBytes);
     return this.#store.runSync(this.#deserialize(artifact, engine, wireBytes));
@@ -130,6 +132,13 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   /** @internal For the caller of `readArtifactSync` whose engine refused the native code. */
   deleteSync(key: ModuleHash, engine: Engine): void {
     this.#store.deleteSync(entryName(expectation(key, engine)));
+  }
+
+  #watcher({ signal, onProgress }: LoadOptions): Watcher {
+    if (!onProgress) return { signal };
+    const onRead = (bytes: number, totalBytes: number) =>
+      onProgress({ state: 'reading', step: 'lookup', cache: this, bytes, totalBytes });
+    return { signal, onRead };
   }
 
   *#read(expected: Expectation): StoreSteps<Artifact> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { CacheError, type CacheErrorKind } from '../../dist/cache-error.js';
 import { FallbackCache } from '../../dist/caches/fallback.js';
 import { FileSystemCache } from '../../dist/caches/file-system.js';
@@ -19,6 +20,8 @@ const folders = temporaryDirectory();
 let folder = 0;
 const onDisk = () => new FileSystemCache(path.join(folders, `cache-${folder++}`));
 const spy = () => new Spy(inMemory());
+/** Promotions begin when the caller has its module. */
+const promoted = () => setImmediate();
 
 moduleCacheContract('FallbackCache (memory, disk)', () => inMemory().withFallback(onDisk()));
 moduleCacheContract('FallbackCache (disk, memory)', () => onDisk().withFallback(inMemory()));
@@ -98,6 +101,7 @@ describe('FallbackCache.load', () => {
     await fallback.save(key, engine, module);
     const cache = primary.withFallback(fallback);
     assertSameModule(await cache.load(key, engine), module);
+    await promoted();
     await Promise.all(primary.saves);
     assertSameModule(await cache.load(key, engine), module);
     assert.deepEqual(primary.calls, { load: 2, contains: 0, save: 1 });
@@ -212,6 +216,7 @@ describe('FallbackCache three deep', () => {
       await caches[2].save(key, engine, module);
       const cache = chain(...caches);
       assertSameModule(await cache.load(key, engine), module);
+      await promoted();
       await Promise.all(caches.flatMap(({ saves }) => saves));
       assertSameModule(await cache.load(key, engine), module);
       assert.deepEqual(

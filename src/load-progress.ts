@@ -1,0 +1,76 @@
+import type { ModuleCache } from './module-cache.js';
+
+/** A step of a load has begun. */
+export type StepStarted =
+  | { readonly state: 'started'; readonly step: 'lookup'; readonly cache: ModuleCache }
+  | { readonly state: 'started'; readonly step: 'wait' }
+  | { readonly state: 'started'; readonly step: 'compile'; readonly coverage: 'full' | undefined }
+  | { readonly state: 'started'; readonly step: 'save' };
+
+/** How a step may end. */
+export interface StepOutcomes {
+  /** In one tier of the cache. `failed`: with an error that is not a miss, which the load survives. */
+  lookup: 'hit' | 'miss' | 'failed';
+  /** For another process that optimises the same module. `over`: it was ended, failed, or took too long. */
+  wait: 'stored' | 'over';
+  compile: 'compiled' | 'failed';
+  save: 'saved' | 'failed';
+}
+
+/** A step of a load is over, after so many milliseconds. */
+export type StepFinished = {
+  [Step in keyof StepOutcomes]: Omit<Extract<StepStarted, { step: Step }>, 'state'> & {
+    readonly state: 'finished';
+    readonly outcome: StepOutcomes[Step];
+    /** Milliseconds. */
+    readonly duration: number;
+    /** Why it missed or failed. */
+    readonly error: unknown;
+  };
+}[keyof StepOutcomes];
+
+/** Bytes of an artifact that have arrived from a tier of the cache, of how many. */
+export interface ReadProgress {
+  readonly state: 'reading';
+  readonly step: 'lookup';
+  readonly cache: ModuleCache;
+  readonly bytes: number;
+  readonly totalBytes: number;
+}
+
+/**
+ * What a load tells of its way, step by step: each begins with `started` and ends with `finished`, and a look-up may tell of
+ * `reading` in between.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { inMemory, type LoadProgress, loadModule, V8Engine } from 'wasm-module-cache';
+ *
+ * const log: string[] = [];
+ * const onProgress = (progress: LoadProgress) => {
+ *   if (progress.state === 'finished') log.push(`${progress.step}: ${progress.outcome}`);
+ * };
+ * await loadModule(await readFile('plugin.wasm'), { cache: inMemory(), engine: new V8Engine(), onProgress });
+ * console.log(log); // [ 'lookup: miss', 'compile: compiled', 'save: saved' ]
+ * ```
+ */
+export type LoadProgress = StepStarted | StepFinished | ReadProgress;
+
+type Details<Step> = Omit<Extract<StepStarted, { step: Step }>, 'state'>;
+
+const { performance } = globalThis;
+
+/** @internal Announces a step, and gives what announces its end. */
+export function startStep<Step extends keyof StepOutcomes>(
+  onProgress: ((progress: LoadProgress) => void) | undefined,
+  details: Details<Step> & { step: Step },
+): (outcome: StepOutcomes[Step], error?: unknown) => void {
+  if (!onProgress) return () => {};
+  onProgress({ state: 'started', ...details } as StepStarted);
+  const start = performance.now();
+  return (outcome, error) => {
+    const duration = performance.now() - start;
+    onProgress({ state: 'finished', ...details, outcome, duration, error } as StepFinished);
+  };
+}
