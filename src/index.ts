@@ -1,5 +1,5 @@
 export { CacheError, type CacheErrorKind, type CacheErrorOptions } from './cache-error.js';
-export { FallbackCache, ModuleCacheBase } from './caches/fallback.js';
+export { FallbackCache, ModuleCacheBase, SyncFallbackCache } from './caches/fallback.js';
 export { FileSystemCache, type FileSystemCacheOptions } from './caches/file-system.js';
 export { inMemory, SharedCache, type SharedCacheOptions } from './caches/shared.js';
 export { ThreadLocalCache } from './caches/thread-local.js';
@@ -15,6 +15,13 @@ export {
 } from './hook/enable.js';
 export type { ModuleCacheStats } from './hook/hook.js';
 export { type CompileAheadOfTimeOptions, compileAheadOfTime } from './learning/compile-ahead-of-time.js';
-export { type LoadModuleOptions, loadModule } from './load-module.js';
+export {
+  type LoadedModule,
+  type LoadModuleOptions,
+  type LoadModuleSyncOptions,
+  loadModule,
+  loadModuleSync,
+} from './load-module.js';
+export type { LoadProgress, ReadProgress, StepFinished, StepOutcomes, StepStarted } from './load-progress.js';
 export type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from './module-cache.js';
 export { type HashAlgorithm, ModuleHash } from './module-hash.js';

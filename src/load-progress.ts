@@ -57,15 +57,21 @@ export interface ReadProgress {
  */
 export type LoadProgress = StepStarted | StepFinished | ReadProgress;
 
-type Details<Step> = Omit<Extract<StepStarted, { step: Step }>, 'state'>;
+/** @internal What is known of a step before it begins. */
+export type StepDetails<Step extends keyof StepOutcomes> = Omit<Extract<StepStarted, { step: Step }>, 'state'> & {
+  step: Step;
+};
+
+/** @internal Announces the end of a step. */
+export type FinishStep<Step extends keyof StepOutcomes> = (outcome: StepOutcomes[Step], error?: unknown) => void;
 
 const { performance } = globalThis;
 
 /** @internal Announces a step, and gives what announces its end. */
 export function startStep<Step extends keyof StepOutcomes>(
   onProgress: ((progress: LoadProgress) => void) | undefined,
-  details: Details<Step> & { step: Step },
-): (outcome: StepOutcomes[Step], error?: unknown) => void {
+  details: StepDetails<Step>,
+): FinishStep<Step> {
   if (!onProgress) return () => {};
   onProgress({ state: 'started', ...details } as StepStarted);
   const start = performance.now();

@@ -5,6 +5,7 @@ import { FileSystemCache } from '../caches/file-system.js';
 import { partToOptimise } from '../engine/ahead-of-time.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { HashedModuleData } from '../hashed-module-data.js';
+import { type LoadProgress, startStep } from '../load-progress.js';
 import { LearningJobs } from './jobs.js';
 import { learnerArguments, learnerEnvironment, whyNoLearner } from './start-learner.js';
 
@@ -15,6 +16,13 @@ export interface CompileAheadOfTimeOptions {
   signal?: AbortSignal | undefined;
   /** Milliseconds after which it is given up. Default: 300000, which is also the longest that is possible. */
   timeout?: number | undefined;
+  /**
+   * Milliseconds to wait for another process that compiles the same module. Default: as long as `timeout`. When they are over,
+   * or that process ends without a result, this is given up, too.
+   */
+  waitAtMost?: number | undefined;
+  /** Told when this process, or another one, starts and ends compiling. Must not throw. */
+  onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
 
 const MAX_TIMEOUT = 300_000;
@@ -38,10 +46,13 @@ const POLL_INTERVAL = 50;
  */
 export async function compileAheadOfTime(
   source: BufferSource | HashedModuleData,
-  { directory, signal, timeout = MAX_TIMEOUT }: CompileAheadOfTimeOptions,
+  { directory, signal, timeout = MAX_TIMEOUT, waitAtMost, onProgress }: CompileAheadOfTimeOptions,
 ): Promise<void> {
   if (!(timeout > 0 && timeout <= MAX_TIMEOUT)) {
     throw new TypeError(`The option timeout must be milliseconds up to ${MAX_TIMEOUT}, not ${timeout}`);
+  }
+  if (waitAtMost !== undefined && !(waitAtMost >= 0 && waitAtMost <= MAX_TIMEOUT)) {
+    throw new TypeError(`The option waitAtMost must be milliseconds up to ${MAX_TIMEOUT}, not ${waitAtMost}`);
   }
   const engine = new V8Engine();
   const reason = engine.unsupportedReason ?? whyNoLearner();
@@ -57,19 +68,37 @@ export async function compileAheadOfTime(
   const job = { wireLength: wireBytes.length, part: partOf(wireBytes) };
   const deadline = AbortSignal.timeout(timeout);
   const either = signal ? AbortSignal.any([signal, deadline]) : deadline;
+
+  const compile = async () => {
+    const finish = startStep(onProgress, { step: 'compile', coverage: 'full' });
+    try {
+      await run(learnerArguments(cache.directory, engine.deterministicId, 'full', 'lowest', [key]), either);
+    } finally {
+      jobs.remove(key);
+      finish(isStored() ? 'compiled' : 'failed');
+    }
+    if (!isStored()) throw new CacheError('Serialize', `The module ${key} could not be optimised ahead of time`);
+  };
+
+  const waitForAnother = async () => {
+    const finish = startStep(onProgress, { step: 'wait' });
+    const end = performance.now() + (waitAtMost ?? timeout);
+    try {
+      while (!isStored() && jobs.isUnderWay(key) && performance.now() < end) {
+        await setTimeout(POLL_INTERVAL, undefined, { signal: either });
+      }
+    } finally {
+      finish(isStored() ? 'stored' : 'over');
+    }
+    if (waitAtMost === undefined || isStored()) return;
+    throw new CacheError('Serialize', `Another process was waited for, and did not store the module ${key}`);
+  };
+
   try {
     while (!isStored()) {
       either.throwIfAborted();
-      if (jobs.create(key, job)) {
-        try {
-          await run(learnerArguments(cache.directory, engine.deterministicId, 'full', 'lowest', [key]), either);
-        } finally {
-          jobs.remove(key);
-        }
-        if (!isStored()) throw new CacheError('Serialize', `The module ${key} could not be optimised ahead of time`);
-      } else {
-        await setTimeout(POLL_INTERVAL, undefined, { signal: either });
-      }
+      if (jobs.create(key, job)) await compile();
+      else await waitForAnother();
     }
   } catch (error) {
     if (signal?.aborted) throw signal.reason;

@@ -5,7 +5,7 @@ const engine = new V8Engine();
 let works = true;
 if (globalThis.WebAssembly) {
   const wireBytes = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
-  const module = await loadModule(wireBytes, { cache: inMemory(), engine });
+  const { module } = await loadModule(wireBytes, { cache: inMemory(), engine });
   works = module instanceof WebAssembly.Module;
   try {
     engine.serialize(module);

@@ -67,6 +67,28 @@ export class BrokenCache extends ModuleCacheBase {
   }
 }
 
+/** As {@link BrokenCache}, with the synchronous methods, too. */
+export class BrokenSyncCache extends BrokenCache implements SyncModuleCache {
+  readonly #error: unknown;
+
+  constructor(error: unknown) {
+    super(error);
+    this.#error = error;
+  }
+
+  loadSync(): never {
+    throw this.#error;
+  }
+
+  containsSync(): never {
+    throw this.#error;
+  }
+
+  saveSync(): never {
+    throw this.#error;
+  }
+}
+
 /** The synchronous methods of a cache behind promises, so that one test can be run on both faces of it. */
 class SyncFace extends ModuleCacheBase {
   readonly #cache: SyncModuleCache;
