@@ -1,4 +1,8 @@
+import { FileHashes, type HashFileOptions } from './file-hashes.js';
 import { ModuleHash } from './module-hash.js';
+
+// One for the thread: an unchanged file is hashed once, whoever reads it.
+const files = new FileHashes();
 
 /**
  * Wire bytes together with their hash, which is computed once. The bytes are copied on the way in and on the way out, so
@@ -23,6 +27,32 @@ export class HashedModuleData {
   static xxhash(wireBytes: BufferSource): HashedModuleData {
     const copy = privateCopy(wireBytes);
     return new HashedModuleData(copy, ModuleHash.xxhash(copy));
+  }
+
+  /**
+   * Reads a regular file, through symbolic links, and hashes its bytes; those of a file that nobody has written to for 2.1 s
+   * only once: this thread remembers the hashes of the 1,000 files that it used last, each until the file's inode, size,
+   * mtime or ctime (in nanoseconds) is another. See {@link HashFileOptions.paranoid} for when that is not enough.
+   *
+   * @throws {CacheError} kind `FileRead`, with the path and the cause: it is missing, may not be read, is a folder or a
+   * device, or changed each of the three times that it was being read.
+   * @throws {TypeError} for an empty path, a URL that is not of a file, and an unknown algorithm.
+   *
+   * @example
+   * ```ts
+   * const data = await HashedModuleData.fromFile(new URL('plugin.wasm', import.meta.url));
+   * const module = await loadModule(data, { cache: inMemory(), engine: new V8Engine() });
+   * ```
+   */
+  static async fromFile(path: string | URL, options?: HashFileOptions): Promise<HashedModuleData> {
+    const { wireBytes, hash } = await files.read(path, options);
+    return new HashedModuleData(wireBytes, hash);
+  }
+
+  /** The same at once; `fromFile` reads in the background, but hashes in this thread too (30 MB of SHA-256 take 17 ms). */
+  static fromFileSync(path: string | URL, options?: HashFileOptions): HashedModuleData {
+    const { wireBytes, hash } = files.readSync(path, options);
+    return new HashedModuleData(wireBytes, hash);
   }
 
   /** The length of the wire bytes. */

@@ -4,6 +4,7 @@ export { FileSystemCache, type FileSystemCacheOptions } from './caches/file-syst
 export { inMemory, SharedCache, type SharedCacheOptions } from './caches/shared.js';
 export { ThreadLocalCache } from './caches/thread-local.js';
 export { V8Engine } from './engine/v8-engine.js';
+export type { HashFileOptions } from './file-hashes.js';
 export { HashedModuleData } from './hashed-module-data.js';
 export {
   type EnableModuleCacheOptions,

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import crypto from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it, mock } from 'node:test';
 import { HashedModuleData } from '../dist/hashed-module-data.js';
 import { ModuleHash } from '../dist/module-hash.js';
+import { ofKind } from './support/assertions.js';
 import { sumModule } from './support/modules.js';
+import { root, temporaryDirectory } from './support/processes.js';
 
 const bytes = sumModule();
 
@@ -63,6 +68,68 @@ for (const algorithm of ['sha256', 'xxhash'] as const) {
     it('hashes once', () => {
       const data = HashedModuleData[algorithm](bytes);
       assert.equal(data.hash, data.hash);
+    });
+  });
+}
+
+// What they read, and when they hash it, is for the tests of FileHashes.
+const fromFile = {
+  fromFile: HashedModuleData.fromFile,
+  fromFileSync: async (...args: Parameters<typeof HashedModuleData.fromFileSync>) =>
+    HashedModuleData.fromFileSync(...args),
+};
+
+for (const [name, read] of Object.entries(fromFile)) {
+  describe(`HashedModuleData.${name}`, () => {
+    const file = path.join(temporaryDirectory(), 'sum.wasm');
+    writeFileSync(file, bytes);
+
+    for (const algorithm of ['sha256', 'xxhash'] as const) {
+      it(`holds the bytes of a file with their ${algorithm}`, async () => {
+        const data = await read(file, { algorithm });
+        assert.deepEqual(data.wireBytes, new Uint8Array(bytes));
+        assert.ok(data.hash.equals(ModuleHash[algorithm](bytes)));
+      });
+    }
+
+    it('uses SHA-256 unless told otherwise', async () => {
+      assert.equal((await read(file)).hash.algorithm, 'sha256');
+    });
+
+    it('gives the bytes in a fresh copy each time', async () => {
+      const data = await read(file);
+      data.wireBytes.fill(0);
+      assert.deepEqual(data.wireBytes, new Uint8Array(bytes));
+    });
+
+    it('keeps its bytes when those of the file change', async () => {
+      const other = path.join(temporaryDirectory(), 'other.wasm');
+      writeFileSync(other, bytes);
+      const data = await read(other);
+      writeFileSync(other, '');
+      assert.deepEqual(data.wireBytes, new Uint8Array(bytes));
+    });
+
+    it('hashes an old file once, unless it is paranoid', async () => {
+      const old = path.join(root, 'package.json');
+      await HashedModuleData.fromFile(old);
+      const { mock: hashing } = mock.method(crypto, 'hash');
+      try {
+        await read(old);
+        assert.equal(hashing.callCount(), 0);
+        await read(old, { paranoid: true });
+        assert.equal(hashing.callCount(), 1);
+      } finally {
+        hashing.restore();
+      }
+    });
+
+    it('fails with FileRead for a missing file, which is no miss of a cache', async () => {
+      const missing = `${file}-missing`;
+      await assert.rejects(
+        read(missing),
+        ofKind('FileRead', (error) => assert.equal(error.path, missing)),
+      );
     });
   });
 }
