@@ -40,7 +40,10 @@ export class CacheError extends Error {
   }
 
   /** Whether `error` is a `CacheError` (of that kind), also when another copy of this package made it. */
-  static is(error: unknown, kind?: CacheErrorKind): error is CacheError {
+  static is<Kind extends CacheErrorKind = CacheErrorKind>(
+    error: unknown,
+    kind?: Kind,
+  ): error is CacheError & { readonly kind: Kind } {
     if (typeof error !== 'object' || error === null || !(brand in error)) return false;
     return kind === undefined || ('kind' in error && error.kind === kind);
   }

@@ -1,3 +1,4 @@
+export { decodeModule, decodeModuleSync, encodeModule } from './artifact/module.js';
 export { CacheError, type CacheErrorKind, type CacheErrorOptions } from './cache-error.js';
 export { FallbackCache, ModuleCacheBase, SyncFallbackCache } from './caches/fallback.js';
 export { FileSystemCache, type FileSystemCacheOptions } from './caches/file-system.js';

@@ -64,4 +64,6 @@ export interface SyncModuleCache extends ModuleCache {
   loadSync(key: ModuleHash, engine: Engine, options?: LoadOptions): WebAssembly.Module;
   containsSync(key: ModuleHash, engine: Engine): boolean;
   saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void;
+  withFallback(other: SyncModuleCache): SyncModuleCache;
+  withFallback(other: ModuleCache): ModuleCache;
 }

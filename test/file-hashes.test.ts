@@ -11,7 +11,7 @@ import { pathToFileURL } from 'node:url';
 import util from 'node:util';
 import { FileHashes, type HashedFile, type HashFileOptions } from '../dist/file-hashes.js';
 import { type HashAlgorithm, ModuleHash } from '../dist/module-hash.js';
-import { ofKind } from './support/assertions.js';
+import { ofKind } from '../dist/testing/assertions.js';
 import { temporaryDirectory } from './support/processes.js';
 
 const xxhash: typeof import('@node-rs/xxhash') = createRequire(import.meta.url)('@node-rs/xxhash');

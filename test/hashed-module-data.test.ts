@@ -5,8 +5,8 @@ import path from 'node:path';
 import { describe, it, mock } from 'node:test';
 import { HashedModuleData } from '../dist/hashed-module-data.js';
 import { ModuleHash } from '../dist/module-hash.js';
-import { ofKind } from './support/assertions.js';
-import { sumModule } from './support/modules.js';
+import { ofKind } from '../dist/testing/assertions.js';
+import { sumModule } from '../dist/testing/modules.js';
 import { root, temporaryDirectory } from './support/processes.js';
 
 const bytes = sumModule();

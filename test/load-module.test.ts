@@ -15,12 +15,12 @@ import {
   ThreadLocalCache,
   V8Engine,
 } from '../dist/index.js';
-import { assertSameModule } from './support/assertions.js';
+import { assertSameModule } from '../dist/testing/assertions.js';
+import { FakeEngine } from '../dist/testing/fake-engine.js';
+import { sumModule } from '../dist/testing/modules.js';
+import { sample } from '../dist/testing/sample.js';
 import { BrokenCache, BrokenSyncCache, Spy } from './support/caches.js';
-import { FakeEngine } from './support/fake-engine.js';
-import { sumModule } from './support/modules.js';
 import { temporaryDirectory } from './support/processes.js';
-import { sample } from './support/sample.js';
 
 /** What `loadModule` is called with, and the module that is expected. */
 function setup() {

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { ModuleHash } from '../dist/module-hash.js';
-import { ofKind } from './support/assertions.js';
+import { ofKind } from '../dist/testing/assertions.js';
 import { temporaryDirectory } from './support/processes.js';
 
 const algorithms = ['sha256', 'xxhash'] as const;

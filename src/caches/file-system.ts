@@ -9,6 +9,7 @@ import {
   type Expectation,
   HEADER_LENGTH,
 } from '../artifact/artifact.js';
+import { artifactOf } from '../artifact/module.js';
 import { CacheError } from '../cache-error.js';
 import type { Engine, LoadOptions, SyncModuleCache } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
@@ -247,23 +248,6 @@ function decodeFront(parts: Parts, expected: Expectation): Artifact | undefined 
   if (parts.size !== size || parts.body.length !== nativeLength) return undefined;
   checkNativeCode(parts.head, parts.body);
   return { ...header, nativeCode: parts.body, wireBytes: undefined };
-}
-
-function artifactOf(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Artifact {
-  const engineId = engine.deterministicId;
-  const nativeCode = engine.serialize(module);
-  const wireBytes = engine.wireBytes(module);
-  return {
-    key,
-    engineId,
-    coverage: nativeCode ? 'hot' : 'none',
-    generation: 0,
-    final: false,
-    leftAloneUntil: 0,
-    nativeCode: nativeCode ?? new Uint8Array(0),
-    wireBytes,
-    wireLength: wireBytes.length,
-  };
 }
 
 function expectation(key: ModuleHash, engine: Engine, wireLength?: number): Expectation {

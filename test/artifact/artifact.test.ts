@@ -13,9 +13,9 @@ import {
 } from '../../dist/artifact/artifact.js';
 import { V8Engine } from '../../dist/engine/v8-engine.js';
 import { ModuleHash } from '../../dist/module-hash.js';
-import { ofKind } from '../support/assertions.js';
+import { ofKind } from '../../dist/testing/assertions.js';
+import { optimise, sumModule } from '../../dist/testing/modules.js';
 import { damages } from '../support/damage.js';
-import { optimise, sumModule } from '../support/modules.js';
 
 const wireBytes = new Uint8Array(Buffer.from('wire bytes'));
 const nativeCode = new Uint8Array(Buffer.from('native code'));

@@ -8,11 +8,11 @@ import { FallbackCache } from '../../dist/caches/fallback.js';
 import { FileSystemCache } from '../../dist/caches/file-system.js';
 import { ThreadLocalCache } from '../../dist/caches/thread-local.js';
 import type { ModuleCache } from '../../dist/module-cache.js';
-import { assertSameModule, ofKind } from '../support/assertions.js';
+import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
+import { moduleCacheContract } from '../../dist/testing/contract.js';
+import { type Sample, sample } from '../../dist/testing/sample.js';
 import { BrokenCache, Spy } from '../support/caches.js';
-import { moduleCacheContract } from '../support/contract.js';
 import { temporaryDirectory } from '../support/processes.js';
-import { type Sample, sample } from '../support/sample.js';
 
 const inMemory = () => new ThreadLocalCache();
 // Removed when all tests are done, and not one by one: promotions go on in the background when a test has its answer.

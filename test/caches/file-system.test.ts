@@ -16,13 +16,13 @@ import { CacheError } from '../../dist/cache-error.js';
 import { FileSystemCache, type FileSystemCacheOptions } from '../../dist/caches/file-system.js';
 import type { ModuleCache } from '../../dist/module-cache.js';
 import { ModuleHash } from '../../dist/module-hash.js';
-import { assertSameModule, ofKind } from '../support/assertions.js';
-import { type Face, faces } from '../support/caches.js';
-import { syncModuleCacheContract } from '../support/contract.js';
+import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
+import { syncModuleCacheContract } from '../../dist/testing/contract.js';
+import { type Face, faces } from '../../dist/testing/faces.js';
+import { FakeEngine } from '../../dist/testing/fake-engine.js';
+import { optimisedFurther, type Sample, sample } from '../../dist/testing/sample.js';
 import { damages } from '../support/damage.js';
-import { FakeEngine } from '../support/fake-engine.js';
 import { filesIn, temporaryDirectory } from '../support/processes.js';
-import { optimisedFurther, type Sample, sample } from '../support/sample.js';
 
 const onPosix = { skip: process.geteuid ? false : 'no file modes here' };
 const asRoot = { skip: process.geteuid?.() === 0 ? false : 'only root may give folders away' };

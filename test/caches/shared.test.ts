@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inMemory, SharedCache, type SharedCacheOptions } from '../../dist/caches/shared.js';
 import { ModuleHash } from '../../dist/module-hash.js';
-import { assertSameModule } from '../support/assertions.js';
-import { syncModuleCacheContract } from '../support/contract.js';
-import { FakeEngine } from '../support/fake-engine.js';
-import { sumModule } from '../support/modules.js';
+import { assertSameModule } from '../../dist/testing/assertions.js';
+import { syncModuleCacheContract } from '../../dist/testing/contract.js';
+import { FakeEngine } from '../../dist/testing/fake-engine.js';
+import { sumModule } from '../../dist/testing/modules.js';
+import { sample } from '../../dist/testing/sample.js';
 import { runProgram } from '../support/processes.js';
-import { sample } from '../support/sample.js';
 
 let caches = 0;
 /** A cache that nothing was saved in yet: those of one name are one. */

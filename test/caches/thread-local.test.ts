@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { ThreadLocalCache } from '../../dist/caches/thread-local.js';
 import { ModuleHash } from '../../dist/module-hash.js';
-import { syncModuleCacheContract } from '../support/contract.js';
-import { sample } from '../support/sample.js';
+import { syncModuleCacheContract } from '../../dist/testing/contract.js';
+import { sample } from '../../dist/testing/sample.js';
 
 syncModuleCacheContract('ThreadLocalCache', () => new ThreadLocalCache());
 

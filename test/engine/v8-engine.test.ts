@@ -4,9 +4,9 @@ import v8 from 'node:v8';
 import { type NativeCode, readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions, withOnlyBodies } from '../../dist/engine/wasm-binary.js';
 import { CacheError, ModuleHash, V8Engine } from '../../dist/index.js';
-import { ofKind } from '../support/assertions.js';
+import { ofKind } from '../../dist/testing/assertions.js';
+import { instantiate, optimise, sumModule } from '../../dist/testing/modules.js';
 import { everythingModule, FUNCTION_NAMES, observeEverything, warmUp } from '../support/everything.js';
-import { instantiate, optimise, sumModule } from '../support/modules.js';
 import { runProgram } from '../support/processes.js';
 
 const engine = new V8Engine();

@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type KnownModule, KnownModules } from '../../dist/hook/known-modules.js';
 import { ModuleHash } from '../../dist/module-hash.js';
-import { sumModule } from '../support/modules.js';
+import { sumModule } from '../../dist/testing/modules.js';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { sumModule } from '../support/modules.js';
+import { sumModule } from '../../dist/testing/modules.js';
 import { filesIn, library, register, runProgram, temporaryDirectory } from '../support/processes.js';
 
 function hooked(directory: string, program: string, args: string[] = [], more: Record<string, string> = {}) {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { sumModule } from '../support/modules.js';
+import { sumModule } from '../../dist/testing/modules.js';
 import {
   filesIn,
   library,
@@ -16,7 +16,7 @@ import {
 } from '../support/processes.js';
 
 const SUM = 500_505;
-const modules = new URL('../support/modules.js', import.meta.url).href;
+const modules = new URL('../../dist/testing/modules.js', import.meta.url).href;
 
 /** Gets the sum module hot until V8 has code worth saving; `restored` tells whether it had that from the start. */
 const PRELUDE = `

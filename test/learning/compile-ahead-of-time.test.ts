@@ -4,10 +4,10 @@ import { readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';
 import { CacheError, compileAheadOfTime, FileSystemCache, HashedModuleData, V8Engine } from '../../dist/index.js';
 import { LearningJobs } from '../../dist/learning/jobs.js';
-import { ofKind } from '../support/assertions.js';
+import { ofKind } from '../../dist/testing/assertions.js';
+import { codeSection, moduleOf, section, sumModule } from '../../dist/testing/modules.js';
 import { everythingModule, observeEverything } from '../support/everything.js';
 import { snapshot } from '../support/learning.js';
-import { codeSection, moduleOf, section, sumModule } from '../support/modules.js';
 import { runProgram, temporaryDirectory } from '../support/processes.js';
 
 const engine = new V8Engine();

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { LearningJobs } from '../../dist/learning/jobs.js';
 import { ModuleHash } from '../../dist/module-hash.js';
-import { ofKind } from '../support/assertions.js';
+import { ofKind } from '../../dist/testing/assertions.js';
 import { root, temporaryDirectory } from '../support/processes.js';
 
 const MINUTE = 60_000;

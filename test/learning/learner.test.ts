@@ -23,9 +23,9 @@ import { readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';
 import { FileSystemCache, ModuleHash, V8Engine } from '../../dist/index.js';
 import { LearningJobs } from '../../dist/learning/jobs.js';
+import { codeSection, moduleOf, section } from '../../dist/testing/modules.js';
 import { everythingModule, FUNCTION_NAMES, runHot } from '../support/everything.js';
 import { engineIdOfPrograms, snapshot, until } from '../support/learning.js';
-import { codeSection, moduleOf, section } from '../support/modules.js';
 import { type RunOptions, root, runProgram, temporaryDirectory } from '../support/processes.js';
 
 const learner = path.join(root, 'dist/learning/learner.js');

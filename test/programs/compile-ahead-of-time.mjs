@@ -1,6 +1,7 @@
 // Prints what compileAheadOfTime() throws. Argument: a cache folder.
-import { sumModule } from '../../.test-build/support/modules.js';
+
 import { compileAheadOfTime } from '../../dist/index.js';
+import { sumModule } from '../../dist/testing/modules.js';
 
 try {
   await compileAheadOfTime(sumModule(), { directory: process.argv[2] });

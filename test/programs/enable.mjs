@@ -1,4 +1,3 @@
-import { optimise, sumModule } from '../../.test-build/support/modules.js';
 import {
   enableModuleCache,
   flushModuleCache,
@@ -6,6 +5,7 @@ import {
   moduleCacheStats,
   V8Engine,
 } from '../../dist/index.js';
+import { optimise, sumModule } from '../../dist/testing/modules.js';
 
 const before = getModuleCacheDir() ?? null;
 const [directory] = process.argv.slice(2);

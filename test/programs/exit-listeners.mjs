@@ -1,4 +1,4 @@
-import { sumModule } from '../../.test-build/support/modules.js';
+import { sumModule } from '../../dist/testing/modules.js';
 
 const before = process.listenerCount('exit');
 new WebAssembly.Module(sumModule());

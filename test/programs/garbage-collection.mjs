@@ -1,7 +1,7 @@
 // Several hundred modules loaded, instantiated, cloned and dropped under forced collections and a small heap.
 
-import { instantiate, optimise, sumModule } from '../../.test-build/support/modules.js';
 import { V8Engine } from '../../dist/index.js';
+import { instantiate, optimise, sumModule } from '../../dist/testing/modules.js';
 
 const engine = new V8Engine();
 const entries = [];

@@ -1,5 +1,5 @@
 // A program that breaks what the hook would use to look at its modules and to report trouble.
-import { sumModule } from '../../.test-build/support/modules.js';
+import { sumModule } from '../../dist/testing/modules.js';
 
 const wireBytes = sumModule({ padding: 70_000 });
 const fail = () => {

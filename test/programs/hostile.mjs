@@ -1,8 +1,8 @@
 // What programs do to the ground under the hook: memory file systems, sandboxes, polyfills.
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import { optimise, sumModule } from '../../.test-build/support/modules.js';
 import { V8Engine } from '../../dist/index.js';
+import { optimise, sumModule } from '../../dist/testing/modules.js';
 
 const print = fs.writeSync;
 const wireBytes = sumModule({ padding: 70_000 });

@@ -1,8 +1,8 @@
 // Compiles one module over the hook's size threshold, gets it hot, and prints what it saw. Arguments: the way in (a key of
 // `ways`), then how to go on: "short" leaves V8 no time to optimise, "exit" ends by process.exit, "throw" by an error.
 import { Worker } from 'node:worker_threads';
-import { optimise, sumModule } from '../../.test-build/support/modules.js';
 import { V8Engine } from '../../dist/index.js';
+import { optimise, sumModule } from '../../dist/testing/modules.js';
 
 const [way = 'Module', then] = process.argv.slice(2);
 const wireBytes = sumModule({ offset: 5, padding: 70_000 });

@@ -1,7 +1,7 @@
 // Loads the module of hot.mjs from the cache folder given, as a library user would, and prints the outcome.
 
-import { sumModule } from '../../.test-build/support/modules.js';
 import { CacheError, FileSystemCache, ModuleHash, V8Engine } from '../../dist/index.js';
+import { sumModule } from '../../dist/testing/modules.js';
 
 const wireBytes = sumModule({ offset: 5, padding: 70_000 });
 const cache = new FileSystemCache(process.argv[2], { wireBytes: 'omit' });

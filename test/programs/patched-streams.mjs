@@ -1,6 +1,7 @@
 // A program that patches streams, so that V8 compiles other bytes than the hook received. Arguments: "patched" or "plain".
-import { instantiate, optimise, sumModule } from '../../.test-build/support/modules.js';
+
 import { V8Engine } from '../../dist/index.js';
+import { instantiate, optimise, sumModule } from '../../dist/testing/modules.js';
 
 const engine = new V8Engine();
 const headers = { 'content-type': 'application/wasm' };

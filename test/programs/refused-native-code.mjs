@@ -1,7 +1,7 @@
 // V8 26 answers a refusal by compiling in the background; the program must live through that.
 
-import { instantiate, sumModule } from '../../.test-build/support/modules.js';
 import { V8Engine } from '../../dist/index.js';
+import { instantiate, sumModule } from '../../dist/testing/modules.js';
 
 const engine = new V8Engine();
 const { sum } = instantiate(new WebAssembly.Module(sumModule({ offset: 3 })));

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { everythingModule } from '../../.test-build/support/everything.js';
-import { instantiate, optimise, sumModule } from '../../.test-build/support/modules.js';
 import { CacheError, ModuleHash, SharedCache, V8Engine } from '../../dist/index.js';
+import { instantiate, optimise, sumModule } from '../../dist/testing/modules.js';
 
 const engine = new V8Engine();
 const cache = new SharedCache({ maxModules: 3 });

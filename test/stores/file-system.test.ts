@@ -15,7 +15,7 @@ import { describe, it } from 'node:test';
 import { setImmediate as nextTask } from 'node:timers/promises';
 import { CacheError } from '../../dist/cache-error.js';
 import { FileSystemStore, type Parts, type StoreCall, type StoreSteps } from '../../dist/stores/file-system.js';
-import { ofKind } from '../support/assertions.js';
+import { ofKind } from '../../dist/testing/assertions.js';
 import { filesIn, temporaryDirectory } from '../support/processes.js';
 
 const onPosix = { skip: process.geteuid ? false : 'no file modes here' };

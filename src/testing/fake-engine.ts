@@ -1,5 +1,5 @@
-import { CacheError } from '../../dist/cache-error.js';
-import type { Engine } from '../../dist/index.js';
+import { CacheError } from '../cache-error.js';
+import type { Engine } from '../module-cache.js';
 
 /**
  * An engine without V8's native code, for tests of what caches do with an engine. "Native code" is the marker followed by

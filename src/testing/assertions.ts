@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { CacheError, type CacheErrorKind } from '../../dist/cache-error.js';
+import { CacheError, type CacheErrorKind } from '../cache-error.js';
 import { instantiate } from './modules.js';
 
 /** For `assert.throws` and `assert.rejects`: a `CacheError` of this kind, which `check` may look at further. */

@@ -1,4 +1,4 @@
-import { ModuleHash } from '../../dist/module-hash.js';
+import { ModuleHash } from '../module-hash.js';
 import { FakeEngine } from './fake-engine.js';
 import { sumModule } from './modules.js';
 

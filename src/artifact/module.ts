@@ -1,0 +1,113 @@
+import { CacheError } from '../cache-error.js';
+import type { Engine, LoadOptions } from '../module-cache.js';
+import type { ModuleHash } from '../module-hash.js';
+import { type Artifact, checkExpectation, decodeArtifact, encodeArtifact } from './artifact.js';
+
+/**
+ * @internal What the module is worth now.
+ *
+ * @throws {CacheError} kind `Serialize`.
+ */
+export function artifactOf(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Artifact {
+  const engineId = engine.deterministicId;
+  const nativeCode = engine.serialize(module);
+  const wireBytes = engine.wireBytes(module);
+  return {
+    key,
+    engineId,
+    coverage: nativeCode ? 'hot' : 'none',
+    generation: 0,
+    final: false,
+    leftAloneUntil: 0,
+    nativeCode: nativeCode ?? new Uint8Array(0),
+    wireBytes,
+    wireLength: wireBytes.length,
+  };
+}
+
+/**
+ * A module as bytes, for strategies that keep bytes: its optimised machine code as of now and its wire bytes, under a header that
+ * says for which key and engine, with checksums.
+ *
+ * @throws {CacheError} kind `Serialize` when the engine cannot.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { decodeModule, encodeModule, ModuleHash, V8Engine } from 'wasm-module-cache';
+ *
+ * const engine = new V8Engine();
+ * const wireBytes = await readFile('plugin.wasm');
+ * const key = ModuleHash.sha256(wireBytes);
+ * const bytes = encodeModule(key, engine, await engine.compile(wireBytes));
+ * const module = await decodeModule(bytes, key, engine); // here, or in another process
+ * console.log(WebAssembly.Module.exports(module).length);
+ * ```
+ */
+export function encodeModule(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Uint8Array {
+  return encodeArtifact(artifactOf(key, engine, module));
+}
+
+/**
+ * The module from what {@link encodeModule} gave. Nothing reaches the engine before the format, the key, the engine id, all lengths
+ * and checksums were compared; who may have written the bytes is for the caller to know: they are machine code.
+ *
+ * @param options - `wireBytes`, where the caller has them, save a copy; the rest is not used here.
+ * @throws {CacheError} kind `Deserialize` when the bytes are damaged, or of another key or engine; a strategy's `load` makes a miss
+ * of that.
+ *
+ * @example
+ * ```ts
+ * import { CacheError, decodeModule, ModuleHash, V8Engine } from 'wasm-module-cache';
+ *
+ * const damaged = new Uint8Array(1000);
+ * const outcome = decodeModule(damaged, ModuleHash.random(), new V8Engine()).catch((error) => error);
+ * console.log(CacheError.is(await outcome, 'Deserialize')); // true
+ * ```
+ */
+export async function decodeModule(
+  bytes: Uint8Array,
+  key: ModuleHash,
+  engine: Engine,
+  options: LoadOptions = {},
+): Promise<WebAssembly.Module> {
+  const { coverage, nativeCode, wireBytes } = check(bytes, key, engine, options);
+  return coverage === 'none' ? engine.compile(wireBytes) : engine.deserialize(nativeCode, wireBytes);
+}
+
+/**
+ * As {@link decodeModule}, at once.
+ *
+ * @throws {CacheError} kind `Deserialize`.
+ *
+ * @example
+ * ```ts
+ * import { readFileSync } from 'node:fs';
+ * import { decodeModuleSync, encodeModule, ModuleHash, V8Engine } from 'wasm-module-cache';
+ *
+ * const engine = new V8Engine();
+ * const wireBytes = readFileSync('plugin.wasm');
+ * const key = ModuleHash.sha256(wireBytes);
+ * const bytes = encodeModule(key, engine, engine.compileSync(wireBytes));
+ * console.log(decodeModuleSync(bytes, key, engine, { wireBytes }) instanceof WebAssembly.Module); // true
+ * ```
+ */
+export function decodeModuleSync(
+  bytes: Uint8Array,
+  key: ModuleHash,
+  engine: Engine,
+  options: LoadOptions = {},
+): WebAssembly.Module {
+  const { coverage, nativeCode, wireBytes } = check(bytes, key, engine, options);
+  return coverage === 'none' ? engine.compileSync(wireBytes) : engine.deserialize(nativeCode, wireBytes);
+}
+
+function check(bytes: Uint8Array, key: ModuleHash, engine: Engine, options: LoadOptions) {
+  if (!(bytes instanceof Uint8Array)) throw new CacheError('Deserialize', `Not bytes: ${typeof bytes}`);
+  const artifact = decodeArtifact(bytes);
+  const wireLength = options.wireBytes?.length;
+  checkExpectation(artifact, { key, engineId: engine.deterministicId, wireLength });
+  const wireBytes = options.wireBytes ?? artifact.wireBytes;
+  if (wireBytes) return { ...artifact, wireBytes };
+  throw new CacheError('Deserialize', `The artifact of ${key} has no wire bytes, and none were given`);
+}

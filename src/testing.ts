@@ -1,0 +1,3 @@
+// Door: what authors of strategies test them with. Needs node:test.
+export { moduleCacheContract, syncModuleCacheContract } from './testing/contract.js';
+export { FakeEngine } from './testing/fake-engine.js';

@@ -1,0 +1,36 @@
+import { ModuleCacheBase } from '../caches/fallback.js';
+import type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from '../module-cache.js';
+import type { ModuleHash } from '../module-hash.js';
+
+/** The synchronous methods of a cache behind promises, so that one test can be run on both faces of it. */
+class SyncFace extends ModuleCacheBase {
+  readonly #cache: SyncModuleCache;
+
+  constructor(cache: SyncModuleCache) {
+    super();
+    this.#cache = cache;
+  }
+
+  async load(key: ModuleHash, engine: Engine, options?: LoadOptions): Promise<WebAssembly.Module> {
+    return this.#cache.loadSync(key, engine, options);
+  }
+
+  async contains(key: ModuleHash, engine: Engine): Promise<boolean> {
+    return this.#cache.containsSync(key, engine);
+  }
+
+  async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
+    this.#cache.saveSync(key, engine, module);
+  }
+}
+
+export interface Face {
+  name: string;
+  of(cache: SyncModuleCache): ModuleCache;
+}
+
+/** Both faces of a cache that also has synchronous methods. */
+export const faces: Face[] = [
+  { name: 'promises', of: (cache) => cache },
+  { name: 'synchronous', of: (cache) => new SyncFace(cache) },
+];
