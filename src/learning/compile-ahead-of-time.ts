@@ -84,8 +84,10 @@ export async function compileAheadOfTime(
     const finish = startStep(onProgress, { step: 'wait' });
     const end = performance.now() + (waitAtMost ?? timeout);
     try {
-      while (!isStored() && jobs.isUnderWay(key) && performance.now() < end) {
+      // A job is empty while it is being created, as it is once it was given up: one look is not enough.
+      for (let looks = 0; looks < 2 && !isStored() && performance.now() < end; ) {
         await setTimeout(POLL_INTERVAL, undefined, { signal: either });
+        looks = jobs.isUnderWay(key) ? 0 : looks + 1;
       }
     } finally {
       finish(isStored() ? 'stored' : 'over');
