@@ -21,7 +21,7 @@ export type CacheErrorKind =
 
 export interface CacheErrorOptions {
   cause?: unknown;
-  /** The file that the error is about, for the kinds `FileRead` and `FileWrite`. */
+  /** The file that the error is about, for the kinds `FileRead` and `FileWrite`, and the folder for `Untrusted`. */
   path?: string;
 }
 

@@ -7,14 +7,7 @@ import { V8Engine } from './engine/v8-engine.js';
 import { Flight } from './flight.js';
 import { HashedModuleData } from './hashed-module-data.js';
 import { compileAheadOfTime } from './learning/compile-ahead-of-time.js';
-import {
-  type FinishStep,
-  type LoadProgress,
-  type StepDetails,
-  type StepFinished,
-  type StepOutcomes,
-  startStep,
-} from './load-progress.js';
+import { compile, compileSync, type LoadProgress, type StepFinished, startStep } from './load-progress.js';
 import type { Engine, ModuleCache, SyncModuleCache } from './module-cache.js';
 import type { ModuleHash } from './module-hash.js';
 
@@ -52,7 +45,7 @@ export interface LoadModuleOptions<Cache extends ModuleCache = ModuleCache> exte
 export interface LoadedModule {
   readonly module: WebAssembly.Module;
   readonly key: ModuleHash;
-  /** `cache`: it was stored. `compiler`: it was compiled for this load. */
+  /** `cache`: its code was there. `compiler`: it was compiled for this load, also when the cache had its wire bytes only. */
   readonly source: 'cache' | 'compiler';
   /** The tier of the cache that had it. */
   readonly cache: ModuleCache | undefined;
@@ -158,17 +151,15 @@ export function loadModuleSync(source: BufferSource | HashedModuleData, options:
     load.throwIfAborted();
     debug('%s is compiled: %s', key, error);
   }
-  const compiled = load.start({ step: 'compile', coverage: undefined });
+  load.throwIfAborted();
   let module: WebAssembly.Module;
   try {
-    module = engine.compileSync(wireBytes);
+    module = compileSync(engine, wireBytes, load.onOwnProgress);
   } catch (error) {
-    compiled('failed', error);
     throw load.compileFailed(error);
   }
-  compiled('compiled');
   if (load.isWorthSaving()) {
-    const saved = load.start({ step: 'save' });
+    const saved = startStep(load.onOwnProgress, { step: 'save' });
     try {
       cache.saveSync(key, engine, module);
       saved('saved');
@@ -199,18 +190,16 @@ async function loadOrCompile(data: HashedModuleData, options: LoadModuleOptions)
   if (module) return load.result(module);
   if (options.coverage === 'full' && (await optimiseInFull(load, options))) module = await fromCache();
   if (!module) {
-    const compiled = load.start({ step: 'compile', coverage: undefined });
+    load.throwIfAborted();
     try {
-      module = await engine.compile(wireBytes);
+      module = await compile(engine, wireBytes, load.onOwnProgress);
     } catch (error) {
-      compiled('failed', error);
       throw load.compileFailed(error);
     }
-    compiled('compiled');
   }
   // Also after a full compilation: what that stored has no wire bytes.
   if (load.isWorthSaving()) {
-    const saved = load.start({ step: 'save' });
+    const saved = startStep(load.onOwnProgress, { step: 'save' });
     try {
       await cache.save(key, engine, module);
       saved('saved');
@@ -268,16 +257,15 @@ class Load {
     }
   };
 
+  /** As {@link onProgress}, but throws: for steps of this load's own. */
+  readonly onOwnProgress = (progress: LoadProgress): void => {
+    this.onProgress(progress);
+    this.throwIfAborted();
+  };
+
   throwIfAborted(): void {
     this.#options.signal?.throwIfAborted();
     if (this.#thrown) throw this.#thrown.error;
-  }
-
-  start<Step extends keyof StepOutcomes>(details: StepDetails<Step>): FinishStep<Step> {
-    this.throwIfAborted();
-    const finish = startStep(this.onProgress, details);
-    this.throwIfAborted();
-    return finish;
   }
 
   result(module: WebAssembly.Module): LoadedModule {

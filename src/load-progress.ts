@@ -1,4 +1,4 @@
-import type { ModuleCache } from './module-cache.js';
+import type { Engine, ModuleCache } from './module-cache.js';
 
 /** A step of a load has begun. */
 export type StepStarted =
@@ -79,4 +79,38 @@ export function startStep<Step extends keyof StepOutcomes>(
     const duration = performance.now() - start;
     onProgress({ state: 'finished', ...details, outcome, duration, error } as StepFinished);
   };
+}
+
+/** @internal Compiles as usual, and tells of it. */
+export async function compile(
+  engine: Engine,
+  wireBytes: Uint8Array,
+  onProgress: ((progress: LoadProgress) => void) | undefined,
+): Promise<WebAssembly.Module> {
+  const finish = startStep(onProgress, { step: 'compile', coverage: undefined });
+  try {
+    const module = await engine.compile(wireBytes);
+    finish('compiled');
+    return module;
+  } catch (error) {
+    finish('failed', error);
+    throw error;
+  }
+}
+
+/** @internal As {@link compile}. */
+export function compileSync(
+  engine: Engine,
+  wireBytes: Uint8Array,
+  onProgress: ((progress: LoadProgress) => void) | undefined,
+): WebAssembly.Module {
+  const finish = startStep(onProgress, { step: 'compile', coverage: undefined });
+  try {
+    const module = engine.compileSync(wireBytes);
+    finish('compiled');
+    return module;
+  } catch (error) {
+    finish('failed', error);
+    throw error;
+  }
 }

@@ -39,7 +39,10 @@ export interface Engine {
 }
 
 export interface LoadOptions {
-  /** The wire bytes whose hash is the key, where the caller has them: the cache then need not read or keep them. */
+  /**
+   * The wire bytes whose hash is the key, where the caller has them: the cache then need not read or keep them. It compares only
+   * their length; that they are these, `loadModule` sees to, and otherwise the caller.
+   */
   wireBytes?: Uint8Array | undefined;
   /** Ends the load, which then rejects with the signal's reason, where a cache would otherwise go on reading or asking. */
   signal?: AbortSignal | undefined;

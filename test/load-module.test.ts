@@ -330,6 +330,24 @@ describe('loadModule tells of its progress:', () => {
       assert.deepEqual([second.source, second.cache === cache.fallback], ['cache', true]);
     });
 
+    it(`${name}: an entry without code is compiled, which is told of, too`, async () => {
+      const { wireBytes, engine } = setup();
+      engine.nativeCode = undefined;
+      const disk = new FileSystemCache(temporaryDirectory());
+      await way(wireBytes, { cache: disk, engine });
+      const log: string[] = [];
+      const onProgress = (progress: LoadProgress) => void log.push(summary(progress));
+      const { source, cache } = await way(wireBytes, { cache: disk, engine, onProgress });
+      assert.deepEqual(log, [
+        'lookup FileSystemCache: ...',
+        'lookup FileSystemCache: all read',
+        'compile: ...',
+        'compile: compiled',
+        'lookup FileSystemCache: hit',
+      ]);
+      assert.deepEqual([source, cache === disk], ['compiler', true]);
+    });
+
     it(`${name}: the result has every step with how long it took`, async () => {
       const { wireBytes, key, engine } = setup();
       const result = await way(wireBytes, { cache: chain(), engine });

@@ -1,4 +1,5 @@
 import { CacheError } from '../cache-error.js';
+import { compile, compileSync } from '../load-progress.js';
 import type { Engine, LoadOptions } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
 import { type Artifact, checkExpectation, decodeArtifact, encodeArtifact } from './artifact.js';
@@ -72,7 +73,9 @@ export async function decodeModule(
   options: LoadOptions = {},
 ): Promise<WebAssembly.Module> {
   const { coverage, nativeCode, wireBytes } = check(bytes, key, engine, options);
-  return coverage === 'none' ? engine.compile(wireBytes) : engine.deserialize(nativeCode, wireBytes);
+  return coverage === 'none'
+    ? compile(engine, wireBytes, options.onProgress)
+    : engine.deserialize(nativeCode, wireBytes);
 }
 
 /**
@@ -99,7 +102,9 @@ export function decodeModuleSync(
   options: LoadOptions = {},
 ): WebAssembly.Module {
   const { coverage, nativeCode, wireBytes } = check(bytes, key, engine, options);
-  return coverage === 'none' ? engine.compileSync(wireBytes) : engine.deserialize(nativeCode, wireBytes);
+  return coverage === 'none'
+    ? compileSync(engine, wireBytes, options.onProgress)
+    : engine.deserialize(nativeCode, wireBytes);
 }
 
 function check(bytes: Uint8Array, key: ModuleHash, engine: Engine, options: LoadOptions) {

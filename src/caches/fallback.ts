@@ -28,7 +28,9 @@ export abstract class ModuleCacheBase implements ModuleCache {
  * - `load` asks the primary, then the fallback. What only the fallback has is promoted: saved into the primary when the caller
  *   has its module. A promotion that fails is a process warning and nothing else.
  * - `contains` asks both; one that fails is as good as one that says no, unless both fail.
- * - `save` goes to both, and succeeds when the primary took it.
+ * - `save` goes to both, and succeeds when the primary took it. That the fallback did not is a process warning then.
+ *
+ * Promotion takes place in the event loop, also after `loadSync`, and there is one warning of each kind for each chain.
  *
  * Where both fail, the error's `cause` is an `AggregateError` of the primary's error and the fallback's.
  */
@@ -39,6 +41,7 @@ export class FallbackCache<
   readonly primary: Primary;
   readonly fallback: Fallback;
   readonly #underPromotion = new Set<string>();
+  readonly #warned = new Set<string>();
 
   constructor(primary: Primary, fallback: Fallback) {
     super();
@@ -85,7 +88,17 @@ export class FallbackCache<
     const [primary, fallback] = (await Promise.allSettled(
       [this.primary, this.fallback].map(async (cache) => cache.save(key, engine, module)),
     )) as [PromiseSettledResult<void>, PromiseSettledResult<void>];
-    settle(key, primary, fallback);
+    this.settle(key, primary, fallback);
+  }
+
+  /** A save succeeds when the primary took it. */
+  protected settle(key: ModuleHash, primary: PromiseSettledResult<void>, fallback: PromiseSettledResult<void>): void {
+    if (primary.status === 'fulfilled') {
+      if (fallback.status === 'rejected') this.#warn('SAVE', key, 'saved to the slower cache', fallback.reason);
+      return;
+    }
+    if (fallback.status === 'rejected') throw bothFailed('save', key, primary.reason, fallback.reason);
+    throw primary.reason;
   }
 
   /** Not before the caller has the module: a save begins with serialising, which takes up to 100 ms. */
@@ -97,14 +110,21 @@ export class FallbackCache<
       try {
         await this.primary.save(key, engine, module);
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        process.emitWarning(`The module ${key} could not be promoted to the faster cache: ${reason}`, {
-          type: 'CacheWarning',
-          code: 'WASM_CACHE_PROMOTION_FAILED',
-        });
+        this.#warn('PROMOTION', key, 'promoted to the faster cache', error);
       } finally {
         this.#underPromotion.delete(name);
       }
+    });
+  }
+
+  /** Once of each kind: a full disk fails every save. */
+  #warn(kind: 'PROMOTION' | 'SAVE', key: ModuleHash, what: string, error: unknown): void {
+    if (this.#warned.has(kind)) return;
+    this.#warned.add(kind);
+    const reason = error instanceof Error ? error.message : String(error);
+    process.emitWarning(`The module ${key} could not be ${what}: ${reason}`, {
+      type: 'CacheWarning',
+      code: `WASM_CACHE_${kind}_FAILED`,
     });
   }
 }
@@ -150,7 +170,7 @@ export class SyncFallbackCache<
   }
 
   saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
-    settle(
+    this.settle(
       key,
       attempt(() => this.primary.saveSync(key, engine, module)),
       attempt(() => this.fallback.saveSync(key, engine, module)),
@@ -206,13 +226,6 @@ function attempt<T>(action: () => T): PromiseSettledResult<T> {
   } catch (reason) {
     return { status: 'rejected', reason };
   }
-}
-
-/** A save succeeds when the primary took it. */
-function settle(key: ModuleHash, primary: PromiseSettledResult<void>, fallback: PromiseSettledResult<void>): void {
-  if (primary.status === 'fulfilled') return;
-  if (fallback.status === 'rejected') throw bothFailed('save', key, primary.reason, fallback.reason);
-  throw primary.reason;
 }
 
 /** A miss in both is a miss; otherwise the error is of the kind that is not a miss, the primary's before the fallback's. */

@@ -11,6 +11,7 @@ import {
 } from '../artifact/artifact.js';
 import { artifactOf } from '../artifact/module.js';
 import { CacheError } from '../cache-error.js';
+import { compile, compileSync } from '../load-progress.js';
 import type { Engine, LoadOptions, SyncModuleCache } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
 import { FileSystemStore, type Parts, type StoreSteps, type Watcher } from '../stores/file-system.js';
@@ -64,7 +65,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     const artifact = await this.#store.run(this.#read(expected), this.#watcher(options));
     options.signal?.throwIfAborted();
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
-    if (artifact.coverage === 'none') return engine.compile(wireBytes);
+    if (artifact.coverage === 'none') return compile(engine, wireBytes, options.onProgress);
     return this.#store.run(this.#deserialize(artifact, engine, wireBytes));
   }
 
@@ -72,7 +73,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     const expected = expectation(key, engine, options.wireBytes?.length);
     const artifact = this.#store.runSync(this.#read(expected), this.#watcher(options));
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
-    if (artifact.coverage === 'none') return engine.compileSync(wireBytes);
+    if (artifact.coverage === 'none') return compileSync(engine, wireBytes, options.onProgress);
     return this.#store.runSync(this.#deserialize(artifact, engine, wireBytes));
   }
 

@@ -1,5 +1,4 @@
-import { LRUCache } from 'lru-cache';
-import { SharedModules } from '../engine/shared-modules.js';
+import { openSharedModules } from '../engine/shared-modules.js';
 import { LiveModuleCache } from './live-modules.js';
 
 export interface SharedCacheOptions {
@@ -19,7 +18,7 @@ export interface SharedCacheOptions {
 const DEFAULT_MAX_MODULES = 100;
 const DEFAULT_MAX_BYTES = 2 ** 30;
 
-// lru-cache makes room for all of them at once.
+// lru-cache, which remembers the objects of a thread, makes room for all of them at once.
 const MAX_MODULES = 100_000;
 
 /**
@@ -39,7 +38,7 @@ const MAX_MODULES = 100_000;
 export class SharedCache extends LiveModuleCache {
   /**
    * Why other threads do not see what is saved here, where that is so (an unknown V8, another runtime than Node.js, an addon that
-   * could not be loaded): each thread then has a cache of its own, bounded by `maxModules` only.
+   * could not be loaded): each thread then has its own cache of that name, bounded by `maxModules` only.
    */
   readonly unsupportedReason: string | undefined;
 
@@ -49,9 +48,9 @@ export class SharedCache extends LiveModuleCache {
     if (typeof name !== 'string') throw new TypeError(`The option name must be a string, not ${String(name)}`);
     checkLimit('maxModules', maxModules, MAX_MODULES);
     checkLimit('maxBytes', maxBytes, Number.MAX_SAFE_INTEGER);
-    const shared = SharedModules.open(name, { maxModules, maxBytes });
-    super(shared.modules ?? new LRUCache<string, WebAssembly.Module>({ max: maxModules }));
-    this.unsupportedReason = shared.modules ? undefined : shared.unsupportedReason;
+    const { modules, unsupportedReason } = openSharedModules(name, { maxModules, maxBytes });
+    super(modules);
+    this.unsupportedReason = unsupportedReason;
   }
 }
 

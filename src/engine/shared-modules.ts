@@ -13,31 +13,39 @@ export interface SharedModulesLimits {
   maxBytes: number;
 }
 
+/** Live modules by name, the least recently used one first to go. */
+export interface SharedModules {
+  get(name: string): WebAssembly.Module | undefined;
+  has(name: string): boolean;
+  set(name: string, module: WebAssembly.Module): void;
+}
+
+/** The table of that name, and why other threads do not see it where that is so. */
+export function openSharedModules(
+  table: string,
+  limits: SharedModulesLimits,
+): { modules: SharedModules; unsupportedReason: string | undefined } {
+  const opened = openAddon();
+  if (opened.addon) return { modules: new ModulesOfProcess(opened.addon, table, limits), unsupportedReason: undefined };
+  return { modules: new ModulesOfThread(table, limits), unsupportedReason: opened.unsupportedReason };
+}
+
 /**
  * Live modules by name, which every thread of the process that opens the table of the same name sees at once: V8 makes a Module
  * object of this thread over native code that another one compiled, in microseconds and without asking that thread.
  */
-export class SharedModules {
+class ModulesOfProcess implements SharedModules {
   readonly #addon: Addon;
   readonly #table: SharedTable;
   readonly #limits: SharedModulesLimits;
   /** The objects of this thread, so that one module is one object here, as it is in other caches. */
   readonly #objects: LRUCache<string, { id: number; reference: WeakRef<WebAssembly.Module> }>;
 
-  private constructor(addon: Addon, table: string, limits: SharedModulesLimits) {
+  constructor(addon: Addon, table: string, limits: SharedModulesLimits) {
     this.#addon = addon;
     this.#table = addon.openShared(table);
     this.#limits = limits;
     this.#objects = new LRUCache({ max: limits.maxModules });
-  }
-
-  /** `undefined` and the reason where threads cannot share modules this way. */
-  static open(
-    table: string,
-    limits: SharedModulesLimits,
-  ): { modules: SharedModules } | { modules?: undefined; unsupportedReason: string } {
-    const opened = openAddon();
-    return opened.addon ? { modules: new SharedModules(opened.addon, table, limits) } : opened;
   }
 
   get(name: string): WebAssembly.Module | undefined {
@@ -61,5 +69,38 @@ export class SharedModules {
   #remember<M extends WebAssembly.Module | undefined>(name: string, id: number, module: M): M {
     if (module) this.#objects.set(name, { id, reference: new WeakRef(module) });
     return module;
+  }
+}
+
+const tablesOfThread = new Map<string, Map<string, WebAssembly.Module>>();
+
+/** What is left of that where threads cannot share. The sizes of modules are not known then. */
+class ModulesOfThread implements SharedModules {
+  readonly #modules: Map<string, WebAssembly.Module>;
+  readonly #maxModules: number;
+
+  constructor(table: string, { maxModules }: SharedModulesLimits) {
+    this.#modules = tablesOfThread.get(table) ?? new Map();
+    this.#maxModules = maxModules;
+    tablesOfThread.set(table, this.#modules);
+  }
+
+  get(name: string): WebAssembly.Module | undefined {
+    const module = this.#modules.get(name);
+    if (module) this.set(name, module);
+    return module;
+  }
+
+  has(name: string): boolean {
+    return this.#modules.has(name);
+  }
+
+  set(name: string, module: WebAssembly.Module): void {
+    this.#modules.delete(name); // A map keeps the order in which its keys came.
+    this.#modules.set(name, module);
+    for (const oldest of this.#modules.keys()) {
+      if (this.#modules.size <= this.#maxModules) break;
+      this.#modules.delete(oldest);
+    }
   }
 }

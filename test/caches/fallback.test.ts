@@ -4,14 +4,14 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { CacheError, type CacheErrorKind } from '../../dist/cache-error.js';
-import { FallbackCache } from '../../dist/caches/fallback.js';
+import { FallbackCache, SyncFallbackCache } from '../../dist/caches/fallback.js';
 import { FileSystemCache } from '../../dist/caches/file-system.js';
 import { ThreadLocalCache } from '../../dist/caches/thread-local.js';
 import type { ModuleCache } from '../../dist/module-cache.js';
 import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
 import { moduleCacheContract } from '../../dist/testing/contract.js';
 import { type Sample, sample } from '../../dist/testing/sample.js';
-import { BrokenCache, Spy } from '../support/caches.js';
+import { BrokenCache, BrokenSyncCache, Spy } from '../support/caches.js';
 import { temporaryDirectory } from '../support/processes.js';
 
 const inMemory = () => new ThreadLocalCache();
@@ -188,11 +188,20 @@ describe('FallbackCache.save', () => {
     const error = new CacheError('FileWrite', 'the disk is full');
     const failing = new BrokenCache(error, { throws });
 
-    it(`succeeds when the primary took the module and the fallback ${how}`, async () => {
+    it(`succeeds and warns, once, when the primary took the module and the fallback ${how}`, async () => {
       const primary = spy();
       const { key, engine, module } = sample();
-      await primary.withFallback(failing).save(key, engine, module);
+      const warnings: (Error & { code?: string })[] = [];
+      const listener = (warning: Error) => void warnings.push(warning);
+      process.on('warning', listener);
+      const cache = primary.withFallback(failing);
+      for (let times = 0; times < 3; times++) await cache.save(key, engine, module);
       assert.equal(await primary.contains(key, engine), true);
+      await promoted();
+      process.off('warning', listener);
+      const [warning] = warnings.filter(({ code }) => code === 'WASM_CACHE_SAVE_FAILED');
+      assert.equal(warnings.length, 1);
+      assert.match(String(warning?.message), /the disk is full/);
     });
 
     it(`rejects with the primary's own error when the primary ${how}, and the fallback has the module`, async () => {
@@ -202,6 +211,79 @@ describe('FallbackCache.save', () => {
       assert.equal(await fallback.contains(key, engine), true);
     });
   }
+});
+
+describe('FallbackCache and time', () => {
+  it('a promotion does not delay the load: it begins when the caller has its module', async () => {
+    const primary = spy();
+    const { key, engine, module } = sample();
+    const fallback = inMemory();
+    await fallback.save(key, engine, module);
+    const cache = primary.withFallback(fallback);
+    await cache.load(key, engine);
+    assert.equal(primary.calls.save, 0);
+    await promoted();
+    assert.equal(primary.calls.save, 1);
+  });
+
+  it('one promotion at a time of one module', async () => {
+    const primary = spy();
+    const { key, engine, module } = sample();
+    const fallback = inMemory();
+    await fallback.save(key, engine, module);
+    const cache = primary.withFallback(fallback);
+    await Promise.all([1, 2, 3].map(() => cache.load(key, engine)));
+    await promoted();
+    assert.equal(primary.calls.save, 1);
+  });
+});
+
+describe('SyncFallbackCache', () => {
+  it('is what two caches with synchronous methods make, and no other two', () => {
+    const cache = inMemory().withFallback(onDisk());
+    assert.ok(cache instanceof SyncFallbackCache);
+    assert.ok(cache.withFallback(inMemory()) instanceof SyncFallbackCache);
+    for (const other of [inMemory().withFallback(spy()), spy().withFallback(inMemory())]) {
+      assert.ok(!('loadSync' in other));
+    }
+  });
+
+  it('promotes after loadSync, too', async () => {
+    const [primary, fallback] = [inMemory(), inMemory()];
+    const { key, engine, module } = sample();
+    fallback.saveSync(key, engine, module);
+    assert.ok(primary.withFallback(fallback).loadSync(key, engine) === module);
+    assert.equal(primary.containsSync(key, engine), false);
+    await promoted();
+    assert.equal(primary.containsSync(key, engine), true);
+  });
+
+  const { key, engine, module } = sample();
+  const failing = () => new BrokenSyncCache(new CacheError('FileRead', 'broken'));
+  const full = () => {
+    const cache = inMemory();
+    cache.saveSync(key, engine, module);
+    return cache;
+  };
+
+  it('goes on with the other when one fails, and keeps both errors when both do', () => {
+    assert.ok(failing().withFallback(full()).loadSync(key, engine) === module);
+    assert.equal(failing().withFallback(full()).containsSync(key, engine), true);
+    assert.equal(failing().withFallback(inMemory()).containsSync(key, engine), false);
+    inMemory().withFallback(failing()).saveSync(key, engine, module);
+    assert.throws(() => failing().withFallback(inMemory()).saveSync(key, engine, module), ofKind('FileRead'));
+    const both = failing().withFallback(failing());
+    for (const call of [
+      () => both.loadSync(key, engine),
+      () => both.containsSync(key, engine),
+      () => both.saveSync(key, engine, module),
+    ]) {
+      assert.throws(
+        call,
+        ofKind('FileRead', ({ cause }) => assert.equal((cause as AggregateError).errors.length, 2)),
+      );
+    }
+  });
 });
 
 describe('FallbackCache three deep', () => {

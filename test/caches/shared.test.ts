@@ -107,6 +107,14 @@ describe('SharedCache', () => {
   });
 });
 
+describe('SharedCache where threads cannot share', () => {
+  it('is one cache of that name in the thread, bounded all the same', () => {
+    const { status, stderr, stdout } = runProgram('unshared.mjs');
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.deepEqual(JSON.parse(stdout), { reason: 'electron 99 is not Node.js', kept: [1, 4, 5], sameObject: true });
+  });
+});
+
 /** In a process of its own each time, because the end of the process is a part of it. */
 describe('SharedCache between threads', () => {
   const run = (...args: string[]) => {
