@@ -9,6 +9,15 @@
  * | `FileRead`, `FileWrite` | the file system refused; `path` says where |
  * | `Untrusted` | the source may not be trusted with machine code |
  * | `Other` | anything else; see `cause` |
+ *
+ * @example
+ * ```ts
+ * import { CacheError, type CacheErrorKind } from 'wasm-module-cache';
+ *
+ * const forAUser: CacheErrorKind[] = ['FileRead', 'FileWrite', 'Untrusted'];
+ * const error: unknown = new CacheError('Untrusted', 'Others may write to the folder', { path: '/tmp/cache' });
+ * if (CacheError.is(error) && forAUser.includes(error.kind)) console.log(error.path); // /tmp/cache
+ * ```
  */
 export type CacheErrorKind =
   | 'NotFound'
@@ -19,20 +28,54 @@ export type CacheErrorKind =
   | 'Untrusted'
   | 'Other';
 
+/**
+ * What a {@link CacheError} may know beyond its message.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { CacheError, type CacheErrorOptions } from 'wasm-module-cache';
+ *
+ * const path = 'missing.artifact';
+ * const result = await readFile(path).catch((cause: unknown) => {
+ *   const options: CacheErrorOptions = { cause, path };
+ *   return new CacheError('FileRead', `Could not read ${path}`, options);
+ * });
+ * console.log(CacheError.is(result, 'FileRead') && result.path); // missing.artifact
+ * ```
+ */
 export interface CacheErrorOptions {
+  /** What led to it, as that of every `Error`. Default: none. */
   cause?: unknown;
-  /** The file that the error is about, for the kinds `FileRead` and `FileWrite`, and the folder for `Untrusted`. */
+  /** The file that it is about, for the kinds `FileRead` and `FileWrite`, or the folder, for `Untrusted`. Default: none. */
   path?: string;
 }
 
 // Registered, so that an error made by one copy of this package is recognised by another copy.
 const brand = Symbol.for('wasm-module-cache.CacheError');
 
-/** The one error class of this package. Recognise it with {@link CacheError.is}, not with `instanceof`. */
+/**
+ * The one error class of this package. Recognise it with {@link CacheError.is}, not with `instanceof`.
+ *
+ * @example
+ * ```ts
+ * import { CacheError, inMemory, ModuleHash, V8Engine } from 'wasm-module-cache';
+ *
+ * try {
+ *   await inMemory().load(ModuleHash.random(), new V8Engine());
+ * } catch (error) {
+ *   if (!CacheError.is(error, 'NotFound')) throw error;
+ *   console.log(error.name, error.kind); // CacheError NotFound
+ * }
+ * ```
+ */
 export class CacheError extends Error {
+  /** What went wrong. */
   readonly kind: CacheErrorKind;
+  /** The file that it is about, for the kinds `FileRead` and `FileWrite`, or the folder, for `Untrusted`. */
   declare readonly path?: string;
 
+  /** For strategies and engines of your own; a miss of theirs must be `NotFound`. */
   constructor(kind: CacheErrorKind, message: string, options: CacheErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.kind = kind;

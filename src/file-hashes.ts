@@ -5,6 +5,18 @@ import { LRUCache } from 'lru-cache';
 import { CacheError } from './cache-error.js';
 import { type HashAlgorithm, ModuleHash } from './module-hash.js';
 
+/**
+ * What {@link HashedModuleData.fromFile} and `fromFileSync` may be called with.
+ *
+ * @example
+ * ```ts
+ * import { HashedModuleData, type HashFileOptions } from 'wasm-module-cache';
+ *
+ * const onSshfs: HashFileOptions = { paranoid: true };
+ * const { hash } = await HashedModuleData.fromFile('plugin.wasm', onSshfs);
+ * console.log(hash.algorithm); // sha256
+ * ```
+ */
 export interface HashFileOptions {
   /** Default `sha256`; see {@link ModuleHash.xxhash} for when the other one is safe. */
   algorithm?: HashAlgorithm | undefined;

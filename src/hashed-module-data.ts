@@ -7,8 +7,18 @@ const files = new FileHashes();
 /**
  * Wire bytes together with their hash, which is computed once. The bytes are copied on the way in and on the way out, so
  * the two cannot come apart.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { HashedModuleData, ModuleHash } from 'wasm-module-cache';
+ *
+ * const data = HashedModuleData.sha256(await readFile('plugin.wasm'));
+ * console.log(data.hash.equals(ModuleHash.sha256(data.wireBytes))); // true
+ * ```
  */
 export class HashedModuleData {
+  /** That of the wire bytes, the key of their module. */
   readonly hash: ModuleHash;
   readonly #wireBytes: Uint8Array;
 
@@ -17,13 +27,22 @@ export class HashedModuleData {
     this.hash = hash;
   }
 
-  /** Copies and hashes the wire bytes with SHA-256. */
+  /**
+   * Copies and hashes the wire bytes with SHA-256.
+   *
+   * @throws {TypeError} when they are neither an `ArrayBuffer` (or a shared one) nor a view of one.
+   */
   static sha256(wireBytes: BufferSource): HashedModuleData {
     const copy = privateCopy(wireBytes);
     return new HashedModuleData(copy, ModuleHash.sha256(copy));
   }
 
-  /** Copies and hashes the wire bytes with XXH64; see {@link ModuleHash.xxhash} for when that is safe. */
+  /**
+   * Copies and hashes the wire bytes with XXH64; see {@link ModuleHash.xxhash} for when that is safe.
+   *
+   * @throws {CacheError} kind `Other` when the optional peer `@node-rs/xxhash` is not installed.
+   * @throws {TypeError} as `sha256`.
+   */
   static xxhash(wireBytes: BufferSource): HashedModuleData {
     const copy = privateCopy(wireBytes);
     return new HashedModuleData(copy, ModuleHash.xxhash(copy));
@@ -35,13 +54,16 @@ export class HashedModuleData {
    * mtime or ctime (in nanoseconds) is another. See {@link HashFileOptions.paranoid} for when that is not enough.
    *
    * @throws {CacheError} kind `FileRead`, with the path and the cause: it is missing, may not be read, is a folder or a
-   * device, or changed each of the three times that it was being read.
+   * device, or changed each of the three times that it was being read. Kind `Other` as `xxhash`.
    * @throws {TypeError} for an empty path, a URL that is not of a file, and an unknown algorithm.
    *
    * @example
    * ```ts
-   * const data = await HashedModuleData.fromFile(new URL('plugin.wasm', import.meta.url));
-   * const module = await loadModule(data, { cache: inMemory(), engine: new V8Engine() });
+   * import { HashedModuleData, inMemory, loadModule, V8Engine } from 'wasm-module-cache';
+   *
+   * const data = await HashedModuleData.fromFile('plugin.wasm');
+   * const { key } = await loadModule(data, { cache: inMemory(), engine: new V8Engine() });
+   * console.log(key === data.hash); // true
    * ```
    */
   static async fromFile(path: string | URL, options?: HashFileOptions): Promise<HashedModuleData> {
@@ -49,7 +71,11 @@ export class HashedModuleData {
     return new HashedModuleData(wireBytes, hash);
   }
 
-  /** The same at once; `fromFile` reads in the background, but hashes in this thread too (30 MB of SHA-256 take 17 ms). */
+  /**
+   * The same at once; `fromFile` reads in the background, but hashes in this thread too (30 MB of SHA-256 take 17 ms).
+   *
+   * @throws as {@link HashedModuleData.fromFile} rejects.
+   */
   static fromFileSync(path: string | URL, options?: HashFileOptions): HashedModuleData {
     const { wireBytes, hash } = files.readSync(path, options);
     return new HashedModuleData(wireBytes, hash);

@@ -11,20 +11,61 @@ import { compile, compileSync, type LoadProgress, type StepFinished, startStep }
 import type { Engine, ModuleCache, SyncModuleCache } from './module-cache.js';
 import type { ModuleHash } from './module-hash.js';
 
-/** What {@link loadModuleSync} is called with. */
+/**
+ * What {@link loadModuleSync} is called with.
+ *
+ * @example
+ * ```ts
+ * import { readFileSync } from 'node:fs';
+ * import { type LoadModuleSyncOptions, loadModuleSync, ThreadLocalCache, V8Engine } from 'wasm-module-cache';
+ *
+ * const options: LoadModuleSyncOptions = {
+ *   cache: new ThreadLocalCache(),
+ *   engine: new V8Engine(),
+ *   rememberFailuresFor: 10_000,
+ *   onProgress: ({ step }) => {
+ *     if (step === 'compile') throw new Error('The cache was to have it');
+ *   },
+ * };
+ * try {
+ *   loadModuleSync(readFileSync('plugin.wasm'), options);
+ * } catch (error) {
+ *   console.log(String(error)); // Error: The cache was to have it
+ * }
+ * ```
+ */
 export interface LoadModuleSyncOptions<Cache extends ModuleCache = SyncModuleCache> {
+  /** What is asked for the module, and is given it when it was compiled. */
   cache: Cache;
+  /** What compiles, and turns modules into what is stored and back: usually a `V8Engine`. */
   engine: Engine;
   /**
    * Milliseconds for which bytes that are no module are refused without compiling them again, and for which a module that
-   * cannot be serialised is not saved again; per cache and engine id. Default 60000; 0 remembers nothing.
+   * cannot be serialised is not saved again; per cache and engine id. Default 60000, at most 300000; 0 remembers nothing.
    */
   rememberFailuresFor?: number | undefined;
   /** Told of every step. What it throws ends the load, which then throws or rejects with that. */
   onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
 
-/** What {@link loadModule} is called with. */
+/**
+ * What {@link loadModule} is called with.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { FileSystemCache, inMemory, type LoadModuleOptions, loadModule, V8Engine } from 'wasm-module-cache';
+ *
+ * const options: LoadModuleOptions = {
+ *   cache: inMemory().withFallback(new FileSystemCache('cache')),
+ *   engine: new V8Engine(),
+ *   coverage: 'full',
+ *   signal: AbortSignal.timeout(60_000),
+ * };
+ * const { steps } = await loadModule(await readFile('plugin.wasm'), options);
+ * console.log(steps.map(({ step }) => step).join(', ')); // lookup, lookup, compile, lookup, lookup, save
+ * ```
+ */
 export interface LoadModuleOptions<Cache extends ModuleCache = ModuleCache> extends LoadModuleSyncOptions<Cache> {
   /**
    * Ends the load, which rejects with the signal's reason at once. V8 cannot be stopped once it has the bytes of a module: it
@@ -37,21 +78,36 @@ export interface LoadModuleOptions<Cache extends ModuleCache = ModuleCache> exte
    * it so compiles as usual. Needs a `V8Engine` and a `FileSystemCache` among the caches. Default: V8 compiles as usual.
    */
   coverage?: 'full' | undefined;
-  /** Milliseconds to wait for another process in that case. Default 30000. */
+  /** Milliseconds to wait for another process in that case. Default 30000, at most 300000. */
   waitAtMost?: number | undefined;
 }
 
-/** A module, and how it was come by. */
+/**
+ * A module, and how it was come by.
+ *
+ * @example
+ * ```ts
+ * import { HashedModuleData, inMemory, type LoadedModule, loadModule, V8Engine } from 'wasm-module-cache';
+ *
+ * const describe = ({ key, source, duration }: LoadedModule) => `${key} from the ${source} in ${duration.toFixed(1)} ms`;
+ * const data = await HashedModuleData.fromFile('plugin.wasm');
+ * const loaded = await loadModule(data, { cache: inMemory(), engine: new V8Engine() });
+ * console.log(describe(loaded));
+ * console.log(loaded.cache); // undefined
+ * ```
+ */
 export interface LoadedModule {
+  /** The live module; callers who shared the load have the same object. */
   readonly module: WebAssembly.Module;
+  /** The hash of the wire bytes, under which it was looked for. */
   readonly key: ModuleHash;
   /** `cache`: its code was there. `compiler`: it was compiled for this load, also when the cache had its wire bytes only. */
   readonly source: 'cache' | 'compiler';
-  /** The tier of the cache that had it. */
+  /** The tier of the cache that had it, `undefined` when none had. */
   readonly cache: ModuleCache | undefined;
   /** What was done for it, one after the other, and how long each took. */
   readonly steps: readonly StepFinished[];
-  /** Milliseconds in all. */
+  /** Milliseconds in all, since the first of those who share the load asked for it. */
   readonly duration: number;
 }
 
@@ -81,7 +137,7 @@ const states = new WeakMap<ModuleCache, State>();
  * compiled once, and goes on as long as one of them wants it.
  *
  * @throws {WebAssembly.CompileError} when the wire bytes are not a valid module.
- * @throws {TypeError} when an option is not what it should be.
+ * @throws {TypeError} when an option or the source is not what it should be.
  * @throws the signal's reason, or what `onProgress` throws.
  *
  * @example
@@ -121,7 +177,7 @@ export async function loadModule(
  * methods, as all in memory and in a folder have, and what `withFallback` makes of two of them.
  *
  * @throws {WebAssembly.CompileError} when the wire bytes are not a valid module.
- * @throws {TypeError} when an option is not what it should be.
+ * @throws {TypeError} when an option or the source is not what it should be.
  * @throws what `onProgress` throws.
  *
  * @example

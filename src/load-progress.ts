@@ -1,40 +1,111 @@
 import type { Engine, ModuleCache } from './module-cache.js';
 
-/** A step of a load has begun. */
+/**
+ * A step of a load has begun: a `lookup` in one tier of the cache, the `wait` for another process that optimises the same
+ * module, a `compile` or a `save`.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { loadModule, type StepStarted, ThreadLocalCache, V8Engine } from 'wasm-module-cache';
+ *
+ * const labelOf = (started: StepStarted) =>
+ *   started.step === 'lookup' ? `asking ${started.cache.constructor.name}` : started.step;
+ * const labels: string[] = [];
+ * await loadModule(await readFile('plugin.wasm'), {
+ *   cache: new ThreadLocalCache(),
+ *   engine: new V8Engine(),
+ *   onProgress: (progress) => progress.state === 'started' && labels.push(labelOf(progress)),
+ * });
+ * console.log(labels.join(', ')); // asking ThreadLocalCache, compile, save
+ * ```
+ */
 export type StepStarted =
   | { readonly state: 'started'; readonly step: 'lookup'; readonly cache: ModuleCache }
   | { readonly state: 'started'; readonly step: 'wait' }
   | { readonly state: 'started'; readonly step: 'compile'; readonly coverage: 'full' | undefined }
   | { readonly state: 'started'; readonly step: 'save' };
 
-/** How a step may end. */
+/**
+ * How a step may end.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { inMemory, loadModule, type StepOutcomes, V8Engine } from 'wasm-module-cache';
+ *
+ * const best: { [Step in keyof StepOutcomes]: StepOutcomes[Step] } = {
+ *   lookup: 'hit',
+ *   wait: 'stored',
+ *   compile: 'compiled',
+ *   save: 'saved',
+ * };
+ * const { steps } = await loadModule(await readFile('plugin.wasm'), { cache: inMemory(), engine: new V8Engine() });
+ * console.log(steps.filter(({ step, outcome }) => outcome !== best[step]).map(({ step }) => step)); // [ 'lookup' ]
+ * ```
+ */
 export interface StepOutcomes {
   /** In one tier of the cache. `failed`: with an error that is not a miss, which the load survives. */
   lookup: 'hit' | 'miss' | 'failed';
   /** For another process that optimises the same module. `over`: it was ended, failed, or took too long. */
   wait: 'stored' | 'over';
+  /** By V8 in this process, or, with `coverage: 'full'`, in one of its own. */
   compile: 'compiled' | 'failed';
+  /** `failed`: with an error, which the load survives. */
   save: 'saved' | 'failed';
 }
 
-/** A step of a load is over, after so many milliseconds. */
+/**
+ * A step of a load is over, after so many milliseconds.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { CacheError, inMemory, loadModule, type StepFinished, V8Engine } from 'wasm-module-cache';
+ *
+ * const describe = ({ step, outcome, error }: StepFinished) =>
+ *   CacheError.is(error) ? `${step}: ${outcome} (${error.kind})` : `${step}: ${outcome}`;
+ * const { steps } = await loadModule(await readFile('plugin.wasm'), { cache: inMemory(), engine: new V8Engine() });
+ * console.log(steps.map(describe).join(', ')); // lookup: miss (NotFound), compile: compiled, save: saved
+ * ```
+ */
 export type StepFinished = {
   [Step in keyof StepOutcomes]: Omit<Extract<StepStarted, { step: Step }>, 'state'> & {
     readonly state: 'finished';
     readonly outcome: StepOutcomes[Step];
     /** Milliseconds. */
     readonly duration: number;
-    /** Why it missed or failed. */
+    /** Why it missed or failed; `undefined` where it did not, and where another process does not say. */
     readonly error: unknown;
   };
 }[keyof StepOutcomes];
 
-/** Bytes of an artifact that have arrived from a tier of the cache, of how many. */
+/**
+ * Bytes of an artifact that have arrived from a tier of the cache, of how many.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { FileSystemCache, type LoadProgress, loadModule, type ReadProgress, V8Engine } from 'wasm-module-cache';
+ *
+ * const showBar = ({ bytes, totalBytes }: ReadProgress) => console.log(`${Math.round((100 * bytes) / totalBytes)} %`); // 100 %
+ * const onProgress = (progress: LoadProgress) => progress.state === 'reading' && showBar(progress);
+ * const options = { cache: new FileSystemCache('cache'), engine: new V8Engine(), onProgress };
+ * const wireBytes = await readFile('plugin.wasm');
+ * await loadModule(wireBytes, options); // compiles and saves: nothing to read
+ * await loadModule(wireBytes, options);
+ * ```
+ */
 export interface ReadProgress {
+  /** Tells it from the beginning and the end of a step. */
   readonly state: 'reading';
+  /** The step that has begun and not ended. */
   readonly step: 'lookup';
+  /** The tier that is asked. */
   readonly cache: ModuleCache;
+  /** Bytes that have arrived, those of earlier reports included. */
   readonly bytes: number;
+  /** Bytes that are to arrive in all; the part of an artifact that the load does not need is not among them. */
   readonly totalBytes: number;
 }
 

@@ -1,7 +1,18 @@
 import nodeModule from 'node:module';
 import { CacheError } from './cache-error.js';
 
-/** `sha256`: 32 bytes. `xxhash`: the 8 bytes of XXH64, big-endian; fast, but not safe against made-up collisions. */
+/**
+ * `sha256`: 32 bytes. `xxhash`: the 8 bytes of XXH64, big-endian; fast, but not safe against made-up collisions.
+ *
+ * @example
+ * ```ts
+ * import { type HashAlgorithm, HashedModuleData } from 'wasm-module-cache';
+ *
+ * const algorithm: HashAlgorithm = process.env.TRUSTED_PLUGINS ? 'xxhash' : 'sha256';
+ * const { hash } = await HashedModuleData.fromFile('plugin.wasm', { algorithm });
+ * console.log(hash.algorithm, hash.toBytes().length); // sha256 32
+ * ```
+ */
 export type HashAlgorithm = 'sha256' | 'xxhash';
 
 const DIGEST_LENGTHS: Record<HashAlgorithm, number> = { sha256: 32, xxhash: 8 };
@@ -14,12 +25,17 @@ const { getBuiltinModule } = process;
  *
  * @example
  * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { ModuleHash } from 'wasm-module-cache';
+ *
  * const key = ModuleHash.sha256(await readFile('plugin.wasm'));
- * key.toString(); // 64 hexadecimal digits
- * key.equals(ModuleHash.parseHex(key.toString())); // true
+ * const text = `${key}`;
+ * console.log(text.length); // 64
+ * console.log(ModuleHash.parseHex(text).equals(key)); // true
  * ```
  */
 export class ModuleHash {
+  /** What made it; that of a `random` one is `sha256`, whose length it has. */
   readonly algorithm: HashAlgorithm;
   readonly #hex: string;
 
@@ -83,10 +99,12 @@ export class ModuleHash {
     return this.#hex;
   }
 
+  /** As `toString`: in JSON it is a string, for `parseHex` to read. */
   toJSON(): string {
     return this.#hex;
   }
 
+  /** Whether both have the same algorithm and the same digest. */
   equals(other: ModuleHash): boolean {
     return this.toString() === other.toString();
   }

@@ -53,7 +53,8 @@ export function encodeModule(key: ModuleHash, engine: Engine, module: WebAssembl
  * The module from what {@link encodeModule} gave. Nothing reaches the engine before the format, the key, the engine id, all lengths
  * and checksums were compared; who may have written the bytes is for the caller to know: they are machine code.
  *
- * @param options - `wireBytes`, where the caller has them, save a copy; the rest is not used here.
+ * @param options - `wireBytes`, where the caller has them, save a copy; `onProgress` is told of compiling, where nothing was
+ * optimised yet; `signal` is not used here.
  * @throws {CacheError} kind `Deserialize` when the bytes are damaged, or of another key or engine; a strategy's `load` makes a miss
  * of that.
  *

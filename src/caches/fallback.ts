@@ -5,13 +5,54 @@ import type { ModuleHash } from '../module-hash.js';
 
 /**
  * What your own strategy extends to be a `ModuleCache`: write `load`, `contains` and `save`, and get `withFallback`.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import {
+ *   CacheError,
+ *   decodeModule,
+ *   type Engine,
+ *   encodeModule,
+ *   inMemory,
+ *   loadModule,
+ *   ModuleCacheBase,
+ *   type ModuleHash,
+ *   V8Engine,
+ * } from 'wasm-module-cache';
+ *
+ * const nameOf = (key: ModuleHash, engine: Engine) => `${engine.deterministicId}/${key}`;
+ *
+ * class BytesCache extends ModuleCacheBase {
+ *   readonly #bytes = new Map<string, Uint8Array>();
+ *
+ *   async load(key: ModuleHash, engine: Engine): Promise<WebAssembly.Module> {
+ *     const bytes = this.#bytes.get(nameOf(key, engine));
+ *     if (bytes) return decodeModule(bytes, key, engine);
+ *     throw new CacheError('NotFound', `No bytes of ${key}`);
+ *   }
+ *
+ *   async contains(key: ModuleHash, engine: Engine): Promise<boolean> {
+ *     return this.#bytes.has(nameOf(key, engine));
+ *   }
+ *
+ *   async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
+ *     this.#bytes.set(nameOf(key, engine), encodeModule(key, engine, module));
+ *   }
+ * }
+ *
+ * const bytes = new BytesCache();
+ * const engine = new V8Engine();
+ * const { key } = await loadModule(await readFile('plugin.wasm'), { cache: inMemory().withFallback(bytes), engine });
+ * console.log(await bytes.contains(key, engine)); // true
+ * ```
  */
 export abstract class ModuleCacheBase implements ModuleCache {
   abstract load(key: ModuleHash, engine: Engine, options?: LoadOptions): Promise<WebAssembly.Module>;
   abstract contains(key: ModuleHash, engine: Engine): Promise<boolean>;
   abstract save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void>;
 
-  /** This cache first, then `other`. Two caches with synchronous methods give one that has them, too. */
+  /** This cache first, then `other`: see {@link FallbackCache}. Two with synchronous methods give one that has them, too. */
   withFallback<This extends SyncModuleCache, Other extends SyncModuleCache>(
     this: This,
     other: Other,
@@ -26,23 +67,45 @@ export abstract class ModuleCacheBase implements ModuleCache {
  * Two caches as one, usually a fast and a slow one; chain more with `withFallback`, to any depth.
  *
  * - `load` asks the primary, then the fallback. What only the fallback has is promoted: saved into the primary when the caller
- *   has its module. A promotion that fails is a process warning and nothing else.
+ *   has its module. A promotion that fails is a process warning (`WASM_CACHE_PROMOTION_FAILED`) and nothing else.
  * - `contains` asks both; one that fails is as good as one that says no, unless both fail.
- * - `save` goes to both, and succeeds when the primary took it. That the fallback did not is a process warning then.
+ * - `save` goes to both, and succeeds when the primary took it. That the fallback did not is a process warning then
+ *   (`WASM_CACHE_SAVE_FAILED`). Where only the primary fails, its error is thrown.
  *
  * Promotion takes place in the event loop, also after `loadSync`, and there is one warning of each kind for each chain.
  *
- * Where both fail, the error's `cause` is an `AggregateError` of the primary's error and the fallback's.
+ * Where both fail, a `CacheError` is thrown: of kind `NotFound` when both missed, else of the kind that is no miss, the
+ * primary's before the fallback's. Its `cause` is an `AggregateError` of the primary's error and the fallback's.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { setImmediate } from 'node:timers/promises';
+ * import { FallbackCache, FileSystemCache, ModuleHash, ThreadLocalCache, V8Engine } from 'wasm-module-cache';
+ *
+ * const cache = new FallbackCache(new ThreadLocalCache(), new FileSystemCache('cache'));
+ * const engine = new V8Engine();
+ * const wireBytes = await readFile('plugin.wasm');
+ * const key = ModuleHash.sha256(wireBytes);
+ * await cache.fallback.save(key, engine, await engine.compile(wireBytes));
+ *
+ * await cache.load(key, engine);
+ * await setImmediate(); // the promotion begins
+ * console.log(await cache.primary.contains(key, engine)); // true
+ * ```
  */
 export class FallbackCache<
   Primary extends ModuleCache = ModuleCache,
   Fallback extends ModuleCache = ModuleCache,
 > extends ModuleCacheBase {
+  /** The cache that is asked first. */
   readonly primary: Primary;
+  /** The cache that is asked for what the primary does not have. */
   readonly fallback: Fallback;
   readonly #underPromotion = new Set<string>();
   readonly #warned = new Set<string>();
 
+  /** `primary.withFallback(fallback)` gives a {@link SyncFallbackCache} where both have synchronous methods; this does not. */
   constructor(primary: Primary, fallback: Fallback) {
     super();
     this.primary = primary;
@@ -129,7 +192,20 @@ export class FallbackCache<
   }
 }
 
-/** A `FallbackCache` of two caches that can also answer at once. */
+/**
+ * A `FallbackCache` of two caches that can also answer at once: what `withFallback` makes of two such.
+ *
+ * @example
+ * ```ts
+ * import { readFileSync } from 'node:fs';
+ * import { FileSystemCache, inMemory, loadModuleSync, SyncFallbackCache, V8Engine } from 'wasm-module-cache';
+ *
+ * const cache = new SyncFallbackCache(inMemory(), new FileSystemCache('cache'));
+ * const engine = new V8Engine();
+ * const { key } = loadModuleSync(readFileSync('plugin.wasm'), { cache, engine });
+ * console.log(cache.primary.containsSync(key, engine), cache.fallback.containsSync(key, engine)); // true true
+ * ```
+ */
 export class SyncFallbackCache<
     Primary extends SyncModuleCache = SyncModuleCache,
     Fallback extends SyncModuleCache = SyncModuleCache,

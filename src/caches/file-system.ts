@@ -17,6 +17,23 @@ import { ModuleHash } from '../module-hash.js';
 import { FileSystemStore, type Parts, type StoreSteps, type Watcher } from '../stores/file-system.js';
 import { ModuleCacheBase } from './fallback.js';
 
+/**
+ * What a {@link FileSystemCache} may be made with.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { FileSystemCache, type FileSystemCacheOptions, ModuleHash, V8Engine } from 'wasm-module-cache';
+ *
+ * const options: FileSystemCacheOptions = { wireBytes: 'omit' };
+ * const cache = new FileSystemCache('cache', options);
+ * const engine = new V8Engine();
+ * const wireBytes = await readFile('plugin.wasm');
+ * const key = ModuleHash.sha256(wireBytes);
+ * await cache.save(key, engine, await engine.compile(wireBytes));
+ * console.log(await cache.contains(key, engine)); // false
+ * ```
+ */
 export interface FileSystemCacheOptions {
   /**
    * Whether artifacts contain the module's wire bytes.
@@ -32,16 +49,37 @@ export interface FileSystemCacheOptions {
  * Artifacts in a folder, one file each, by engine and key. The folder is created with mode 0700 when it is first written
  * to. A damaged or foreign entry is a miss and is removed; an error of the file system is reported and removes nothing.
  *
+ * What its methods throw are {@link CacheError}s:
+ *
+ * - `load`: `NotFound` for a miss, also when the entry has no wire bytes and the caller gives none; `FileRead`; `Untrusted`;
+ *   `Deserialize` when the engine cannot. Also the signal's reason.
+ * - `contains`: `FileRead`, `Untrusted`.
+ * - `save`: `Serialize`, `FileWrite`, `Untrusted`. An entry is never replaced by one with less machine code.
+ *
+ * `Untrusted` is a folder that belongs neither to this process's user nor to root, or that others may write to.
+ *
  * @example
  * ```ts
- * const cache = new FileSystemCache('/var/cache/my-host');
- * const module = await loadModule(wireBytes, { cache, engine: new V8Engine() });
+ * import { readFile } from 'node:fs/promises';
+ * import { FileSystemCache, loadModule, V8Engine } from 'wasm-module-cache';
+ *
+ * const cache = new FileSystemCache('cache');
+ * const options = { cache, engine: new V8Engine() };
+ * const wireBytes = await readFile('plugin.wasm');
+ * await loadModule(wireBytes, options);
+ * console.log((await loadModule(wireBytes, options)).cache === cache); // true
  * ```
  */
 export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache {
   readonly #store: FileSystemStore;
   readonly #includeWireBytes: boolean;
 
+  /**
+   * Neither reads nor makes the folder yet.
+   *
+   * @param directory - its path; a relative one is of the working directory as it is now
+   * @throws {TypeError} when the path is empty, or an option is not what it should be.
+   */
   constructor(directory: string, options: FileSystemCacheOptions = {}) {
     super();
     if (typeof directory !== 'string' || directory === '') {

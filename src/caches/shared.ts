@@ -1,6 +1,21 @@
 import { openSharedModules } from '../engine/shared-modules.js';
 import { LiveModuleCache } from './live-modules.js';
 
+/**
+ * What a {@link SharedCache} may be made with.
+ *
+ * @example
+ * ```ts
+ * import { readFileSync } from 'node:fs';
+ * import { loadModuleSync, SharedCache, type SharedCacheOptions, V8Engine } from 'wasm-module-cache';
+ *
+ * const options: SharedCacheOptions = { name: 'plugins', maxModules: 20, maxBytes: 64 * 2 ** 20 };
+ * const engine = new V8Engine();
+ * const { key } = loadModuleSync(readFileSync('plugin.wasm'), { cache: new SharedCache(options), engine });
+ * console.log(new SharedCache({ name: 'plugins' }).containsSync(key, engine)); // true
+ * console.log(new SharedCache().containsSync(key, engine)); // false
+ * ```
+ */
 export interface SharedCacheOptions {
   /** Caches of one name are one cache, in all threads of the process. Default: `'default'`. */
   name?: string | undefined;
@@ -30,9 +45,17 @@ const MAX_MODULES = 100_000;
  *
  * @example
  * ```ts
- * // In the main thread and in every worker:
+ * import { readFile } from 'node:fs/promises';
+ * import { isMainThread, Worker } from 'node:worker_threads';
+ * import { loadModule, SharedCache, V8Engine } from 'wasm-module-cache';
+ *
  * const cache = new SharedCache({ maxBytes: 256 * 2 ** 20 });
- * const { module } = await loadModule(await readFile('plugin.wasm'), { cache, engine: new V8Engine() });
+ * const { source } = await loadModule(await readFile('plugin.wasm'), { cache, engine: new V8Engine() });
+ * if (isMainThread) {
+ *   new Worker(new URL(import.meta.url)); // which does the same
+ * } else {
+ *   console.log(source); // cache
+ * }
  * ```
  */
 export class SharedCache extends LiveModuleCache {
@@ -42,7 +65,11 @@ export class SharedCache extends LiveModuleCache {
    */
   readonly unsupportedReason: string | undefined;
 
-  /** @throws {TypeError} when an option is not what it should be. */
+  /**
+   * Opens the cache of that name, which is empty if no thread of the process had it before.
+   *
+   * @throws {TypeError} when an option is not what it should be.
+   */
   constructor(options: SharedCacheOptions = {}) {
     const { name = 'default', maxModules = DEFAULT_MAX_MODULES, maxBytes = DEFAULT_MAX_BYTES } = options;
     if (typeof name !== 'string') throw new TypeError(`The option name must be a string, not ${String(name)}`);
@@ -54,7 +81,22 @@ export class SharedCache extends LiveModuleCache {
   }
 }
 
-/** The best cache of live modules for this platform: a {@link SharedCache}. */
+/**
+ * The best cache of live modules for this platform: a {@link SharedCache}.
+ *
+ * @throws {TypeError} when an option is not what it should be.
+ *
+ * @example
+ * ```ts
+ * import { FileSystemCache, HashedModuleData, inMemory, loadModule, V8Engine } from 'wasm-module-cache';
+ *
+ * const cache = inMemory({ maxModules: 20 }).withFallback(new FileSystemCache('cache'));
+ * const options = { cache, engine: new V8Engine() };
+ * const data = await HashedModuleData.fromFile('plugin.wasm');
+ * await loadModule(data, options);
+ * console.log((await loadModule(data, options)).cache === cache.primary); // true
+ * ```
+ */
 export function inMemory(options?: SharedCacheOptions): SharedCache {
   return new SharedCache(options);
 }

@@ -43,7 +43,24 @@ let staticId: string | undefined;
 /** The deterministic id when a module was compiled or restored here: V8's flags may have changed since. */
 const madeUnder = new WeakMap<WebAssembly.Module, string>();
 
-/** V8 in this process. All instances are one: they share what was found out about the process. */
+/**
+ * V8 in this process. All instances are one: they share what was found out about the process.
+ *
+ * Where `canSerialize` is false, `serialize` and `wireBytes` throw a `CacheError` of kind `Serialize`, and `deserialize` one of
+ * kind `Deserialize`; compiling works wherever there is WebAssembly. A module that was compiled under other flags of V8 than
+ * those of now cannot be serialised either.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { V8Engine } from 'wasm-module-cache';
+ *
+ * const engine = new V8Engine();
+ * const module = await engine.compile(await readFile('plugin.wasm'));
+ * console.log(engine.canSerialize, engine.unsupportedReason); // true undefined
+ * console.log(engine.serialize(module) ?? 'nothing is optimised yet'); // nothing is optimised yet
+ * ```
+ */
 export class V8Engine implements Engine {
   get canSerialize(): boolean {
     return 'addon' in openDoors();
@@ -56,7 +73,8 @@ export class V8Engine implements Engine {
 
   /**
    * Node and V8 version, platform, arch, the size of the node binary (builds of one version differ), whether the trap
-   * handler is on, and V8's version tag, which covers its flags and the CPU's features.
+   * handler is on, and V8's version tag, which covers its flags and the CPU's features. Without the latter two where
+   * `canSerialize` is false.
    */
   get deterministicId(): string {
     const opened = openDoors();
@@ -97,10 +115,10 @@ export class V8Engine implements Engine {
   }
 
   /**
-   * As {@link serialize}, but to be looked at only: it tells of every function that ran. V8 marks a function as executed when its
-   * budget for being optimised is not the initial one, and gives it that again when it starts to optimise it; of functions
-   * that take V8 longer than the program runs, `serialize` tells nothing. Here V8 takes another budget for the initial one,
-   * for as long as it serialises.
+   * @internal As {@link serialize}, but to be looked at only: it tells of every function that ran. V8 marks a function as
+   * executed when its budget for being optimised is not the initial one, and gives it that again when it starts to optimise
+   * it; of functions that take V8 longer than the program runs, `serialize` tells nothing. Here V8 takes another budget for
+   * the initial one, for as long as it serialises.
    */
   observe(module: WebAssembly.Module): Uint8Array | undefined {
     const { addon } = need('Serialize');
@@ -122,9 +140,9 @@ export class V8Engine implements Engine {
   }
 
   /**
-   * For a hit in two steps, when the key is not known yet: it is hashed in another thread while V8 takes the first of its
-   * copies of the wire bytes. Each takes 13 ms for 18 MB (Node 26); where V8 takes but one copy, with the native code, this
-   * is only the hash.
+   * @internal For a hit in two steps, when the key is not known yet: it is hashed in another thread while V8 takes the first
+   * of its copies of the wire bytes. Each takes 13 ms for 18 MB (Node 26); where V8 takes but one copy, with the native
+   * code, this is only the hash.
    *
    * @param wireBytes - not to change before `finish`
    */
@@ -160,25 +178,25 @@ export class V8Engine implements Engine {
   }
 
   /**
-   * Starts to read the wire bytes in another thread. All of the module stays in memory until the key is asked for, or the
-   * reading is used.
+   * @internal Starts to read the wire bytes in another thread. All of the module stays in memory until the key is asked for,
+   * or the reading is used.
    */
   read(module: WebAssembly.Module): Reading {
     return need('Serialize').addon.startReading(module);
   }
 
-  /** The SHA-256 that the other thread found; `undefined` where the addon cannot hash. */
+  /** @internal The SHA-256 that the other thread found; `undefined` where the addon cannot hash. */
   keyOf(reading: Reading): ModuleHash | undefined {
     const digest = need('Serialize').addon.joinReading(reading);
     return digest && ModuleHash.fromBytes(digest);
   }
 
-  /** Whether the module was compiled from exactly these bytes; compared in place, without a copy or a hash. */
+  /** @internal Whether the module was compiled from exactly these bytes; compared in place, without a copy or a hash. */
   hasWireBytes(module: WebAssembly.Module, wireBytes: Uint8Array): boolean {
     return need('Serialize').addon.hasWireBytes(module, wireBytes);
   }
 
-  /** Another `WebAssembly.Module` over the same native code, as posting the module to this thread would give. */
+  /** @internal Another `WebAssembly.Module` over the same native code, as posting the module to this thread would give. */
   clone(module: WebAssembly.Module): WebAssembly.Module | undefined {
     return need('Serialize').addon.clone(module);
   }

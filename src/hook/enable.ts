@@ -3,12 +3,27 @@ import { Hook, type ModuleCacheStats } from './hook.js';
 import { install } from './install.js';
 import { type Learn, type Mode, parseSize, readSettings, type Settings } from './settings.js';
 
+/**
+ * What {@link enableModuleCache} may be called with. The options go before the environment variables, except that no program
+ * overrides `WASM_CACHE_DISABLE=1` and `WASM_CACHE_MODE=off`.
+ *
+ * @example
+ * ```ts
+ * import { type EnableModuleCacheOptions, enableModuleCache } from 'wasm-module-cache';
+ *
+ * const options: EnableModuleCacheOptions = { directory: 'cache', minModuleSize: '1MiB', learn: 'off' };
+ * console.log(enableModuleCache(options).status); // ENABLED
+ * ```
+ */
 export interface EnableModuleCacheOptions {
-  /** The cache folder. Default: `WASM_CACHE_DIR`, else the user's cache folder. */
+  /** The cache folder. Default: `WASM_CACHE_DIR`, else `wasm-module-cache` in the user's cache folder. */
   directory?: string | undefined;
-  /** Default: `WASM_CACHE_MODE`, else `read-write`. */
+  /** Whether modules are saved, too, or only loaded, or left to V8 (`off`). Default: `WASM_CACHE_MODE`, else `read-write`. */
   mode?: Mode | undefined;
-  /** Modules with fewer bytes go straight to V8: a number, or text such as `64KiB`. Default: `WASM_CACHE_MIN_MODULE_SIZE`. */
+  /**
+   * Modules with fewer bytes go straight to V8: a number, or text such as `100KB`. Default: `WASM_CACHE_MIN_MODULE_SIZE`, else
+   * `64KiB`.
+   */
   minModuleSize?: number | string | undefined;
   /**
    * What of a module is optimised further in a process of its own, after this one: the functions that ran (`hot`), all of
@@ -17,6 +32,18 @@ export interface EnableModuleCacheOptions {
   learn?: Learn | undefined;
 }
 
+/**
+ * What {@link enableModuleCache} gives.
+ *
+ * @example
+ * ```ts
+ * import { type EnableModuleCacheResult, enableModuleCache } from 'wasm-module-cache';
+ *
+ * const { status, message }: EnableModuleCacheResult = enableModuleCache({ directory: 'cache', minModuleSize: 'big' });
+ * console.log(status); // FAILED
+ * console.log(message); // The option minModuleSize must be a size, not "big"
+ * ```
+ */
 export interface EnableModuleCacheResult {
   /**
    * - `ENABLED`: modules compiled from now on in this thread are cached.
@@ -25,8 +52,9 @@ export interface EnableModuleCacheResult {
    * - `FAILED`: it cannot work in this process; `message` says why.
    */
   status: 'ENABLED' | 'ALREADY_ENABLED' | 'DISABLED' | 'FAILED';
+  /** Why it `FAILED`, as a sentence. */
   message?: string;
-  /** The cache folder, when enabled. */
+  /** The absolute path of the cache folder, when enabled. */
   directory?: string;
 }
 
@@ -35,12 +63,18 @@ export interface EnableModuleCacheResult {
 const registry = diagnostics_channel.channel('wasm-module-cache') as object as { hook?: Hook };
 
 /**
- * Does for this thread, from now on, what `--import wasm-module-cache/register` does from the start. Never throws; named
- * after Node's `module.enableCompileCache()`.
+ * Does for this thread, from now on, what `--import wasm-module-cache/register` does from the start. Never throws, not even
+ * for a wrong option (`FAILED`); named after Node's `module.enableCompileCache()`.
  *
  * @example
  * ```ts
- * const { status, message } = enableModuleCache({ directory: '/var/cache/my-tool' });
+ * import { readFile } from 'node:fs/promises';
+ * import { enableModuleCache } from 'wasm-module-cache';
+ *
+ * const { status, message } = enableModuleCache({ directory: 'cache' });
+ * console.log(status, message); // ENABLED undefined
+ * const { instance } = await WebAssembly.instantiate(await readFile('plugin.wasm')); // in the next process from the cache
+ * console.log((instance.exports.sum as (n: number) => number)(10)); // 55
  * ```
  */
 export function enableModuleCache(options: EnableModuleCacheOptions = {}): EnableModuleCacheResult {
@@ -56,17 +90,58 @@ export function enableFromEnvironment(): EnableModuleCacheResult {
   return start(settingsOfProcess());
 }
 
-/** Saves what V8 has optimised by now, as the exit of the process would. Returns when it is on disk. */
+/**
+ * Saves what V8 has optimised by now, as the exit of the process would, and returns when that is done: for a process that is
+ * ended by a signal. Never throws, and does nothing where the module cache is not enabled, or only reads.
+ *
+ * @example
+ * ```ts
+ * import { enableModuleCache, flushModuleCache } from 'wasm-module-cache';
+ *
+ * enableModuleCache({ directory: 'cache' });
+ * const server = setInterval(() => {}, 1000); // does what a server does
+ * process.once('SIGTERM', () => {
+ *   flushModuleCache();
+ *   clearInterval(server);
+ *   console.log('saved'); // saved
+ * });
+ * process.kill(process.pid, 'SIGTERM');
+ * ```
+ */
 export function flushModuleCache(): void {
   registry.hook?.save();
 }
 
-/** The cache folder, or `undefined` when the module cache is not enabled in this thread. */
+/**
+ * The absolute path of the cache folder, or `undefined` when the module cache is not enabled in this thread.
+ *
+ * @example
+ * ```ts
+ * import path from 'node:path';
+ * import { enableModuleCache, getModuleCacheDir } from 'wasm-module-cache';
+ *
+ * console.log(getModuleCacheDir()); // undefined
+ * enableModuleCache({ directory: 'cache' });
+ * console.log(getModuleCacheDir() === path.resolve('cache')); // true
+ * ```
+ */
 export function getModuleCacheDir(): string | undefined {
   return registry.hook?.directory;
 }
 
-/** What happened so far in this thread; all zero when the module cache is not enabled. */
+/**
+ * What happened so far in this thread; all zero when the module cache is not enabled. The object is a copy.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { enableModuleCache, moduleCacheStats } from 'wasm-module-cache';
+ *
+ * enableModuleCache({ directory: 'cache' });
+ * await WebAssembly.compile(await readFile('plugin.wasm'));
+ * console.log(moduleCacheStats()); // { hits: 0, misses: 1, saves: 0, errors: 0 }
+ * ```
+ */
 export function moduleCacheStats(): ModuleCacheStats {
   return { hits: 0, misses: 0, saves: 0, errors: 0, ...registry.hook?.stats };
 }

@@ -22,13 +22,27 @@ export interface HookOptions {
   learn: Learn;
 }
 
-/** Counters of one thread. */
+/**
+ * Counters of one thread, from the moment at which its module cache was enabled.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { enableModuleCache, type ModuleCacheStats, moduleCacheStats } from 'wasm-module-cache';
+ *
+ * const hitRate = ({ hits, misses }: ModuleCacheStats) => hits / (hits + misses);
+ * enableModuleCache({ directory: 'cache' });
+ * const wireBytes = await readFile('plugin.wasm');
+ * const modules = [await WebAssembly.compile(wireBytes), await WebAssembly.compile(wireBytes)];
+ * console.log(`${modules.length} modules, hit rate ${hitRate(moduleCacheStats())}`); // 2 modules, hit rate 0.5
+ * ```
+ */
 export interface ModuleCacheStats {
   /** Modules restored from the cache folder, or found alive in this thread. */
   hits: number;
   /** Modules of which nothing usable was stored. */
   misses: number;
-  /** Artifacts written. */
+  /** Artifacts written by this thread; what a process of its own learns is not counted. */
   saves: number;
   /** Times something broke and V8 went on alone. */
   errors: number;

@@ -9,16 +9,34 @@ import { type LoadProgress, startStep } from '../load-progress.js';
 import { LearningJobs } from './jobs.js';
 import { learnerArguments, learnerEnvironment, whyNoLearner } from './start-learner.js';
 
+/**
+ * What {@link compileAheadOfTime} is called with.
+ *
+ * @example
+ * ```ts
+ * import { type CompileAheadOfTimeOptions, compileAheadOfTime, HashedModuleData } from 'wasm-module-cache';
+ *
+ * const steps: string[] = [];
+ * const options: CompileAheadOfTimeOptions = {
+ *   directory: 'cache',
+ *   timeout: 60_000,
+ *   onProgress: ({ step, state }) => steps.push(`${step} ${state}`),
+ * };
+ * await compileAheadOfTime(await HashedModuleData.fromFile('plugin.wasm'), options);
+ * console.log(steps); // [ 'compile started', 'compile finished' ]
+ * ```
+ */
 export interface CompileAheadOfTimeOptions {
   /** The folder of the `FileSystemCache` that gets the artifact. */
   directory: string;
-  /** Ends the compilation. */
+  /** Ends the compilation, which rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Milliseconds after which it is given up. Default: 300000, which is also the longest that is possible. */
+  /** Milliseconds after which it is given up. More than 0; default: 300000, which is also the longest that is possible. */
   timeout?: number | undefined;
   /**
-   * Milliseconds to wait for another process that compiles the same module. Default: as long as `timeout`. When they are over,
-   * or that process ends without a result, this is given up, too.
+   * Milliseconds, from 0 to 300000, to wait for another process that compiles the same module. When they are over, or that
+   * process ends without a result, this is given up, too. Default: as long as `timeout`, with another try where
+   * that process leaves the module to others.
    */
   waitAtMost?: number | undefined;
   /** Told when this process, or another one, starts and ends compiling. Must not throw. */
@@ -34,14 +52,22 @@ const POLL_INTERVAL = 50;
  * of which no run can be learnt from: what runs needs a fifth to a quarter of that, and loads faster.
  *
  * It happens in a process of its own (the same node binary, V8 flags and priority as a learner's), never in this one; of several
- * processes that want the same module, one compiles and the others wait.
+ * processes that want the same module, one compiles and the others wait. The artifact has no wire bytes: whoever loads it
+ * gives them, as `loadModule` does.
  *
  * @throws {CacheError} kind `Serialize` when the module cannot be compiled so, or not in time.
- * @throws the signal's reason when it is aborted.
+ * @throws {TypeError} when an option or the source is not what it should be.
+ * @throws the signal's reason when it is aborted, and what the file system says when nothing can be written to the folder.
  *
  * @example
  * ```ts
- * await compileAheadOfTime(await readFile('plugin.wasm'), { directory: '/var/cache/my-host' });
+ * import { readFile } from 'node:fs/promises';
+ * import { compileAheadOfTime, FileSystemCache, loadModule, V8Engine } from 'wasm-module-cache';
+ *
+ * const wireBytes = await readFile('plugin.wasm');
+ * await compileAheadOfTime(wireBytes, { directory: 'cache' });
+ * const { source } = await loadModule(wireBytes, { cache: new FileSystemCache('cache'), engine: new V8Engine() });
+ * console.log(source); // cache
  * ```
  */
 export async function compileAheadOfTime(

@@ -144,6 +144,9 @@ export function moduleCacheContract(name: string, createCache: () => ModuleCache
  * The tests of {@link moduleCacheContract} on the promises and on the synchronous methods of a strategy, and that both are of one
  * cache.
  *
+ * @param name - of the strategy, for the report
+ * @param createCache - gives an empty cache each time
+ *
  * @example
  * ```ts
  * import { ThreadLocalCache } from 'wasm-module-cache';

@@ -2,18 +2,37 @@ import { CacheError } from '../cache-error.js';
 import type { Engine } from '../module-cache.js';
 
 /**
- * An engine without V8's native code, for tests of what caches do with an engine. "Native code" is the marker followed by
- * the engine's id; modules are real, compiled by V8 from their wire bytes.
+ * An engine without V8's native code, for tests of what caches do with an engine. Its "native code" is the words "native
+ * code of" and the engine's id; modules are real, compiled by V8 from their wire bytes. Modules that it did not make, and
+ * native code of another id, it refuses with the kinds of error that {@link Engine} names.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { FileSystemCache, loadModule } from 'wasm-module-cache';
+ * import { FakeEngine } from 'wasm-module-cache/testing';
+ *
+ * const engine = new FakeEngine();
+ * const options = { cache: new FileSystemCache('cache'), engine };
+ * const wireBytes = await readFile('plugin.wasm');
+ * await loadModule(wireBytes, options);
+ * await loadModule(wireBytes, options);
+ * console.log(engine.calls); // { compile: 1, serialize: 1, deserialize: 1 }
+ * ```
  */
 export class FakeEngine implements Engine {
+  /** May be set, and `nativeCode` with it: from then on it is another engine. */
   deterministicId: string;
+  /** What caches are told; the methods here work either way. */
   canSerialize = true;
   unsupportedReason: string | undefined;
   /** What `serialize` gives: set it to `undefined` for "nothing optimised yet", to more bytes for "optimised further". */
   nativeCode: Uint8Array | undefined;
+  /** How often each was called; `compile` counts `compileSync`, too. */
   readonly calls = { compile: 0, serialize: 0, deserialize: 0 };
   readonly #wireBytes = new WeakMap<WebAssembly.Module, Uint8Array>();
 
+  /** @param deterministicId - default `fake-engine-1` */
   constructor(deterministicId = 'fake-engine-1') {
     this.deterministicId = deterministicId;
     this.nativeCode = new TextEncoder().encode(`native code of ${deterministicId}`);
