@@ -31,6 +31,8 @@ export interface RunOptions {
   /** Arguments of the program. */
   args?: string[];
   env?: Record<string, string>;
+  /** The working directory; by default this process's own. */
+  cwd?: string;
   uid?: number;
   /** As `ulimit -v` would set it. */
   limitAddressSpaceKiB?: number;
@@ -45,7 +47,7 @@ export interface RunResult {
 
 /** Runs a program of test/programs (or any other, by its absolute path) in a fresh process of the same Node, without this process's WASM_CACHE_* and NODE_*. */
 export function runProgram(name: string, options: RunOptions = {}): RunResult {
-  const { nodeOptions = [], args = [], env = {}, uid, limitAddressSpaceKiB } = options;
+  const { nodeOptions = [], args = [], env = {}, cwd, uid, limitAddressSpaceKiB } = options;
   const inherited = Object.entries(process.env).filter(([key]) => !/^(NODE_|WASM_CACHE_)/.test(key));
   const command = [process.execPath, ...nodeOptions, path.resolve(root, 'test', 'programs', name), ...args];
   if (limitAddressSpaceKiB) command.unshift('sh', '-c', `ulimit -v ${limitAddressSpaceKiB} && exec "$@"`, 'sh');
@@ -54,6 +56,7 @@ export function runProgram(name: string, options: RunOptions = {}): RunResult {
     env: { ...Object.fromEntries(inherited), WASM_CACHE_LEARN: 'off', ...env },
     encoding: 'utf8',
     timeout: 120_000,
+    cwd,
     ...(uid === undefined ? {} : { uid }),
   });
   return { status, signal, stdout, stderr };
