@@ -169,6 +169,11 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     return this.#store.hasFolderSync(folderName(engine.deterministicId));
   }
 
+  /** @internal @throws {CacheError} kind `Untrusted`, before anything is written to a folder that others may write to. */
+  checkTrust(): void {
+    this.#store.checkTrust();
+  }
+
   /** @internal For the caller of `readArtifactSync` whose engine refused the native code. */
   deleteSync(key: ModuleHash, engine: Engine): void {
     this.#store.deleteSync(entryName(expectation(key, engine)));

@@ -86,6 +86,7 @@ export async function compileAheadOfTime(
     throw new CacheError('Serialize', `Modules cannot be compiled ahead of time here: ${reason}`);
   const data = source instanceof HashedModuleData ? source : HashedModuleData.sha256(source);
   const cache = new FileSystemCache(directory, { wireBytes: 'omit' });
+  cache.checkTrust();
   const jobs = new LearningJobs(cache.directory);
   const key = data.hash;
   const isStored = () => cache.readHeaderSync(key, engine)?.coverage === 'full';
@@ -94,6 +95,15 @@ export async function compileAheadOfTime(
   const job = { wireLength: wireBytes.length, part: partOf(wireBytes) };
   const deadline = AbortSignal.timeout(timeout);
   const either = signal ? AbortSignal.any([signal, deadline]) : deadline;
+
+  const createJob = () => {
+    try {
+      return jobs.create(key, job);
+    } catch (cause) {
+      const file = jobs.file(key);
+      throw new CacheError('FileWrite', `Could not write ${file}: ${String(cause)}`, { cause, path: file });
+    }
+  };
 
   const compile = async () => {
     const finish = startStep(onProgress, { step: 'compile', coverage: 'full' });
@@ -118,14 +128,14 @@ export async function compileAheadOfTime(
     } finally {
       finish(isStored() ? 'stored' : 'over');
     }
-    if (waitAtMost === undefined || isStored()) return;
+    if (isStored() || (waitAtMost === undefined && !jobs.isGivenUp(key))) return;
     throw new CacheError('Serialize', `Another process was waited for, and did not store the module ${key}`);
   };
 
   try {
     while (!isStored()) {
       either.throwIfAborted();
-      if (jobs.create(key, job)) await compile();
+      if (createJob()) await compile();
       else await waitForAnother();
     }
   } catch (error) {

@@ -41,6 +41,12 @@ export class LearningJobs {
     return existing !== undefined && existing.size > 0 && isRecent(existing);
   }
 
+  /** Whether one has failed to, so that nobody tries again for a while; or is just creating the job. */
+  isGivenUp(key: ModuleHash): boolean {
+    const existing = statSync(this.file(key), { throwIfNoEntry: false });
+    return existing !== undefined && existing.size === 0 && isRecent(existing);
+  }
+
   /**
    * Creates a job.
    *

@@ -258,6 +258,7 @@ export class FileSystemStore {
     try {
       return statSync(this.directory, { throwIfNoEntry: false });
     } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined; // Nothing is there, and nothing can be.
       throw readError(this.directory, error);
     }
   }
@@ -287,8 +288,12 @@ export function makePrivateDirectory(directory: string): void {
     const parent = path.dirname(directory);
     if (code !== 'ENOENT' || parent === directory) throw error;
     makePrivateDirectory(parent);
-    makePrivateDirectory(directory);
-    return;
+    try {
+      mkdirSync(directory, PRIVATE_DIRECTORY);
+    } catch (again) {
+      if ((again as NodeJS.ErrnoException).code === 'EEXIST') return; // Another process was faster.
+      throw again;
+    }
   }
   chmodSync(directory, PRIVATE_DIRECTORY);
 }

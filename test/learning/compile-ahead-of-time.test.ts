@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { chmodSync } from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import { readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';
@@ -54,6 +56,26 @@ describe('compileAheadOfTime', () => {
       ofKind('Serialize', ({ message }) => assert.match(message, /was not compiled in 200 ms/)),
     );
     assert.deepEqual(snapshot(directory), before, "the other process's job is still there");
+  });
+
+  it('does not wait for what was given up', async () => {
+    const directory = temporaryDirectory();
+    const jobs = new LearningJobs(directory);
+    jobs.create(hash, { wireLength: wireBytes.length, part: wireBytes });
+    jobs.giveUp(hash);
+    const start = performance.now();
+    await assert.rejects(compileAheadOfTime(wireBytes, { directory }), ofKind('Serialize'));
+    assert.ok(performance.now() - start < 5000);
+  });
+
+  it('says what is wrong with the folder', async () => {
+    const directory = temporaryDirectory();
+    chmodSync(directory, 0o777);
+    await assert.rejects(compileAheadOfTime(wireBytes, { directory }), ofKind('Untrusted'));
+    assert.deepEqual(snapshot(directory), {});
+    for (const impossible of ['/proc/nowhere', path.join(import.meta.filename, 'below-a-file')]) {
+      await assert.rejects(compileAheadOfTime(wireBytes, { directory: impossible }), ofKind('FileWrite'));
+    }
   });
 
   it('is ended by its signal, and can be tried again', async () => {
