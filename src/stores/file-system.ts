@@ -1,12 +1,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { CacheError } from '../cache-error.js';
+import { whyUntrusted } from './trust.js';
 
 // Captured: programs patch fs, and the hook, which is synchronous, must keep working under them. (fs.promises takes 2 ms
 // to load, so it is left for whoever needs it.)
 const { chmodSync, closeSync, fstatSync, mkdirSync, openSync, readvSync } = fs;
 const { renameSync, statSync, unlinkSync, writeSync } = fs;
-const { geteuid, pid } = process;
+const { pid } = process;
 
 /** A stored value in two pieces, each in a buffer of its own of exactly its length. */
 export interface Parts {
@@ -35,7 +36,6 @@ const NOTHING: Parts = { head: new Uint8Array(0), body: new Uint8Array(0), size:
 
 const PRIVATE_DIRECTORY = 0o700;
 const PRIVATE_FILE = 0o600;
-const WRITABLE_BY_OTHERS = 0o022;
 
 /** What is read without a look at the signal: 1 to 2 ms (2-core machine, file in memory). */
 const CHUNK = 4 * 2 ** 20;
@@ -225,42 +225,23 @@ export class FileSystemStore {
   }
 
   /**
-   * Whoever can write here can run code in every process that loads it. The folder must belong to this user or to root, and
-   * nobody else may write to it. A folder that does not exist yet passes: it will be made private.
+   * Whoever can write here can run code in every process that loads it: see {@link whyUntrusted}.
    *
    * @throws {CacheError} kind `Untrusted`.
    */
   checkTrust(): void {
-    if (this.#trusted || geteuid === undefined) return; // Windows: the user's profile folder has an access list of its own
-    const stats = this.#stats();
-    if (stats === undefined) return;
-    const user = geteuid();
-    if (stats.uid !== user && stats.uid !== 0) {
-      throw new CacheError(
-        'Untrusted',
-        `The cache folder ${this.directory} belongs to user ${stats.uid}, not to user ${user} who runs this process. ` +
-          'Choose another one with WASM_CACHE_DIR.',
-        { path: this.directory },
-      );
-    }
-    if ((stats.mode & WRITABLE_BY_OTHERS) !== 0) {
-      throw new CacheError(
-        'Untrusted',
-        `Others may write to the cache folder ${this.directory} (mode ${(stats.mode & 0o777).toString(8)}). ` +
-          'Make it private: chmod 700.',
-        { path: this.directory },
-      );
-    }
-    this.#trusted = true;
-  }
-
-  #stats(): fs.Stats | undefined {
+    if (this.#trusted) return;
+    let exists: boolean;
+    let reason: string | undefined;
     try {
-      return statSync(this.directory, { throwIfNoEntry: false });
+      exists = statSync(this.directory, { throwIfNoEntry: false }) !== undefined;
+      reason = whyUntrusted(this.directory);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined; // Nothing is there, and nothing can be.
+      if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return; // Nothing is there, and nothing can be.
       throw readError(this.directory, error);
     }
+    if (reason !== undefined) throw new CacheError('Untrusted', reason, { path: this.directory });
+    this.#trusted = exists;
   }
 
   #path(name: string): string {
