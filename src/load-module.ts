@@ -272,9 +272,9 @@ async function optimiseInFull(
   { key, data, onProgress }: Load,
   { cache, signal, waitAtMost = DEFAULT_WAIT_AT_MOST }: LoadModuleOptions,
 ): Promise<boolean> {
-  const directory = directoryOf(cache) as string;
+  const { directory, signer } = folderOf(cache) as FileSystemCache;
   try {
-    await compileAheadOfTime(data, { directory, signal, waitAtMost, onProgress });
+    await compileAheadOfTime(data, { directory, secret: signer?.secrets, signal, waitAtMost, onProgress });
     return true;
   } catch (error) {
     signal?.throwIfAborted();
@@ -385,10 +385,10 @@ function dataOf(source: BufferSource | HashedModuleData): HashedModuleData {
   return source instanceof HashedModuleData ? source : HashedModuleData.sha256(source);
 }
 
-/** Of the first cache in a folder that is among these. */
-function directoryOf(cache: ModuleCache): string | undefined {
-  if (cache instanceof FileSystemCache) return cache.directory;
-  if (cache instanceof FallbackCache) return directoryOf(cache.primary) ?? directoryOf(cache.fallback);
+/** The first cache in a folder that is among these. */
+function folderOf(cache: ModuleCache): FileSystemCache | undefined {
+  if (cache instanceof FileSystemCache) return cache;
+  if (cache instanceof FallbackCache) return folderOf(cache.primary) ?? folderOf(cache.fallback);
   return undefined;
 }
 
@@ -406,5 +406,5 @@ function checkOptions(options: LoadModuleOptions): void {
   if (coverage === undefined) return;
   if (coverage !== 'full') throw wrong('coverage', "'full' or undefined", coverage);
   if (!(engine instanceof V8Engine)) throw new TypeError("coverage: 'full' needs a V8Engine as the engine");
-  if (!directoryOf(cache)) throw new TypeError("coverage: 'full' needs a FileSystemCache among the caches");
+  if (!folderOf(cache)) throw new TypeError("coverage: 'full' needs a FileSystemCache among the caches");
 }

@@ -1,6 +1,7 @@
 import { CacheError } from '../cache-error.js';
 import { crc32 } from '../engine/digest.js';
 import { ModuleHash } from '../module-hash.js';
+import { SIGNATURE_LENGTH, type Signer } from './signature.js';
 
 /** How much of the module the native code covers: nothing, the functions that ran hot, or all of them. */
 export type Coverage = 'none' | 'hot' | 'full';
@@ -58,7 +59,7 @@ export const FORMAT_VERSION = 2;
 //   40   8  length of the wire bytes
 //   48  32  key, zero-padded
 //   80 192  engine id, UTF-8, zero-padded
-//   272 32  room for a signature, zero
+//   272 32  signature of bytes 8 to 271, of the native code, and of the SHA-256 of the wire bytes when included; or zero
 //   304  4  zero
 //   308  4  CRC-32 of all of the above, and through it of everything
 //   312     native code, wire bytes
@@ -93,8 +94,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The artifact in one piece; see {@link artifactParts}. */
-export function encodeArtifact(artifact: Artifact): Uint8Array {
-  const parts = artifactParts(artifact);
+export function encodeArtifact(artifact: Artifact, signer?: Signer): Uint8Array {
+  const parts = artifactParts(artifact, signer);
   const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -109,7 +110,7 @@ export function encodeArtifact(artifact: Artifact): Uint8Array {
  *
  * @throws {CacheError} kind `Serialize` when the fields do not fit the format.
  */
-export function artifactParts(artifact: Artifact): Uint8Array[] {
+export function artifactParts(artifact: Artifact, signer?: Signer): Uint8Array[] {
   const { nativeCode, wireBytes } = artifact;
   const engineId = encoder.encode(artifact.engineId);
   if (engineId.length > MAX_ENGINE_ID_LENGTH) {
@@ -156,6 +157,7 @@ export function artifactParts(artifact: Artifact): Uint8Array[] {
   view.setBigUint64(AT.wireLength, BigInt(artifact.wireLength), true);
   bytes.set(artifact.key.toBytes(), AT.key);
   bytes.set(engineId, AT.engineId);
+  if (signer) bytes.set(signer.sign(SIGNED, signedParts(bytes, nativeCode, wireBytes)), AT.signature);
   view.setUint32(AT.headerChecksum, crc32(bytes.subarray(0, AT.headerChecksum)), true);
   return wireBytes ? [bytes, nativeCode, wireBytes] : [bytes, nativeCode];
 }
@@ -198,7 +200,8 @@ export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
   const engineIdEnd = AT.engineId + engineIdLength;
   for (const [from, to] of [
     [keyEnd, AT.engineId],
-    [engineIdEnd, AT.headerChecksum],
+    [engineIdEnd, AT.signature],
+    [AT.signature + SIGNATURE_LENGTH, AT.headerChecksum],
     ...(flags & FLAG_INCLUDES_WIRE_BYTES ? [] : [[AT.wireChecksum, AT.algorithm] as const]),
   ] as const) {
     const used = bytes.subarray(from, to).findIndex((byte) => byte !== 0);
@@ -234,6 +237,36 @@ export function checkExpectation(header: Expectation, expected: Expectation): vo
   if (expected.wireLength !== undefined && header.wireLength !== expected.wireLength) {
     throw damaged(AT.wireLength, `for ${header.wireLength} wire bytes, expected ${expected.wireLength}`);
   }
+}
+
+/**
+ * Checks who wrote an artifact that was decoded already.
+ *
+ * @param header - the first bytes of the artifact
+ * @param wireBytes - those of the artifact when it includes them, or else those that the reader has: all that is signed is needed
+ * @throws {CacheError} kind `Untrusted`.
+ */
+export function checkSignature(
+  header: Uint8Array,
+  nativeCode: Uint8Array,
+  wireBytes: Uint8Array | undefined,
+  signer: Signer,
+): void {
+  const includesWireBytes = ((header[AT.flags] as number) & FLAG_INCLUDES_WIRE_BYTES) !== 0;
+  const signature = header.subarray(AT.signature, AT.signature + SIGNATURE_LENGTH);
+  const parts = signedParts(header, nativeCode, includesWireBytes ? wireBytes : undefined);
+  if (signer.verify(SIGNED, parts, signature)) return;
+  const what = signature.some((byte) => byte !== 0) ? 'has a signature of another secret' : 'is not signed';
+  throw new CacheError('Untrusted', `The artifact of ${decodeHeader(header).key} ${what}`);
+}
+
+const SIGNED = 'artifact';
+
+/** The wire bytes by their hash: whoever has them already need not read them again to check the rest. */
+function signedParts(header: Uint8Array, nativeCode: Uint8Array, wireBytes: Uint8Array | undefined): Uint8Array[] {
+  const signedHeader = header.subarray(AT.version, AT.signature);
+  const digest = wireBytes && ModuleHash.sha256(wireBytes).toBytes();
+  return digest ? [signedHeader, nativeCode, digest] : [signedHeader, nativeCode];
 }
 
 /**

@@ -4,13 +4,15 @@ import {
   artifactParts,
   checkExpectation,
   checkNativeCode,
+  checkSignature,
   decodeArtifact,
   decodeHeader,
   type Expectation,
   HEADER_LENGTH,
 } from '../artifact/artifact.js';
 import { artifactOf } from '../artifact/module.js';
-import { CacheError } from '../cache-error.js';
+import { Signer } from '../artifact/signature.js';
+import { CacheError, type CacheErrorKind } from '../cache-error.js';
 import { compile, compileSync } from '../load-progress.js';
 import type { Engine, LoadOptions, SyncModuleCache } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
@@ -43,6 +45,12 @@ export interface FileSystemCacheOptions {
    *   then not stored at all.
    */
   wireBytes?: 'include' | 'omit' | undefined;
+  /**
+   * Signs every artifact with HMAC-SHA-256, and loads none that is not: for a folder that others may write to, which is refused
+   * without. At least 16 bytes without spaces, and hard to guess. Of several the first one signs, and all are accepted, so that a
+   * secret can be changed. Files are made with the rights that the process's umask leaves then. Default: no signatures.
+   */
+  secret?: string | readonly string[] | undefined;
 }
 
 /**
@@ -73,6 +81,8 @@ export interface FileSystemCacheOptions {
 export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache {
   readonly #store: FileSystemStore;
   readonly #includeWireBytes: boolean;
+  /** @internal */
+  readonly signer: Signer | undefined;
 
   /**
    * Neither reads nor makes the folder yet.
@@ -89,7 +99,8 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     if (wireBytes !== 'include' && wireBytes !== 'omit') {
       throw new TypeError(`The option wireBytes must be 'include' or 'omit', not ${JSON.stringify(wireBytes)}`);
     }
-    this.#store = new FileSystemStore(directory);
+    if (options.secret !== undefined) this.signer = new Signer([options.secret].flat() as string[]);
+    this.#store = new FileSystemStore(directory, { isShared: this.signer !== undefined });
     this.#includeWireBytes = wireBytes === 'include';
   }
 
@@ -100,7 +111,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
   async load(key: ModuleHash, engine: Engine, options: LoadOptions = {}): Promise<WebAssembly.Module> {
     const expected = expectation(key, engine, options.wireBytes?.length);
-    const artifact = await this.#store.run(this.#read(expected), this.#watcher(options));
+    const artifact = await this.#store.run(this.#read(expected, options.wireBytes), this.#watcher(options));
     options.signal?.throwIfAborted();
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
     if (artifact.coverage === 'none') return compile(engine, wireBytes, options.onProgress);
@@ -109,7 +120,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
   loadSync(key: ModuleHash, engine: Engine, options: LoadOptions = {}): WebAssembly.Module {
     const expected = expectation(key, engine, options.wireBytes?.length);
-    const artifact = this.#store.runSync(this.#read(expected), this.#watcher(options));
+    const artifact = this.#store.runSync(this.#read(expected, options.wireBytes), this.#watcher(options));
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
     if (artifact.coverage === 'none') return compileSync(engine, wireBytes, options.onProgress);
     return this.#store.runSync(this.#deserialize(artifact, engine, wireBytes));
@@ -161,7 +172,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
       coverage: 'none',
       leftAloneUntil: minutesSince1970,
     } as const;
-    this.#store.writeSync(entryName(header), ...artifactParts({ ...header, ...nothing }));
+    this.#store.writeSync(entryName(header), ...artifactParts({ ...header, ...nothing }, this.signer));
   }
 
   /** @internal Whether there is anything at all for this engine; without it no key need be looked for. */
@@ -186,7 +197,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     return { signal, onRead };
   }
 
-  *#read(expected: Expectation): StoreSteps<Artifact> {
+  *#read(expected: Expectation, given?: Uint8Array): StoreSteps<Artifact> {
     const name = entryName(expected);
     const { wireLength } = expected;
     try {
@@ -196,9 +207,12 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
         const tailLength = this.#includeWireBytes ? wireLength : 0;
         const parts = yield { read: name, headLength: HEADER_LENGTH, tailLength };
         const artifact = decodeFront(parts, expected);
-        if (artifact) return artifact;
+        if (artifact) {
+          if (this.signer) checkSignature(parts.head, artifact.nativeCode, given, this.signer);
+          return artifact;
+        }
       }
-      const artifact = decodeArtifact((yield { read: name }).body);
+      const artifact = this.#decode((yield { read: name }).body);
       checkExpectation(artifact, expected);
       if (wireLength === undefined && !artifact.wireBytes) {
         throw new CacheError('NotFound', `The entry for ${expected.key} has no wire bytes, and none were given`);
@@ -209,6 +223,12 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
       yield { delete: name };
       throw miss(expected, error);
     }
+  }
+
+  #decode(bytes: Uint8Array): Artifact {
+    const artifact = decodeArtifact(bytes);
+    if (this.signer) checkSignature(bytes, artifact.nativeCode, artifact.wireBytes, this.signer);
+    return artifact;
   }
 
   *#deserialize(artifact: Artifact, engine: Engine, wireBytes: Uint8Array): StoreSteps<WebAssembly.Module> {
@@ -224,11 +244,11 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
   *#contains(expected: Expectation): StoreSteps<boolean> {
     try {
-      const { head } = yield { read: entryName(expected), headLength: HEADER_LENGTH, tailLength: Infinity };
-      checkExpectation(decodeHeader(head), expected);
+      yield* this.#header(expected);
       return true;
     } catch (error) {
-      if (CacheError.is(error, 'NotFound') || CacheError.is(error, 'Deserialize')) return false;
+      if (['NotFound', 'Deserialize', 'Untrusted'].some((kind) => isOfEntry(error, kind as CacheErrorKind)))
+        return false;
       throw error;
     }
   }
@@ -259,23 +279,30 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     const wireBytes = this.#includeWireBytes ? artifact.wireBytes : stored?.wireBytes;
     if (!wireBytes && artifact.coverage === 'none') return;
     const generation = stored ? stored.generation + 1 : artifact.generation;
-    yield { write: entryName(artifact), parts: artifactParts({ ...artifact, generation, wireBytes }) };
+    yield { write: entryName(artifact), parts: artifactParts({ ...artifact, generation, wireBytes }, this.signer) };
   }
 
   *#storedHeader(expected: Expectation): StoreSteps<ArtifactHeader | undefined> {
     try {
-      const { head } = yield { read: entryName(expected), headLength: HEADER_LENGTH, tailLength: Infinity };
-      const header = decodeHeader(head);
-      checkExpectation(header, expected);
-      return header;
+      return yield* this.#header(expected);
     } catch {
       return undefined; // Whatever it is, the new artifact is better, or writing it will say what is wrong.
     }
   }
 
+  *#header(expected: Expectation): StoreSteps<ArtifactHeader> {
+    // The signature is of all of it.
+    const tailLength = this.signer ? 0 : Infinity;
+    const { head, body } = yield { read: entryName(expected), headLength: HEADER_LENGTH, tailLength };
+    const header = decodeHeader(head);
+    checkExpectation(header, expected);
+    if (this.signer) this.#decode(Buffer.concat([head, body]));
+    return header;
+  }
+
   *#stored(expected: Expectation): StoreSteps<Artifact | undefined> {
     try {
-      const artifact = decodeArtifact((yield { read: entryName(expected) }).body);
+      const artifact = this.#decode((yield { read: entryName(expected) }).body);
       checkExpectation(artifact, expected);
       return artifact;
     } catch {
@@ -292,6 +319,11 @@ function decodeFront(parts: Parts, expected: Expectation): Artifact | undefined 
   if (parts.size !== size || parts.body.length !== nativeLength) return undefined;
   checkNativeCode(parts.head, parts.body);
   return { ...header, nativeCode: parts.body, wireBytes: undefined };
+}
+
+/** Not one of the folder, which has a path. */
+function isOfEntry(error: unknown, kind: CacheErrorKind): boolean {
+  return CacheError.is(error, kind) && error.path === undefined;
 }
 
 function expectation(key: ModuleHash, engine: Engine, wireLength?: number): Expectation {

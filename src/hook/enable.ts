@@ -139,11 +139,11 @@ export function getModuleCacheDir(): string | undefined {
  *
  * enableModuleCache({ directory: 'cache' });
  * await WebAssembly.compile(await readFile('plugin.wasm'));
- * console.log(moduleCacheStats()); // { hits: 0, misses: 1, saves: 0, errors: 0 }
+ * console.log(moduleCacheStats()); // { hits: 0, misses: 1, saves: 0, untrusted: 0, errors: 0 }
  * ```
  */
 export function moduleCacheStats(): ModuleCacheStats {
-  return { hits: 0, misses: 0, saves: 0, errors: 0, ...registry.hook?.stats };
+  return { hits: 0, misses: 0, saves: 0, untrusted: 0, errors: 0, ...registry.hook?.stats };
 }
 
 function settingsOfProcess(): Settings {
@@ -151,6 +151,7 @@ function settingsOfProcess(): Settings {
     process.env,
     process.platform,
     () => process.env.HOME || process.getBuiltinModule('node:os').homedir(),
+    (file) => process.getBuiltinModule('node:fs').readFileSync(file, 'utf8'),
   );
 }
 
@@ -183,13 +184,13 @@ function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined):
   const running = registry.hook;
   if (running) return { status: 'ALREADY_ENABLED', directory: running.directory };
   for (const warning of settings.warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
-  const { mode, directory, minModuleSize, learn } = settings;
+  const { mode, directory, minModuleSize, learn, secrets } = settings;
   if (mode === 'off') return { status: 'DISABLED' };
   if (globalThis.WebAssembly === undefined) return { status: 'FAILED', message: 'this process has no WebAssembly' };
   if (directory === undefined) {
     return { status: 'FAILED', message: 'there is no home folder for the cache; name a folder with WASM_CACHE_DIR' };
   }
-  const hook = new Hook({ mode, directory, minModuleSize, learn });
+  const hook = new Hook({ mode, directory, minModuleSize, learn, secrets });
   const message = whyNot?.(hook);
   if (message !== undefined) return { status: 'FAILED', message };
   install(globalThis.WebAssembly, hook);

@@ -20,6 +20,8 @@ export interface HookOptions {
   directory: string;
   minModuleSize: number;
   learn: Learn;
+  /** Where others may write to the folder; see `FileSystemCacheOptions.secret`. */
+  secrets: readonly string[] | undefined;
 }
 
 /**
@@ -44,6 +46,8 @@ export interface ModuleCacheStats {
   misses: number;
   /** Artifacts written by this thread; what a process of its own learns is not counted. */
   saves: number;
+  /** Artifacts that were not loaded because they are not signed with the secret; each is a miss, too. */
+  untrusted: number;
   /** Times something broke and V8 went on alone. */
   errors: number;
 }
@@ -86,7 +90,7 @@ const channels = {
  * line, a counter and a diagnostics event, and V8 compiles.
  */
 export class Hook {
-  readonly stats: ModuleCacheStats = { hits: 0, misses: 0, saves: 0, errors: 0 };
+  readonly stats: ModuleCacheStats = { hits: 0, misses: 0, saves: 0, untrusted: 0, errors: 0 };
   readonly #options: HookOptions;
   readonly #cache: FileSystemCache;
   readonly #engine = new V8Engine();
@@ -101,8 +105,8 @@ export class Hook {
   constructor(options: HookOptions) {
     this.#options = options;
     // Every caller has the wire bytes in hand, so storing them as well would only double the size.
-    this.#cache = new FileSystemCache(options.directory, { wireBytes: 'omit' });
-    this.#jobs = new LearningJobs(this.#cache.directory);
+    this.#cache = new FileSystemCache(options.directory, { wireBytes: 'omit', secret: options.secrets });
+    this.#jobs = new LearningJobs(this.#cache.directory, this.#cache.signer);
     this.#noLearner = options.learn === 'off' ? 'switched off' : whyNoLearner();
   }
 
@@ -174,7 +178,7 @@ export class Hook {
       }
       const { learn } = this.#options;
       if (toLearn.length === 0 || learn === 'off') return;
-      startLearner(this.#cache.directory, this.#engine.deterministicId, learn, toLearn, isEnding);
+      startLearner(this.#cache, this.#engine.deterministicId, learn, toLearn, isEnding);
       debug('learning %s', toLearn);
     } catch (error) {
       this.#report('looking for modules to save', error);
@@ -224,8 +228,10 @@ export class Hook {
     } catch (error) {
       received.abandon();
       if (CacheError.is(error, 'Deserialize')) this.#cache.deleteSync(key, this.#engine);
-      if (!CacheError.is(error, 'NotFound') || error.cause instanceof CacheError) this.#report(`loading ${key}`, error);
-      debug('miss %s', key);
+      if (isOfArtifact(error)) this.stats.untrusted++;
+      else if (!CacheError.is(error, 'NotFound') || error.cause instanceof CacheError)
+        this.#report(`loading ${key}`, error);
+      debug('miss %s: %s', key, error);
       return { ...lookup, ...MISS };
     }
   }
@@ -375,7 +381,7 @@ export class Hook {
     try {
       debug('%s: %o', doing, error);
       if (channels.error.hasSubscribers) channels.error.publish({ doing, error });
-      if (!CacheError.is(error, 'Untrusted')) return;
+      if (!CacheError.is(error, 'Untrusted') || isOfArtifact(error)) return;
       // The one thing that a user should know, because only a user can mend it.
       this.#isOff = true;
       process.emitWarning(`${error.message} Modules are not cached.`, { type: 'WasmCacheWarning' });
@@ -398,6 +404,11 @@ const KEY_IS_KNOWN_AFTER = 1_000;
 const NOTHING_STORED = { length: 0, generation: -1, final: false };
 const MISS = { stored: NOTHING_STORED, module: undefined, known: undefined };
 const MINUTE = 60_000;
+
+/** An artifact that was not trusted, not the folder. */
+function isOfArtifact(error: unknown): boolean {
+  return CacheError.is(error, 'Untrusted') && error.path === undefined;
+}
 
 function functionsOf({ functions }: KnownModule, nativeCode: Uint8Array | undefined): Current['functions'] {
   try {

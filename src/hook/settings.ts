@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { parseSecrets, Signer } from '../artifact/signature.js';
 
 export type Mode = 'read-write' | 'read-only' | 'off';
 
@@ -13,6 +14,8 @@ export interface Settings {
   minModuleSize: number;
   /** Whether modules may be optimised in a process of their own, after the program, and which of their functions. */
   learn: Learn;
+  /** What artifacts are signed with; the first one signs, all are accepted. */
+  secrets: string[] | undefined;
   /** What was wrong with the values given, one sentence each; the default was taken instead. */
   warnings: string[];
 }
@@ -32,7 +35,12 @@ const UNITS: Record<string, number> = {
 };
 
 /** Reads the `WASM_CACHE_*` variables. Never throws. */
-export function readSettings(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, homeDirectory: () => string): Settings {
+export function readSettings(
+  env: NodeJS.ProcessEnv,
+  platform: NodeJS.Platform,
+  homeDirectory: () => string,
+  readFile: (file: string) => string,
+): Settings {
   const warnings: string[] = [];
 
   let mode: Mode = 'read-write';
@@ -63,8 +71,35 @@ export function readSettings(env: NodeJS.ProcessEnv, platform: NodeJS.Platform, 
     warnings.push(`WASM_CACHE_LEARN=${givenLearn} is not one of auto, hot, full, off; auto is used.`);
   }
 
+  let secrets: string[] | undefined;
+  try {
+    secrets = readSecrets(env, readFile);
+  } catch (error) {
+    // Never without signatures where somebody wants them.
+    mode = 'off';
+    warnings.push(`${error instanceof Error ? error.message : String(error)}. Modules are not cached.`);
+  }
+
   const directory = env.WASM_CACHE_DIR || defaultDirectory(env, platform, homeDirectory);
-  return { mode, directory: directory && path.resolve(directory), minModuleSize, learn, warnings };
+  return { mode, directory: directory && path.resolve(directory), minModuleSize, learn, secrets, warnings };
+}
+
+/** @throws when there is to be a secret, and is none. */
+function readSecrets(env: NodeJS.ProcessEnv, readFile: (file: string) => string): string[] | undefined {
+  const { WASM_CACHE_SECRET: text, WASM_CACHE_SECRET_FILE: file } = env;
+  if (text !== undefined && file !== undefined) {
+    throw new Error('WASM_CACHE_SECRET and WASM_CACHE_SECRET_FILE are both set; unset one of them');
+  }
+  if (text === undefined && file === undefined) return undefined;
+  let secrets: string[];
+  try {
+    secrets = parseSecrets(text ?? readFile(file as string));
+    new Signer(secrets); // which says what is wrong with them
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${text === undefined ? `WASM_CACHE_SECRET_FILE=${file}` : 'WASM_CACHE_SECRET'}: ${reason}`);
+  }
+  return secrets;
 }
 
 /** `512MiB` -> 536870912. `undefined` for what is not a size. */

@@ -1,7 +1,8 @@
 import childProcess from 'node:child_process';
 import { setTimeout } from 'node:timers/promises';
+import type { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
-import { FileSystemCache } from '../caches/file-system.js';
+import { FileSystemCache, type FileSystemCacheOptions } from '../caches/file-system.js';
 import { partToOptimise } from '../engine/ahead-of-time.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { HashedModuleData } from '../hashed-module-data.js';
@@ -29,6 +30,8 @@ import { learnerArguments, learnerEnvironment, whyNoLearner } from './start-lear
 export interface CompileAheadOfTimeOptions {
   /** The folder of the `FileSystemCache` that gets the artifact. */
   directory: string;
+  /** As that of the `FileSystemCache`. */
+  secret?: FileSystemCacheOptions['secret'];
   /** Ends the compilation, which rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Milliseconds after which it is given up. More than 0; default: 300000, which is also the longest that is possible. */
@@ -72,7 +75,7 @@ const POLL_INTERVAL = 50;
  */
 export async function compileAheadOfTime(
   source: BufferSource | HashedModuleData,
-  { directory, signal, timeout = MAX_TIMEOUT, waitAtMost, onProgress }: CompileAheadOfTimeOptions,
+  { directory, secret, signal, timeout = MAX_TIMEOUT, waitAtMost, onProgress }: CompileAheadOfTimeOptions,
 ): Promise<void> {
   if (!(timeout > 0 && timeout <= MAX_TIMEOUT)) {
     throw new TypeError(`The option timeout must be milliseconds up to ${MAX_TIMEOUT}, not ${timeout}`);
@@ -85,9 +88,9 @@ export async function compileAheadOfTime(
   if (reason !== undefined)
     throw new CacheError('Serialize', `Modules cannot be compiled ahead of time here: ${reason}`);
   const data = source instanceof HashedModuleData ? source : HashedModuleData.sha256(source);
-  const cache = new FileSystemCache(directory, { wireBytes: 'omit' });
+  const cache = new FileSystemCache(directory, { wireBytes: 'omit', secret });
   cache.checkTrust();
-  const jobs = new LearningJobs(cache.directory);
+  const jobs = new LearningJobs(cache.directory, cache.signer);
   const key = data.hash;
   const isStored = () => cache.readHeaderSync(key, engine)?.coverage === 'full';
 
@@ -108,7 +111,11 @@ export async function compileAheadOfTime(
   const compile = async () => {
     const finish = startStep(onProgress, { step: 'compile', coverage: 'full' });
     try {
-      await run(learnerArguments(cache.directory, engine.deterministicId, 'full', 'lowest', [key]), either);
+      await run(
+        learnerArguments(cache.directory, engine.deterministicId, 'full', 'lowest', [key]),
+        cache.signer,
+        either,
+      );
     } finally {
       jobs.remove(key);
       finish(isStored() ? 'compiled' : 'failed');
@@ -155,9 +162,13 @@ function partOf(wireBytes: Uint8Array): Uint8Array {
 }
 
 /** Ends with the process, however that ends: what it made is looked for in the cache. */
-function run(args: string[], signal: AbortSignal): Promise<void> {
+function run(args: string[], signer: Signer | undefined, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = childProcess.spawn(process.execPath, args, { env: learnerEnvironment(), stdio: 'ignore', signal });
+    const child = childProcess.spawn(process.execPath, args, {
+      env: learnerEnvironment(signer),
+      stdio: 'ignore',
+      signal,
+    });
     child.on('error', reject);
     child.on('exit', () => resolve());
   });

@@ -1,12 +1,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { SIGNATURE_LENGTH, type Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
 import { crc32 } from '../engine/digest.js';
 import type { ModuleHash } from '../module-hash.js';
 import { makePrivateDirectory } from '../stores/file-system.js';
 
 // Captured: see stores/file-system.ts.
-const { chmodSync, closeSync, openSync, readFileSync, statSync, truncateSync, unlinkSync, writeSync } = fs;
+const { chmodSync, closeSync, mkdirSync, openSync, readFileSync, statSync, truncateSync, unlinkSync, writeSync } = fs;
 const { now } = Date;
 
 /**
@@ -29,10 +30,15 @@ export interface JobContent {
  */
 export class LearningJobs {
   readonly #directory: string;
+  readonly #signer: Signer | undefined;
 
-  /** @param directory - the cache folder */
-  constructor(directory: string) {
+  /**
+   * @param directory - the cache folder
+   * @param signer - where others may write to it: what a learner makes of a job it signs
+   */
+  constructor(directory: string, signer?: Signer) {
     this.#directory = path.join(directory, 'learning');
+    this.#signer = signer;
   }
 
   /** Whether a process is learning the module, so that what others find out about it meanwhile is not wanted. */
@@ -55,7 +61,8 @@ export class LearningJobs {
    */
   create(key: ModuleHash, content: JobContent): boolean {
     const file = this.file(key);
-    makePrivateDirectory(this.#directory);
+    if (this.#signer) mkdirSync(this.#directory, { recursive: true });
+    else makePrivateDirectory(this.#directory);
     const existing = statSync(file, { throwIfNoEntry: false });
     if (existing) {
       if (isRecent(existing)) return false;
@@ -70,7 +77,8 @@ export class LearningJobs {
     }
     try {
       chmodSync(file, 0o600); // whatever the program's umask is
-      for (const part of encodeJob(content)) for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
+      for (const part of encodeJob(key, content, this.#signer))
+        for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
     } catch (error) {
       this.remove(key);
       throw error;
@@ -82,7 +90,7 @@ export class LearningJobs {
 
   /** @throws {CacheError} kind `Other` when it is not what a program wrote; what the file system throws. */
   read(key: ModuleHash): JobContent {
-    return decodeJob(readFileSync(this.file(key)));
+    return decodeJob(key, readFileSync(this.file(key)), this.#signer);
   }
 
   /** Leaves the lock, without the bytes: nobody tries again for a while. */
@@ -115,24 +123,34 @@ function quietly(action: () => void): void {
   }
 }
 
-// CRC-32 of all that follows, length of the wire bytes (8 bytes), the part; little-endian.
-const HEADER_LENGTH = 12;
+// CRC-32 of all that follows, length of the wire bytes (8 bytes), signature or zero (32 bytes), the part; little-endian.
+const SIGNATURE_AT = 12;
+const HEADER_LENGTH = SIGNATURE_AT + SIGNATURE_LENGTH;
 
 /** The pieces of the file, one after the other. */
-function encodeJob({ wireLength, part }: JobContent): Uint8Array[] {
+function encodeJob(key: ModuleHash, { wireLength, part }: JobContent, signer: Signer | undefined): Uint8Array[] {
   const header = Buffer.alloc(HEADER_LENGTH);
   header.writeBigUInt64LE(BigInt(wireLength), 4);
+  if (signer) header.set(signer.sign('job', signedParts(key, header, part)), SIGNATURE_AT);
   header.writeUInt32LE(checksum(header, part), 0);
   return [header, part];
 }
 
-/** @throws {CacheError} kind `Other` when it is not what a program wrote. */
-function decodeJob(file: Buffer): JobContent {
+/** @throws {CacheError} kind `Other` when it is not what a program wrote, `Untrusted` when not one with the secret. */
+function decodeJob(key: ModuleHash, file: Buffer, signer: Signer | undefined): JobContent {
   const part = file.subarray(HEADER_LENGTH);
   if (file.length < HEADER_LENGTH || file.readUInt32LE(0) !== checksum(file, part)) {
     throw new CacheError('Other', `Not a learner's job: ${file.length} bytes with a wrong checksum`);
   }
+  const signature = file.subarray(SIGNATURE_AT, HEADER_LENGTH);
+  if (signer && !signer.verify('job', signedParts(key, file, part), signature)) {
+    throw new CacheError('Untrusted', `The job for ${key} has no signature of this secret`);
+  }
   return { wireLength: Number(file.readBigUInt64LE(4)), part };
+}
+
+function signedParts(key: ModuleHash, header: Buffer, part: Uint8Array): Uint8Array[] {
+  return [key.toBytes(), header.subarray(4, SIGNATURE_AT), part];
 }
 
 function checksum(header: Buffer, part: Uint8Array): number {

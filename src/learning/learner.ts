@@ -1,6 +1,7 @@
 // The program of the learner: node learner.js <cache folder> <engine id> <coverage: hot or full> <priority: usual or lowest> <key>...
 // It optimises what the programs before it ran, in a process of its own, so that neither V8's flags nor the time that it takes
 // are a program's concern. Nobody reads its output, and a crash in it breaks nobody.
+import { parseSecrets } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { loadAddon } from '../engine/addon.js';
@@ -23,8 +24,9 @@ const MEMORY_PER_BYTE = 20;
 const [directory = '', engineId = '', coverage, priority, ...keys] = process.argv.slice(2);
 if (coverage !== 'hot' && coverage !== 'full') throw new Error(`The coverage must be hot or full, not ${coverage}`);
 const engine = new V8Engine();
-const cache = new FileSystemCache(directory, { wireBytes: 'omit' });
-const jobs = new LearningJobs(directory);
+const secrets = parseSecrets(process.env.WASM_CACHE_SECRET ?? '');
+const cache = new FileSystemCache(directory, { wireBytes: 'omit', secret: secrets.length > 0 ? secrets : undefined });
+const jobs = new LearningJobs(directory, cache.signer);
 
 const { addon } = loadAddon();
 addon?.endAfter(MAX_SECONDS);

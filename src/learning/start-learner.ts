@@ -1,4 +1,6 @@
 import path from 'node:path';
+import type { Signer } from '../artifact/signature.js';
+import type { FileSystemCache } from '../caches/file-system.js';
 import { loadAddon } from '../engine/addon.js';
 import type { ModuleHash } from '../module-hash.js';
 import { packageRoot } from '../package-root.js';
@@ -48,7 +50,7 @@ export type LearnedCoverage = 'hot' | 'full';
  * @throws when the process cannot be started.
  */
 export function startLearner(
-  directory: string,
+  { directory, signer }: FileSystemCache,
   engineId: string,
   coverage: LearnedCoverage,
   keys: readonly ModuleHash[],
@@ -58,7 +60,7 @@ export function startLearner(
   const waits = isEnding && getBuiltinModule('node:worker_threads').isMainThread;
   const priority = waits ? 'usual' : 'lowest';
   const node = [execPath, ONE_COMPILING_THREAD, ...learnerArguments(directory, engineId, coverage, priority, keys)];
-  const variables = Object.entries(learnerEnvironment()).map(([name, value]) => `${name}=${value}`);
+  const variables = Object.entries(learnerEnvironment(signer)).map(([name, value]) => `${name}=${value}`);
   const { addon } = loadAddon();
   try {
     addon?.spawnDetached(waits ? [...SHELL_THAT_WAITS, ...node] : node, variables, waits);
@@ -85,6 +87,8 @@ export function learnerArguments(
   return [...copied, program, directory, engineId, coverage, priority, ...keys.map(String)];
 }
 
-export function learnerEnvironment(): Record<string, string> {
-  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined)) as never;
+/** @param signer - of the cache that the learner writes to */
+export function learnerEnvironment(signer: Signer | undefined): Record<string, string> {
+  const variables = { ...environment, WASM_CACHE_SECRET: signer?.secrets.join(' ') };
+  return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined)) as never;
 }

@@ -36,6 +36,8 @@ const NOTHING: Parts = { head: new Uint8Array(0), body: new Uint8Array(0), size:
 
 const PRIVATE_DIRECTORY = 0o700;
 const PRIVATE_FILE = 0o600;
+/** Less what the process's umask takes. */
+const SHARED_FILE = 0o666;
 
 /** What is read without a look at the signal: 1 to 2 ms (2-core machine, file in memory). */
 const CHUNK = 4 * 2 ** 20;
@@ -53,10 +55,14 @@ let temporaryFiles = 0;
  */
 export class FileSystemStore {
   readonly directory: string;
+  readonly #isShared: boolean;
   #trusted = false;
 
-  constructor(directory: string) {
+  /** @param options - `isShared`: others may write here, too, and what is read is checked by other means */
+  constructor(directory: string, { isShared = false } = {}) {
     this.directory = path.resolve(directory);
+    this.#isShared = isShared;
+    this.#trusted = isShared;
   }
 
   /**
@@ -118,11 +124,11 @@ export class FileSystemStore {
     const { file, temporary } = this.#target(name);
     try {
       this.checkTrust();
-      makePrivateDirectory(path.dirname(file));
-      const descriptor = openSync(temporary, 'wx', PRIVATE_FILE);
+      this.#makeDirectory(path.dirname(file));
+      const descriptor = openSync(temporary, 'wx', this.#isShared ? SHARED_FILE : PRIVATE_FILE);
       try {
         // The program's umask may have taken the owner's own rights. (Not fchmod: --permission forbids it.)
-        chmodSync(temporary, PRIVATE_FILE);
+        if (!this.#isShared) chmodSync(temporary, PRIVATE_FILE);
         for (const part of parts) for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
       } finally {
         closeSync(descriptor);
@@ -138,10 +144,10 @@ export class FileSystemStore {
     const { file, temporary } = this.#target(name);
     try {
       this.checkTrust();
-      makePrivateDirectory(path.dirname(file));
-      const handle = await fs.promises.open(temporary, 'wx', PRIVATE_FILE);
+      this.#makeDirectory(path.dirname(file));
+      const handle = await fs.promises.open(temporary, 'wx', this.#isShared ? SHARED_FILE : PRIVATE_FILE);
       try {
-        await fs.promises.chmod(temporary, PRIVATE_FILE);
+        if (!this.#isShared) await fs.promises.chmod(temporary, PRIVATE_FILE);
         for (const part of parts) await handle.writeFile(part);
       } finally {
         await handle.close();
@@ -242,6 +248,11 @@ export class FileSystemStore {
     }
     if (reason !== undefined) throw new CacheError('Untrusted', reason, { path: this.directory });
     this.#trusted = exists;
+  }
+
+  #makeDirectory(directory: string): void {
+    if (this.#isShared) mkdirSync(directory, { recursive: true });
+    else makePrivateDirectory(directory);
   }
 
   #path(name: string): string {

@@ -540,3 +540,53 @@ it('FileSystemCache.loadSync gives an engine the native code that was saved or n
     );
   }
 });
+
+describe('FileSystemCache with a secret', () => {
+  const secret = 'a-secret-of-many-letters';
+
+  syncModuleCacheContract('FileSystemCache with a secret', () => new FileSystemCache(temporaryDirectory(), { secret }));
+
+  for (const face of faces) {
+    it(`takes a folder that others may write to, ${face.name}`, onPosix, async () => {
+      const directory = temporaryDirectory();
+      chmodSync(directory, 0o777);
+      const { cache, key, engine, module } = await stored(face, { directory, secret });
+      assertSameModule(await cache.load(key, engine), module);
+    });
+
+    for (const wireBytes of ['include', 'omit'] as const) {
+      it(`refuses what it did not sign, before the engine sees it, and replaces it, ${face.name}, ${wireBytes}`, async () => {
+        const { directory, key, engine, module, wireBytes: bytes } = await stored(face, { wireBytes });
+        const before = engine.calls.deserialize;
+        for (const secrets of [secret, ['another-secret-that-is-long', secret]]) {
+          const cache = face.of(new FileSystemCache(directory, { secret: secrets, wireBytes }));
+          const options = { wireBytes: bytes };
+          await assert.rejects(cache.load(key, engine, options), ofKind('Untrusted'));
+          await assert.rejects(cache.load(key, engine), ofKind('Untrusted'));
+          assert.equal(await cache.contains(key, engine), false);
+          assert.equal(engine.calls.deserialize, before);
+        }
+        const cache = face.of(new FileSystemCache(directory, { secret, wireBytes }));
+        await cache.save(key, engine, module);
+        assertSameModule(await cache.load(key, engine, { wireBytes: bytes }), module);
+        const unsigned = face.of(new FileSystemCache(directory, { wireBytes }));
+        assertSameModule(await unsigned.load(key, engine, { wireBytes: bytes }), module);
+      });
+    }
+
+    it(`reads what a cache with the other choice of wire bytes signed, ${face.name}`, async () => {
+      const { directory, key, engine, module, wireBytes } = await stored(face, { secret });
+      const omitting = face.of(new FileSystemCache(directory, { secret, wireBytes: 'omit' }));
+      assertSameModule(await omitting.load(key, engine, { wireBytes }), module);
+    });
+  }
+
+  it('says what is wrong with a secret', () => {
+    for (const wrong of ['short', '', [], [secret, 'short'], 1234]) {
+      assert.throws(() => new FileSystemCache('folder', { secret: wrong as string }), {
+        name: 'TypeError',
+        message: /secret/i,
+      });
+    }
+  });
+});

@@ -5,8 +5,14 @@ import { parseSize, readSettings, type Settings } from '../../dist/hook/settings
 
 const home = path.resolve('/home/somebody');
 
+const SECRET = 'a-secret-of-many-letters';
+const OTHER = 'another-secret-of-them';
+
 function read(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = 'linux', homeDirectory = () => home): Settings {
-  return readSettings(env, platform, homeDirectory);
+  return readSettings(env, platform, homeDirectory, (file) => {
+    if (file === '/the/file') return ` ${SECRET}\n${OTHER}\n`;
+    throw new Error(`no such file: ${file}`);
+  });
 }
 
 describe('readSettings', () => {
@@ -16,6 +22,7 @@ describe('readSettings', () => {
       directory: path.join(home, '.cache', 'wasm-module-cache'),
       minModuleSize: 65536,
       learn: 'hot',
+      secrets: undefined,
       warnings: [],
     });
   });
@@ -149,5 +156,35 @@ describe('parseSize', () => {
   ];
   for (const text of [...wrong, '1constructor', '1toString', '1__proto__', '1none', 'NaN', 'Infinity', '٣']) {
     it(`does not take ${JSON.stringify(text)} for a size`, () => assert.equal(parseSize(text), undefined));
+  }
+});
+
+describe('readSettings: secrets', () => {
+  const good: [env: NodeJS.ProcessEnv, secrets: string[]][] = [
+    [{ WASM_CACHE_SECRET: SECRET }, [SECRET]],
+    [{ WASM_CACHE_SECRET: `${OTHER}  ${SECRET}` }, [OTHER, SECRET]],
+    [{ WASM_CACHE_SECRET_FILE: '/the/file' }, [SECRET, OTHER]],
+  ];
+  for (const [env, secrets] of good) {
+    it(`takes ${JSON.stringify(env)}`, () => {
+      const settings = read(env);
+      assert.deepEqual([settings.secrets, settings.mode, settings.warnings], [secrets, 'read-write', []]);
+    });
+  }
+
+  const bad: [env: NodeJS.ProcessEnv, warned: RegExp][] = [
+    [{ WASM_CACHE_SECRET: 'short' }, /^WASM_CACHE_SECRET: .*at least 16 bytes, not 5. Modules are not cached.$/],
+    [{ WASM_CACHE_SECRET: `${SECRET} short` }, /Secret 2 must have at least 16/],
+    [{ WASM_CACHE_SECRET: ' ' }, /empty/],
+    [{ WASM_CACHE_SECRET_FILE: '/no/file' }, /^WASM_CACHE_SECRET_FILE=\/no\/file: no such file/],
+    [{ WASM_CACHE_SECRET: SECRET, WASM_CACHE_SECRET_FILE: '/the/file' }, /both set/],
+  ];
+  for (const [env, warned] of bad) {
+    it(`is off, never without signatures, for ${JSON.stringify(env)}`, () => {
+      const { mode, secrets, warnings } = read({ ...env, WASM_CACHE_MODE: 'read-write' });
+      assert.deepEqual([mode, secrets, warnings.length], ['off', undefined, 1]);
+      assert.match(String(warnings[0]), warned);
+      assert.equal(String(warnings[0]).includes(SECRET), false);
+    });
   }
 });

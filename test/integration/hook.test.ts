@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { chmodSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { decodeArtifact, encodeArtifact } from '../../dist/artifact/artifact.js';
 import { sumModule } from '../../dist/testing/modules.js';
+import { until } from '../support/learning.js';
 import { filesIn, library, register, runProgram, temporaryDirectory } from '../support/processes.js';
 
 function hooked(directory: string, program: string, args: string[] = [], more: Record<string, string> = {}) {
@@ -81,7 +83,7 @@ test('enabled from code: the status, the folder, the counters, and saving at onc
       before: null,
       statuses: ['ENABLED', 'ALREADY_ENABLED'],
       directory,
-      stats: { hits, misses, saves, errors: 0 },
+      stats: { hits, misses, saves, untrusted: 0, errors: 0 },
     });
   }
 });
@@ -212,4 +214,66 @@ test('an artifact is of the bytes that V8 compiled, whatever a patched stream ma
   assert.equal(hooked(directory, 'patched-streams.mjs', ['patched']).sum, 3);
   assert.deepEqual(hooked(directory, 'patched-streams.mjs', ['plain']), { restored: false, sum: 2 });
   assert.deepEqual(hooked(directory, 'patched-streams.mjs', ['plain']), { restored: true, sum: 2 });
+});
+
+const SECRET = 'correct horse battery staple'.replaceAll(' ', '-');
+
+test('in a folder that others may write to nothing is loaded or saved without a secret, and with one only what it signed', async () => {
+  const directory = temporaryDirectory();
+  chmodSync(directory, 0o777);
+  const learning = { WASM_CACHE_LEARN: 'hot' };
+  const refused = runProgram('hot.mjs', {
+    nodeOptions: ['--import', register],
+    env: { WASM_CACHE_DIR: directory, ...learning },
+  });
+  assert.equal(refused.status, 0);
+  assert.match(refused.stderr, /may be written to by others/);
+  assert.deepEqual(filesIn(directory), []);
+
+  const signed = { WASM_CACHE_SECRET: SECRET, ...learning };
+  assert.equal(hooked(directory, 'hot.mjs', [], signed).restored, false);
+  await until('the learner is done', () => !filesIn(directory).some((file) => file.endsWith('.wasm')));
+  assert.equal(hooked(directory, 'hot.mjs', [], signed).restored, true);
+
+  // As somebody who may write there would have it: another secret, and none.
+  for (const other of ['another-secret-that-is-long', `${SECRET}-and-more`]) {
+    assert.equal(hooked(directory, 'hot.mjs', ['Module', 'short'], { WASM_CACHE_SECRET: other }).restored, false);
+  }
+  const [artifact = ''] = filesIn(directory);
+  const bytes = readFileSync(artifact);
+  const decoded = decodeArtifact(bytes);
+  writeFileSync(artifact, encodeArtifact(decoded));
+  assert.equal(hooked(directory, 'hot.mjs', ['Module', 'short'], signed).restored, false);
+  writeFileSync(artifact, bytes);
+  const rotated = { ...signed, WASM_CACHE_SECRET: `the-next-secret-of-the-fleet ${SECRET}` };
+  assert.equal(hooked(directory, 'hot.mjs', ['Module', 'short'], rotated).restored, true);
+});
+
+test('what is not signed is replaced by what is', () => {
+  const directory = temporaryDirectory();
+  assert.equal(hooked(directory, 'hot.mjs').restored, false);
+  const signed = { WASM_CACHE_SECRET: SECRET };
+  assert.equal(hooked(directory, 'hot.mjs', [], signed).restored, false);
+  assert.equal(hooked(directory, 'hot.mjs', [], signed).restored, true);
+});
+
+test('a secret may come from a file, and a wrong one switches the cache off and says so', () => {
+  const directory = temporaryDirectory();
+  const file = path.join(temporaryDirectory(), 'secret');
+  writeFileSync(file, `${SECRET}\n`);
+  assert.equal(hooked(directory, 'hot.mjs', [], { WASM_CACHE_SECRET_FILE: file }).restored, false);
+  assert.equal(hooked(directory, 'hot.mjs', [], { WASM_CACHE_SECRET: SECRET }).restored, true);
+  for (const [env, warning] of [
+    [{ WASM_CACHE_SECRET: 'short' }, /WASM_CACHE_SECRET: The secret must have at least 16 bytes, not 5/],
+    [{ WASM_CACHE_SECRET_FILE: '/nowhere/secret' }, /WASM_CACHE_SECRET_FILE=\/nowhere\/secret: ENOENT/],
+    [{ WASM_CACHE_SECRET: '' }, /WASM_CACHE_SECRET: The list of secrets is empty/],
+  ] as const) {
+    const { status, stdout, stderr } = runProgram('hot.mjs', {
+      nodeOptions: ['--import', register],
+      env: { WASM_CACHE_DIR: directory, ...env },
+    });
+    assert.deepEqual([status, JSON.parse(stdout).restored], [0, false]);
+    assert.match(stderr, warning);
+    assert.equal(stderr.includes(SECRET), false);
+  }
 });

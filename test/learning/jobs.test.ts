@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { Signer } from '../../dist/artifact/signature.js';
 import { LearningJobs } from '../../dist/learning/jobs.js';
 import { ModuleHash } from '../../dist/module-hash.js';
 import { ofKind } from '../../dist/testing/assertions.js';
@@ -196,3 +206,17 @@ for (const mask of [0, 0o777]) {
     assert.deepEqual(modes, process.platform === 'win32' ? modes : [0o700, 0o700, 0o600]);
   });
 }
+
+test('where others may write, a job counts only with the signature of the secret, and only for its module', () => {
+  const directory = temporaryDirectory();
+  const signed = new LearningJobs(directory, new Signer(['a-secret-of-many-letters']));
+  const [key, other] = [ModuleHash.random(), ModuleHash.random()];
+  assert.equal(signed.create(key, jobWith('part')), true);
+  assert.equal(Buffer.from(signed.read(key).part).toString(), 'part');
+  copyFileSync(signed.file(key), signed.file(other));
+  assert.throws(() => signed.read(other), ofKind('Untrusted'));
+  const unsigned = new LearningJobs(directory);
+  signed.remove(other);
+  assert.equal(unsigned.create(other, jobWith('part')), true);
+  assert.throws(() => signed.read(other), ofKind('Untrusted'));
+});
