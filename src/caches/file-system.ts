@@ -18,6 +18,7 @@ import type { Engine, LoadOptions, SyncModuleCache } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
 import { FileSystemStore, type Parts, type StoreSteps, type Watcher } from '../stores/file-system.js';
 import { ModuleCacheBase } from './fallback.js';
+import { type FolderLimits, isSweepDue, sweep } from './sweep.js';
 
 /**
  * What a {@link FileSystemCache} may be made with.
@@ -51,7 +52,28 @@ export interface FileSystemCacheOptions {
    * secret can be changed. Files are made with the rights that the process's umask leaves then. Default: no signatures.
    */
   secret?: string | readonly string[] | undefined;
+  /**
+   * Bytes that the folder may hold, roughly: when a sweep finds more, it removes the least recently used artifacts until 70 % of
+   * that are left, those of engines first of which nothing was used for two weeks. Swept in the background, at most every hour
+   * and whenever a tenth of this was written. Default 1 GiB.
+   */
+  maxSize?: number | undefined;
+  /** Files that the folder may hold, as `maxSize`. Default 10,000. */
+  maxFiles?: number | undefined;
+  /** Bytes of the largest artifact that is stored; a save of a larger one rejects with kind `Serialize`. Default 256 MiB. */
+  maxArtifactSize?: number | undefined;
 }
+
+const DEFAULT_MAX_SIZE = 2 ** 30;
+/** A hundred engines with a hundred modules each. */
+const DEFAULT_MAX_FILES = 10_000;
+/** The largest artifact known has 80 MB, with all functions of a module optimised (v8-facts.md). */
+const DEFAULT_MAX_ARTIFACT_SIZE = 2 ** 28;
+/** The part of `maxSize` after which a sweep does not wait for its hour. */
+const SWEEP_AFTER_PART = 0.1;
+/** A time stamp says when an entry was used to this; noting it every time would be a write for every read. */
+const USE_IS_NOTED_EVERY = 3_600_000;
+const { now } = Date;
 
 /**
  * Artifacts in a folder, one file each, by engine and key. The folder is created with mode 0700 when it is first written
@@ -81,8 +103,13 @@ export interface FileSystemCacheOptions {
 export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache {
   readonly #store: FileSystemStore;
   readonly #includeWireBytes: boolean;
+  readonly #maxArtifactSize: number;
+  #writtenSinceSweep = 0;
+  #isSweeping = false;
   /** @internal */
   readonly signer: Signer | undefined;
+  /** @internal */
+  readonly limits: FolderLimits;
 
   /**
    * Neither reads nor makes the folder yet.
@@ -102,6 +129,16 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     if (options.secret !== undefined) this.signer = new Signer([options.secret].flat() as string[]);
     this.#store = new FileSystemStore(directory, { isShared: this.signer !== undefined });
     this.#includeWireBytes = wireBytes === 'include';
+    const {
+      maxSize = DEFAULT_MAX_SIZE,
+      maxFiles = DEFAULT_MAX_FILES,
+      maxArtifactSize = DEFAULT_MAX_ARTIFACT_SIZE,
+    } = options;
+    for (const [name, value] of Object.entries({ maxSize, maxFiles, maxArtifactSize })) {
+      if (!(value >= 1)) throw new TypeError(`The option ${name} must be a number from 1, not ${String(value)}`);
+    }
+    this.limits = { maxSize, maxFiles };
+    this.#maxArtifactSize = maxArtifactSize;
   }
 
   /** The absolute path of the folder. */
@@ -111,7 +148,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
   async load(key: ModuleHash, engine: Engine, options: LoadOptions = {}): Promise<WebAssembly.Module> {
     const expected = expectation(key, engine, options.wireBytes?.length);
-    const artifact = await this.#store.run(this.#read(expected, options.wireBytes), this.#watcher(options));
+    const artifact = await this.#store.run(this.#read(expected, options.wireBytes, true), this.#watcher(options));
     options.signal?.throwIfAborted();
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
     if (artifact.coverage === 'none') return compile(engine, wireBytes, options.onProgress);
@@ -120,7 +157,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
   loadSync(key: ModuleHash, engine: Engine, options: LoadOptions = {}): WebAssembly.Module {
     const expected = expectation(key, engine, options.wireBytes?.length);
-    const artifact = this.#store.runSync(this.#read(expected, options.wireBytes), this.#watcher(options));
+    const artifact = this.#store.runSync(this.#read(expected, options.wireBytes, true), this.#watcher(options));
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
     if (artifact.coverage === 'none') return compileSync(engine, wireBytes, options.onProgress);
     return this.#store.runSync(this.#deserialize(artifact, engine, wireBytes));
@@ -136,19 +173,22 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
   async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
     await this.#store.run(this.#save(artifactOf(key, engine, module)));
+    void this.#sweepIfDue();
   }
 
   saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
     this.#store.runSync(this.#save(artifactOf(key, engine, module)));
+    void this.#sweepIfDue();
   }
 
   /**
    * @internal The checked artifact itself, for those who also look at its size and generation.
    *
    * @param wireLength - of a caller who has the wire bytes, or needs none
+   * @param isUse - whether the time stamp may say so
    */
-  readArtifactSync(key: ModuleHash, engine: Engine, wireLength: number | undefined): Artifact {
-    return this.#store.runSync(this.#read(expectation(key, engine, wireLength)));
+  readArtifactSync(key: ModuleHash, engine: Engine, wireLength: number | undefined, isUse = false): Artifact {
+    return this.#store.runSync(this.#read(expectation(key, engine, wireLength), undefined, isUse));
   }
 
   /** @internal What is stored, without reading all of it; `undefined` when that cannot be told. */
@@ -190,6 +230,27 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     this.#store.deleteSync(entryName(expectation(key, engine)));
   }
 
+  /** @internal Whether the folder should be swept, for those whose writes are not followed by a sweep. Never throws. */
+  isSweepDue(): boolean {
+    try {
+      return this.#writtenSinceSweep > this.limits.maxSize * SWEEP_AFTER_PART || isSweepDue(this.directory);
+    } catch {
+      return false;
+    }
+  }
+
+  async #sweepIfDue(): Promise<void> {
+    if (this.#isSweeping || !this.isSweepDue()) return;
+    this.#isSweeping = true;
+    this.#writtenSinceSweep = 0;
+    try {
+      await sweep(this.directory, this.limits);
+    } catch {
+      // The folder is gone, or full, or not ours: the next sweep sees.
+    }
+    this.#isSweeping = false;
+  }
+
   #watcher({ signal, onProgress }: LoadOptions): Watcher {
     if (!onProgress) return { signal };
     const onRead = (bytes: number, totalBytes: number) =>
@@ -197,7 +258,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     return { signal, onRead };
   }
 
-  *#read(expected: Expectation, given?: Uint8Array): StoreSteps<Artifact> {
+  *#read(expected: Expectation, given: Uint8Array | undefined, isUse: boolean): StoreSteps<Artifact> {
     const name = entryName(expected);
     const { wireLength } = expected;
     try {
@@ -209,11 +270,14 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
         const artifact = decodeFront(parts, expected);
         if (artifact) {
           if (this.signer) checkSignature(parts.head, artifact.nativeCode, given, this.signer);
+          if (isUse) yield* this.#noteUse(name, parts);
           return artifact;
         }
       }
-      const artifact = this.#decode((yield { read: name }).body);
+      const parts = yield { read: name };
+      const artifact = this.#decode(parts.body);
       checkExpectation(artifact, expected);
+      if (isUse) yield* this.#noteUse(name, parts);
       if (wireLength === undefined && !artifact.wireBytes) {
         throw new CacheError('NotFound', `The entry for ${expected.key} has no wire bytes, and none were given`);
       }
@@ -223,6 +287,10 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
       yield { delete: name };
       throw miss(expected, error);
     }
+  }
+
+  *#noteUse(name: string, { touchedAt }: Parts): StoreSteps<void> {
+    if (Math.abs(now() - touchedAt) > USE_IS_NOTED_EVERY) yield { touch: name };
   }
 
   #decode(bytes: Uint8Array): Artifact {
@@ -279,7 +347,14 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     const wireBytes = this.#includeWireBytes ? artifact.wireBytes : stored?.wireBytes;
     if (!wireBytes && artifact.coverage === 'none') return;
     const generation = stored ? stored.generation + 1 : artifact.generation;
-    yield { write: entryName(artifact), parts: artifactParts({ ...artifact, generation, wireBytes }, this.signer) };
+    const parts = artifactParts({ ...artifact, generation, wireBytes }, this.signer);
+    const size = parts.reduce((sum, { length }) => sum + length, 0);
+    if (size > this.#maxArtifactSize) {
+      const message = `The artifact of ${artifact.key} has ${size} bytes, more than ${this.#maxArtifactSize}`;
+      throw new CacheError('Serialize', message);
+    }
+    yield { write: entryName(artifact), parts };
+    this.#writtenSinceSweep += size;
   }
 
   *#storedHeader(expected: Expectation): StoreSteps<ArtifactHeader | undefined> {

@@ -22,6 +22,8 @@ export interface HookOptions {
   learn: Learn;
   /** Where others may write to the folder; see `FileSystemCacheOptions.secret`. */
   secrets: readonly string[] | undefined;
+  /** Bytes that the folder may hold; see `FileSystemCacheOptions.maxSize`. */
+  maxSize: number | undefined;
 }
 
 /**
@@ -105,7 +107,11 @@ export class Hook {
   constructor(options: HookOptions) {
     this.#options = options;
     // Every caller has the wire bytes in hand, so storing them as well would only double the size.
-    this.#cache = new FileSystemCache(options.directory, { wireBytes: 'omit', secret: options.secrets });
+    this.#cache = new FileSystemCache(options.directory, {
+      wireBytes: 'omit',
+      secret: options.secrets,
+      maxSize: options.maxSize,
+    });
     this.#jobs = new LearningJobs(this.#cache.directory, this.#cache.signer);
     this.#noLearner = options.learn === 'off' ? 'switched off' : whyNoLearner();
   }
@@ -168,7 +174,9 @@ export class Hook {
     if (this.#isOff || this.#options.mode !== 'read-write') return;
     try {
       const toLearn: ModuleHash[] = [];
+      let hasModules = false;
       for (const [known, module] of this.#known.alive()) {
+        hasModules = true;
         try {
           const key = this.#saveOne(known, module);
           if (key) toLearn.push(key);
@@ -177,7 +185,9 @@ export class Hook {
         }
       }
       const { learn } = this.#options;
-      if (toLearn.length === 0 || learn === 'off') return;
+      if (learn === 'off' || this.#noLearner !== undefined) return;
+      // The learner sweeps the folder, too.
+      if (toLearn.length === 0 && !(hasModules && this.#cache.isSweepDue())) return;
       startLearner(this.#cache, this.#engine.deterministicId, learn, toLearn, isEnding);
       debug('learning %s', toLearn);
     } catch (error) {
@@ -211,7 +221,8 @@ export class Hook {
     const { key } = received;
     const lookup = { key, engineId, wireLength, functions };
     try {
-      const { nativeCode, ...header } = this.#cache.readArtifactSync(key, this.#engine, wireLength);
+      const isUse = this.#options.mode === 'read-write';
+      const { nativeCode, ...header } = this.#cache.readArtifactSync(key, this.#engine, wireLength, isUse);
       const stored = { length: nativeCode.length, generation: header.generation, final: header.final };
       if (header.coverage === 'none') {
         received.abandon();

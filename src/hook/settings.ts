@@ -14,6 +14,8 @@ export interface Settings {
   minModuleSize: number;
   /** Whether modules may be optimised in a process of their own, after the program, and which of their functions. */
   learn: Learn;
+  /** Bytes that the folder may hold; `undefined` for the default. */
+  maxSize: number | undefined;
   /** What artifacts are signed with; the first one signs, all are accepted. */
   secrets: string[] | undefined;
   /** What was wrong with the values given, one sentence each; the default was taken instead. */
@@ -62,6 +64,15 @@ export function readSettings(
       );
   }
 
+  let maxSize: number | undefined;
+  const givenMaxSize = env.WASM_CACHE_MAX_SIZE;
+  if (givenMaxSize) {
+    maxSize = parseSize(givenMaxSize) || undefined;
+    if (maxSize === undefined) {
+      warnings.push(`WASM_CACHE_MAX_SIZE=${givenMaxSize} is not a size such as 512MiB or 2GiB; 1GiB is used.`);
+    }
+  }
+
   // Nobody gains from what a machine learns that is thrown away after the job, and its owner pays for the time.
   const isCI = env.CI && env.CI !== '0' && env.CI !== 'false';
   let learn: Learn = isCI ? 'off' : 'hot';
@@ -81,7 +92,7 @@ export function readSettings(
   }
 
   const directory = env.WASM_CACHE_DIR || defaultDirectory(env, platform, homeDirectory);
-  return { mode, directory: directory && path.resolve(directory), minModuleSize, learn, secrets, warnings };
+  return { mode, directory: directory && path.resolve(directory), minModuleSize, learn, secrets, maxSize, warnings };
 }
 
 /** @throws when there is to be a secret, and is none. */

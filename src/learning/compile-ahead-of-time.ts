@@ -111,11 +111,7 @@ export async function compileAheadOfTime(
   const compile = async () => {
     const finish = startStep(onProgress, { step: 'compile', coverage: 'full' });
     try {
-      await run(
-        learnerArguments(cache.directory, engine.deterministicId, 'full', 'lowest', [key]),
-        cache.signer,
-        either,
-      );
+      await run(learnerArguments(cache, engine.deterministicId, 'full', 'lowest', [key]), cache.signer, either);
     } finally {
       jobs.remove(key);
       finish(isStored() ? 'compiled' : 'failed');

@@ -1,9 +1,11 @@
-// The program of the learner: node learner.js <cache folder> <engine id> <coverage: hot or full> <priority: usual or lowest> <key>...
+// The program of the learner: node learner.js <cache folder> <"<bytes> <files>" to sweep it to, or "no sweep"> <engine id>
+// <coverage: hot or full> <priority: usual or lowest> <key>...
 // It optimises what the programs before it ran, in a process of its own, so that neither V8's flags nor the time that it takes
 // are a program's concern. Nobody reads its output, and a crash in it breaks nobody.
 import { parseSecrets } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
+import { sweep } from '../caches/sweep.js';
 import { loadAddon } from '../engine/addon.js';
 import { optimiseAheadOfTime } from '../engine/ahead-of-time.js';
 import { V8Engine } from '../engine/v8-engine.js';
@@ -21,7 +23,7 @@ const USUAL_PRIORITY_FOR = 10_000;
 /** V8 needs many times the size of code to optimise it; a program that needs the memory comes first. */
 const MEMORY_PER_BYTE = 20;
 
-const [directory = '', engineId = '', coverage, priority, ...keys] = process.argv.slice(2);
+const [directory = '', limits = '', engineId = '', coverage, priority, ...keys] = process.argv.slice(2);
 if (coverage !== 'hot' && coverage !== 'full') throw new Error(`The coverage must be hot or full, not ${coverage}`);
 const engine = new V8Engine();
 const secrets = parseSecrets(process.env.WASM_CACHE_SECRET ?? '');
@@ -40,6 +42,8 @@ for (const key of keys.flatMap(parseKey)) {
     jobs.giveUp(key);
   }
 }
+const [maxSize = 0, maxFiles = 0] = limits.split(' ').map(Number);
+if (maxSize > 0) await sweep(directory, { maxSize, maxFiles });
 
 function parseKey(text: string): ModuleHash[] {
   try {

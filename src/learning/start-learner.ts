@@ -43,14 +43,14 @@ const ONE_COMPILING_THREAD = '--v8-pool-size=1';
 export type LearnedCoverage = 'hot' | 'full';
 
 /**
- * Starts a process that optimises these modules and stores what it made in the cache folder. Nobody waits for it.
+ * Starts a process that optimises these modules, stores what it made in the cache folder, and sweeps that when it is time. Nobody waits for it.
  *
  * @param isEnding - whether this process is about to end: the learner then waits for that, because a node that starts takes
  *   20 to 50 ms from a program that waits for what V8 is still optimising. Otherwise it comes after all others.
  * @throws when the process cannot be started.
  */
 export function startLearner(
-  { directory, signer }: FileSystemCache,
+  cache: FileSystemCache,
   engineId: string,
   coverage: LearnedCoverage,
   keys: readonly ModuleHash[],
@@ -59,8 +59,8 @@ export function startLearner(
   // The process goes on when a worker ends.
   const waits = isEnding && getBuiltinModule('node:worker_threads').isMainThread;
   const priority = waits ? 'usual' : 'lowest';
-  const node = [execPath, ONE_COMPILING_THREAD, ...learnerArguments(directory, engineId, coverage, priority, keys)];
-  const variables = Object.entries(learnerEnvironment(signer)).map(([name, value]) => `${name}=${value}`);
+  const node = [execPath, ONE_COMPILING_THREAD, ...learnerArguments(cache, engineId, coverage, priority, keys)];
+  const variables = Object.entries(learnerEnvironment(cache.signer)).map(([name, value]) => `${name}=${value}`);
   const { addon } = loadAddon();
   try {
     addon?.spawnDetached(waits ? [...SHELL_THAT_WAITS, ...node] : node, variables, waits);
@@ -75,7 +75,7 @@ const SHELL_THAT_WAITS = ['/bin/sh', '-c', 'read _ <&3; exec "$@" 3<&-', 'sh'];
 
 /** The arguments of the node binary that make it a learner. */
 export function learnerArguments(
-  directory: string,
+  cache: FileSystemCache,
   engineId: string,
   coverage: LearnedCoverage,
   priority: 'usual' | 'lowest',
@@ -84,7 +84,9 @@ export function learnerArguments(
   const options = [...execArgv, ...nodeOptions.split(/\s+/)];
   const copied = options.filter((option) => COPIED_OPTIONS.test(option.replaceAll('_', '-')));
   const program = path.join(packageRoot, 'dist/learning/learner.js');
-  return [...copied, program, directory, engineId, coverage, priority, ...keys.map(String)];
+  const { directory, limits } = cache;
+  const sweep = cache.isSweepDue() ? `${limits.maxSize} ${limits.maxFiles}` : 'no sweep';
+  return [...copied, program, directory, sweep, engineId, coverage, priority, ...keys.map(String)];
 }
 
 /** @param signer - of the cache that the learner writes to */

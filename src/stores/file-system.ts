@@ -1,13 +1,15 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { CacheError } from '../cache-error.js';
+import { crc32 } from '../engine/digest.js';
 import { whyUntrusted } from './trust.js';
 
 // Captured: programs patch fs, and the hook, which is synchronous, must keep working under them. (fs.promises takes 2 ms
 // to load, so it is left for whoever needs it.)
 const { chmodSync, closeSync, fstatSync, mkdirSync, openSync, readvSync } = fs;
-const { renameSync, statSync, unlinkSync, writeSync } = fs;
-const { pid } = process;
+const { renameSync, statfsSync, statSync, unlinkSync, utimesSync, writeSync } = fs;
+const { now } = Date;
+const { getBuiltinModule, pid } = process;
 
 /** A stored value in two pieces, each in a buffer of its own of exactly its length. */
 export interface Parts {
@@ -15,11 +17,14 @@ export interface Parts {
   body: Uint8Array;
   /** Length of the whole value, including a tail that was not read. */
   size: number;
+  /** Milliseconds since 1970: when it was written, or last touched. */
+  touchedAt: number;
 }
 
 /** What a procedure asks of its store; see {@link FileSystemStore.run}. */
 export type StoreCall =
   | { read: string; headLength?: number; tailLength?: number }
+  | { touch: string }
   | { write: string; parts: Uint8Array[] }
   | { delete: string };
 
@@ -32,7 +37,7 @@ export interface Watcher {
   onRead?: ((bytes: number, totalBytes: number) => void) | undefined;
 }
 
-const NOTHING: Parts = { head: new Uint8Array(0), body: new Uint8Array(0), size: 0 };
+const NOTHING: Parts = { head: new Uint8Array(0), body: new Uint8Array(0), size: 0, touchedAt: 0 };
 
 const PRIVATE_DIRECTORY = 0o700;
 const PRIVATE_FILE = 0o600;
@@ -42,7 +47,18 @@ const SHARED_FILE = 0o666;
 /** What is read without a look at the signal: 1 to 2 ms (2-core machine, file in memory). */
 const CHUNK = 4 * 2 ** 20;
 
+/** What is left free of a disk: this part of it, but not more than so many bytes. */
+const PART_KEPT_FREE = 0.05;
+const MAX_SPACE_KEPT_FREE = 2 ** 30;
+
 let temporaryFiles = 0;
+let tagOfThisHost: string | undefined;
+
+/** Stands for this machine in the names of temporary files: only here can it be told whether their writers live. */
+export function hostTag(): string {
+  tagOfThisHost ??= crc32(Buffer.from(getBuiltinModule('node:os').hostname())).toString(36);
+  return tagOfThisHost;
+}
 
 /**
  * Bytes by name in a folder; names may contain `/`. Every method has a synchronous twin, because compiling a module is
@@ -76,7 +92,7 @@ export class FileSystemStore {
     try {
       const descriptor = openSync(file, 'r');
       try {
-        const parts = allocate(fstatSync(descriptor).size, headLength, tailLength);
+        const parts = allocate(fstatSync(descriptor), headLength, tailLength);
         return trim(parts, readvSync(descriptor, [parts.head, parts.body], 0));
       } finally {
         closeSync(descriptor);
@@ -93,7 +109,7 @@ export class FileSystemStore {
     try {
       const handle = await fs.promises.open(file, 'r');
       try {
-        const parts = allocate((await handle.stat()).size, headLength, tailLength);
+        const parts = allocate(await handle.stat(), headLength, tailLength);
         const { head, body } = parts;
         const total = head.length + body.length;
         let bytes = 0;
@@ -125,6 +141,7 @@ export class FileSystemStore {
     try {
       this.checkTrust();
       this.#makeDirectory(path.dirname(file));
+      checkSpace(this.directory, parts);
       const descriptor = openSync(temporary, 'wx', this.#isShared ? SHARED_FILE : PRIVATE_FILE);
       try {
         // The program's umask may have taken the owner's own rights. (Not fchmod: --permission forbids it.)
@@ -145,6 +162,7 @@ export class FileSystemStore {
     try {
       this.checkTrust();
       this.#makeDirectory(path.dirname(file));
+      checkSpace(this.directory, parts);
       const handle = await fs.promises.open(temporary, 'wx', this.#isShared ? SHARED_FILE : PRIVATE_FILE);
       try {
         if (!this.#isShared) await fs.promises.chmod(temporary, PRIVATE_FILE);
@@ -172,6 +190,7 @@ export class FileSystemStore {
           watcher?.onRead?.(bytes, bytes);
         }
         if ('write' in call) this.writeSync(call.write, ...call.parts);
+        if ('touch' in call) this.touchSync(call.touch);
         if ('delete' in call) this.deleteSync(call.delete);
       } catch (error) {
         step = steps.throw(error);
@@ -191,6 +210,7 @@ export class FileSystemStore {
       try {
         if ('read' in call) answer = await this.read(call.read, call.headLength, call.tailLength, watcher);
         else if ('write' in call) await this.write(call.write, ...call.parts);
+        else if ('touch' in call) this.touchSync(call.touch);
         else await this.delete(call.delete);
       } catch (error) {
         step = steps.throw(error);
@@ -214,6 +234,12 @@ export class FileSystemStore {
   async delete(name: string): Promise<void> {
     this.checkTrust();
     await fs.promises.unlink(this.#path(name)).catch(() => {});
+  }
+
+  /** Notes that a value was used, in its time stamp; that this is not possible, as on a read-only file system, is no error. */
+  touchSync(name: string): void {
+    const seconds = now() / 1000;
+    quietly(() => utimesSync(this.#path(name), seconds, seconds));
   }
 
   /**
@@ -262,7 +288,7 @@ export class FileSystemStore {
   #target(name: string): { file: string; temporary: string } {
     const file = this.#path(name);
     // Unique among threads by the random part; the pid shows whose it was if it is ever left behind.
-    const unique = `${pid}-${temporaryFiles++}-${Math.random().toString(36).slice(2)}`;
+    const unique = `${hostTag()}-${pid}-${temporaryFiles++}-${Math.random().toString(36).slice(2)}`;
     return { file, temporary: `${file}.${unique}.tmp` };
   }
 }
@@ -290,11 +316,27 @@ export function makePrivateDirectory(directory: string): void {
   chmodSync(directory, PRIVATE_DIRECTORY);
 }
 
-function allocate(size: number, headLength: number, tailLength: number): Parts {
+/** Whoever fills the disk up does not want it to be a cache. */
+function checkSpace(directory: string, parts: Uint8Array[]): void {
+  let stats: fs.StatsFs;
+  try {
+    stats = statfsSync(directory);
+  } catch {
+    return; // The write will say what is wrong.
+  }
+  const { bavail, blocks, bsize } = stats;
+  const needed = parts.reduce((sum, { length }) => sum + length, 0);
+  const kept = Math.min(MAX_SPACE_KEPT_FREE, blocks * bsize * PART_KEPT_FREE);
+  if (bavail * bsize - needed >= kept) return;
+  const message = `${needed} bytes would leave less than ${Math.round(kept)} of the disk free`;
+  throw Object.assign(new Error(message), { code: 'ENOSPC' });
+}
+
+function allocate({ size, mtimeMs: touchedAt }: fs.Stats, headLength: number, tailLength: number): Parts {
   const head = Math.min(headLength, size);
   const body = Math.max(0, size - head - tailLength);
   // Not from Buffer's pool: the body goes to V8, which takes whole ArrayBuffers.
-  return { head: new Uint8Array(head), body: Buffer.allocUnsafeSlow(body), size };
+  return { head: new Uint8Array(head), body: Buffer.allocUnsafeSlow(body), size, touchedAt };
 }
 
 /** A file that shrank while it was read gives what was read; what is missing is for the reader to notice. */
@@ -302,7 +344,7 @@ function trim(parts: Parts, bytesRead: number): Parts {
   if (bytesRead === parts.head.length + parts.body.length) return parts;
   const head = parts.head.slice(0, bytesRead);
   const body = new Uint8Array(parts.body.subarray(0, bytesRead - head.length));
-  return { head, body, size: bytesRead };
+  return { ...parts, head, body, size: bytesRead };
 }
 
 function readError(file: string, cause: unknown): CacheError {

@@ -23,6 +23,7 @@ describe('readSettings', () => {
       minModuleSize: 65536,
       learn: 'hot',
       secrets: undefined,
+      maxSize: undefined,
       warnings: [],
     });
   });
@@ -156,6 +157,27 @@ describe('parseSize', () => {
   ];
   for (const text of [...wrong, '1constructor', '1toString', '1__proto__', '1none', 'NaN', 'Infinity', '٣']) {
     it(`does not take ${JSON.stringify(text)} for a size`, () => assert.equal(parseSize(text), undefined));
+  }
+});
+
+describe('readSettings: WASM_CACHE_MAX_SIZE', () => {
+  for (const [text, maxSize] of [
+    ['50MiB', 50 * 2 ** 20],
+    ['2GB', 2e9],
+    ['1000', 1000],
+  ] as const) {
+    it(`takes ${text}`, () => {
+      const settings = read({ WASM_CACHE_MAX_SIZE: text });
+      assert.deepEqual([settings.maxSize, settings.warnings], [maxSize, []]);
+    });
+  }
+
+  for (const text of ['0', 'much', '-1', '1TiB']) {
+    it(`warns of ${text}`, () => {
+      const { maxSize, warnings } = read({ WASM_CACHE_MAX_SIZE: text });
+      assert.equal(maxSize, undefined);
+      assert.deepEqual(warnings, [`WASM_CACHE_MAX_SIZE=${text} is not a size such as 512MiB or 2GiB; 1GiB is used.`]);
+    });
   }
 });
 

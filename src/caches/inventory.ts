@@ -1,0 +1,59 @@
+import fs from 'node:fs';
+import path from 'node:path';
+
+/** What one file of a cache folder is. */
+export interface FoundFile {
+  /**
+   * - `artifact`: the entry of a module; `engine` is the folder's name, `key` the hash's digits.
+   * - `temporary`: what a writer left, or is just writing; `host` and `pid` are the writer's, see `hostTag`.
+   * - `job`: what a learner is to do, or has given up.
+   * - `unknown`: not of this package.
+   */
+  kind: 'artifact' | 'temporary' | 'job' | 'unknown';
+  file: string;
+  /** Bytes. */
+  size: number;
+  /** Milliseconds since 1970: when it was written, or last used, to the hour. */
+  usedAt: number;
+  engine: string;
+  key: string;
+  host: string;
+  pid: number;
+}
+
+const ARTIFACT = /^((?:[0-9a-f]{16}){1,4})\.artifact$/;
+const TEMPORARY = /^(?:[0-9a-f]{16}){1,4}\.artifact\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
+const JOB = /^(?:[0-9a-f]{16}){1,4}\.wasm$/;
+
+/** The name of the folder of the learners' jobs. */
+export const JOBS_FOLDER = 'learning';
+
+/** All files of a cache folder, two levels deep, which is as deep as this package goes. A folder that is not there has none. */
+export async function* inventory(directory: string): AsyncGenerator<FoundFile> {
+  for (const folder of await entriesOf(directory)) {
+    if (!folder.isDirectory()) continue; // marks and locks of this package, and what is somebody else's
+    for (const entry of await entriesOf(path.join(directory, folder.name))) {
+      if (!entry.isFile()) continue;
+      const file = path.join(directory, folder.name, entry.name);
+      const stats = await fs.promises.stat(file).catch(() => undefined); // Somebody was faster.
+      if (stats) yield { ...kindOf(folder.name, entry.name), file, size: stats.size, usedAt: stats.mtimeMs };
+    }
+  }
+}
+
+function kindOf(folder: string, name: string): Pick<FoundFile, 'kind' | 'engine' | 'key' | 'host' | 'pid'> {
+  const nothing = { engine: folder, key: '', host: '', pid: 0 };
+  if (folder === JOBS_FOLDER) return { ...nothing, kind: JOB.test(name) ? 'job' : 'unknown' };
+  const [, key] = ARTIFACT.exec(name) ?? [];
+  if (key?.length === 64 || key?.length === 16) return { ...nothing, kind: 'artifact', key };
+  const [, host, pid] = TEMPORARY.exec(name) ?? [];
+  return host ? { ...nothing, kind: 'temporary', host, pid: Number(pid) } : { ...nothing, kind: 'unknown' };
+}
+
+async function entriesOf(directory: string): Promise<fs.Dirent[]> {
+  try {
+    return await fs.promises.readdir(directory, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,157 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { hostTag } from '../stores/file-system.js';
+import { type FoundFile, inventory } from './inventory.js';
+
+/** How much a cache folder may hold. */
+export interface FolderLimits {
+  /** Bytes of all files together. */
+  maxSize: number;
+  maxFiles: number;
+}
+
+export interface SweepReport {
+  /** What was there, and what is left: files, and their bytes. */
+  before: { files: number; size: number };
+  after: { files: number; size: number };
+  /** The files that were removed. */
+  removed: string[];
+}
+
+const { now } = Date;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+/**
+ * A folder over its limits is cut to this part of them, as wasmtime does: cutting to the limit itself would mean a sweep for every
+ * artifact from then on.
+ */
+const CUT_TO = 0.7;
+/** An engine of which nothing was used for so long is one of a Node that is gone, or of flags that nobody gives any more. */
+const ENGINE_IS_DEAD_AFTER = 14 * DAY;
+/** Between two sweeps that nothing but time asks for. */
+const INTERVAL = HOUR;
+/** A write takes seconds; a writer on another machine, or whose number was given to another process, cannot be asked. */
+const TEMPORARY_IS_LEFT_AFTER = DAY;
+const JOB_IS_LEFT_AFTER = DAY;
+/** A sweep takes seconds. */
+const LOCK_IS_STALE_AFTER = 10 * 60_000;
+
+const LOCK = 'sweep.lock';
+const MARK = 'swept';
+
+/**
+ * Whether the folder was not swept for an hour, or, before its first sweep, is older than that. A time in the future is of a clock
+ * that was wrong, then or now.
+ */
+export function isSweepDue(directory: string): boolean {
+  const mark = fs.statSync(path.join(directory, MARK), { throwIfNoEntry: false });
+  return Math.abs(now() - (mark?.mtimeMs ?? fs.statSync(directory).birthtimeMs)) > INTERVAL;
+}
+
+/**
+ * Removes what nobody needs from a cache folder: temporary files of writers that are gone, old jobs, and, when the folder is over its
+ * limits, artifacts until it is well below them: those of dead engines first, then the least recently used ones. Files that are
+ * not of this package count, and are never touched.
+ *
+ * One process at a time; `undefined` when another one is at it. What cannot be removed is left.
+ */
+export async function sweep(directory: string, limits: FolderLimits): Promise<SweepReport | undefined> {
+  const lock = path.join(directory, LOCK);
+  if (!(await acquire(lock))) return undefined;
+  try {
+    await fs.promises.writeFile(path.join(directory, MARK), '', { mode: 0o600 });
+    return await sweepLocked(directory, limits);
+  } finally {
+    await fs.promises.unlink(lock).catch(() => {});
+  }
+}
+
+async function sweepLocked(directory: string, limits: FolderLimits): Promise<SweepReport> {
+  const found: FoundFile[] = [];
+  for await (const file of inventory(directory)) found.push(file);
+  const before = { files: found.length, size: sumOf(found) };
+  const after = { ...before };
+  const removed: string[] = [];
+  const remove = async ({ file, size }: FoundFile) => {
+    try {
+      await fs.promises.unlink(file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return;
+    }
+    removed.push(file);
+    after.files--;
+    after.size -= size;
+  };
+
+  for (const file of found) if (isLeftBehind(file)) await remove(file);
+
+  const isOver = (part: number) => after.size > limits.maxSize * part || after.files > limits.maxFiles * part;
+  if (isOver(1)) {
+    for (const file of inOrderOfWorth(found)) {
+      if (!isOver(CUT_TO)) break;
+      await remove(file);
+    }
+  }
+  // Folders of engines that have nothing left; one that has something cannot be removed so.
+  for (const engine of new Set(found.filter(({ kind }) => kind === 'artifact').map((file) => file.engine))) {
+    await fs.promises.rmdir(path.join(directory, engine)).catch(() => {});
+  }
+  return { before, after, removed };
+}
+
+function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
+  const age = Math.abs(now() - usedAt);
+  if (kind === 'job') return age > JOB_IS_LEFT_AFTER;
+  return kind === 'temporary' && (age > TEMPORARY_IS_LEFT_AFTER || (host === hostTag() && !isAlive(pid)));
+}
+
+/** Artifacts, the first to go first. */
+function inOrderOfWorth(found: FoundFile[]): FoundFile[] {
+  const artifacts = found.filter(({ kind }) => kind === 'artifact');
+  const lastUse = new Map<string, number>();
+  for (const { engine, usedAt } of artifacts) lastUse.set(engine, Math.max(usedAt, lastUse.get(engine) ?? 0));
+  const isDead = ({ engine }: FoundFile) => now() - (lastUse.get(engine) as number) > ENGINE_IS_DEAD_AFTER;
+  return artifacts.sort((a, b) => Number(isDead(b)) - Number(isDead(a)) || a.usedAt - b.usedAt);
+}
+
+function sumOf(files: FoundFile[]): number {
+  return files.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Creates the lock, which says whose it is; one whose owner is gone, or that is old, is broken first. */
+async function acquire(lock: string): Promise<boolean> {
+  const content = `${os.hostname()} ${process.pid}\n`;
+  for (let attempt = 0; attempt < 2; attempt++) {
+    try {
+      await fs.promises.writeFile(lock, content, { flag: 'wx', mode: 0o600 });
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !(await isStale(lock))) return false;
+      // Two that break it at once: the slower one removes the lock of the faster one, and both sweep, which harms nobody.
+      await fs.promises.unlink(lock).catch(() => {});
+    }
+  }
+  return false;
+}
+
+async function isStale(lock: string): Promise<boolean> {
+  try {
+    const [content, { mtimeMs }] = await Promise.all([fs.promises.readFile(lock, 'utf8'), fs.promises.stat(lock)]);
+    const [host, pid] = content.trim().split(' ');
+    if (Math.abs(now() - mtimeMs) > LOCK_IS_STALE_AFTER) return true;
+    return host === os.hostname() && Number(pid) > 0 && !isAlive(Number(pid));
+  } catch {
+    return false; // It is gone, or cannot be read: the next sweep sees.
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
