@@ -4,6 +4,7 @@ export { FallbackCache, ModuleCacheBase, SyncFallbackCache } from './caches/fall
 export { FileSystemCache, type FileSystemCacheOptions } from './caches/file-system.js';
 export { inMemory, SharedCache, type SharedCacheOptions } from './caches/shared.js';
 export { ThreadLocalCache } from './caches/thread-local.js';
+export { type VerifiedFile, type VerifyOptions, type VerifyReport, verifyCache } from './caches/verify.js';
 export { V8Engine } from './engine/v8-engine.js';
 export type { HashFileOptions } from './file-hashes.js';
 export { HashedModuleData } from './hashed-module-data.js';

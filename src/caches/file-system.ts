@@ -412,7 +412,8 @@ function miss(expected: Expectation, cause: unknown): CacheError {
 /** An engine id as a folder name, readable where it can be. The header has the last word on which engine it was. */
 const folderNames = new Map<string, string>();
 
-function entryName({ key, engineId }: Expectation): string {
+/** @internal Where in the folder an artifact belongs. */
+export function entryName({ key, engineId }: Expectation): string {
   return `${folderName(engineId)}/${key}.artifact`;
 }
 

@@ -101,7 +101,8 @@ async function sweepLocked(directory: string, limits: FolderLimits): Promise<Swe
   return { before, after, removed };
 }
 
-function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
+/** Whether whoever made the file is gone. */
+export function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
   const age = Math.abs(now() - usedAt);
   if (kind === 'job') return age > JOB_IS_LEFT_AFTER;
   return kind === 'temporary' && (age > TEMPORARY_IS_LEFT_AFTER || (host === hostTag() && !isAlive(pid)));
@@ -109,11 +110,16 @@ function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
 
 /** Artifacts, the first to go first. */
 function inOrderOfWorth(found: FoundFile[]): FoundFile[] {
-  const artifacts = found.filter(({ kind }) => kind === 'artifact');
-  const lastUse = new Map<string, number>();
-  for (const { engine, usedAt } of artifacts) lastUse.set(engine, Math.max(usedAt, lastUse.get(engine) ?? 0));
-  const isDead = ({ engine }: FoundFile) => now() - (lastUse.get(engine) as number) > ENGINE_IS_DEAD_AFTER;
-  return artifacts.sort((a, b) => Number(isDead(b)) - Number(isDead(a)) || a.usedAt - b.usedAt);
+  const dead = deadEngines(found);
+  const rank = ({ engine }: FoundFile) => (dead.has(engine) ? 0 : 1);
+  return found.filter(({ kind }) => kind === 'artifact').sort((a, b) => rank(a) - rank(b) || a.usedAt - b.usedAt);
+}
+
+/** The engines of which nothing was used for two weeks. */
+export function deadEngines(found: FoundFile[]): Set<string> {
+  const dead = new Set(found.map(({ engine }) => engine));
+  for (const { engine, usedAt } of found) if (now() - usedAt <= ENGINE_IS_DEAD_AFTER) dead.delete(engine);
+  return dead;
 }
 
 function sumOf(files: FoundFile[]): number {

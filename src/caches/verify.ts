@@ -1,0 +1,205 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { type ArtifactHeader, checkSignature, decodeArtifact, decodeHeader } from '../artifact/artifact.js';
+import { Signer } from '../artifact/signature.js';
+import { CacheError } from '../cache-error.js';
+import { FileSystemStore } from '../stores/file-system.js';
+import { entryName, type FileSystemCacheOptions } from './file-system.js';
+import { type FoundFile, inventory } from './inventory.js';
+import { deadEngines, isLeftBehind } from './sweep.js';
+
+/**
+ * How {@link verifyCache} goes about it.
+ *
+ * @example
+ * ```ts
+ * import { type VerifyOptions, verifyCache } from 'wasm-module-cache';
+ *
+ * const options: VerifyOptions = { secret: 'a-secret-of-many-letters', dryRun: true };
+ * console.log((await verifyCache('cache', options)).steps.map(({ name }) => name)); // [ 'list', 'check' ]
+ * ```
+ */
+export interface VerifyOptions {
+  /** As that of the `FileSystemCache`: what is not signed with it is reported, and left. */
+  secret?: FileSystemCacheOptions['secret'];
+  /** Only report; nothing is changed. Default false. */
+  dryRun?: boolean | undefined;
+}
+
+/**
+ * One file of a cache folder.
+ *
+ * @example
+ * ```ts
+ * import { type VerifiedFile, verifyCache } from 'wasm-module-cache';
+ *
+ * const isWaste = ({ outcome, isOfDeadEngine }: VerifiedFile) => outcome === 'kept' && isOfDeadEngine;
+ * const { files } = await verifyCache('cache');
+ * console.log(files.filter(isWaste).length); // 0
+ * ```
+ */
+export interface VerifiedFile {
+  /** Its absolute path. */
+  file: string;
+  /** Bytes. */
+  size: number;
+  /**
+   * - `kept`: an artifact that is in order.
+   * - `repaired`: others could read or write it, or it was not where it belongs; it is in order now.
+   * - `removed`: damaged, or left behind by a process that is gone.
+   * - `untrusted`: not signed with the secret; it is left, because somebody else's programs may load it.
+   * - `unknown`: not of this package; never touched.
+   */
+  outcome: 'kept' | 'repaired' | 'removed' | 'untrusted' | 'unknown';
+  /** Why it is not simply kept. */
+  reason: string | undefined;
+  /** What an artifact says of itself, where that can be read. */
+  header: ArtifactHeader | undefined;
+  /** Whether nothing of an artifact's engine was used for two weeks: a sweep takes such artifacts first. */
+  isOfDeadEngine: boolean;
+  /** Milliseconds since its last use, to the hour; negative when its time stamp is of the future. */
+  age: number;
+}
+
+/**
+ * What {@link verifyCache} found.
+ *
+ * @example
+ * ```ts
+ * import { FileSystemCache, HashedModuleData, loadModule, V8Engine, type VerifyReport, verifyCache } from 'wasm-module-cache';
+ *
+ * const cache = new FileSystemCache('cache');
+ * await loadModule(await HashedModuleData.fromFile('plugin.wasm'), { cache, engine: new V8Engine() });
+ * const report: VerifyReport = await verifyCache(cache.directory);
+ * console.log(report.totals.kept.files, report.files[0]?.header?.coverage); // 1 none
+ * ```
+ */
+export interface VerifyReport {
+  /** Every file, in the order of their names. */
+  files: VerifiedFile[];
+  /** How many of each outcome, and their bytes. */
+  totals: Record<VerifiedFile['outcome'], { files: number; size: number }>;
+  /** Milliseconds of each step, in their order. */
+  steps: { name: 'list' | 'check' | 'repair'; duration: number }[];
+}
+
+const { now } = Date;
+const { performance } = globalThis;
+const PRIVATE = 0o600;
+
+/**
+ * Looks at every file of a cache folder, all of it: format, checksums, whether it is stored under its own key and engine, signature.
+ * What is damaged or left behind is removed, what can be put right is, and what is unknown is left alone.
+ *
+ * @throws {CacheError} kind `Untrusted` when others may write to the folder and there is no secret.
+ * @throws {TypeError} when an option is not what it should be.
+ *
+ * @example
+ * ```ts
+ * import { verifyCache } from 'wasm-module-cache';
+ *
+ * const { totals, files } = await verifyCache('cache', { dryRun: true });
+ * console.log(totals.kept.files, totals.removed.size, files.length); // 0 0 0
+ * ```
+ */
+export async function verifyCache(directory: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const { secret, dryRun = false } = options;
+  const signer = secret === undefined ? undefined : new Signer([secret].flat() as string[]);
+  const store = new FileSystemStore(directory, { isShared: signer !== undefined });
+  store.checkTrust();
+  const steps: VerifyReport['steps'] = [];
+  const timed = async <T>(name: VerifyReport['steps'][number]['name'], action: () => Promise<T>): Promise<T> => {
+    const start = performance.now();
+    try {
+      return await action();
+    } finally {
+      steps.push({ name, duration: performance.now() - start });
+    }
+  };
+
+  const found = await timed('list', async () => {
+    const all: FoundFile[] = [];
+    for await (const file of inventory(store.directory)) all.push(file);
+    return all.sort((a, b) => (a.file < b.file ? -1 : 1));
+  });
+  const checked = await timed('check', async () => {
+    const all: Checked[] = [];
+    for (const file of found) all.push({ ...(await check(file, store.directory, signer)), found: file });
+    return all;
+  });
+  if (!dryRun) {
+    await timed('repair', async () => {
+      for (const each of checked) await each.repair?.();
+    });
+  }
+
+  const dead = deadEngines(found);
+  const files = checked.map(({ found: each, outcome, reason, header }) => ({
+    file: each.file,
+    size: each.size,
+    outcome,
+    reason,
+    header,
+    isOfDeadEngine: each.kind === 'artifact' && dead.has(each.engine),
+    age: now() - each.usedAt,
+  }));
+  const totals = { kept: none(), repaired: none(), removed: none(), untrusted: none(), unknown: none() };
+  for (const { outcome, size } of files) {
+    totals[outcome].files++;
+    totals[outcome].size += size;
+  }
+  return { files, totals, steps };
+}
+
+interface Finding {
+  outcome: VerifiedFile['outcome'];
+  reason?: string;
+  header?: ArtifactHeader;
+  repair?: () => Promise<unknown>;
+}
+type Checked = Finding & { found: FoundFile };
+
+async function check(found: FoundFile, directory: string, signer: Signer | undefined): Promise<Finding> {
+  const { kind, file } = found;
+  const remove = () => fs.promises.unlink(file).catch(() => {});
+  if (isLeftBehind(found))
+    return { outcome: 'removed', reason: 'left behind by a process that is gone', repair: remove };
+  if (kind === 'unknown') return { outcome: 'unknown', reason: 'not of this package' };
+  if (kind !== 'artifact') return { outcome: 'kept', reason: 'a process is at work on it' };
+
+  let header: ArtifactHeader | undefined;
+  try {
+    const bytes = await fs.promises.readFile(file);
+    header = decodeHeader(bytes);
+    const { nativeCode, wireBytes } = decodeArtifact(bytes);
+    if (signer) checkSignature(bytes, nativeCode, wireBytes, signer);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const finding = { reason, ...(header && { header }) };
+    if (CacheError.is(error, 'Untrusted')) return { ...finding, outcome: 'untrusted' };
+    // An error of the file system says nothing about the artifact.
+    if (!CacheError.is(error, 'Deserialize')) return { ...finding, outcome: 'kept' };
+    return { ...finding, outcome: 'removed', repair: remove };
+  }
+
+  const place = path.join(directory, entryName(header));
+  if (place !== file) {
+    if (fs.existsSync(place))
+      return { outcome: 'removed', reason: 'stored twice, once in the wrong place', header, repair: remove };
+    const move = async () => {
+      await fs.promises.mkdir(path.dirname(place), { recursive: true, mode: 0o700 });
+      await fs.promises.rename(file, place);
+    };
+    return { outcome: 'repaired', reason: `belongs at ${place}`, header, repair: move };
+  }
+  const mode = fs.statSync(file).mode & 0o777;
+  if (!signer && process.platform !== 'win32' && mode !== PRIVATE) {
+    const reason = `had the mode ${mode.toString(8)}`;
+    return { outcome: 'repaired', reason, header, repair: () => fs.promises.chmod(file, PRIVATE) };
+  }
+  return { outcome: 'kept', header };
+}
+
+function none(): { files: number; size: number } {
+  return { files: 0, size: 0 };
+}
