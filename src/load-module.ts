@@ -3,10 +3,13 @@ import { LRUCache } from 'lru-cache';
 import { CacheError } from './cache-error.js';
 import { FallbackCache, lookUp, lookUpSync } from './caches/fallback.js';
 import { FileSystemCache } from './caches/file-system.js';
+import { partToOptimise } from './engine/ahead-of-time.js';
 import { V8Engine } from './engine/v8-engine.js';
 import { Flight } from './flight.js';
 import { HashedModuleData } from './hashed-module-data.js';
 import { compileAheadOfTime } from './learning/compile-ahead-of-time.js';
+import { LearningJobs } from './learning/jobs.js';
+import { startLearner, whyNoLearner } from './learning/start-learner.js';
 import { compile, compileSync, type LoadProgress, type StepFinished, startStep } from './load-progress.js';
 import type { Engine, ModuleCache, SyncModuleCache } from './module-cache.js';
 import type { ModuleHash } from './module-hash.js';
@@ -206,6 +209,7 @@ export function loadModuleSync(source: BufferSource | HashedModuleData, options:
   } catch (error) {
     load.throwIfAborted();
     debug('%s is compiled: %s', key, error);
+    haveTried(load, options);
   }
   load.throwIfAborted();
   let module: WebAssembly.Module;
@@ -238,6 +242,7 @@ async function loadOrCompile(data: HashedModuleData, options: LoadModuleOptions)
     } catch (error) {
       load.throwIfAborted();
       debug('%s is compiled: %s', key, error);
+      haveTried(load, options);
       return undefined;
     }
   };
@@ -265,6 +270,21 @@ async function loadOrCompile(data: HashedModuleData, options: LoadModuleOptions)
     }
   }
   return load.result(module);
+}
+
+/** An artifact that no program loads because one died of it may come back: see `CrashGuard`. */
+function haveTried({ key, wireBytes }: Load, { cache, engine }: LoadModuleSyncOptions<ModuleCache>): void {
+  const folder = folderOf(cache);
+  if (!folder || !(engine instanceof V8Engine) || whyNoLearner() !== undefined) return;
+  try {
+    if (!folder.suspect({ key, engineId: engine.deterministicId })) return;
+    const part = partToOptimise(wireBytes, undefined); // any with as many functions
+    const jobs = new LearningJobs(folder.directory, folder.signer);
+    if (!jobs.create(key, { wireLength: wireBytes.length, part })) return;
+    startLearner(folder, engine.deterministicId, 'hot', [key], false);
+  } catch (error) {
+    debug('%s is not tried: %s', key, error);
+  }
 }
 
 /** Whether the cache should have it now. */

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import {
   type Artifact,
   type ArtifactHeader,
@@ -17,6 +18,7 @@ import { compile, compileSync } from '../load-progress.js';
 import type { Engine, LoadOptions, SyncModuleCache } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
 import { FileSystemStore, type Parts, type StoreSteps, type Watcher } from '../stores/file-system.js';
+import { CrashGuard, type Suspect } from './crash-guard.js';
 import { ModuleCacheBase } from './fallback.js';
 import { type FolderLimits, isSweepDue, sweep } from './sweep.js';
 
@@ -299,10 +301,38 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     return artifact;
   }
 
+  /** @internal What is known of an artifact that is not to be loaded; see {@link CrashGuard}. */
+  suspect(entry: Expectation): Suspect | undefined {
+    return this.guardOf(entry).suspect();
+  }
+
+  /** @internal */
+  guardOf(entry: Expectation): CrashGuard {
+    return new CrashGuard(path.join(this.directory, entryName(entry)));
+  }
+
+  /**
+   * @internal Calls V8 for an artifact, under the guard.
+   *
+   * @param mayWrite - where that is not so only what other processes noted counts
+   * @throws {CacheError} kind `Untrusted` when its last load did not finish; what `load` throws.
+   */
+  guarded<T>(entry: Expectation, load: () => T, mayWrite = true): T {
+    const guard = this.guardOf(entry);
+    if (guard.suspect()) {
+      throw new CacheError(
+        'Untrusted',
+        `The last load of ${entry.key} did not finish, so it is not loaded for a while`,
+      );
+    }
+    return mayWrite ? guard.watch(load) : load();
+  }
+
   *#deserialize(artifact: Artifact, engine: Engine, wireBytes: Uint8Array): StoreSteps<WebAssembly.Module> {
     try {
-      return engine.deserialize(artifact.nativeCode, wireBytes);
+      return this.guarded(artifact, () => engine.deserialize(artifact.nativeCode, wireBytes));
     } catch (error) {
+      if (CacheError.is(error, 'Untrusted')) throw error;
       // An engine that cannot deserialise at all says nothing about the entry.
       if (!engine.canSerialize) throw error;
       yield { delete: entryName(artifact) };
@@ -313,7 +343,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   *#contains(expected: Expectation): StoreSteps<boolean> {
     try {
       yield* this.#header(expected);
-      return true;
+      return this.suspect(expected) === undefined;
     } catch (error) {
       if (['NotFound', 'Deserialize', 'Untrusted'].some((kind) => isOfEntry(error, kind as CacheErrorKind)))
         return false;

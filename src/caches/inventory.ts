@@ -7,9 +7,10 @@ export interface FoundFile {
    * - `artifact`: the entry of a module; `engine` is the folder's name, `key` the hash's digits.
    * - `temporary`: what a writer left, or is just writing; `host` and `pid` are the writer's, see `hostTag`.
    * - `job`: what a learner is to do, or has given up.
+   * - `guard`: see `CrashGuard`.
    * - `unknown`: not of this package.
    */
-  kind: 'artifact' | 'temporary' | 'job' | 'unknown';
+  kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'unknown';
   file: string;
   /** Bytes. */
   size: number;
@@ -23,6 +24,7 @@ export interface FoundFile {
 
 const ARTIFACT = /^((?:[0-9a-f]{16}){1,4})\.artifact$/;
 const TEMPORARY = /^(?:[0-9a-f]{16}){1,4}\.artifact\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
+const GUARD = /^((?:[0-9a-f]{16}){1,4})\.loading(?:\.[0-9a-z-]+)?$/;
 const JOB = /^(?:[0-9a-f]{16}){1,4}\.wasm$/;
 
 /** The name of the folder of the learners' jobs. */
@@ -46,6 +48,8 @@ function kindOf(folder: string, name: string): Pick<FoundFile, 'kind' | 'engine'
   if (folder === JOBS_FOLDER) return { ...nothing, kind: JOB.test(name) ? 'job' : 'unknown' };
   const [, key] = ARTIFACT.exec(name) ?? [];
   if (key?.length === 64 || key?.length === 16) return { ...nothing, kind: 'artifact', key };
+  const [, guarded] = GUARD.exec(name) ?? [];
+  if (guarded) return { ...nothing, kind: 'guard', key: guarded };
   const [, host, pid] = TEMPORARY.exec(name) ?? [];
   return host ? { ...nothing, kind: 'temporary', host, pid: Number(pid) } : { ...nothing, kind: 'unknown' };
 }

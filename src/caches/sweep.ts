@@ -35,6 +35,8 @@ const INTERVAL = HOUR;
 /** A write takes seconds; a writer on another machine, or whose number was given to another process, cannot be asked. */
 const TEMPORARY_IS_LEFT_AFTER = DAY;
 const JOB_IS_LEFT_AFTER = DAY;
+/** An artifact that nobody has tried for so long gets another chance. */
+const GUARD_IS_LEFT_AFTER = 30 * DAY;
 /** A sweep takes seconds. */
 const LOCK_IS_STALE_AFTER = 10 * 60_000;
 
@@ -105,6 +107,7 @@ async function sweepLocked(directory: string, limits: FolderLimits): Promise<Swe
 export function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
   const age = Math.abs(now() - usedAt);
   if (kind === 'job') return age > JOB_IS_LEFT_AFTER;
+  if (kind === 'guard') return age > GUARD_IS_LEFT_AFTER;
   return kind === 'temporary' && (age > TEMPORARY_IS_LEFT_AFTER || (host === hostTag() && !isAlive(pid)));
 }
 

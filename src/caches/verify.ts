@@ -4,6 +4,7 @@ import { type ArtifactHeader, checkSignature, decodeArtifact, decodeHeader } fro
 import { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemStore } from '../stores/file-system.js';
+import { CrashGuard } from './crash-guard.js';
 import { entryName, type FileSystemCacheOptions } from './file-system.js';
 import { type FoundFile, inventory } from './inventory.js';
 import { deadEngines, isLeftBehind } from './sweep.js';
@@ -47,10 +48,11 @@ export interface VerifiedFile {
    * - `kept`: an artifact that is in order.
    * - `repaired`: others could read or write it, or it was not where it belongs; it is in order now.
    * - `removed`: damaged, or left behind by a process that is gone.
+   * - `quarantined`: in order, but a process died while it loaded it; it is not loaded until tries in other processes went well.
    * - `untrusted`: not signed with the secret; it is left, because somebody else's programs may load it.
    * - `unknown`: not of this package; never touched.
    */
-  outcome: 'kept' | 'repaired' | 'removed' | 'untrusted' | 'unknown';
+  outcome: 'kept' | 'repaired' | 'removed' | 'quarantined' | 'untrusted' | 'unknown';
   /** Why it is not simply kept. */
   reason: string | undefined;
   /** What an artifact says of itself, where that can be read. */
@@ -143,7 +145,14 @@ export async function verifyCache(directory: string, options: VerifyOptions = {}
     isOfDeadEngine: each.kind === 'artifact' && dead.has(each.engine),
     age: now() - each.usedAt,
   }));
-  const totals = { kept: none(), repaired: none(), removed: none(), untrusted: none(), unknown: none() };
+  const totals = {
+    kept: none(),
+    repaired: none(),
+    removed: none(),
+    quarantined: none(),
+    untrusted: none(),
+    unknown: none(),
+  };
   for (const { outcome, size } of files) {
     totals[outcome].files++;
     totals[outcome].size += size;
@@ -197,7 +206,10 @@ async function check(found: FoundFile, directory: string, signer: Signer | undef
     const reason = `had the mode ${mode.toString(8)}`;
     return { outcome: 'repaired', reason, header, repair: () => fs.promises.chmod(file, PRIVATE) };
   }
-  return { outcome: 'kept', header };
+  const suspect = new CrashGuard(file).suspect();
+  if (!suspect) return { outcome: 'kept', header };
+  const { deaths, goodTries } = suspect;
+  return { outcome: 'quarantined', reason: `${deaths} loads did not finish; good tries since: ${goodTries}`, header };
 }
 
 function none(): { files: number; size: number } {

@@ -65,6 +65,8 @@ export interface Lookup {
   readonly module: WebAssembly.Module | undefined;
   /** What there is of it in the cache folder. */
   readonly stored: Stored;
+  /** Whether that is not to be loaded because a process died while it loaded it. */
+  readonly isSuspect: boolean;
   /** What is remembered of that module. */
   readonly known: KnownModule | undefined;
 }
@@ -229,19 +231,24 @@ export class Hook {
         debug('%s: loading it did not pay', key);
         return header.leftAloneUntil > now() / MINUTE ? undefined : { ...lookup, ...MISS, stored };
       }
-      const module = received.finish(nativeCode);
+      const entry = { key, engineId };
+      const module = this.#cache.guarded(entry, () => received.finish(nativeCode), isUse);
       const duration = milliseconds() - start;
       debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, Math.round(duration));
       if (!paid({ duration, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
-      const known = { ...lookup, stored, reading: undefined, isLearnt: false };
+      const known = { ...lookup, stored, isSuspect: false, reading: undefined, isLearnt: false };
       this.#remember(known, module);
       return { ...known, module, known };
     } catch (error) {
       received.abandon();
       if (CacheError.is(error, 'Deserialize')) this.#cache.deleteSync(key, this.#engine);
-      if (isOfArtifact(error)) this.stats.untrusted++;
-      else if (!CacheError.is(error, 'NotFound') || error.cause instanceof CacheError)
-        this.#report(`loading ${key}`, error);
+      if (isOfArtifact(error)) {
+        this.stats.untrusted++;
+        const isSuspect = this.#cache.suspect({ key, engineId }) !== undefined;
+        debug('miss: %s', error);
+        return { ...lookup, ...MISS, isSuspect };
+      }
+      if (!CacheError.is(error, 'NotFound') || error.cause instanceof CacheError) this.#report(`loading ${key}`, error);
       debug('miss %s: %s', key, error);
       return { ...lookup, ...MISS };
     }
@@ -293,6 +300,7 @@ export class Hook {
   #saveOne(known: KnownModule, module: WebAssembly.Module): ModuleHash | undefined {
     const { engineId, wireLength, stored } = known;
     if (stored.final || engineId !== this.#engine.deterministicId) return undefined;
+    if (known.isSuspect && known.key) return this.#haveTried(known, known.key, module);
     let generation = known.key && this.#nextGeneration(known.key, stored);
     if (known.key && generation === undefined) return undefined;
 
@@ -333,6 +341,14 @@ export class Hook {
     if (storedNow === known.stored.generation) return key;
     this.#jobs.remove(key);
     return undefined;
+  }
+
+  /** Not saved: what is there may be better, and is tried by the learner. */
+  #haveTried(known: KnownModule, key: ModuleHash, module: WebAssembly.Module): ModuleHash | undefined {
+    if (known.isLearnt || this.#noLearner !== undefined) return undefined;
+    known.isLearnt = true;
+    const part = partToOptimise(module, undefined, known.reading); // any with as many functions
+    return this.#jobs.create(key, { wireLength: known.wireLength, part }) ? key : undefined;
   }
 
   #keyOf(known: KnownModule): ModuleHash | undefined {
@@ -413,7 +429,7 @@ const LAST_CHECK = 3_600_000;
 const KEY_IS_KNOWN_AFTER = 1_000;
 
 const NOTHING_STORED = { length: 0, generation: -1, final: false };
-const MISS = { stored: NOTHING_STORED, module: undefined, known: undefined };
+const MISS = { stored: NOTHING_STORED, module: undefined, known: undefined, isSuspect: false };
 const MINUTE = 60_000;
 
 /** An artifact that was not trusted, not the folder. */

@@ -16,6 +16,8 @@ export interface KnownModule {
   readonly functions: FunctionCounts | undefined;
   /** The artifact that it was loaded from, or that this process saved since. */
   stored: Stored;
+  /** Whether that artifact is not to be loaded, but tried by a learner. */
+  readonly isSuspect: boolean;
   /** Whether this process asked for a learner; one time is enough. */
   isLearnt: boolean;
 }

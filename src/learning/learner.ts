@@ -2,8 +2,10 @@
 // <coverage: hot or full> <priority: usual or lowest> <key>...
 // It optimises what the programs before it ran, in a process of its own, so that neither V8's flags nor the time that it takes
 // are a program's concern. Nobody reads its output, and a crash in it breaks nobody.
+import type { Artifact } from '../artifact/artifact.js';
 import { parseSecrets } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
+import { MAX_DEATHS, type Suspect } from '../caches/crash-guard.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { sweep } from '../caches/sweep.js';
 import { loadAddon } from '../engine/addon.js';
@@ -20,6 +22,8 @@ const MAX_SECONDS = 300;
  * machine busy stay slow for dozens of runs: docs/performance.md.
  */
 const USUAL_PRIORITY_FOR = 10_000;
+/** For how long a module is left to V8 after that many processes died of its artifact: 30 days. */
+const LEFT_ALONE_MINUTES = 30 * 24 * 60;
 /** V8 needs many times the size of code to optimise it; a program that needs the memory comes first. */
 const MEMORY_PER_BYTE = 20;
 
@@ -64,6 +68,12 @@ function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
   } catch (error) {
     if (!CacheError.is(error, 'NotFound')) throw error;
   }
+  const entry = { key, engineId };
+  const suspect = stored && cache.suspect(entry);
+  if (stored && suspect) {
+    tryOut(stored, suspect, part);
+    return;
+  }
   const nativeCode = optimiseAheadOfTime(part, stored?.coverage === 'none' ? undefined : stored?.nativeCode, coverage);
   engine.deserialize(nativeCode, part); // Whatever is wrong with it shows here first.
   cache.writeArtifactSync({
@@ -77,4 +87,22 @@ function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
     wireBytes: undefined,
     wireLength,
   });
+}
+
+/** An artifact whose last load did not finish: whoever loads it may die of it, and this process may. */
+function tryOut(stored: Artifact, suspect: Suspect, part: Uint8Array): void {
+  const guard = cache.guardOf(stored);
+  if (suspect.deaths < MAX_DEATHS) {
+    try {
+      guard.tryOut(suspect, () => engine.deserialize(stored.nativeCode, part));
+    } catch (error) {
+      if (!CacheError.is(error, 'Deserialize')) throw error;
+      cache.deleteSync(stored.key, engine); // V8 refuses it, which is no death: another one will be made.
+      guard.clear();
+    }
+    return;
+  }
+  const minutes = Math.ceil(Date.now() / 60_000) + LEFT_ALONE_MINUTES;
+  cache.leaveAloneSync({ ...stored, nativeLength: 0, includesWireBytes: false, final: false }, minutes);
+  guard.clear();
 }

@@ -39,6 +39,7 @@ function known(changes: Partial<KnownModule> = {}): KnownModule {
     functions: undefined,
     stored: nothing,
     reading: undefined,
+    isSuspect: false,
     isLearnt: false,
     ...changes,
   };

@@ -8,7 +8,7 @@ const [directory, options = '{}', start = 0] = process.argv.slice(2);
 const data = HashedModuleData.fromFileSync(createRequire(import.meta.url).resolve('sql.js/dist/sql-wasm.wasm'));
 const engine = new V8Engine();
 const cache = inMemory().withFallback(new FileSystemCache(directory));
-await setTimeout(Number(start) - Date.now());
+await setTimeout(Math.max(0, Number(start) - Date.now()));
 const { module, source, steps, duration } = await loadModule(data, { cache, engine, ...JSON.parse(options) });
 const optimised = engine.serialize(module)?.length ?? 0;
 const outcomes = steps.map(({ step, outcome, coverage }) => [step, coverage, outcome].filter(Boolean).join(' '));

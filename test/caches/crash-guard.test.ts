@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { CrashGuard } from '../../dist/caches/crash-guard.js';
+import { FileSystemCache } from '../../dist/index.js';
+import { hostTag } from '../../dist/stores/file-system.js';
+import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
+import { faces } from '../../dist/testing/faces.js';
+import { sample } from '../../dist/testing/sample.js';
+import { filesIn, temporaryDirectory } from '../support/processes.js';
+
+const MINUTE = 60_000;
+const dead = spawnSync(process.execPath, ['-e', '0']).pid;
+
+function setUp() {
+  const artifact = path.join(temporaryDirectory(), 'abc.artifact');
+  const file = artifact.replace('.artifact', '.loading');
+  const left = (content: string, age = 0) => {
+    writeFileSync(file, content);
+    const seconds = (Date.now() - age) / 1000;
+    utimesSync(file, seconds, seconds);
+  };
+  return { guard: new CrashGuard(artifact), file, left };
+}
+
+describe('CrashGuard', () => {
+  it('has its file for as long as V8 is at it, whatever becomes of that', () => {
+    const { guard, file } = setUp();
+    assert.equal(
+      guard.watch(() => readFileSync(file, 'utf8')),
+      `${hostTag()}-${process.pid} 0 0 \n`,
+    );
+    assert.equal(existsSync(file), false);
+    const error = new Error('V8 refuses');
+    const refuse = () => {
+      throw error;
+    };
+    assert.throws(() => guard.watch(refuse), error);
+    assert.equal(existsSync(file), false);
+  });
+
+  it('lets others load the same artifact at the same time, and leaves their file', () => {
+    const { guard, file, left } = setUp();
+    left(`${hostTag()}-${process.ppid} 0 0 \n`);
+    assert.equal(guard.suspect(), undefined);
+    assert.equal(
+      guard.watch(() => 'loaded'),
+      'loaded',
+    );
+    assert.ok(existsSync(file));
+  });
+
+  it('goes on where the file cannot be made', () => {
+    const guard = new CrashGuard(path.join(temporaryDirectory(), 'nowhere', 'abc.artifact'));
+    assert.equal(
+      guard.watch(() => 'loaded'),
+      'loaded',
+    );
+    assert.equal(guard.suspect(), undefined);
+  });
+
+  const cases: [what: string, content: string, age: number, deaths: number | undefined][] = [
+    ['of a process that lives', `${hostTag()}-${process.pid} 0 0 \n`, 60 * MINUTE, undefined],
+    ['of a process that died', `${hostTag()}-${dead} 0 0 \n`, 0, 1],
+    ['of a third process that died', `${hostTag()}-${dead} 2 0 \n`, 0, 3],
+    ['of another machine, new', `other-${dead} 0 0 \n`, 0, undefined],
+    ['of another machine, old', `other-${dead} 0 0 \n`, 2 * MINUTE, 1],
+    ['of the future of another machine', `other-${dead} 0 0 \n`, -2 * MINUTE, 1],
+    ['that is just being written', '', 0, undefined],
+    ['that was never written', '', 2 * MINUTE, 1],
+    ['that is something else', 'something else', 2 * MINUTE, 1],
+    ['of nobody', '- 2 0 \n', 0, 2],
+  ];
+  for (const [what, content, age, deaths] of cases) {
+    it(`with a file ${what} says ${deaths === undefined ? 'nothing' : `${deaths} deaths`}`, () => {
+      const { guard, left } = setUp();
+      left(content, age);
+      assert.equal(guard.suspect()?.deaths, deaths);
+    });
+  }
+
+  it('lets an artifact come back after three good tries', () => {
+    const { guard, file, left } = setUp();
+    left(`${hostTag()}-${dead} 0 0 \n`);
+    for (const goodTries of [0, 1, 2]) {
+      const suspect = guard.suspect();
+      assert.deepEqual(suspect, { deaths: 1, goodTries });
+      guard.tryOut(suspect ?? { deaths: 0, goodTries: 0 }, () =>
+        assert.equal(readFileSync(file, 'utf8'), `${hostTag()}-${process.pid} 1 0 \n`),
+      );
+    }
+    assert.equal(guard.suspect(), undefined);
+    assert.equal(existsSync(file), false);
+  });
+
+  it('counts a try that nobody survived', () => {
+    const { guard, left } = setUp();
+    left('- 1 2 \n');
+    left(`${hostTag()}-${dead} 1 0 \n`); // as the try has it when its process dies
+    assert.deepEqual(guard.suspect(), { deaths: 2, goodTries: 0 });
+  });
+});
+
+describe('FileSystemCache under the guard', () => {
+  for (const face of faces) {
+    it(`does not load a suspect artifact, nor say that it has it, ${face.name}`, async () => {
+      const directory = temporaryDirectory();
+      const cache = face.of(new FileSystemCache(directory));
+      const { key, engine, module, wireBytes } = sample();
+      await cache.save(key, engine, module);
+      const [artifact = ''] = filesIn(directory);
+      const guard = artifact.replace('.artifact', '.loading');
+      assertSameModule(await cache.load(key, engine), module);
+      assert.equal(existsSync(guard), false);
+      writeFileSync(guard, `${hostTag()}-${dead} 0 0 \n`);
+      const { deserialize } = engine.calls;
+      for (const options of [{}, { wireBytes }]) {
+        await assert.rejects(
+          cache.load(key, engine, options),
+          ofKind('Untrusted', ({ message }) => assert.match(message, /did not finish/)),
+        );
+      }
+      assert.equal(await cache.contains(key, engine), false);
+      assert.equal(engine.calls.deserialize, deserialize);
+      assert.ok(existsSync(artifact));
+    });
+  }
+
+  it('loads from a folder that cannot be written to', {
+    skip: process.geteuid?.() === 0 ? 'root may write anywhere' : false,
+  }, async () => {
+    const directory = temporaryDirectory();
+    const cache = new FileSystemCache(directory);
+    const { key, engine, module } = sample();
+    await cache.save(key, engine, module);
+    const folder = path.dirname(filesIn(directory)[0] as string);
+    chmodSync(folder, 0o500);
+    assertSameModule(await cache.load(key, engine), module);
+    chmodSync(folder, 0o700);
+  });
+});

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { decodeArtifact, encodeArtifact } from '../../dist/artifact/artifact.js';
+import { CrashGuard } from '../../dist/caches/crash-guard.js';
+import { hostTag } from '../../dist/stores/file-system.js';
+import { until } from '../support/learning.js';
+import { filesIn, type RunResult, register, runProgram, temporaryDirectory } from '../support/processes.js';
+
+const dead = spawnSync(process.execPath, ['-e', '0']).pid;
+
+function run(directory: string, learn: 'hot' | 'off', ...args: string[]): RunResult {
+  const env = { WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: learn };
+  return runProgram('hot.mjs', { nodeOptions: ['--import', register], args, env });
+}
+
+/** What a run gave that ended as plain Node would. */
+function good(result: RunResult) {
+  assert.deepEqual([result.status, result.signal, result.stderr], [0, null, '']);
+  const { restored, ...rest } = JSON.parse(result.stdout);
+  assert.deepEqual(rest, { sum: 500_505, trap: 'RuntimeError: memory access out of bounds' });
+  return restored;
+}
+
+/** A folder with one artifact of a program. */
+function setUp() {
+  const directory = temporaryDirectory();
+  assert.equal(good(run(directory, 'off')), false);
+  const [artifact = ''] = filesIn(directory);
+  assert.equal(good(run(directory, 'off', 'Module', 'short')), true);
+  return { directory, artifact, guard: new CrashGuard(artifact) };
+}
+
+const jobsIn = (directory: string) => filesIn(directory).filter((file) => file.endsWith('.wasm'));
+
+describe('an artifact that crashes V8', () => {
+  it('does so once; every later process leaves it alone, also where nobody tries it', () => {
+    const { directory, artifact } = setUp();
+    plantCrash(artifact);
+    const crashed = run(directory, 'off', 'Module', 'short');
+    assert.ok(crashed.signal !== null || (crashed.status ?? 0) > 128, `status ${crashed.status}: it should crash V8`);
+    for (let times = 0; times < 3; times++) assert.equal(good(run(directory, 'off', 'Module', 'short')), false);
+    assert.ok(existsSync(artifact));
+  });
+
+  it('is tried by learners, which die of it, and then its module is left to V8', async () => {
+    const { directory, artifact, guard } = setUp();
+    plantCrash(artifact);
+    run(directory, 'off', 'Module', 'short');
+    for (let deaths = 1; deaths <= 3; deaths++) {
+      assert.equal(guard.suspect()?.deaths, deaths);
+      assert.equal(good(run(directory, 'hot', 'Module', 'short')), false);
+      const next = deaths === 3 ? undefined : deaths + 1;
+      await until('the learner has tried', () => guard.suspect()?.deaths === next);
+      // Ten minutes later.
+      const longAgo = Date.now() / 1000 - 11 * 60;
+      for (const job of jobsIn(directory)) utimesSync(job, longAgo, longAgo);
+    }
+    assert.equal(decodeArtifact(readFileSync(artifact)).coverage, 'none');
+    const before = statSync(artifact).mtimeMs;
+    assert.equal(good(run(directory, 'hot')), false);
+    assert.equal(statSync(artifact).mtimeMs, before, 'nothing is learnt of it for a while');
+  });
+});
+
+describe('a healthy artifact in a process that was killed by something else', () => {
+  it('comes back after a few good tries', async () => {
+    const { directory, artifact, guard } = setUp();
+    writeFileSync(artifact.replace('.artifact', '.loading'), `${hostTag()}-${dead} 0 0 \n`);
+    const bytes = readFileSync(artifact);
+    for (const goodTries of [0, 1, 2]) {
+      assert.equal(guard.suspect()?.goodTries, goodTries);
+      assert.equal(good(run(directory, 'hot', 'Module', 'short')), false);
+      await until(
+        'the learner has tried',
+        () => jobsIn(directory).length === 0 && guard.suspect()?.goodTries !== goodTries,
+      );
+    }
+    assert.deepEqual(readFileSync(artifact), bytes);
+    assert.equal(good(run(directory, 'off', 'Module', 'short')), true);
+  });
+
+  it('for programs that use the library, too', async () => {
+    const directory = temporaryDirectory();
+    const load = () => {
+      const { status, stdout, stderr } = runProgram('load-module.mjs', { args: [directory, '{"coverage":"full"}'] });
+      assert.deepEqual([status, stderr], [0, '']);
+      return JSON.parse(stdout);
+    };
+    assert.equal(load().source, 'compiler');
+    const [artifact = ''] = filesIn(directory);
+    writeFileSync(artifact.replace('.artifact', '.loading'), `${hostTag()}-${dead} 0 0 \n`);
+    const guard = new CrashGuard(artifact);
+    for (const goodTries of [0, 1, 2]) {
+      assert.ok(load().steps.includes('lookup failed'));
+      await until(
+        'the learner has tried',
+        () => jobsIn(directory).length === 0 && guard.suspect()?.goodTries !== goodTries,
+      );
+    }
+    assert.deepEqual(load().steps, ['lookup miss', 'lookup hit']);
+    rmSync(path.join(directory, 'learning'), { recursive: true, force: true });
+  });
+});
+
+/** As a bad disk or a bug could leave it, with all checksums right: half of the native code. */
+function plantCrash(artifact: string): void {
+  const decoded = decodeArtifact(readFileSync(artifact));
+  const nativeCode = decoded.nativeCode.slice(0, Math.floor(decoded.nativeCode.length * 0.6));
+  writeFileSync(artifact, encodeArtifact({ ...decoded, nativeCode }));
+}
