@@ -47,6 +47,11 @@ const SHARED_FILE = 0o666;
 /** What is read without a look at the signal: 1 to 2 ms (2-core machine, file in memory). */
 const CHUNK = 4 * 2 ** 20;
 
+/** What Windows says when somebody, a virus scanner above all, has the file open that is to be replaced. */
+const RETRIED = new Set(['EPERM', 'EBUSY']);
+/** Milliseconds; a program may be waiting to exit. */
+const RETRY_DELAYS = [2, 10, 30];
+
 /** What is left free of a disk: this part of it, but not more than so many bytes. */
 const PART_KEPT_FREE = 0.05;
 const MAX_SPACE_KEPT_FREE = 2 ** 30;
@@ -150,7 +155,16 @@ export class FileSystemStore {
       } finally {
         closeSync(descriptor);
       }
-      renameSync(temporary, file);
+      for (let attempt = 0; ; attempt++) {
+        try {
+          renameSync(temporary, file);
+          break;
+        } catch (error) {
+          const delay = retryDelay(error, attempt);
+          if (delay === undefined) throw error;
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delay);
+        }
+      }
     } catch (error) {
       quietly(() => unlinkSync(temporary));
       throw writeError(file, error);
@@ -170,7 +184,16 @@ export class FileSystemStore {
       } finally {
         await handle.close();
       }
-      await fs.promises.rename(temporary, file);
+      for (let attempt = 0; ; attempt++) {
+        try {
+          await fs.promises.rename(temporary, file);
+          break;
+        } catch (error) {
+          const delay = retryDelay(error, attempt);
+          if (delay === undefined) throw error;
+          await new Promise((resolve) => setTimeout(resolve, delay));
+        }
+      }
     } catch (error) {
       await fs.promises.unlink(temporary).catch(() => {});
       throw writeError(file, error);
@@ -314,6 +337,12 @@ export function makePrivateDirectory(directory: string): void {
     }
   }
   chmodSync(directory, PRIVATE_DIRECTORY);
+}
+
+/** Milliseconds to wait before a rename is tried again; `undefined` when it is not. */
+function retryDelay(error: unknown, attempt: number): number | undefined {
+  const isRetried = RETRIED.has((error as NodeJS.ErrnoException).code ?? '');
+  return isRetried ? RETRY_DELAYS[attempt] : undefined;
 }
 
 /** Whoever fills the disk up does not want it to be a cache. */

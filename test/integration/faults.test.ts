@@ -97,7 +97,7 @@ const faults: Fault[] = [
     damage: (file) => chmodSync(path.dirname(path.dirname(file)), 0o777),
     kind: 'Untrusted',
     heals: false,
-    warning: /^$|Others may write to the cache folder .* Modules are not cached/,
+    warning: /^$|may be written to by others .* Modules are not cached/,
   },
 ];
 
