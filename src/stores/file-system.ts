@@ -56,6 +56,9 @@ const RETRY_DELAYS = [2, 10, 30];
 const PART_KEPT_FREE = 0.05;
 const MAX_SPACE_KEPT_FREE = 2 ** 30;
 
+/** A sweep removes empty folders, also one that was just made and has no file yet. */
+const ATTEMPTS = 3;
+
 let temporaryFiles = 0;
 let tagOfThisHost: string | undefined;
 
@@ -145,9 +148,7 @@ export class FileSystemStore {
     const { file, temporary } = this.#target(name);
     try {
       this.checkTrust();
-      this.#makeDirectory(path.dirname(file));
-      checkSpace(this.directory, parts);
-      const descriptor = openSync(temporary, 'wx', this.#isShared ? SHARED_FILE : PRIVATE_FILE);
+      const descriptor = this.#createSync(temporary, parts);
       try {
         // The program's umask may have taken the owner's own rights. (Not fchmod: --permission forbids it.)
         if (!this.#isShared) chmodSync(temporary, PRIVATE_FILE);
@@ -175,9 +176,7 @@ export class FileSystemStore {
     const { file, temporary } = this.#target(name);
     try {
       this.checkTrust();
-      this.#makeDirectory(path.dirname(file));
-      checkSpace(this.directory, parts);
-      const handle = await fs.promises.open(temporary, 'wx', this.#isShared ? SHARED_FILE : PRIVATE_FILE);
+      const handle = await this.#create(temporary, parts);
       try {
         if (!this.#isShared) await fs.promises.chmod(temporary, PRIVATE_FILE);
         for (const part of parts) await handle.writeFile(part);
@@ -299,6 +298,37 @@ export class FileSystemStore {
     this.#trusted = exists;
   }
 
+  #createSync(temporary: string, parts: Uint8Array[]): number {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        this.#prepare(temporary, parts);
+        return openSync(temporary, 'wx', this.#mode);
+      } catch (error) {
+        if (attempt === ATTEMPTS || !isGone(error)) throw error;
+      }
+    }
+  }
+
+  async #create(temporary: string, parts: Uint8Array[]): Promise<fs.promises.FileHandle> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        this.#prepare(temporary, parts);
+        return await fs.promises.open(temporary, 'wx', this.#mode);
+      } catch (error) {
+        if (attempt === ATTEMPTS || !isGone(error)) throw error;
+      }
+    }
+  }
+
+  get #mode(): number {
+    return this.#isShared ? SHARED_FILE : PRIVATE_FILE;
+  }
+
+  #prepare(temporary: string, parts: Uint8Array[]): void {
+    this.#makeDirectory(path.dirname(temporary));
+    checkSpace(this.directory, parts);
+  }
+
   #makeDirectory(directory: string): void {
     if (this.#isShared) mkdirSync(directory, { recursive: true });
     else makePrivateDirectory(directory);
@@ -378,8 +408,7 @@ function trim(parts: Parts, bytesRead: number): Parts {
 
 function readError(file: string, cause: unknown): CacheError {
   if (CacheError.is(cause)) return cause;
-  const code = (cause as NodeJS.ErrnoException)?.code;
-  if (code === 'ENOENT' || code === 'ENOTDIR')
+  if (isGone(cause) || (cause as NodeJS.ErrnoException)?.code === 'ENOTDIR')
     return new CacheError('NotFound', `Nothing stored at ${file}`, { cause });
   return new CacheError('FileRead', `Could not read ${file}: ${message(cause)}`, { cause, path: file });
 }
@@ -387,6 +416,10 @@ function readError(file: string, cause: unknown): CacheError {
 function writeError(file: string, cause: unknown): CacheError {
   if (CacheError.is(cause)) return cause;
   return new CacheError('FileWrite', `Could not write ${file}: ${message(cause)}`, { cause, path: file });
+}
+
+function isGone(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException)?.code === 'ENOENT';
 }
 
 function message(error: unknown): string {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import {
+import fs, {
   chmodSync,
   chownSync,
   existsSync,
@@ -213,6 +213,30 @@ for (const face of faces) {
       );
       assert.deepEqual(filesIn(store.directory), [path.join(store.directory, 'file')]);
       assert.equal(textOf(await face.read(store, 'file')).body, 'x');
+    });
+
+    it('into a folder that a sweep removed before there was a file in it', async () => {
+      // A store of its own, because the synchronous methods keep the functions of `fs` that there were at first.
+      const { open } = fs.promises;
+      const { openSync } = fs;
+      let isRemoved = false;
+      const removed = (file: string) => {
+        if (!isRemoved) fs.rmdirSync(path.dirname(file));
+        isRemoved = true;
+        return file;
+      };
+      fs.promises.open = (file, ...rest) => open(removed(file as string), ...rest);
+      fs.openSync = (file, ...rest) => openSync(removed(file as string), ...rest);
+      try {
+        const url = new URL(`../../dist/stores/file-system.js?${face.name}`, import.meta.url).href;
+        const store = new (await import(url)).FileSystemStore(temporaryDirectory());
+        await face.write(store, 'folder/name', Buffer.from('text'));
+        assert.equal(text((await face.read(store, 'folder/name')).body), 'text');
+      } finally {
+        Object.assign(fs.promises, { open });
+        Object.assign(fs, { openSync });
+      }
+      assert.ok(isRemoved);
     });
 
     it('FileWrite when there is nothing to write, and the old value stays', async () => {
