@@ -39,6 +39,8 @@ const JOB_IS_LEFT_AFTER = DAY;
 const GUARD_IS_LEFT_AFTER = 30 * DAY;
 /** A sweep takes seconds. */
 const LOCK_IS_STALE_AFTER = 10 * 60_000;
+/** A lock is made and then written to, within microseconds; one that is empty for longer is of a process that was killed between. */
+const EMPTY_LOCK_IS_STALE_AFTER = 5000;
 
 const LOCK = 'sweep.lock';
 const MARK = 'swept';
@@ -134,7 +136,8 @@ async function acquire(lock: string): Promise<boolean> {
   const content = `${os.hostname()} ${process.pid}\n`;
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
-      await fs.promises.writeFile(lock, content, { flag: 'wx', mode: 0o600 });
+      // Synchronous, so that hardly anything comes between its two steps: who is killed there leaves a lock that nobody owns.
+      fs.writeFileSync(lock, content, { flag: 'wx', mode: 0o600 });
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !(await isStale(lock))) return false;
@@ -149,7 +152,7 @@ async function isStale(lock: string): Promise<boolean> {
   try {
     const [content, { mtimeMs }] = await Promise.all([fs.promises.readFile(lock, 'utf8'), fs.promises.stat(lock)]);
     const [host, pid] = content.trim().split(' ');
-    if (Math.abs(now() - mtimeMs) > LOCK_IS_STALE_AFTER) return true;
+    if (Math.abs(now() - mtimeMs) > (content === '' ? EMPTY_LOCK_IS_STALE_AFTER : LOCK_IS_STALE_AFTER)) return true;
     return host === os.hostname() && Number(pid) > 0 && !isAlive(Number(pid));
   } catch {
     return false; // It is gone, or cannot be read: the next sweep sees.
