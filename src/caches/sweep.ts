@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { hostTag } from '../stores/file-system.js';
-import { type FoundFile, inventory } from './inventory.js';
+import { batches, type FoundFile, inventory } from './inventory.js';
 
 /** How much a cache folder may hold. */
 export interface FolderLimits {
@@ -79,23 +79,27 @@ async function sweepLocked(directory: string, limits: FolderLimits): Promise<Swe
   const after = { ...before };
   const removed: string[] = [];
   const remove = async ({ file, size }: FoundFile) => {
+    // At once, for those that are removed at the same time.
+    after.files--;
+    after.size -= size;
     try {
       await fs.promises.unlink(file);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+        after.files++;
+        after.size += size;
+        return;
+      }
     }
     removed.push(file);
-    after.files--;
-    after.size -= size;
   };
 
-  for (const file of found) if (isLeftBehind(file)) await remove(file);
+  for (const batch of batches(found.filter(isLeftBehind))) await Promise.all(batch.map(remove));
 
   const isOver = (part: number) => after.size > limits.maxSize * part || after.files > limits.maxFiles * part;
   if (isOver(1)) {
-    for (const file of inOrderOfWorth(found)) {
-      if (!isOver(CUT_TO)) break;
-      await remove(file);
+    for (const batch of batches(inOrderOfWorth(found))) {
+      await Promise.all(batch.map(async (file) => (isOver(CUT_TO) ? remove(file) : undefined)));
     }
   }
   // Folders of engines that have nothing left; one that has something cannot be removed so.
