@@ -1,0 +1,15 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runProgram } from '../support/processes.js';
+
+// A few seconds of what `npm run stress:kills` and `npm run stress:soak` do for minutes.
+for (const [name, ...args] of [
+  ['kill-storm', '--kills', '20', '--writers', '4'],
+  ['soak', '--minutes', '0.1'],
+] as [string, ...string[]][]) {
+  test(`${name} ${args.join(' ')}`, (context) => {
+    const { status, signal, stdout, stderr } = runProgram(`../stress/${name}.mjs`, { args });
+    for (const line of stdout.trim().split('\n')) context.diagnostic(line);
+    assert.deepEqual([status, signal, stderr], [0, null, '']);
+  });
+}
