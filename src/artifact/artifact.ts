@@ -33,6 +33,11 @@ export interface Artifact extends Omit<ArtifactHeader, 'nativeLength' | 'include
   wireBytes: Uint8Array | undefined;
 }
 
+/** Of the artifact that replaces that one. Begins again after the last, or that one could never be replaced. */
+export function generationAfter({ generation }: Pick<ArtifactHeader, 'generation'>): number {
+  return generation < MAX_GENERATION ? generation + 1 : 0;
+}
+
 /** What the reader asked for; an artifact that differs in any of it never reaches an engine. */
 export interface Expectation {
   key: ModuleHash;
@@ -83,6 +88,7 @@ const AT = {
 } as const;
 export const HEADER_LENGTH = 312;
 
+const MAX_GENERATION = 0xffff_ffff;
 const MAX_ENGINE_ID_LENGTH = AT.signature - AT.engineId;
 const MAX_KEY_LENGTH = AT.engineId - AT.key;
 const ALGORITHMS = [undefined, 'sha256', 'xxhash'] as const;
@@ -123,7 +129,7 @@ export function artifactParts(artifact: Artifact, signer?: Signer): Uint8Array[]
     throw new CacheError('Serialize', `The engine's deterministicId is not text: ${JSON.stringify(artifact.engineId)}`);
   }
   for (const [name, value, max] of [
-    ['generation', artifact.generation, 0xffff_ffff],
+    ['generation', artifact.generation, MAX_GENERATION],
     ['leftAloneUntil', artifact.leftAloneUntil, 0xffff_ffff],
     ['wireLength', artifact.wireLength, Number.MAX_SAFE_INTEGER],
   ] as const) {

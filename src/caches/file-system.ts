@@ -9,6 +9,7 @@ import {
   decodeArtifact,
   decodeHeader,
   type Expectation,
+  generationAfter,
   HEADER_LENGTH,
 } from '../artifact/artifact.js';
 import { artifactOf } from '../artifact/module.js';
@@ -376,7 +377,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     // Another cache on this folder may want wire bytes where this one does not.
     const wireBytes = this.#includeWireBytes ? artifact.wireBytes : stored?.wireBytes;
     if (!wireBytes && artifact.coverage === 'none') return;
-    const generation = stored ? stored.generation + 1 : artifact.generation;
+    const generation = stored ? generationAfter(stored) : artifact.generation;
     const parts = artifactParts({ ...artifact, generation, wireBytes }, this.signer);
     const size = parts.reduce((sum, { length }) => sum + length, 0);
     if (size > this.#maxArtifactSize) {

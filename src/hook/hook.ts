@@ -1,6 +1,6 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import util from 'node:util';
-import type { Artifact } from '../artifact/artifact.js';
+import { type Artifact, generationAfter } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { partToOptimise } from '../engine/ahead-of-time.js';
@@ -367,7 +367,7 @@ export class Hook {
     if (this.#noLearner === undefined && this.#jobs.isUnderWay(key)) return undefined;
     const header = this.#cache.readHeaderSync(key, this.#engine);
     if (!header) return 0;
-    return header.generation === stored.generation ? header.generation + 1 : undefined;
+    return header.generation === stored.generation ? generationAfter(header) : undefined;
   }
 
   #partToLearn(
@@ -389,7 +389,7 @@ export class Hook {
     const header = this.#cache.readHeaderSync(key, this.#engine);
     if (!header) return;
     debug('%s is left alone: loading it took longer than it saves', key);
-    const generation = header.generation + 1;
+    const generation = generationAfter(header);
     this.#cache.leaveAloneSync({ ...header, generation, final: false }, Math.ceil(now() / MINUTE) + LEFT_ALONE_MINUTES);
   }
 

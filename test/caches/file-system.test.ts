@@ -11,7 +11,13 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { type ArtifactHeader, decodeHeader, encodeArtifact, HEADER_LENGTH } from '../../dist/artifact/artifact.js';
+import {
+  type ArtifactHeader,
+  decodeArtifact,
+  decodeHeader,
+  encodeArtifact,
+  HEADER_LENGTH,
+} from '../../dist/artifact/artifact.js';
 import { CacheError } from '../../dist/cache-error.js';
 import { FileSystemCache, type FileSystemCacheOptions } from '../../dist/caches/file-system.js';
 import type { ModuleCache } from '../../dist/module-cache.js';
@@ -218,6 +224,16 @@ for (const face of faces) {
         generations.push(headerOf(entry).generation);
       }
       assert.deepEqual(generations, [0, 1, 2, 2, 2, 3]);
+    });
+
+    it('over an entry of the last generation there is, with the first one again', async () => {
+      const { cache, key, engine, module, entry } = await stored(face);
+      const generation = 2 ** 32 - 1;
+      writeFileSync(entry, encodeArtifact({ ...decodeArtifact(readFileSync(entry)), generation }));
+      engine.nativeCode = optimisedFurther(engine, 10);
+      await cache.save(key, engine, module);
+      assert.equal(headerOf(entry).generation, 0);
+      assertSameModule(await cache.load(key, engine), module);
     });
 
     for (const ruin of ruins) {
