@@ -229,7 +229,7 @@ export class Hook {
       if (header.coverage === 'none') {
         received.abandon();
         debug('%s: loading it did not pay', key);
-        return header.leftAloneUntil > now() / MINUTE ? undefined : { ...lookup, ...MISS, stored };
+        return isLeftAlone(header) ? undefined : { ...lookup, ...MISS, stored };
       }
       const entry = { key, engineId };
       const module = this.#cache.guarded(entry, () => received.finish(nativeCode), isUse);
@@ -431,6 +431,12 @@ const KEY_IS_KNOWN_AFTER = 1_000;
 const NOTHING_STORED = { length: 0, generation: -1, final: false };
 const MISS = { stored: NOTHING_STORED, module: undefined, known: undefined, isSuspect: false };
 const MINUTE = 60_000;
+
+/** A note that reaches further than one does is of a clock that was wrong, and not waited for. */
+function isLeftAlone({ leftAloneUntil }: Pick<Artifact, 'leftAloneUntil'>): boolean {
+  const minutes = leftAloneUntil - now() / MINUTE;
+  return minutes > 0 && minutes <= LEFT_ALONE_MINUTES + 1;
+}
 
 /** An artifact that was not trusted, not the folder. */
 function isOfArtifact(error: unknown): boolean {
