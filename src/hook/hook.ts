@@ -2,6 +2,7 @@ import diagnostics_channel from 'node:diagnostics_channel';
 import util from 'node:util';
 import { type Artifact, generationAfter } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
+import { LEFT_ALONE_AFTER_DEATHS } from '../caches/crash-guard.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { partToOptimise } from '../engine/ahead-of-time.js';
 import { sha256 } from '../engine/digest.js';
@@ -432,10 +433,10 @@ const NOTHING_STORED = { length: 0, generation: -1, final: false };
 const MISS = { stored: NOTHING_STORED, module: undefined, known: undefined, isSuspect: false };
 const MINUTE = 60_000;
 
-/** A note that reaches further than one does is of a clock that was wrong, and not waited for. */
+/** A note that reaches further than any does is of a clock that was wrong, and not waited for. */
 function isLeftAlone({ leftAloneUntil }: Pick<Artifact, 'leftAloneUntil'>): boolean {
   const minutes = leftAloneUntil - now() / MINUTE;
-  return minutes > 0 && minutes <= LEFT_ALONE_MINUTES + 1;
+  return minutes > 0 && minutes <= LEFT_ALONE_AFTER_DEATHS + 1;
 }
 
 /** An artifact that was not trusted, not the folder. */

@@ -5,7 +5,7 @@
 import type { Artifact } from '../artifact/artifact.js';
 import { parseSecrets } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
-import { MAX_DEATHS, type Suspect } from '../caches/crash-guard.js';
+import { LEFT_ALONE_AFTER_DEATHS, MAX_DEATHS, type Suspect } from '../caches/crash-guard.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { sweep } from '../caches/sweep.js';
 import { loadAddon } from '../engine/addon.js';
@@ -22,8 +22,6 @@ const MAX_SECONDS = 300;
  * machine busy stay slow for dozens of runs: docs/performance.md.
  */
 const USUAL_PRIORITY_FOR = 10_000;
-/** For how long a module is left to V8 after that many processes died of its artifact: 30 days. */
-const LEFT_ALONE_MINUTES = 30 * 24 * 60;
 /** V8 needs many times the size of code to optimise it; a program that needs the memory comes first. */
 const MEMORY_PER_BYTE = 20;
 
@@ -102,7 +100,7 @@ function tryOut(stored: Artifact, suspect: Suspect, part: Uint8Array): void {
     }
     return;
   }
-  const minutes = Math.ceil(Date.now() / 60_000) + LEFT_ALONE_MINUTES;
+  const minutes = Math.ceil(Date.now() / 60_000) + LEFT_ALONE_AFTER_DEATHS;
   cache.leaveAloneSync({ ...stored, nativeLength: 0, includesWireBytes: false, final: false }, minutes);
   guard.clear();
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { crc32 } from 'node:zlib';
 import {
   type Artifact,
   checkExpectation,
@@ -15,7 +14,7 @@ import { V8Engine } from '../../dist/engine/v8-engine.js';
 import { ModuleHash } from '../../dist/module-hash.js';
 import { ofKind } from '../../dist/testing/assertions.js';
 import { optimise, sumModule } from '../../dist/testing/modules.js';
-import { damages } from '../support/damage.js';
+import { damages, withHeaderChecksum } from '../support/damage.js';
 
 const wireBytes = new Uint8Array(Buffer.from('wire bytes'));
 const nativeCode = new Uint8Array(Buffer.from('native code'));
@@ -60,12 +59,10 @@ function withFlippedBit(bytes: Uint8Array, bit: number): Uint8Array {
   return copy;
 }
 
-/** As `change` makes it, with a checksum that fits: what an accident cannot do, but somebody can. */
 function forged(bytes: Uint8Array, change: (bytes: Buffer) => unknown): Uint8Array {
   const copy = Buffer.from(bytes);
   change(copy);
-  copy.writeUInt32LE(crc32(copy.subarray(0, 308)), 308);
-  return copy;
+  return withHeaderChecksum(copy);
 }
 
 describe('encodeArtifact', () => {

@@ -1,5 +1,7 @@
 // Ways in which stored bytes go bad. Seeded, so that a failure can be repeated.
 
+import { crc32 } from 'node:zlib';
+
 /** A generator of pseudo-random numbers: `random(n)` gives a whole number from 0 to n - 1. (mulberry32) */
 export function seeded(seed: number): (limit: number) => number {
   let state = seed;
@@ -20,7 +22,16 @@ function stretch(bytes: Buffer, random: Random, maxLength = 256): [number, numbe
   return [start, Math.min(bytes.length, start + 1 + random(maxLength))];
 }
 
-const ways: Record<string, Way> = {
+/** What file systems lose at once. */
+const PAGE = 4096;
+
+/** The start and the end of a page of the file. */
+function page(bytes: Buffer, random: Random): [number, number] {
+  const start = PAGE * random(Math.ceil(bytes.length / PAGE));
+  return [start, Math.min(bytes.length, start + PAGE)];
+}
+
+const accidents: Record<string, Way> = {
   'bits flipped': (bytes, random) => {
     for (let flips = 1 + random(16); flips > 0; flips--) {
       const at = random(bytes.length);
@@ -59,23 +70,129 @@ const ways: Record<string, Way> = {
   },
   'spliced at two places': (bytes, random, other) =>
     Buffer.concat([bytes.subarray(0, random(bytes.length + 1)), other.subarray(random(other.length + 1))]),
+  'a page zeroed': (bytes, random) => bytes.fill(0, ...page(bytes, random)),
+  'zeroed from a page on': (bytes, random) => bytes.fill(0, page(bytes, random)[0]),
+  'a page of another': (bytes, random, other) => {
+    const [start, end] = page(bytes, random);
+    bytes.set(other.subarray(start, end), start);
+    return bytes;
+  },
 };
 
-export interface Damage {
-  /** What was done, for messages. */
-  name: string;
-  bytes: Uint8Array;
+/** Offset and length of what the header has numbers in. */
+const FIELDS: Record<string, [at: number, length: 1 | 4 | 8]> = {
+  'format version': [8, 4],
+  'checksum of the native code': [12, 4],
+  'checksum of the wire bytes': [16, 4],
+  algorithm: [20, 1],
+  coverage: [21, 1],
+  flags: [22, 1],
+  'length of the engine id': [23, 1],
+  generation: [24, 4],
+  'left alone until': [28, 4],
+  'length of the native code': [32, 8],
+  'length of the wire bytes': [40, 8],
+  gap: [304, 4],
+};
+const KEY = 48;
+const ENGINE_ID = 80;
+const HEADER_CHECKSUM = 308;
+const HEADER_LENGTH = 312;
+
+function setToExtreme(bytes: Buffer, field: string, random: Random): void {
+  const [at, length] = FIELDS[field] as [number, number];
+  const bits = BigInt(8 * length);
+  const value = length === 8 ? bytes.readBigUInt64LE(at) : BigInt(bytes.readUIntLE(at, length));
+  const signBit = 1n << (bits - 1n);
+  const powers = [31n, 32n, 53n].filter((power) => power < bits).map((power) => 1n << power);
+  const around = [0n, value, signBit, ...powers].flatMap((each) => [each - 1n, each, each + 1n]);
+  const extreme = BigInt.asUintN(Number(bits), around[random(around.length)] as bigint);
+  if (length === 8) bytes.writeBigUInt64LE(extreme, at);
+  else bytes.writeUIntLE(Number(extreme), at, length);
 }
 
-/** `count` damaged copies of `original`, none of them equal to `original` or to `other`, which is what splices take from. */
-export function* damages(original: Uint8Array, other: Uint8Array, count: number, seed = 1): Generator<Damage> {
-  const random = seeded(seed);
-  const names = Object.keys(ways);
-  for (let made = 0; made < count; ) {
-    const name = names[made % names.length] as string;
-    const bytes = (ways[name] as Way)(Buffer.from(original), random, Buffer.from(other));
+const fields = Object.keys(FIELDS);
+const forgeries: Record<string, Way> = {
+  ...Object.fromEntries(
+    fields.map((field): [string, Way] => [
+      `${field} at an extreme`,
+      (bytes, random) => {
+        setToExtreme(bytes, field, random);
+        return bytes;
+      },
+    ]),
+  ),
+  'several fields at an extreme': (bytes, random) => {
+    for (let more = 2 + random(3); more > 0; more--) {
+      setToExtreme(bytes, fields[random(fields.length)] as string, random);
+    }
+    return bytes;
+  },
+  'a bit of the header flipped': (bytes, random) => {
+    const at = random(HEADER_CHECKSUM);
+    bytes[at] = (bytes[at] as number) ^ (1 << random(8));
+    return bytes;
+  },
+  'the key of another': (bytes, _random, other) => {
+    other.copy(bytes, KEY, KEY, ENGINE_ID);
+    return bytes;
+  },
+  'another engine': (bytes, random) => {
+    const at = ENGINE_ID + random(bytes[23] as number);
+    bytes[at] = (bytes[at] as number) ^ 1;
+    return bytes;
+  },
+  'all of another': (_bytes, _random, other) => Buffer.from(other),
+};
+
+/** With a checksum of the header that fits: what an accident cannot do, but somebody can. */
+export function withHeaderChecksum(bytes: Buffer): Buffer {
+  if (bytes.length >= HEADER_LENGTH) bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_CHECKSUM)), HEADER_CHECKSUM);
+  return bytes;
+}
+
+/** Not copied: none of the ways changes it. */
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
+export interface Damage {
+  /** What was done, and how it can be done again, for messages. */
+  name: string;
+  /** What was done. */
+  way: string;
+  bytes: Buffer;
+}
+
+/**
+ * A damaged copy of `original`, never equal to that or to `other`, which is what splices take from.
+ *
+ * @param index - one after the other goes through all ways
+ */
+export function damage(original: Uint8Array, other: Uint8Array, index: number, seed = 1): Damage {
+  const names = Object.keys(accidents);
+  const random = seeded(seed * 1_000_003 + index);
+  for (let at = index; ; at++) {
+    const way = names[at % names.length] as string;
+    const bytes = (accidents[way] as Way)(Buffer.from(original), random, asBuffer(other));
     if (bytes.equals(original) || bytes.equals(other)) continue;
-    made++;
-    yield { name: `damage ${made} of seed ${seed}: ${name}`, bytes };
+    return { name: `damage ${index} of seed ${seed}: ${way}`, way, bytes };
   }
+}
+
+/** As {@link damage}, but of the header only, or of another module altogether, and under a checksum that fits. */
+export function forgery(original: Uint8Array, other: Uint8Array, index: number, seed = 1): Damage {
+  const names = Object.keys(forgeries);
+  const random = seeded(seed * 1_000_003 + index);
+  const way = names[index % names.length] as string;
+  for (;;) {
+    const bytes = withHeaderChecksum((forgeries[way] as Way)(Buffer.from(original), random, asBuffer(other)));
+    if (bytes.equals(original)) continue;
+    return { name: `forgery ${index} of seed ${seed}: ${way}`, way: `forged: ${way}`, bytes };
+  }
+}
+
+/** `count` damaged copies of `original`; see {@link damage}. */
+export function* damages(original: Uint8Array, other: Uint8Array, count: number, seed = 1): Generator<Damage> {
+  for (let index = 0; index < count; index++) yield damage(original, other, index, seed);
 }

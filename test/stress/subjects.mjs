@@ -1,0 +1,75 @@
+// The modules that are damaged, what running them computes, and their artifacts. Each comes in any number of variants, which
+// differ in a custom section at the end: modules of their own to V8 and to a cache, with the same native code. (V8 would
+// otherwise find a module that is alive, and look at no native code.)
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { damage, forgery } from '../../.test-build/support/damage.js';
+import { everythingModule, observeEverything } from '../../.test-build/support/everything.js';
+import { encodeArtifact } from '../../dist/artifact/artifact.js';
+import { Signer } from '../../dist/artifact/signature.js';
+import { ModuleHash, V8Engine } from '../../dist/index.js';
+import { named, section } from '../../dist/testing/modules.js';
+
+const require = createRequire(import.meta.url);
+
+export const SECRET = 'a-secret-of-many-letters';
+
+const subjects = {
+  everything: { wasm: everythingModule(), run: async (module) => observeEverything(module).join('\n') },
+  'sql.js': { wasm: readFileSync(require.resolve('sql.js/dist/sql-wasm.wasm')), run: queryDatabase },
+};
+export const SUBJECTS = Object.keys(subjects);
+
+/** Of the module as it is, where there is no variant. */
+export function wireBytesOf(subject, variant) {
+  const { wasm } = subjects[subject];
+  if (variant === undefined) return wasm;
+  const number = [24, 16, 8, 0].map((shift) => (variant >> shift) & 0xff);
+  const custom = section(0, [...named('variant'), ...number]);
+  const wireBytes = new Uint8Array(wasm.length + custom.length);
+  wireBytes.set(wasm);
+  wireBytes.set(custom, wasm.length);
+  return wireBytes;
+}
+
+/** As text. */
+export function resultOf(subject, module) {
+  return subjects[subject].run(module);
+}
+
+/** The signed artifact of a variant; and one of the next variant with less code, as an earlier generation has, for splices. */
+export function artifactsOf(subject, variant, nativeCode, includeWireBytes = true) {
+  const engineId = new V8Engine().deterministicId;
+  const encode = (each, changes) => {
+    const wireBytes = wireBytesOf(subject, each);
+    const key = ModuleHash.sha256(wireBytes);
+    const common = { key, engineId, coverage: 'full', generation: 3, final: true, leftAloneUntil: 0, nativeCode };
+    const parts = { wireBytes: includeWireBytes ? wireBytes : undefined, wireLength: wireBytes.length };
+    const bytes = encodeArtifact({ ...common, ...parts, ...changes }, new Signer([SECRET]));
+    return { key, engineId, wireBytes, bytes };
+  };
+  const less = {
+    coverage: 'hot',
+    generation: 2,
+    final: false,
+    nativeCode: nativeCode.subarray(nativeCode.length >> 3),
+  };
+  return { ...encode(variant, {}), other: encode((variant ?? 0) + 1, less).bytes };
+}
+
+/** The damage of that number to what {@link artifactsOf} gave. Every third one is a forgery. */
+export function damageTo({ bytes, other }, number) {
+  const forgeries = Math.floor(number / 3);
+  return number % 3 === 2 ? forgery(bytes, other, forgeries) : damage(bytes, other, number - forgeries);
+}
+
+async function queryDatabase(module) {
+  const file = require.resolve('sql.js');
+  delete require.cache[file]; // It makes one instance only.
+  const instantiateWasm = (imports, receive) => receive(new WebAssembly.Instance(module, imports));
+  const { Database } = await require(file)({ instantiateWasm });
+  const database = new Database();
+  database.run('create table t(id integer primary key, name text)');
+  for (let id = 0; id < 20; id++) database.run('insert into t values(?, ?)', [id, `name ${id * 7919}`]);
+  return JSON.stringify(database.exec('select id % 3, count(*), max(name) from t group by 1 order by 3'));
+}
