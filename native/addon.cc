@@ -220,22 +220,47 @@ std::shared_mutex& FlagsMutex() {
   return *mutex;
 }
 
-// Both return what the callback returns, or throw what it throws.
-template <typename Lock>
-napi_value CallUnder(napi_env env, napi_callback_info info) {
-  napi_value args[1];
-  if (!Arguments(env, info, args)) return ThrowTypeError(env, "Expected a function");
-  Lock lock(FlagsMutex());
+bool StringOf(napi_env env, napi_value value, std::string& out) {
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) return false;
+  out.resize(length);
+  return napi_get_value_string_utf8(env, value, out.data(), length + 1, &length) == napi_ok;
+}
+
+// What the callback returns, or throws.
+napi_value Call(napi_env env, napi_value callback) {
   napi_value result = nullptr;
-  napi_call_function(env, Undefined(env), args[0], 0, nullptr, &result);
+  napi_call_function(env, Undefined(env), callback, 0, nullptr, &result);
   return result;
 }
 
-// changeFlags(callback): the callback sets flags, and sets them back
-constexpr napi_callback ChangeFlags = CallUnder<std::unique_lock<std::shared_mutex>>;
+void SetV8Flags(const std::string& flags) { V8().set_flags_from_string(flags.data(), flags.size()); }
+
+// changeFlags(set: string, reset: string, callback): the flags are set while the callback runs, and then set back if that changed
+// anything. Not by the callback itself: in a worker that is terminated no `finally` runs.
+napi_value ChangeFlags(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  std::string set;
+  std::string reset;
+  if (!Arguments(env, info, args) || !StringOf(env, args[0], set) || !StringOf(env, args[1], reset)) {
+    return ThrowTypeError(env, "Expected two strings and a function");
+  }
+  std::unique_lock<std::shared_mutex> lock(FlagsMutex());
+  uint32_t before = V8().cached_data_version_tag();
+  SetV8Flags(set);
+  bool is_changed = V8().cached_data_version_tag() != before;
+  napi_value result = Call(env, args[2]);
+  if (is_changed) SetV8Flags(reset);
+  return result;
+}
 
 // withSteadyFlags(callback): the callback is called while no other thread is in changeFlags
-constexpr napi_callback WithSteadyFlags = CallUnder<std::shared_lock<std::shared_mutex>>;
+napi_value WithSteadyFlags(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  if (!Arguments(env, info, args)) return ThrowTypeError(env, "Expected a function");
+  std::shared_lock<std::shared_mutex> lock(FlagsMutex());
+  return Call(env, args[0]);
+}
 
 // serialize(module) -> Buffer, or undefined when V8 has optimised nothing yet
 napi_value Serialize(napi_env env, napi_callback_info info) {
@@ -293,13 +318,6 @@ bool ExternalOf(napi_env env, napi_value value, T*& out) {
   if (napi_get_value_external(env, value, &data) != napi_ok) return false;
   out = static_cast<T*>(data);
   return true;
-}
-
-bool StringOf(napi_env env, napi_value value, std::string& out) {
-  size_t length = 0;
-  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) return false;
-  out.resize(length);
-  return napi_get_value_string_utf8(env, value, out.data(), length + 1, &length) == napi_ok;
 }
 
 // Live modules by name for all threads of the process, the least recently used one first to go. V8 shares the native code of
@@ -557,13 +575,9 @@ napi_value VersionTag(napi_env env, napi_callback_info) {
 // setFlags(string), as v8.setFlagsFromString()
 napi_value SetFlags(napi_env env, napi_callback_info info) {
   napi_value args[1];
-  char flags[256];
-  size_t length = 0;
-  if (!Arguments(env, info, args) ||
-      napi_get_value_string_utf8(env, args[0], flags, sizeof flags, &length) != napi_ok) {
-    return ThrowTypeError(env, "Expected a string");
-  }
-  V8().set_flags_from_string(flags, length);
+  std::string flags;
+  if (!Arguments(env, info, args) || !StringOf(env, args[0], flags)) return ThrowTypeError(env, "Expected a string");
+  SetV8Flags(flags);
   return Undefined(env);
 }
 

@@ -47,7 +47,7 @@ export interface Addon {
   loadShared(table: SharedTable, name: string, id: number): WebAssembly.Module | undefined;
   versionTag(): number;
   setFlags(flags: string): void;
-  changeFlags<T>(callback: () => T): T;
+  changeFlags<T>(set: string, reset: string, callback: () => T): T;
   withSteadyFlags<T>(callback: () => T): T;
   sha256(bytes: Uint8Array): Uint8Array | undefined;
   crc32(bytes: Uint8Array): number | undefined;

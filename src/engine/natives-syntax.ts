@@ -16,19 +16,11 @@ const SOURCE = '(function (nativeCode, wireBytes) { return %DeserializeWasmModul
  * @throws when the intrinsic is gone (Node 25 and later) or code generation from strings is forbidden.
  */
 export function deserializeByNativesSyntax(addon: Addon): Deserialize {
-  // Or a thread that does the same would switch it off too early.
-  const deserialize = addon.changeFlags(() => {
-    const before = addon.versionTag();
-    addon.setFlags('--allow-natives-syntax');
-    const wasOff = addon.versionTag() !== before;
-    try {
-      const intrinsic = indirectEval(SOURCE) as Deserialize;
-      // Called once inside the window: with --max-lazy only the call compiles it. V8 turns three bytes down cleanly.
-      intrinsic(new ArrayBuffer(3), new Uint8Array(0));
-      return intrinsic;
-    } finally {
-      if (wasOff) addon.setFlags('--no-allow-natives-syntax');
-    }
+  const deserialize = addon.changeFlags('--allow-natives-syntax', '--no-allow-natives-syntax', () => {
+    const intrinsic = indirectEval(SOURCE) as Deserialize;
+    // Called once inside the window: with --max-lazy only the call compiles it. V8 turns three bytes down cleanly.
+    intrinsic(new ArrayBuffer(3), new Uint8Array(0));
+    return intrinsic;
   });
   return (nativeCode, wireBytes) => addon.withSteadyFlags(() => deserialize(nativeCode, wireBytes));
 }

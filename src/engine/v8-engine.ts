@@ -125,14 +125,8 @@ export class V8Engine implements Engine {
     const budget = TIERING_BUDGETS[v8Version()];
     const isDefault = !options.some((option) => option.replaceAll('_', '-').startsWith('--wasm-tiering-budget'));
     if (budget === undefined || !isDefault) return addon.serialize(module);
-    return addon.changeFlags(() => {
-      try {
-        addon.setFlags(`--wasm-tiering-budget=${budget - 1}`);
-        return addon.serialize(module);
-      } finally {
-        addon.setFlags(`--wasm-tiering-budget=${budget}`);
-      }
-    });
+    const [set, reset] = [budget - 1, budget].map((each) => `--wasm-tiering-budget=${each}`) as [string, string];
+    return addon.changeFlags(set, reset, () => addon.serialize(module));
   }
 
   deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module {

@@ -219,6 +219,13 @@ test('natives syntax that the user switched on stays on', () => {
   assert.deepEqual([status, stdout.trim()], [0, 'same']);
 });
 
+for (const moment of ['opening', 'observing']) {
+  test(`a worker that is killed while ${moment} leaves the flags of V8 as they were`, () => {
+    const { status, stdout, stderr } = runProgram('killed-while-flags-are-changed.mjs', { args: [moment] });
+    assert.deepEqual([status, stdout], [0, 'same\ntrue\n'], stderr);
+  });
+}
+
 const major = Number(process.versions.node.split('.')[0]);
 
 for (const { name, nodeOptions = [], limit, reason } of [
