@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runProgram } from '../support/processes.js';
 
-// A few seconds of what `npm run stress:kills` and `npm run stress:soak` do for minutes.
+// A few seconds of what `npm run stress:kills`, `stress:soak` and `stress:workers` do for minutes.
 for (const [name, ...args] of [
   ['kill-storm', '--kills', '20', '--writers', '4'],
   ['soak', '--minutes', '0.1'],
@@ -13,3 +13,13 @@ for (const [name, ...args] of [
     assert.deepEqual([status, signal, stderr], [0, null, '']);
   });
 }
+
+test('workers that come and go and are killed, over caches that they share', (context) => {
+  const args = ['--waves', '4', '--samples', '1'];
+  const { status, signal, stdout, stderr } = runProgram('../stress/process.mjs', {
+    nodeOptions: ['--expose-gc'],
+    args,
+  });
+  context.diagnostic(stdout);
+  assert.deepEqual([status, signal, stderr], [0, null, '']);
+});

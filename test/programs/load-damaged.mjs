@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { entryName } from '../../dist/caches/file-system.js';
 import { CacheError, FileSystemCache, V8Engine } from '../../dist/index.js';
-import { artifactsOf, damageTo, resultOf, SECRET } from '../stress/subjects.mjs';
+import { artifactsOf, damageTo, mayPass, resultOf, SECRET } from '../stress/subjects.mjs';
 
 const { directory, subject, nativeCodeFile, first, count, isDamaged } = JSON.parse(process.argv[2]);
 const nativeCode = readFileSync(nativeCodeFile);
@@ -86,7 +86,7 @@ for (let index = first; index < first + count; index++) {
       const isUnread =
         damaged.bytes.length === bytes.length &&
         Buffer.compare(damaged.bytes.subarray(0, end), bytes.subarray(0, end)) === 0;
-      assert.ok(isUnread || (way.startsWith('forged') && !isSigned), 'a hit');
+      assert.ok(isUnread || (way.startsWith('forged') && !isSigned && mayPass(damaged.bytes, bytes)), 'a hit');
     } else {
       assert.ok(outcome.name === 'NotFound' || (isSigned && outcome.name === 'Untrusted'), outcome.name);
       assert.equal(

@@ -220,13 +220,16 @@ for (const face of faces) {
       const { open } = fs.promises;
       const { openSync } = fs;
       let isRemoved = false;
-      const removed = (file: string) => {
-        if (!isRemoved) fs.rmdirSync(path.dirname(file));
-        isRemoved = true;
+      const removed = (file: fs.PathLike) => {
+        // Node loads modules with these functions, too.
+        if (!isRemoved && String(file).endsWith('.tmp')) {
+          fs.rmdirSync(path.dirname(String(file)));
+          isRemoved = true;
+        }
         return file;
       };
-      fs.promises.open = (file, ...rest) => open(removed(file as string), ...rest);
-      fs.openSync = (file, ...rest) => openSync(removed(file as string), ...rest);
+      fs.promises.open = (file, ...rest) => open(removed(file), ...rest);
+      fs.openSync = (file, ...rest) => openSync(removed(file), ...rest);
       try {
         const url = new URL(`../../dist/stores/file-system.js?${face.name}`, import.meta.url).href;
         const store = new (await import(url)).FileSystemStore(temporaryDirectory());

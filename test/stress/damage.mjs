@@ -31,7 +31,7 @@ import {
   V8Engine,
 } from '../../dist/index.js';
 import { FakeEngine } from '../../dist/testing/fake-engine.js';
-import { artifactsOf, damageTo, SECRET, SUBJECTS, wireBytesOf } from './subjects.mjs';
+import { artifactsOf, damageTo, mayPass, SECRET, SUBJECTS, wireBytesOf } from './subjects.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -145,11 +145,14 @@ function decode(subject, nativeCode, count) {
     if (signer) checkSignature(given, artifact.nativeCode, artifact.wireBytes, signer);
     return decodeModuleSync(given, key, engine);
   };
-  /** As FileSystemCache reads when it is given the wire bytes, but for the size of the file. */
+  /** As FileSystemCache reads when it is given the wire bytes. */
   const front = (given, signer) => {
     const end = Math.max(HEADER_LENGTH, given.length - wireBytes.length);
     const [head, body] = [given.subarray(0, HEADER_LENGTH), given.subarray(HEADER_LENGTH, end)];
-    checkExpectation(decodeHeader(head), { key, engineId, wireLength: wireBytes.length });
+    const header = decodeHeader(head);
+    checkExpectation(header, { key, engineId, wireLength: wireBytes.length });
+    const isLaidOut = header.includesWireBytes && header.nativeLength === body.length;
+    if (!isLaidOut) return whole(given, signer);
     checkNativeCode(head, body);
     if (signer) checkSignature(head, body, wireBytes, signer);
     engine.deserialize(body, wireBytes);
@@ -175,7 +178,7 @@ function decode(subject, nativeCode, count) {
       try {
         read(damaged);
         const isHarmless = reader.startsWith('front') && isUnread;
-        const isForged = way.startsWith('forged') && !isSigned;
+        const isForged = way.startsWith('forged') && !isSigned && mayPass(damaged, bytes);
         if (!isHarmless && !isForged) wrong.push(`${subject}, ${reader}, ${name}: decoded`);
       } catch (error) {
         outcome = CacheError.is(error) ? error.kind : 'wrong';
@@ -219,6 +222,7 @@ function throughHook(count, nativeCode) {
   const program = fileURLToPath(new URL('../../bench/programs/sql.js.mjs', import.meta.url));
   const { stdout: expected } = runProgram(program);
   const counts = new Counts();
+  let processes = 0;
   for (let index = 0; index < count; index++) {
     const [isIncluded, isSigned] = [1, 2].map((bit) => (index & bit) !== 0);
     const original = artifactsOf('sql.js', undefined, nativeCode, isIncluded);
@@ -229,28 +233,26 @@ function throughHook(count, nativeCode) {
     writeFileSync(file, bytes);
     const env = { WASM_CACHE_DIR: directory, NODE_DEBUG: 'wasm-cache', ...(isSigned && { WASM_CACHE_SECRET: SECRET }) };
     const run = () => {
+      processes++;
       const { status, signal, stdout, stderr } = runProgram(program, { nodeOptions: ['--import', register], env });
       if (status !== 0 || stdout !== expected || /Warning/.test(stderr)) {
         wrong.push(`hook, ${name}: ended with ${status ?? signal} and ${stdout}: ${stderr}`);
       }
-      return /(hit|miss) [0-9a-f]{64}|loading it did not pay/.exec(stderr)?.[0].split(' ')[0];
+      const outcome = /(hit|miss) [0-9a-f]{64}|loading it did not pay/.exec(stderr)?.[0].split(' ')[0];
+      return { outcome, isSaved: /saved [0-9a-f]{64}/.test(stderr) };
     };
-    const outcome = run();
-    const isHarmless = way.startsWith('forged') && !isSigned && sameNativeCode(bytes, nativeCode);
+    const first = run();
+    const { outcome } = first;
+    const isHarmless = way.startsWith('forged') && !isSigned && mayPass(bytes, original.bytes);
     if (outcome !== 'miss' && !isHarmless) wrong.push(`hook, ${name}: ${outcome}`);
-    const again = run();
+    let { isSaved } = first;
+    // On a busy machine V8 may optimise nothing before the program ends, so that there is nothing to save.
+    for (let more = 3; more > 0 && outcome === 'miss' && !isSaved; more--) ({ isSaved } = run());
+    const { outcome: again } = run();
     // A hit that takes long, on a busy machine, is the last for a day.
     if (again !== 'hit' && again !== 'loading') wrong.push(`hook, ${name}: ${again} in the next process`);
     counts.add(way, outcome);
     rmSync(directory, { recursive: true, force: true });
   }
-  counts.print(`${count} damaged entries (sql.js) through the hook, in ${2 * count} processes`);
-}
-
-function sameNativeCode(bytes, nativeCode) {
-  try {
-    return Buffer.compare(decodeArtifact(bytes).nativeCode, nativeCode) === 0;
-  } catch {
-    return false;
-  }
+  counts.print(`${count} damaged entries (sql.js) through the hook, in ${processes} processes`);
 }
