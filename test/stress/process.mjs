@@ -102,7 +102,7 @@ async function runWorker(settings, wave, isToBeKilled) {
   worker.on('error', (error) => unexpected.push(String(error?.stack ?? error)));
   const exit = new Promise((resolve) => worker.on('exit', resolve));
   if (isToBeKilled) {
-    await new Promise((resolve) => worker.on('message', resolve));
+    await Promise.race([exit, new Promise((resolve) => worker.on('message', resolve))]);
     await setTimeout(random(KILLED_WITHIN));
     await worker.terminate();
     killed++;
