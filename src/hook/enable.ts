@@ -1,4 +1,5 @@
 import diagnostics_channel from 'node:diagnostics_channel';
+import { Signer } from '../artifact/signature.js';
 import { Hook, type ModuleCacheStats } from './hook.js';
 import { install } from './install.js';
 import { type Learn, type Mode, parseSize, readSettings, type Settings } from './settings.js';
@@ -30,6 +31,16 @@ export interface EnableModuleCacheOptions {
    * them (`full`), or nothing. Default: `WASM_CACHE_LEARN`, else `hot`, or `off` where the variable `CI` is set.
    */
   learn?: Learn | undefined;
+  /**
+   * What the folder may hold: a number of bytes, or text such as `512MiB`; over it the least recently used artifacts go. Default:
+   * `WASM_CACHE_MAX_SIZE`, else `1GiB`.
+   */
+  maxSize?: number | string | undefined;
+  /**
+   * Signs artifacts, for a folder that others may write to; of several the first one signs, and all are accepted. At least 16 bytes
+   * without spaces each. Default: `WASM_CACHE_SECRET` or the content of `WASM_CACHE_SECRET_FILE`, else no signatures.
+   */
+  secret?: string | readonly string[] | undefined;
 }
 
 /**
@@ -156,28 +167,38 @@ function settingsOfProcess(): Settings {
 }
 
 function applyOptions(settings: Settings, options: EnableModuleCacheOptions): Settings {
-  const { directory, mode, minModuleSize, learn } = options;
+  const { directory, mode, minModuleSize, learn, maxSize, secret } = options;
   if (directory !== undefined && (typeof directory !== 'string' || directory === '')) {
     throw new TypeError(`The option directory must be a path, not ${JSON.stringify(directory)}`);
   }
   if (mode !== undefined && !['read-write', 'read-only', 'off'].includes(mode)) {
     throw new TypeError(`The option mode must be read-write, read-only or off, not ${JSON.stringify(mode)}`);
   }
-  const size = typeof minModuleSize === 'string' ? parseSize(minModuleSize) : (minModuleSize ?? settings.minModuleSize);
-  if (size === undefined || !(size >= 0)) {
-    throw new TypeError(`The option minModuleSize must be a size, not ${JSON.stringify(minModuleSize)}`);
-  }
+  const size = sizeOf('minModuleSize', minModuleSize, 0) ?? settings.minModuleSize;
   if (learn !== undefined && !['hot', 'full', 'off'].includes(learn)) {
     throw new TypeError(`The option learn must be hot, full or off, not ${JSON.stringify(learn)}`);
   }
+  const secrets = secret === undefined ? settings.secrets : ([secret].flat() as string[]);
+  if (secrets) new Signer(secrets); // which says what is wrong with them
   return {
     ...settings,
+    secrets,
+    maxSize: sizeOf('maxSize', maxSize, 1) ?? settings.maxSize,
     learn: learn ?? settings.learn,
     directory: directory ?? settings.directory,
     // The environment's "off" is the user's kill switch; no program overrides it.
     mode: settings.mode === 'off' ? 'off' : (mode ?? settings.mode),
     minModuleSize: size,
   };
+}
+
+function sizeOf(name: string, value: number | string | undefined, min: number): number | undefined {
+  if (value === undefined) return undefined;
+  const size = typeof value === 'string' ? parseSize(value) : value;
+  if (size === undefined || !(size >= min)) {
+    throw new TypeError(`The option ${name} must be a size, not ${JSON.stringify(value)}`);
+  }
+  return size;
 }
 
 function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined): EnableModuleCacheResult {

@@ -14,6 +14,7 @@ function hooked(directory: string, program: string, args: string[] = [], more: R
   return JSON.parse(result.stdout);
 }
 
+const SECRET = 'correct-horse-battery-staple';
 const EXPECTED = { sum: 500_505, trap: 'RuntimeError: memory access out of bounds' };
 
 const WAYS = [
@@ -91,8 +92,36 @@ test('enabled from code: the status, the folder, the counters, and saving at onc
 test('enabled from code where it is switched off, or with an option that makes no sense', () => {
   const disabled = runProgram('enable.mjs', { args: ['/nowhere'], env: { WASM_CACHE_DISABLE: '1' } });
   assert.deepEqual(JSON.parse(disabled.stdout).statuses, ['DISABLED', 'DISABLED']);
-  const failed = runProgram('enable.mjs', { args: [''] });
-  assert.deepEqual(JSON.parse(failed.stdout).statuses, ['FAILED', 'FAILED']);
+  const wrong: [directory: string, options: object, message: RegExp][] = [
+    ['', {}, /option directory must be a path/],
+    ['/nowhere', { mode: 'on' }, /option mode must be read-write, read-only or off, not "on"/],
+    ['/nowhere', { minModuleSize: 'big' }, /option minModuleSize must be a size, not "big"/],
+    ['/nowhere', { maxSize: 0 }, /option maxSize must be a size, not 0/],
+    ['/nowhere', { maxSize: '1TB' }, /option maxSize must be a size, not "1TB"/],
+    ['/nowhere', { learn: true }, /option learn must be hot, full or off, not true/],
+    ['/nowhere', { secret: 'short' }, /The secret must have at least 16 bytes, not 5/],
+    ['/nowhere', { secret: [] }, /The list of secrets is empty/],
+  ];
+  for (const [directory, options, message] of wrong) {
+    const failed = JSON.parse(runProgram('enable.mjs', { args: [directory, JSON.stringify(options)] }).stdout);
+    assert.deepEqual(failed.statuses, ['FAILED', 'FAILED']);
+    assert.match(failed.message, message);
+  }
+});
+
+test('enabled from code with a secret, in a folder that others may write to', () => {
+  const directory = temporaryDirectory();
+  chmodSync(directory, 0o777);
+  const options = JSON.stringify({ secret: [SECRET], maxSize: '10MiB' });
+  for (const [hits, saves] of [
+    [0, 1],
+    [1, 0],
+  ]) {
+    const { status, stdout, stderr } = runProgram('enable.mjs', { args: [directory, options] });
+    assert.deepEqual([status, stderr], [0, '']);
+    const { stats } = JSON.parse(stdout);
+    assert.deepEqual([stats.hits, stats.saves], [hits, saves]);
+  }
 });
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -215,8 +244,6 @@ test('an artifact is of the bytes that V8 compiled, whatever a patched stream ma
   assert.deepEqual(hooked(directory, 'patched-streams.mjs', ['plain']), { restored: false, sum: 2 });
   assert.deepEqual(hooked(directory, 'patched-streams.mjs', ['plain']), { restored: true, sum: 2 });
 });
-
-const SECRET = 'correct horse battery staple'.replaceAll(' ', '-');
 
 test('in a folder that others may write to nothing is loaded or saved without a secret, and with one only what it signed', async () => {
   const directory = temporaryDirectory();
