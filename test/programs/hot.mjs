@@ -23,6 +23,7 @@ if (way === 'worker') {
   worker.on('error', (error) => console.error(error));
 } else {
   const module = await ways[way]();
+  process.on('exit', () => module); // What is garbage by then is not saved.
   const restored = engine.canSerialize && engine.serialize(module) !== undefined;
   if (engine.canSerialize && then !== 'short') await optimise(module, (each) => engine.serialize(each));
   const { sum, peek } = new WebAssembly.Instance(module).exports;

@@ -18,3 +18,4 @@ const module = await WebAssembly.compileStreaming(response);
 const restored = engine.serialize(module) !== undefined;
 await optimise(module, (each) => engine.serialize(each));
 console.log(JSON.stringify({ restored, sum: instantiate(module).sum(1) }));
+process.on('exit', () => module); // What is garbage by then is not saved.

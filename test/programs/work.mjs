@@ -15,4 +15,6 @@ const nativeCode = engine.canSerialize ? engine.serialize(module) : undefined;
 const restored = nativeCode ? readNativeCode(nativeCode, countFunctions(wireBytes)).optimised.size : 0;
 if (how === 'hot' && engine.canSerialize) await warmUp(engine, module, wireBytes);
 console.log(JSON.stringify({ restored, observed: observeEverything(module) }));
+// Until the exit, as a program has its instances: what is garbage by then is not saved.
+process.on('exit', () => module);
 for (const name of deleted) delete globalThis[name];
