@@ -5,7 +5,10 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { decodeArtifact, encodeArtifact } from '../../dist/artifact/artifact.js';
 import { CrashGuard } from '../../dist/caches/crash-guard.js';
+import { readNativeCode } from '../../dist/engine/native-code.js';
+import { countFunctions } from '../../dist/engine/wasm-binary.js';
 import { hostTag } from '../../dist/stores/file-system.js';
+import { sumModule } from '../../dist/testing/modules.js';
 import { until } from '../support/learning.js';
 import { filesIn, type RunResult, register, runProgram, temporaryDirectory } from '../support/processes.js';
 
@@ -105,9 +108,16 @@ describe('a healthy artifact in a process that was killed by something else', ()
   });
 });
 
-/** As a bad disk or a bug could leave it, with all checksums right: half of the native code. */
+/**
+ * As a bug could leave it, with all checksums right: every number of the first function's record, the lengths of its parts among
+ * them, is 0x7f7f7f7f.
+ */
 function plantCrash(artifact: string): void {
   const decoded = decodeArtifact(readFileSync(artifact));
-  const nativeCode = decoded.nativeCode.slice(0, Math.floor(decoded.nativeCode.length * 0.6));
+  const nativeCode = Uint8Array.from(decoded.nativeCode);
+  const { recordStarts, optimised } = readNativeCode(nativeCode, countFunctions(sumModule()));
+  const [first = 0] = optimised;
+  const start = (recordStarts[first] as number) + 1;
+  nativeCode.fill(0x7f, start, start + 4 * 12);
   writeFileSync(artifact, encodeArtifact({ ...decoded, nativeCode }));
 }
