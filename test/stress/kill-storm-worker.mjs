@@ -30,7 +30,7 @@ const cache = new FileSystemCache(directory, { maxSize: MAX_SIZE });
 /** What the hook stores with: it writes again what there is as much of, where `save` leaves it. */
 const hookCache = new FileSystemCache(directory, { wireBytes: 'omit', maxSize: MAX_SIZE });
 
-const counts = { loads: 0, hits: 0, misses: 0, saves: 0, sweeps: 0, lockedSweeps: 0 };
+const counts = { loads: 0, hits: 0, misses: 0, saves: 0, sweeps: 0, lockedSweeps: 0, quarantined: 0 };
 
 function report() {
   fs.writeSync(1, `${JSON.stringify(counts)}\n`);
@@ -50,6 +50,11 @@ const modules = Array.from({ length: MODULES }, (_, offset) => {
   return { offset, data: () => (data ??= HashedModuleData.sha256(paddedModule(offset, PADDING))) };
 });
 
+/** Of an artifact that a process was just loading when it was killed. */
+function isQuarantine(error) {
+  return CacheError.is(error, 'Untrusted') && error.message.includes('did not finish');
+}
+
 async function load({ offset, data }, how) {
   counts.loads++;
   let module;
@@ -57,8 +62,8 @@ async function load({ offset, data }, how) {
     module = await how(data());
   } catch (error) {
     // A damaged entry is a miss, too, with that as its cause; here nothing may ever be damaged.
-    if (!CacheError.is(error, 'NotFound') || CacheError.is(error.cause)) throw error;
-    counts.misses++;
+    if (!isQuarantine(error) && (!CacheError.is(error, 'NotFound') || CacheError.is(error.cause))) throw error;
+    counts[isQuarantine(error) ? 'quarantined' : 'misses']++;
     return;
   }
   check(module, offset);
@@ -71,7 +76,8 @@ async function loadOrCompile({ offset, data }, how) {
   check(module, offset);
   counts[source === 'cache' ? 'hits' : 'misses']++;
   for (const { step, outcome, error } of steps) {
-    if (outcome === 'failed' || CacheError.is(error?.cause)) throw error;
+    if (isQuarantine(error)) counts.quarantined++;
+    else if (outcome === 'failed' || CacheError.is(error?.cause)) throw error;
     if (step === 'save') counts.saves++;
   }
 }
