@@ -16,11 +16,17 @@ const SOURCE = '(function (nativeCode, wireBytes) { return %DeserializeWasmModul
  * @throws when the intrinsic is gone (Node 25 and later) or code generation from strings is forbidden.
  */
 export function deserializeByNativesSyntax(addon: Addon): Deserialize {
-  const deserialize = addon.changeFlags('--allow-natives-syntax', '--no-allow-natives-syntax', () => {
+  const open = () => {
     const intrinsic = indirectEval(SOURCE) as Deserialize;
     // Called once inside the window: with --max-lazy only the call compiles it. V8 turns three bytes down cleanly.
     intrinsic(new ArrayBuffer(3), new Uint8Array(0));
     return intrinsic;
-  });
+  };
+  let deserialize: Deserialize;
+  try {
+    deserialize = open(); // where the syntax is on already
+  } catch {
+    deserialize = addon.changeFlags('--allow-natives-syntax', '--no-allow-natives-syntax', open);
+  }
   return (nativeCode, wireBytes) => addon.withSteadyFlags(() => deserialize(nativeCode, wireBytes));
 }

@@ -88,7 +88,7 @@ export class V8Engine implements Engine {
     ].join('_');
     if (!isOpen) return staticId;
     const { addon } = opened;
-    const tag = addon.withSteadyFlags(() => addon.versionTag());
+    const tag = addon.versionTag();
     return `${staticId}_tag-${tag.toString(16).padStart(8, '0')}`;
   }
 

@@ -219,6 +219,11 @@ test('natives syntax that the user switched on stays on', () => {
   assert.deepEqual([status, stdout.trim()], [0, 'same']);
 });
 
+test('flags that are changed for a moment while workers start are set back, and the id stays', () => {
+  const { status, stdout, stderr } = runProgram('flags-while-workers-start.mjs');
+  assert.deepEqual([status, stdout.trim()], [0, '{"flagStayedOn":0,"otherId":0}'], stderr);
+});
+
 for (const moment of ['opening', 'observing']) {
   test(`a worker that is killed while ${moment} leaves the flags of V8 as they were`, () => {
     const { status, stdout, stderr } = runProgram('killed-while-flags-are-changed.mjs', { args: [moment] });

@@ -17,7 +17,14 @@ if (isMainThread) {
     parentPort.postMessage('inside');
     for (;;);
   };
-  if (workerData === 'opening') globalThis.eval = stay;
+  let isWithoutFlag = true;
+  if (workerData === 'opening') {
+    globalThis.eval = () => {
+      if (!isWithoutFlag) stay();
+      isWithoutFlag = false;
+      throw new SyntaxError();
+    };
+  }
   const { V8Engine } = await import('../../dist/index.js');
   const { loadAddon } = await import('../../dist/engine/addon.js');
   const engine = new V8Engine();

@@ -33,7 +33,8 @@ const versions = JSON.parse(
 // glibc and V8 keep for later what was freed, 100 MB after some waves. With these settings they do not, and what the process
 // occupies is what it uses.
 const env = { ...process.env, MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '65536' };
-const nodeOptions = ['--expose-gc', ...(Number.parseInt(versions.v8, 10) >= 14 ? ['--no-memory-pool'] : [])];
+const isPooled = Number.parseInt(versions.v8, 10) >= 14;
+const nodeOptions = ['--expose-gc', ...(isPooled ? ['--no-memory-pool-share-memory-on-teardown'] : [])];
 
 /** What the process wrote; all is over when it did not end well. */
 function run(work) {
