@@ -4,20 +4,14 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import Table from 'cli-table3';
 import { crc32, sha256 } from '../dist/engine/digest.js';
 import { FileSystemCache, ModuleHash, V8Engine } from '../dist/index.js';
+import { local, modules } from './modules.mjs';
 import { learnersAreDone, median, run } from './processes.mjs';
 
-const local = (file) => fileURLToPath(new URL(file, import.meta.url));
-const modules = {
-  'sql.js': '../node_modules/sql.js/dist/sql-wasm.wasm',
-  swc: '../node_modules/@swc/wasm/wasm_bg.wasm',
-  'magick-wasm': '../node_modules/@imagemagick/magick-wasm/dist/x86/magick.wasm',
-};
 const ROUNDS = 15;
 
 // Not --expose-gc for the whole process: with another flag its engine id is another one.

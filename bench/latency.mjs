@@ -18,15 +18,10 @@ import {
   ThreadLocalCache,
   V8Engine,
 } from '../dist/index.js';
+import { local, modules } from './modules.mjs';
 import { learnersAreDone, median, run } from './processes.mjs';
 
 const program = fileURLToPath(import.meta.url);
-const local = (file) => fileURLToPath(new URL(file, import.meta.url));
-const modules = {
-  'sql.js': '../node_modules/sql.js/dist/sql-wasm.wasm',
-  swc: '../node_modules/@swc/wasm/wasm_bg.wasm',
-  'magick-wasm': '../node_modules/@imagemagick/magick-wasm/dist/x86/magick.wasm',
-};
 const AGAIN = 100;
 
 /** Each gives, for what the process has, what is timed. */
