@@ -85,7 +85,7 @@ export class CrashGuard {
   }
 
   #write(owner: string, deaths: number, goodTries: number): void {
-    const temporary = `${this.#file}.${owner === NOBODY ? pid : owner}`;
+    const temporary = `${this.#file}.${hostTag()}-${pid}`;
     const descriptor = openSync(temporary, 'w', 0o600);
     try {
       writeSync(descriptor, contentOf(owner, deaths, goodTries));

@@ -1,3 +1,4 @@
+import diagnostics_channel from 'node:diagnostics_channel';
 import path from 'node:path';
 import {
   type Artifact,
@@ -77,6 +78,7 @@ const SWEEP_AFTER_PART = 0.1;
 /** A time stamp says when an entry was used to this; noting it every time would be a write for every read. */
 const USE_IS_NOTED_EVERY = 3_600_000;
 const { now } = Date;
+const evictions = diagnostics_channel.channel('wasm-module-cache:evict');
 
 /**
  * Artifacts in a folder, one file each, by engine and key. The folder is created with mode 0700 when it is first written
@@ -176,12 +178,12 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
   async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
     await this.#store.run(this.#save(artifactOf(key, engine, module)));
-    void this.#sweepIfDue();
+    void this.sweepIfDue();
   }
 
   saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
     this.#store.runSync(this.#save(artifactOf(key, engine, module)));
-    void this.#sweepIfDue();
+    void this.sweepIfDue();
   }
 
   /**
@@ -242,12 +244,14 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     }
   }
 
-  async #sweepIfDue(): Promise<void> {
+  /** @internal Sweeps the folder when it is time; see {@link isSweepDue}. Never rejects. */
+  async sweepIfDue(): Promise<void> {
     if (this.#isSweeping || !this.isSweepDue()) return;
     this.#isSweeping = true;
     this.#writtenSinceSweep = 0;
     try {
-      await sweep(this.directory, this.limits);
+      const report = await sweep(this.directory, this.limits);
+      if (report && evictions.hasSubscribers) evictions.publish({ directory: this.directory, ...report });
     } catch {
       // The folder is gone, or full, or not ours: the next sweep sees.
     }

@@ -23,8 +23,8 @@ export interface FoundFile {
 }
 
 const ARTIFACT = /^((?:[0-9a-f]{16}){1,4})\.artifact$/;
-const TEMPORARY = /^(?:[0-9a-f]{16}){1,4}\.artifact\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
-const GUARD = /^((?:[0-9a-f]{16}){1,4})\.loading(?:\.[0-9a-z-]+)?$/;
+const TEMPORARY = /^(?:[0-9a-f]{16}){1,4}\.(?:artifact|loading)\.([0-9a-z]+)-(\d+)(?:-\d+-[0-9a-z]*\.tmp)?$/;
+const GUARD = /^((?:[0-9a-f]{16}){1,4})\.loading$/;
 const JOB = /^(?:[0-9a-f]{16}){1,4}\.wasm$/;
 
 const BATCH = 100;

@@ -102,6 +102,7 @@ export class Hook {
   readonly #known = new KnownModules();
   readonly #jobs: LearningJobs;
   readonly #noLearner: string | undefined;
+  readonly #learns: boolean;
   #isOff = false;
   readonly #onExit = () => this.save(true);
   #madeRoomForListener = false;
@@ -116,7 +117,8 @@ export class Hook {
       maxSize: options.maxSize,
     });
     this.#jobs = new LearningJobs(this.#cache.directory, this.#cache.signer);
-    this.#noLearner = options.learn === 'off' ? 'switched off' : whyNoLearner();
+    this.#noLearner = whyNoLearner();
+    this.#learns = options.learn !== 'off' && this.#noLearner === undefined;
   }
 
   get directory(): string {
@@ -187,11 +189,11 @@ export class Hook {
           this.#report('saving a module', error);
         }
       }
-      const { learn } = this.#options;
-      if (learn === 'off' || this.#noLearner !== undefined) return;
-      // The learner sweeps the folder, too.
+      if (this.#noLearner !== undefined) return;
+      // The learner sweeps the folder, too, also where it has nothing to learn.
       if (toLearn.length === 0 && !(hasModules && this.#cache.isSweepDue())) return;
-      startLearner(this.#cache, this.#engine.deterministicId, learn, toLearn, isEnding);
+      const coverage = this.#options.learn === 'full' ? 'full' : 'hot';
+      startLearner(this.#cache, this.#engine.deterministicId, coverage, toLearn, isEnding);
       debug('learning %s', toLearn);
     } catch (error) {
       this.#report('looking for modules to save', error);
@@ -259,6 +261,8 @@ export class Hook {
     this.#known.add(known, module);
     if (this.#options.mode !== 'read-write' || known.stored.final) return;
     this.#checkLater(FIRST_CHECK);
+    // Now, because an exit does not wait.
+    if (this.#noLearner !== undefined) void this.#cache.sweepIfDue();
     // Asked every time: programs call process.removeAllListeners().
     if (process.listeners('exit').includes(this.#onExit)) return;
     process.on('exit', this.#onExit);
@@ -305,7 +309,7 @@ export class Hook {
     let generation = known.key && this.#nextGeneration(known.key, stored);
     if (known.key && generation === undefined) return undefined;
 
-    const canLearn = !known.isLearnt && known.functions !== undefined && this.#noLearner === undefined;
+    const canLearn = !known.isLearnt && known.functions !== undefined && this.#learns;
     const nativeCode = this.#engine.serialize(module);
     const observed = nativeCode && canLearn ? this.#engine.observe(module) : nativeCode;
     const current = nativeCode && { length: nativeCode.length, functions: functionsOf(known, observed) };
@@ -346,7 +350,7 @@ export class Hook {
 
   /** Not saved: what is there may be better, and is tried by the learner. */
   #haveTried(known: KnownModule, key: ModuleHash, module: WebAssembly.Module): ModuleHash | undefined {
-    if (known.isLearnt || this.#noLearner !== undefined) return undefined;
+    if (known.isLearnt || !this.#learns) return undefined;
     known.isLearnt = true;
     const part = partToOptimise(module, undefined, known.reading); // any with as many functions
     return this.#jobs.create(key, { wireLength: known.wireLength, part }) ? key : undefined;
@@ -365,7 +369,7 @@ export class Hook {
 
   /** Of the artifact that this process may write; `undefined` when another process is ahead of it. */
   #nextGeneration(key: ModuleHash, stored: Stored): number | undefined {
-    if (this.#noLearner === undefined && this.#jobs.isUnderWay(key)) return undefined;
+    if (this.#learns && this.#jobs.isUnderWay(key)) return undefined;
     const header = this.#cache.readHeaderSync(key, this.#engine);
     if (!header) return 0;
     return header.generation === stored.generation ? generationAfter(header) : undefined;
