@@ -1,11 +1,14 @@
 // node scripts/spec.mjs [--nodes 20,26]: the WebAssembly core spec suite of ../shared/conformance, plain, hooked with an
-// empty cache, hooked again, and with what learners made of what ran. Fails when an assertion that passes plain fails hooked. Skips, loudly, without ../shared.
+// empty cache, hooked again with the code that V8 found hot, with what learners made of what ran, and with what they made of all
+// functions (coverage full); each of these calls every assertion at least 30 times. Fails when an assertion that passes plain
+// fails hooked. Skips, loudly, without ../shared.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { decodeHeader } from '../dist/artifact/artifact.js';
 import { nodeBinary, SUPPORTED } from './nodes.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -51,13 +54,22 @@ for (const major of majors) {
   const results = [run('cold', hook, env), run('warm', hook, env)];
 
   // Everything that runs is learnt, also what V8 never finds hot: an artifact for the functions that ran in the first run
-  // when V8 had optimised some, in the second when it had none.
-  const learning = { ...env, WASM_CACHE_DIR: path.join(work, 'learnt'), WASM_CACHE_LEARN: 'hot', SPEC_REPEAT: '5' };
-  for (const name of ['learning', 'learning-again']) {
-    results.push(run(name, hook, learning));
-    await learnersAreDone(path.join(learning.WASM_CACHE_DIR, 'learning'));
+  // when V8 had optimised some, in the second when it had none. Of all functions there is one after the first run.
+  const folders = [cache];
+  for (const [coverage, runs] of [
+    ['hot', 2],
+    ['full', 1],
+  ]) {
+    const folder = path.join(work, `learnt-${coverage}`);
+    folders.push(folder);
+    const learning = { ...env, WASM_CACHE_DIR: folder, WASM_CACHE_LEARN: coverage, SPEC_REPEAT: '5' };
+    for (let count = 1; count <= runs; count++) {
+      results.push(run(`learning ${coverage} ${count}`, hook, learning));
+      await learnersAreDone(path.join(folder, 'learning'));
+    }
+    const reading = { ...learning, WASM_CACHE_MODE: 'read-only', SPEC_REPEAT: '30' };
+    results.push(run(`learnt ${coverage}`, hook, reading));
   }
-  results.push(run('learnt', hook, { ...learning, WASM_CACHE_MODE: 'read-only' }));
   for (const hooked of results) {
     for (const [file, { fails, stderr }] of Object.entries(hooked.files)) {
       for (const assertion of Object.keys(fails)) {
@@ -68,10 +80,14 @@ for (const major of majors) {
     }
     if (hooked.pass < plain.pass) failed = true;
   }
-  for (const folder of [cache, learning.WASM_CACHE_DIR]) {
-    const entries = readdirSync(folder, { recursive: true }).filter((file) => file.endsWith('.artifact'));
-    console.log(`Node ${major}: ${entries.length} artifacts in the ${path.basename(folder)} cache`);
-    if (entries.length === 0) failed = true;
+  for (const folder of folders) {
+    const artifacts = { hot: 0, full: 0, none: 0 };
+    for (const file of readdirSync(folder, { recursive: true }).filter((each) => each.endsWith('.artifact'))) {
+      artifacts[decodeHeader(readFileSync(path.join(folder, file))).coverage]++;
+    }
+    const wanted = folder.endsWith('full') ? 'full' : 'hot';
+    console.log(`Node ${major}: artifacts in ${path.basename(folder)}: ${JSON.stringify(artifacts)}`);
+    if (artifacts[wanted] === 0) failed = true;
   }
   rmSync(work, { recursive: true, force: true });
 }
