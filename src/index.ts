@@ -1,4 +1,5 @@
 export { decodeModule, decodeModuleSync, encodeModule } from './artifact/module.js';
+export type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from './artifact-store.js';
 export { CacheError, type CacheErrorKind, type CacheErrorOptions } from './cache-error.js';
 export { FallbackCache, ModuleCacheBase, SyncFallbackCache } from './caches/fallback.js';
 export { FileSystemCache, type FileSystemCacheOptions } from './caches/file-system.js';
@@ -28,3 +29,4 @@ export {
 export type { LoadProgress, ReadProgress, StepFinished, StepOutcomes, StepStarted } from './load-progress.js';
 export type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from './module-cache.js';
 export { type HashAlgorithm, ModuleHash } from './module-hash.js';
+export { FileSystemStore } from './stores/file-system.js';

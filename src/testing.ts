@@ -1,3 +1,4 @@
 // Door: what authors of strategies test them with. Needs node:test.
 export { moduleCacheContract, syncModuleCacheContract } from './testing/contract.js';
 export { FakeEngine } from './testing/fake-engine.js';
+export { artifactStoreContract } from './testing/store-contract.js';

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
 import { crc32 } from '../engine/digest.js';
 import { whyUntrusted } from './trust.js';
@@ -59,6 +60,7 @@ const MAX_SPACE_KEPT_FREE = 2 ** 30;
 /** A sweep removes empty folders, also one that was just made and has no file yet. */
 const ATTEMPTS = 3;
 
+const TEMPORARY = '.tmp';
 let temporaryFiles = 0;
 let tagOfThisHost: string | undefined;
 
@@ -69,28 +71,96 @@ export function hostTag(): string {
 }
 
 /**
- * Bytes by name in a folder; names may contain `/`. Every method has a synchronous twin, because compiling a module is
- * synchronous in programs that cannot wait.
+ * Bytes by name in a folder, a file each: what `FileSystemCache` keeps its artifacts in, and an {@link ArtifactStore} for a folder
+ * that several machines see. Every other method has a synchronous twin, because compiling a module is synchronous in programs that
+ * cannot wait.
  *
  * A value is either there whole or not there: it is written to a temporary file in the same folder and renamed. It is not
  * flushed to the disk first, which would take longer than the write, in programs that are about to exit: after a power
  * failure a value may be cut off, which is for its reader to notice, as any damage.
  * What others could write is not touched, see {@link FileSystemStore.checkTrust}.
+ *
+ * @example
+ * ```ts
+ * import { FileSystemStore } from 'wasm-module-cache';
+ *
+ * const store = new FileSystemStore('shared', { isShared: true });
+ * await store.put('engine/key.artifact', Buffer.from('bytes'));
+ * for await (const name of store.list('engine/')) console.log(name); // engine/key.artifact
+ * ```
  */
-export class FileSystemStore {
+export class FileSystemStore implements ArtifactStore {
+  /** The absolute path of the folder. */
   readonly directory: string;
+  readonly isConditional = false;
   readonly #isShared: boolean;
   #trusted = false;
 
-  /** @param options - `isShared`: others may write here, too, and what is read is checked by other means */
+  /**
+   * Neither reads nor makes the folder yet.
+   *
+   * @param options - `isShared`: others may write here, too, and what is read is checked by other means, such as a signature
+   */
   constructor(directory: string, { isShared = false } = {}) {
     this.directory = path.resolve(directory);
     this.#isShared = isShared;
     this.#trusted = isShared;
   }
 
+  /** The same path, for people. */
+  get description(): string {
+    return this.directory;
+  }
+
+  async get(name: string, { signal }: StoreOptions = {}): Promise<StoredValue | undefined> {
+    signal?.throwIfAborted();
+    try {
+      return { bytes: (await this.read(name, 0, 0, { signal })).body, version: undefined };
+    } catch (error) {
+      if (CacheError.is(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  }
+
+  async put(name: string, bytes: Uint8Array, { signal }: PutOptions = {}): Promise<boolean> {
+    signal?.throwIfAborted();
+    await this.write(name, bytes);
+    return true;
+  }
+
+  async has(name: string, { signal }: StoreOptions = {}): Promise<boolean> {
+    signal?.throwIfAborted();
+    this.checkTrust();
+    try {
+      return (await fs.promises.stat(this.#path(name))).isFile();
+    } catch (error) {
+      if (CacheError.is(readError(name, error), 'NotFound')) return false;
+      throw readError(name, error);
+    }
+  }
+
+  async *list(prefix: string, { signal }: StoreOptions = {}): AsyncGenerator<string> {
+    signal?.throwIfAborted();
+    this.checkTrust();
+    // Not the whole folder, where the prefix names a part of it.
+    const from = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+    let entries: fs.Dirent[];
+    try {
+      entries = await fs.promises.readdir(this.#path(from), { recursive: true, withFileTypes: true });
+    } catch (error) {
+      if (CacheError.is(readError(from, error), 'NotFound')) return;
+      throw readError(from, error);
+    }
+    for (const entry of entries) {
+      signal?.throwIfAborted();
+      const file = path.join(entry.parentPath, entry.name);
+      const name = path.relative(this.directory, file).split(path.sep).join('/');
+      if (entry.isFile() && name.startsWith(prefix) && !name.endsWith(TEMPORARY)) yield name;
+    }
+  }
+
   /**
-   * Reads the first `headLength` bytes of a value, and what follows them less the last `tailLength` bytes, in one read.
+   * @internal Reads the first `headLength` bytes of a value, and what follows them less the last `tailLength` bytes, in one read.
    *
    * @throws {CacheError} `NotFound`, `FileRead` or `Untrusted`.
    */
@@ -110,7 +180,7 @@ export class FileSystemStore {
     }
   }
 
-  /** @throws the signal's reason when it is aborted. */
+  /** @internal @throws the signal's reason when it is aborted. */
   async read(name: string, headLength = 0, tailLength = 0, { signal, onRead }: Watcher = {}): Promise<Parts> {
     this.checkTrust();
     const file = this.#path(name);
@@ -140,7 +210,7 @@ export class FileSystemStore {
   }
 
   /**
-   * Stores the parts, one after the other, as one value.
+   * @internal Stores the parts, one after the other, as one value.
    *
    * @throws {CacheError} `FileWrite` or `Untrusted`; the value that was there before then still is.
    */
@@ -172,6 +242,7 @@ export class FileSystemStore {
     }
   }
 
+  /** @internal As {@link writeSync}. */
   async write(name: string, ...parts: Uint8Array[]): Promise<void> {
     const { file, temporary } = this.#target(name);
     try {
@@ -199,7 +270,7 @@ export class FileSystemStore {
     }
   }
 
-  /** Runs a procedure with this store's synchronous methods. */
+  /** @internal Runs a procedure with this store's synchronous methods. */
   runSync<T>(steps: StoreSteps<T>, watcher?: Watcher): T {
     let step = steps.next();
     while (!step.done) {
@@ -223,7 +294,7 @@ export class FileSystemStore {
     return step.value;
   }
 
-  /** Runs a procedure with this store's asynchronous methods. */
+  /** @internal Runs a procedure with this store's asynchronous methods. */
   async run<T>(steps: StoreSteps<T>, watcher?: Watcher): Promise<T> {
     let step = steps.next();
     while (!step.done) {
@@ -244,7 +315,7 @@ export class FileSystemStore {
   }
 
   /**
-   * Removes a value; that it is gone already, or cannot be removed, is no error.
+   * @internal Removes a value; that it is gone already, or cannot be removed, is no error.
    *
    * @throws {CacheError} `Untrusted`.
    */
@@ -253,19 +324,20 @@ export class FileSystemStore {
     quietly(() => unlinkSync(this.#path(name)));
   }
 
-  async delete(name: string): Promise<void> {
+  async delete(name: string, { signal }: StoreOptions = {}): Promise<void> {
+    signal?.throwIfAborted();
     this.checkTrust();
     await fs.promises.unlink(this.#path(name)).catch(() => {});
   }
 
-  /** Notes that a value was used, in its time stamp; that this is not possible, as on a read-only file system, is no error. */
+  /** @internal Notes that a value was used, in its time stamp; that this is not possible, as on a read-only file system, is no error. */
   touchSync(name: string): void {
     const seconds = now() / 1000;
     quietly(() => utimesSync(this.#path(name), seconds, seconds));
   }
 
   /**
-   * Whether any name may start with `folder/`.
+   * @internal Whether any name may start with `folder/`.
    *
    * @throws {CacheError} `Untrusted`.
    */
@@ -279,7 +351,7 @@ export class FileSystemStore {
   }
 
   /**
-   * Whoever can write here can run code in every process that loads it: see {@link whyUntrusted}.
+   * @internal Whoever can write here can run code in every process that loads it: see {@link whyUntrusted}.
    *
    * @throws {CacheError} kind `Untrusted`.
    */
@@ -342,7 +414,7 @@ export class FileSystemStore {
     const file = this.#path(name);
     // Unique among threads by the random part; the pid shows whose it was if it is ever left behind.
     const unique = `${hostTag()}-${pid}-${temporaryFiles++}-${Math.random().toString(36).slice(2)}`;
-    return { file, temporary: `${file}.${unique}.tmp` };
+    return { file, temporary: `${file}.${unique}${TEMPORARY}` };
   }
 }
 

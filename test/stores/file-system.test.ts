@@ -16,10 +16,13 @@ import { setImmediate as nextTask } from 'node:timers/promises';
 import { CacheError } from '../../dist/cache-error.js';
 import { FileSystemStore, type Parts, type StoreCall, type StoreSteps } from '../../dist/stores/file-system.js';
 import { ofKind } from '../../dist/testing/assertions.js';
+import { artifactStoreContract } from '../../dist/testing.js';
 import { filesIn, temporaryDirectory } from '../support/processes.js';
 
 const onPosix = { skip: process.geteuid ? false : 'no file modes here' };
 const asRoot = { skip: process.geteuid?.() === 0 ? false : 'only root may be somebody else' };
+
+artifactStoreContract('FileSystemStore', () => new FileSystemStore(temporaryDirectory()));
 
 /** One face of a store: its asynchronous or its synchronous methods, both behind promises. */
 interface Face {
