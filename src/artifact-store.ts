@@ -12,6 +12,8 @@
 export interface StoreOptions {
   /** Ends the operation, which then rejects with the signal's reason; whether a `put` was done is not known then. */
   signal?: AbortSignal | undefined;
+  /** Whether a process that has nothing else to do may end before the operation has. Default false. */
+  isBackground?: boolean | undefined;
 }
 
 /**

@@ -3,6 +3,7 @@ export type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from './art
 export { CacheError, type CacheErrorKind, type CacheErrorOptions } from './cache-error.js';
 export { FallbackCache, ModuleCacheBase, SyncFallbackCache } from './caches/fallback.js';
 export { FileSystemCache, type FileSystemCacheOptions } from './caches/file-system.js';
+export { RemoteCache, type RemoteCacheOptions, type RemoteCacheStats } from './caches/remote.js';
 export { inMemory, SharedCache, type SharedCacheOptions } from './caches/shared.js';
 export { ThreadLocalCache } from './caches/thread-local.js';
 export { type VerifiedFile, type VerifyOptions, type VerifyReport, verifyCache } from './caches/verify.js';

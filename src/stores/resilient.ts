@@ -1,0 +1,187 @@
+import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
+import { CircuitBreaker, type CircuitBreakerOptions } from './circuit-breaker.js';
+
+/** How much of its callers' time a store may cost. */
+export interface ResilienceOptions extends CircuitBreakerOptions {
+  /** Milliseconds that a `get` or `has` may take. Default 250. */
+  timeout?: number | undefined;
+  /** Milliseconds that a `put` or `delete` may take, for which nobody should wait. Default 10000. */
+  writeTimeout?: number | undefined;
+}
+
+/** How a {@link ResilientStore.use} is asked for. */
+export interface UseOptions<T> extends StoreOptions {
+  /** Given what comes after the deadline, up to {@link LATE_AT_MOST}. Must not throw. */
+  onLate?: ((used: T) => void) | undefined;
+}
+
+/** Why nothing was asked of a store, or its answer was not waited for. */
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError';
+}
+
+export const DEFAULT_TIMEOUT = 250;
+const DEFAULT_WRITE_TIMEOUT = 10_000;
+/** Milliseconds after which an answer that is late is not wanted any more. */
+const LATE_AT_MOST = 10_000;
+const PROBE = 'probe';
+
+/**
+ * A store that is dead, hangs, is slow or lies, behind this, costs its callers one deadline, and then nothing: while the circuit is
+ * open every operation rejects at once with a {@link StoreUnavailableError}, and whether the store is back is found out by
+ * probes that nobody waits for.
+ */
+export class ResilientStore implements ArtifactStore {
+  readonly #store: ArtifactStore;
+  readonly #breaker: CircuitBreaker;
+  readonly #timeout: number;
+  readonly #writeTimeout: number;
+  #isProbing = false;
+  /** What happened: answers that came in time or not, failures, and operations that were not even begun. */
+  readonly stats = { succeeded: 0, timedOut: 0, late: 0, failed: 0, notAsked: 0 };
+
+  constructor(store: ArtifactStore, options: ResilienceOptions = {}) {
+    const { timeout = DEFAULT_TIMEOUT, writeTimeout = DEFAULT_WRITE_TIMEOUT } = options;
+    this.#store = store;
+    this.#breaker = new CircuitBreaker(options);
+    this.#timeout = timeout;
+    this.#writeTimeout = writeTimeout;
+  }
+
+  get description(): string {
+    return this.#store.description;
+  }
+
+  get isConditional(): boolean {
+    return this.#store.isConditional;
+  }
+
+  get state(): CircuitBreaker['state'] {
+    return this.#breaker.state;
+  }
+
+  get(name: string, options: StoreOptions = {}): Promise<StoredValue | undefined> {
+    return this.use(name, (value) => value, options);
+  }
+
+  /**
+   * What `use` makes of a value, also within the deadline. Where it throws, that is passed on, and is a failure of the store: one that
+   * gives what is no use is not asked for ever, either.
+   */
+  use<T>(
+    name: string,
+    use: (value: StoredValue | undefined) => T | Promise<T>,
+    { signal, onLate }: UseOptions<T> = {},
+  ): Promise<T> {
+    const ask = async (until: AbortSignal) => use(await this.#store.get(name, { signal: until, isBackground: true }));
+    return this.#ask(ask, this.#timeout, signal, onLate);
+  }
+
+  has(name: string, { signal }: StoreOptions = {}): Promise<boolean> {
+    return this.#ask((until) => this.#store.has(name, { signal: until, isBackground: true }), this.#timeout, signal);
+  }
+
+  put(name: string, bytes: Uint8Array, { signal, ifVersion, isBackground }: PutOptions = {}): Promise<boolean> {
+    const ask = (until: AbortSignal) => this.#store.put(name, bytes, { signal: until, ifVersion, isBackground });
+    return this.#ask(ask, this.#writeTimeout, signal);
+  }
+
+  delete(name: string, { signal, isBackground }: StoreOptions = {}): Promise<void> {
+    const ask = (until: AbortSignal) => this.#store.delete(name, { signal: until, isBackground });
+    return this.#ask(ask, this.#writeTimeout, signal);
+  }
+
+  async close(): Promise<void> {
+    await this.#store.close?.();
+  }
+
+  /** @param onLate - where it is given, the operation goes on after the deadline */
+  async #ask<T>(
+    operation: (until: AbortSignal) => Promise<T>,
+    timeout: number,
+    signal: AbortSignal | undefined,
+    onLate?: (value: T) => void,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    if (this.#breaker.state !== 'closed') {
+      this.stats.notAsked++;
+      this.#probeIfDue();
+      throw new StoreUnavailableError(`${this.description} is not asked for a while, because it failed before`);
+    }
+    const limit = onLate ? timeout + LATE_AT_MOST : timeout;
+    const until = signal ? AbortSignal.any([signal, AbortSignal.timeout(limit)]) : AbortSignal.timeout(limit);
+    // Through an async function, because a store of somebody's own may throw where it should reject.
+    const answer = (async () => operation(until))();
+    let isLate = false;
+    const deadline = new Deadline(timeout, signal);
+    try {
+      const value = await Promise.race([answer, deadline.passed]);
+      this.stats.succeeded++;
+      this.#breaker.succeeded();
+      return value;
+    } catch (error) {
+      signal?.throwIfAborted();
+      isLate = deadline.hasPassed;
+      this.stats[isLate ? 'timedOut' : 'failed']++;
+      this.#breaker.failed(isLate);
+      if (!isLate) throw error;
+      throw new StoreUnavailableError(`${this.description} did not answer within ${timeout} ms`);
+    } finally {
+      deadline.end();
+      if (isLate && onLate) {
+        answer.then(
+          (value) => {
+            this.stats.late++;
+            onLate(value);
+          },
+          () => {},
+        );
+      } else {
+        answer.catch(() => {}); // It lost the race, and nobody asks any more.
+      }
+    }
+  }
+
+  #probeIfDue(): void {
+    if (this.#isProbing || this.#breaker.state !== 'half-open') return;
+    this.#isProbing = true;
+    const signal = AbortSignal.timeout(this.#writeTimeout);
+    (async () => this.#store.has(PROBE, { signal, isBackground: true }))()
+      .then(
+        () => this.#breaker.succeeded(),
+        () => this.#breaker.failed(false),
+      )
+      .finally(() => {
+        this.#isProbing = false;
+      });
+  }
+}
+
+/** Keeps the process alive, because somebody waits: the operation itself need not. */
+class Deadline {
+  readonly passed: Promise<never>;
+  hasPassed = false;
+  readonly #end: () => void;
+
+  constructor(milliseconds: number, signal: AbortSignal | undefined) {
+    let end = () => {};
+    this.passed = new Promise((_, reject) => {
+      const timer = setTimeout(() => {
+        this.hasPassed = true;
+        reject(new StoreUnavailableError());
+      }, milliseconds);
+      const onAbort = () => reject(signal?.reason);
+      signal?.addEventListener('abort', onAbort);
+      end = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+      };
+    });
+    this.#end = end;
+    this.passed.catch(() => {});
+  }
+
+  end(): void {
+    this.#end();
+  }
+}

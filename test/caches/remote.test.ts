@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { decodeArtifact } from '../../dist/artifact/artifact.js';
+import { canPack, unpack } from '../../dist/artifact/packed.js';
+import type { StoredValue } from '../../dist/artifact-store.js';
+import {
+  FileSystemCache,
+  FileSystemStore,
+  ModuleHash,
+  RemoteCache,
+  type RemoteCacheOptions,
+} from '../../dist/index.js';
+import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
+import { FakeEngine } from '../../dist/testing/fake-engine.js';
+import { optimisedFurther, sample } from '../../dist/testing/sample.js';
+import { MemoryStore, moduleCacheContract } from '../../dist/testing.js';
+import { temporaryDirectory } from '../support/processes.js';
+
+const secret = 'the-secret-of-this-fleet';
+
+moduleCacheContract('RemoteCache', () => new RemoteCache(new MemoryStore(), { secret }));
+moduleCacheContract(
+  'RemoteCache, unsigned, not packed',
+  () => new RemoteCache(new MemoryStore(), { allowUnsigned: true, compression: 'none' }),
+);
+moduleCacheContract(
+  'RemoteCache in a folder',
+  () => new RemoteCache(new FileSystemStore(temporaryDirectory(), { isShared: true }), { secret }),
+);
+
+class UnconditionalStore extends MemoryStore {
+  override readonly isConditional: boolean = false;
+}
+
+/** What is stored, unpacked. */
+async function storedIn(store: MemoryStore) {
+  const [value] = [...store.values.values()];
+  assert.ok(value);
+  return decodeArtifact(await unpack(value.bytes, () => {}));
+}
+
+describe('new RemoteCache', () => {
+  it('asks for a secret, or that none is wanted', () => {
+    assert.throws(() => new RemoteCache(new MemoryStore()), { name: 'TypeError', message: /secret, or allowUnsigned/ });
+    assert.throws(() => new RemoteCache(new MemoryStore(), { secret: 'short' }), { name: 'TypeError' });
+  });
+
+  for (const [name, value] of Object.entries({
+    mode: 'readonly',
+    wireBytes: true,
+    compression: 'gzip',
+    timeout: '250ms',
+    writeTimeout: 0,
+    failuresUntilOpen: Number.NaN,
+    retryAfter: -1,
+    maxPendingSaves: null,
+    maxArtifactSize: {},
+  })) {
+    it(`refuses ${name}: ${JSON.stringify(value)}`, () => {
+      const options = { allowUnsigned: true, [name]: value } as RemoteCacheOptions;
+      assert.throws(() => new RemoteCache(new MemoryStore(), options), {
+        name: 'TypeError',
+        message: new RegExp(`The option ${name} must`),
+      });
+    });
+  }
+});
+
+describe('RemoteCache stores', () => {
+  it('under the name that a folder has for it, packed where this Node can', async () => {
+    const store = new MemoryStore();
+    const { key, engine, module } = sample();
+    await new RemoteCache(store, { secret }).save(key, engine, module);
+    assert.deepEqual([...store.values.keys()], [`${engine.deterministicId}/${key}.artifact`]);
+    const [value] = [...store.values.values()];
+    assert.equal(value?.bytes[3] === 'Z'.charCodeAt(0), canPack());
+  });
+
+  for (const Store of [MemoryStore, UnconditionalStore]) {
+    it(`nothing that is worse than what is there: ${Store.name}`, async () => {
+      const store = new Store();
+      const cache = new RemoteCache(store, { secret });
+      const { key, engine, module } = sample();
+      const lengths: number[] = [];
+      for (const more of [10, 5, 10, 20, 0]) {
+        engine.nativeCode = optimisedFurther(engine, more);
+        await cache.save(key, engine, module);
+        lengths.push((await storedIn(store)).nativeCode.length);
+      }
+      const [first = 0] = lengths;
+      assert.deepEqual(lengths, [first, first, first, first + 10, first + 10]);
+      assert.equal((await storedIn(store)).generation, 1);
+      assert.equal(cache.stats.saves, 2);
+    });
+  }
+
+  it('the best of what several write at once', async () => {
+    const store = new MemoryStore();
+    const writers = [3, 9, 1, 7, 5].map((more) => {
+      const { key, engine, module } = sample({ engine: new FakeEngine() });
+      engine.nativeCode = optimisedFurther(engine, more);
+      return { key, engine, module, cache: new RemoteCache(store, { secret }) };
+    });
+    await Promise.all(writers.map(({ cache, key, engine, module }) => cache.save(key, engine, module)));
+    const best = writers[1]?.engine.nativeCode as Uint8Array;
+    assert.equal((await storedIn(store)).nativeCode.length, best.length);
+  });
+
+  it('over what is damaged, or signed by somebody else', async () => {
+    for (const ruin of [
+      () => Buffer.from('garbage'),
+      (bytes: Uint8Array) => bytes.subarray(0, bytes.length - 1),
+      async () => {
+        const other = new MemoryStore();
+        const { key, engine, module } = sample();
+        engine.nativeCode = optimisedFurther(engine, 1000);
+        await new RemoteCache(other, { secret: 'the-secret-of-others' }).save(key, engine, module);
+        return [...other.values.values()][0]?.bytes as Uint8Array;
+      },
+    ]) {
+      const store = new MemoryStore();
+      const cache = new RemoteCache(store, { secret });
+      const { key, engine, module } = sample();
+      await cache.save(key, engine, module);
+      for (const value of store.values.values()) value.bytes = await ruin(value.bytes);
+      const outcome = await cache.load(key, engine).catch((error) => error.kind);
+      assert.ok(['NotFound', 'Untrusted'].includes(outcome), outcome);
+      await cache.save(key, engine, module);
+      assertSameModule(await cache.load(key, engine), module);
+    }
+  });
+
+  it('nothing that is too large', async () => {
+    const store = new MemoryStore();
+    const { key, engine, module } = sample();
+    const cache = new RemoteCache(store, { secret, maxArtifactSize: 400 });
+    await assert.rejects(cache.save(key, engine, module), ofKind('Serialize'));
+    await new RemoteCache(store, { secret }).save(key, engine, module);
+    await assert.rejects(
+      new RemoteCache(store, { secret, maxArtifactSize: 10 }).load(key, engine),
+      ofKind('NotFound', ({ cause }) => assert.match(String(cause), /more than 10/)),
+    );
+  });
+
+  it('a bounded number at once: one more is dropped, and counted', async () => {
+    class SlowStore extends MemoryStore {
+      override async put(...args: Parameters<MemoryStore['put']>): Promise<boolean> {
+        await setTimeout(20);
+        return super.put(...args);
+      }
+    }
+    const cache = new RemoteCache(new SlowStore(), { secret, maxPendingSaves: 3 });
+    const engine = new FakeEngine();
+    const saves = Array.from({ length: 8 }, (_, offset) => {
+      const { key, module } = sample({ offset, engine });
+      return cache.save(key, engine, module);
+    });
+    const outcomes = await Promise.allSettled(saves);
+    assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 5, 'two at once, and three waiting');
+    assert.equal(cache.stats.dropped, 3);
+    await cache.close();
+  });
+});
+
+describe('RemoteCache never hands to the engine', () => {
+  for (const [what, theirs] of [
+    ['what is not signed', { allowUnsigned: true }],
+    ['what is signed with another secret', { secret: 'the-secret-of-others' }],
+  ] as const) {
+    it(what, async () => {
+      const store = new MemoryStore();
+      const { key, engine, module, wireBytes } = sample();
+      await new RemoteCache(store, theirs).save(key, engine, module);
+      let given = 0;
+      engine.deserialize = () => {
+        given++;
+        return module;
+      };
+      const cache = new RemoteCache(store, { secret });
+      await assert.rejects(cache.load(key, engine), ofKind('Untrusted'));
+      await assert.rejects(cache.load(key, engine, { wireBytes }), ofKind('Untrusted'));
+      assert.deepEqual([given, cache.stats.untrusted, cache.stats.misses, cache.stats.hits], [0, 2, 2, 0]);
+    });
+  }
+
+  it('what is stored under the name of another', async () => {
+    const store = new MemoryStore();
+    const [one, other] = [sample({ offset: 1 }), sample({ offset: 2 })];
+    const cache = new RemoteCache(store, { secret });
+    await cache.save(one.key, one.engine, one.module);
+    const [[name, value] = []] = [...store.values];
+    assert.ok(name && value);
+    store.values.set(name.replace(one.key.toString(), other.key.toString()), value);
+    await assert.rejects(cache.load(other.key, other.engine), ofKind('NotFound'));
+  });
+});
+
+describe('RemoteCache in front of trouble:', () => {
+  class Troubled extends MemoryStore {
+    override readonly description: string = 'memory://somewhere';
+    delay = 0;
+    error: Error | undefined;
+
+    override async get(name: string): Promise<StoredValue | undefined> {
+      if (this.delay) await setTimeout(this.delay);
+      if (this.error) throw this.error;
+      return super.get(name);
+    }
+  }
+
+  it('a failure is an error of kind Other, which says where', async () => {
+    const store = new Troubled();
+    store.error = new Error('connection refused');
+    const { key, engine } = sample();
+    await assert.rejects(
+      new RemoteCache(store, { secret }).load(key, engine),
+      ofKind('Other', ({ message, cause }) => {
+        assert.match(message, /memory:\/\/somewhere.*connection refused/);
+        assert.equal(cause, store.error);
+      }),
+    );
+  });
+
+  it('what comes late is put into the folder in front of it', async () => {
+    const store = new Troubled();
+    const { key, engine, module, wireBytes } = sample();
+    await new RemoteCache(store, { secret }).save(key, engine, module);
+    store.delay = 60;
+    const folder = new FileSystemCache(temporaryDirectory(), { wireBytes: 'omit' });
+    const cache = new RemoteCache(store, { secret, timeout: 20, folder });
+    await assert.rejects(cache.load(key, engine, { wireBytes }), ofKind('Other'));
+    assert.equal(await folder.contains(key, engine), false);
+    await setTimeout(150);
+    assertSameModule(await folder.load(key, engine, { wireBytes }), module);
+    assert.equal(cache.stats.late, 1);
+  });
+
+  it('answers of no use open the circuit', async () => {
+    const store = new MemoryStore();
+    const { key, engine } = sample();
+    await store.put(`${engine.deterministicId}/${key}.artifact`, Buffer.alloc(100_000, 'garbage'));
+    const cache = new RemoteCache(store, { secret });
+    for (let count = 0; count < 3; count++) await assert.rejects(cache.load(key, engine), ofKind('NotFound'));
+    await assert.rejects(cache.load(key, engine), ofKind('Other'));
+    assert.deepEqual([cache.state, cache.stats.notAsked], ['open', 1]);
+  });
+
+  it('an abort rejects with the reason', async () => {
+    const store = new Troubled();
+    store.delay = 200;
+    const { key, engine } = sample();
+    const reason = new Error('enough');
+    const load = new RemoteCache(store, { secret }).load(key, engine, { signal: AbortSignal.abort(reason) });
+    await assert.rejects(load, (error) => error === reason);
+  });
+});
+
+describe('modes:', () => {
+  it('read-only saves nothing', async () => {
+    const store = new MemoryStore();
+    const { key, engine, module } = sample();
+    await new RemoteCache(store, { secret, mode: 'read-only' }).save(key, engine, module);
+    assert.equal(store.values.size, 0);
+  });
+
+  it('write-only finds nothing', async () => {
+    const store = new MemoryStore();
+    const { key, engine, module } = sample();
+    const cache = new RemoteCache(store, { secret, mode: 'write-only' });
+    await cache.save(key, engine, module);
+    assert.equal(store.values.size, 1);
+    assert.equal(await cache.contains(key, engine), false);
+    await assert.rejects(cache.load(key, engine), ofKind('NotFound'));
+  });
+});
+
+it('loads what a folder without wire bytes has, when it is given them', async () => {
+  const directory = temporaryDirectory();
+  const { key, engine, module, wireBytes } = sample();
+  await new FileSystemCache(directory, { secret, wireBytes: 'omit' }).save(key, engine, module);
+  const cache = new RemoteCache(new FileSystemStore(directory, { isShared: true }), { secret });
+  assertSameModule(await cache.load(key, engine, { wireBytes }), module);
+  await assert.rejects(cache.load(key, engine), ofKind('NotFound'));
+  await assert.rejects(cache.load(ModuleHash.random(), engine), ofKind('NotFound'));
+});

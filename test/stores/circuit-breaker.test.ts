@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { CircuitBreaker } from '../../dist/stores/circuit-breaker.js';
+
+it('is closed until three failures one after the other', () => {
+  const breaker = new CircuitBreaker();
+  breaker.failed(false);
+  breaker.failed(false);
+  breaker.succeeded();
+  breaker.failed(false);
+  breaker.failed(false);
+  assert.equal(breaker.state, 'closed');
+  breaker.failed(false);
+  assert.equal(breaker.state, 'open');
+});
+
+it('opens at once when somebody waited for all of the deadline', () => {
+  const breaker = new CircuitBreaker();
+  breaker.failed(true);
+  assert.equal(breaker.state, 'open');
+});
+
+it('is half-open after a pause, which is longer after each probe that failed, and closed after one that did not', async () => {
+  const breaker = new CircuitBreaker({ retryAfter: 200 });
+  breaker.failed(true);
+  assert.equal(breaker.state, 'open');
+  await setTimeout(310);
+  assert.equal(breaker.state, 'half-open');
+  breaker.failed(false);
+  assert.equal(breaker.state, 'open');
+  await setTimeout(610);
+  assert.equal(breaker.state, 'half-open');
+  breaker.succeeded();
+  assert.equal(breaker.state, 'closed');
+});
+
+it('comes back at another moment in each process', async () => {
+  const breakers = Array.from({ length: 50 }, () => new CircuitBreaker({ retryAfter: 200 }));
+  for (const breaker of breakers) breaker.failed(true);
+  await setTimeout(200);
+  const open = breakers.filter(({ state }) => state === 'open').length;
+  assert.ok(open > 5 && open < 45, `${open} of 50`);
+});

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import type { PutOptions, StoredValue, StoreOptions } from '../../dist/artifact-store.js';
+import { ResilientStore, StoreUnavailableError } from '../../dist/stores/resilient.js';
+import { artifactStoreContract, MemoryStore } from '../../dist/testing.js';
+
+artifactStoreContract('ResilientStore', () => new ResilientStore(new MemoryStore()));
+
+type Behaviour = 'works' | 'hangs' | 'refuses' | 'throws' | 'slow';
+
+/** Does what it is told to; hanging, it does not even mind its signal. */
+class TroubledStore extends MemoryStore {
+  behaviour: Behaviour = 'works';
+  asked = 0;
+
+  async #trouble(): Promise<void> {
+    this.asked++;
+    if (this.behaviour === 'hangs') await new Promise(() => {});
+    if (this.behaviour === 'refuses') throw new Error('connection refused');
+    if (this.behaviour === 'slow') await setTimeout(100);
+  }
+
+  override async get(name: string, options?: StoreOptions): Promise<StoredValue | undefined> {
+    await this.#trouble();
+    return super.get(name, options);
+  }
+
+  override has(name: string, options?: StoreOptions): Promise<boolean> {
+    if (this.behaviour === 'throws') throw new Error('synchronously');
+    return this.#trouble().then(() => super.has(name, options));
+  }
+
+  override async put(name: string, bytes: Uint8Array, options?: PutOptions): Promise<boolean> {
+    await this.#trouble();
+    return super.put(name, bytes, options);
+  }
+}
+
+async function milliseconds(action: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await action();
+  return performance.now() - start;
+}
+
+const isUnavailable = (error: unknown) => error instanceof StoreUnavailableError;
+
+describe('ResilientStore', () => {
+  it('costs one deadline when the store hangs, and then nothing', async () => {
+    const troubled = new TroubledStore();
+    troubled.behaviour = 'hangs';
+    const store = new ResilientStore(troubled, { timeout: 50 });
+    const first = await milliseconds(() => assert.rejects(store.get('a'), /memory did not answer within 50 ms/));
+    assert.ok(first >= 45 && first < 200, `${first} ms`);
+    const others = await milliseconds(async () => {
+      for (let count = 0; count < 20; count++) await assert.rejects(store.get('a'), isUnavailable);
+    });
+    assert.ok(others < 45, `${others} ms`);
+    assert.equal(troubled.asked, 1);
+    assert.deepEqual(store.stats, { succeeded: 0, timedOut: 1, late: 0, failed: 0, notAsked: 20 });
+  });
+
+  it('gives a store that refuses three tries, passes its errors on, and then asks no more', async () => {
+    const troubled = new TroubledStore();
+    troubled.behaviour = 'refuses';
+    const store = new ResilientStore(troubled);
+    for (let count = 0; count < 3; count++) await assert.rejects(store.get('a'), /connection refused/);
+    await assert.rejects(store.put('a', Buffer.from('a')), isUnavailable);
+    assert.equal(troubled.asked, 3);
+  });
+
+  it('takes an exception for a rejection', async () => {
+    const troubled = new TroubledStore();
+    troubled.behaviour = 'throws';
+    await assert.rejects(new ResilientStore(troubled).has('a'), /synchronously/);
+  });
+
+  it('finds out by itself that a store is back, without anybody waiting for it', async () => {
+    const troubled = new TroubledStore();
+    const store = new ResilientStore(troubled, { timeout: 20, retryAfter: 20 });
+    await store.put('a', Buffer.from('a'));
+    troubled.behaviour = 'hangs';
+    await assert.rejects(store.get('a'), isUnavailable);
+    troubled.behaviour = 'slow';
+    await setTimeout(40);
+    assert.equal(store.state, 'half-open');
+    const asked = await milliseconds(() => assert.rejects(store.get('a'), isUnavailable));
+    assert.ok(asked < 15, `the one that starts the probe waits for nothing: ${asked} ms`);
+    troubled.behaviour = 'works';
+    await setTimeout(150);
+    assert.equal(store.state, 'closed');
+    assert.equal((await store.get('a'))?.bytes.length, 1);
+  });
+
+  it('gives what comes late to whoever wants it', async () => {
+    const troubled = new TroubledStore();
+    const store = new ResilientStore(troubled, { timeout: 20 });
+    await store.put('a', Buffer.from('bytes'));
+    troubled.behaviour = 'slow';
+    const late: unknown[] = [];
+    const lengthOf = (value: StoredValue | undefined) => value?.bytes.length;
+    await assert.rejects(store.use('a', lengthOf, { onLate: (length) => late.push(length) }), isUnavailable);
+    assert.deepEqual(late, []);
+    await setTimeout(150);
+    assert.deepEqual(late, [5]);
+    assert.equal(store.stats.late, 1);
+  });
+
+  it('an abort of the caller is no failure of the store', async () => {
+    const troubled = new TroubledStore();
+    troubled.behaviour = 'hangs';
+    const store = new ResilientStore(troubled, { timeout: 1000 });
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    const outcome = store.get('a', { signal: controller.signal });
+    controller.abort(reason);
+    await assert.rejects(outcome, (error) => error === reason);
+    assert.equal(store.state, 'closed');
+  });
+
+  it('a store whose answers are of no use is not asked for ever', async () => {
+    const troubled = new TroubledStore();
+    const store = new ResilientStore(troubled);
+    const use = () => {
+      throw new Error('garbage');
+    };
+    for (let count = 0; count < 3; count++) await assert.rejects(store.use('a', use), /garbage/);
+    await assert.rejects(store.use('a', use), isUnavailable);
+    assert.equal(troubled.asked, 3);
+  });
+});
