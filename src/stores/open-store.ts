@@ -1,0 +1,30 @@
+import { fileURLToPath } from 'node:url';
+import type { ArtifactStore } from '../artifact-store.js';
+import { FileSystemStore } from './file-system.js';
+import { parseRemoteUrl } from './remote-url.js';
+
+/**
+ * The store at an address, see {@link parseRemoteUrl}. Only what that store needs is loaded. Nothing is asked of it yet.
+ *
+ * @param env - `WASM_CACHE_REMOTE_TOKEN` for the bearer token of a web server; S3 looks for its own variables
+ * @throws {TypeError} when the address is not one; an error that says so when a package is missing.
+ */
+export async function openStore(address: string, env: NodeJS.ProcessEnv = process.env): Promise<ArtifactStore> {
+  const { kind, url } = parseRemoteUrl(address);
+  switch (kind) {
+    case 'folder':
+      return new FileSystemStore(fileURLToPath(url), { isShared: true });
+    case 'http': {
+      const { HttpStore } = await import('./http.js');
+      return new HttpStore({ url, bearerToken: env.WASM_CACHE_REMOTE_TOKEN });
+    }
+    case 'redis': {
+      const { RedisStore } = await import('./redis.js');
+      return new RedisStore({ url });
+    }
+    case 's3': {
+      const { S3Store } = await import('./s3.js');
+      return S3Store.fromUrl(url);
+    }
+  }
+}

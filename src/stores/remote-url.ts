@@ -1,0 +1,44 @@
+/** Where a remote store is, as `WASM_CACHE_REMOTE` says it. */
+export interface RemoteAddress {
+  kind: 'redis' | 's3' | 'http' | 'folder';
+  /** As given, with what it has of user names and passwords. */
+  url: string;
+}
+
+const KINDS: Record<string, RemoteAddress['kind']> = {
+  'redis:': 'redis',
+  'rediss:': 'redis',
+  's3:': 's3',
+  'http:': 'http',
+  'https:': 'http',
+  'file:': 'folder',
+};
+
+/**
+ * Reads the address of a store: `redis://`, `rediss://`, `s3://bucket/prefix`, `http://`, `https://`, or `file:///folder`.
+ *
+ * @throws {TypeError} that says what is wrong, never with a user name or a password.
+ */
+export function parseRemoteUrl(text: string): RemoteAddress {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    // The error of URL holds all of the text.
+    throw new TypeError(`${withoutSecrets(text)} is not a URL such as redis://host:6379 or s3://bucket/prefix`);
+  }
+  const kind = KINDS[url.protocol];
+  if (kind === undefined) {
+    const known = Object.keys(KINDS).map((scheme) => `${scheme}//`);
+    throw new TypeError(`${withoutSecrets(text)} does not begin with one of ${known.join(', ')}`);
+  }
+  if (kind === 'folder' ? url.host !== '' : url.hostname === '') {
+    throw new TypeError(`${withoutSecrets(text)} ${kind === 'folder' ? 'names a host, not a folder' : 'names no host'}`);
+  }
+  return { kind, url: text };
+}
+
+/** A URL, or what was meant as one, to be shown: everything that may be a user name, a password or a token is left out. */
+export function withoutSecrets(text: string): string {
+  return text.replace(/^([^/@?#]*:)?(\/\/)?[^/?#]*@/, '$1$2').replace(/[?#].*$/s, '');
+}
