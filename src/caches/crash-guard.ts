@@ -29,7 +29,7 @@ export interface Suspect {
  * stays, and the artifact is suspect: no program loads it. It may have been killed by somebody else, so the artifact is tried
  * now and then in processes that nobody needs, and comes back when that went well.
  *
- * The file: whose load it is (host and process, or "-"), deaths, good tries.
+ * The file: whose load it is (host and process, or "-"), deaths, good tries. "-" without deaths is a file that could not be removed.
  */
 export class CrashGuard {
   readonly #file: string;
@@ -43,7 +43,7 @@ export class CrashGuard {
   suspect(): Suspect | undefined {
     const { owner, deaths, goodTries, writtenAt } = this.#read() ?? {};
     if (owner === undefined || writtenAt === undefined) return undefined;
-    if (owner === NOBODY) return { deaths: deaths as number, goodTries: goodTries as number };
+    if (owner === NOBODY) return deaths ? { deaths, goodTries: goodTries as number } : undefined;
     return isDead(owner, writtenAt) ? { deaths: (deaths as number) + 1, goodTries: 0 } : undefined;
   }
 
@@ -71,35 +71,38 @@ export class CrashGuard {
   }
 
   #create(): boolean {
+    let descriptor: number;
     try {
-      const descriptor = openSync(this.#file, 'wx', 0o600);
-      try {
-        writeSync(descriptor, contentOf(`${hostTag()}-${pid}`, 0, 0));
-      } finally {
-        closeSync(descriptor);
-      }
+      descriptor = openSync(this.#file, 'wx', 0o600);
+    } catch {
+      return false;
+    }
+    try {
+      fill(descriptor, `${hostTag()}-${pid}`, 0, 0);
       return true;
     } catch {
+      this.#remove(); // A full disk has room for a file, but for nothing in it; who reads that believes its writer dead.
       return false;
     }
   }
 
   #write(owner: string, deaths: number, goodTries: number): void {
     const temporary = `${this.#file}.${hostTag()}-${pid}`;
-    const descriptor = openSync(temporary, 'w', 0o600);
     try {
-      writeSync(descriptor, contentOf(owner, deaths, goodTries));
-    } finally {
-      closeSync(descriptor);
+      fill(openSync(temporary, 'w', 0o600), owner, deaths, goodTries);
+      renameSync(temporary, this.#file);
+    } catch (error) {
+      quietly(() => unlinkSync(temporary));
+      throw error;
     }
-    renameSync(temporary, this.#file);
   }
 
   #remove(): void {
     try {
       unlinkSync(this.#file);
     } catch {
-      // The folder is gone, or somebody swept it.
+      // The folder is gone, or somebody swept it; or, on Windows, has it open: then it says that no load is unfinished.
+      quietly(() => fill(openSync(this.#file, 'r+'), NOBODY, 0, 0));
     }
   }
 
@@ -130,8 +133,21 @@ export class CrashGuard {
   }
 }
 
-function contentOf(owner: string, deaths: number, goodTries: number): string {
-  return `${owner} ${deaths} ${goodTries} \n`;
+/** What follows in a file that was longer before means nothing. */
+function fill(descriptor: number, owner: string, deaths: number, goodTries: number): void {
+  try {
+    writeSync(descriptor, `${owner} ${deaths} ${goodTries} \n`);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function quietly(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // The guard is a precaution: nothing depends on it.
+  }
 }
 
 function isDead(owner: string, writtenAt: number): boolean {

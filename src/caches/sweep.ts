@@ -65,7 +65,8 @@ export async function sweep(directory: string, limits: FolderLimits): Promise<Sw
   const lock = path.join(directory, LOCK);
   if (!(await acquire(lock))) return undefined;
   try {
-    await fs.promises.writeFile(path.join(directory, MARK), '', { mode: 0o600 });
+    // A disk without room for it is no reason not to make room; the next sweep comes sooner then.
+    await fs.promises.writeFile(path.join(directory, MARK), '', { mode: 0o600 }).catch(() => {});
     return await sweepLocked(directory, limits);
   } finally {
     await fs.promises.unlink(lock).catch(() => {});
@@ -144,7 +145,10 @@ async function acquire(lock: string): Promise<boolean> {
       fs.writeFileSync(lock, content, { flag: 'wx', mode: 0o600 });
       return true;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !(await isStale(lock))) return false;
+      const { code } = error as NodeJS.ErrnoException;
+      // Nobody's, or not there: another process may sweep, too, which harms nobody, and on a full disk somebody should.
+      if (code === 'ENOSPC' || code === 'EDQUOT') return true;
+      if (code !== 'EEXIST' || !(await isStale(lock))) return false;
       // Two that break it at once: the slower one removes the lock of the faster one, and both sweep, which harms nobody.
       await fs.promises.unlink(lock).catch(() => {});
     }

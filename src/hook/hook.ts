@@ -251,8 +251,10 @@ export class Hook {
         debug('miss: %s', error);
         return { ...lookup, ...MISS, isSuspect };
       }
-      if (!CacheError.is(error, 'NotFound') || error.cause instanceof CacheError) this.#report(`loading ${key}`, error);
-      debug('miss %s: %s', key, error);
+      // What is damaged is no error to a cache, but it was somebody's.
+      const isMiss = CacheError.is(error, 'NotFound') && !(error.cause instanceof CacheError);
+      if (isMiss) debug('miss %s: %s', key, error);
+      else this.#report(`loading ${key}`, error);
       return { ...lookup, ...MISS };
     }
   }
@@ -395,7 +397,12 @@ export class Hook {
     if (!header) return;
     debug('%s is left alone: loading it took longer than it saves', key);
     const generation = generationAfter(header);
-    this.#cache.leaveAloneSync({ ...header, generation, final: false }, Math.ceil(now() / MINUTE) + LEFT_ALONE_MINUTES);
+    const until = Math.ceil(now() / MINUTE) + LEFT_ALONE_MINUTES;
+    try {
+      this.#cache.leaveAloneSync({ ...header, generation, final: false }, until);
+    } catch (error) {
+      this.#report(`leaving ${key} alone`, error); // It was a hit all the same.
+    }
   }
 
   #countFunctions(wireBytes: Uint8Array): FunctionCounts | undefined {

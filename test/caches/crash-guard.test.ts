@@ -72,6 +72,7 @@ describe('CrashGuard', () => {
     ['that was never written', '', 2 * MINUTE, 1],
     ['that is something else', 'something else', 2 * MINUTE, 1],
     ['of nobody', '- 2 0 \n', 0, 2],
+    ['that could only be overwritten', '- 0 0 \n89 0 0 \n', 60 * MINUTE, undefined],
   ];
   for (const [what, content, age, deaths] of cases) {
     it(`with a file ${what} says ${deaths === undefined ? 'nothing' : `${deaths} deaths`}`, () => {

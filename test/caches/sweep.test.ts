@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import fs, { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -168,6 +168,21 @@ describe('one sweep at a time:', () => {
       lock(directory, content, age);
       assert.equal((await sweep(directory, NO_LIMITS)) === undefined, isHeld);
       assert.equal(existsSync(path.join(directory, 'sweep.lock')), isHeld);
+    });
+  }
+
+  for (const code of ['ENOSPC', 'EDQUOT']) {
+    it(`a disk without room for lock and mark (${code}) is swept all the same`, async (context) => {
+      const directory = temporaryDirectory();
+      const old = put(directory, artifact('engine'), { age: DAY });
+      const full = Object.assign(new Error(code), { code });
+      context.mock.method(fs, 'writeFileSync', (file: string) => {
+        fs.closeSync(fs.openSync(file, 'wx'));
+        throw full;
+      });
+      context.mock.method(fs.promises, 'writeFile', () => Promise.reject(full));
+      assert.deepEqual((await sweep(directory, { maxSize: 1, maxFiles: 1 }))?.removed, [old]);
+      assert.deepEqual(readdirSync(directory), []);
     });
   }
 

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runProgram } from '../support/processes.js';
 
-// A few seconds of what `npm run stress:kills`, `stress:soak` and `stress:workers` do for minutes.
+// A few seconds of what `npm run stress:kills`, `stress:soak`, `stress:disk` and `stress:workers` do for minutes.
 for (const [name, ...args] of [
   ['kill-storm', '--kills', '20', '--writers', '4'],
   ['soak', '--minutes', '0.1'],
+  ['disk', '--levels', '40', '--limits', '12'],
 ] as [string, ...string[]][]) {
   test(`${name} ${args.join(' ')}`, (context) => {
     const { status, signal, stdout, stderr } = runProgram(`../stress/${name}.mjs`, { args });

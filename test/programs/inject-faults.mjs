@@ -1,32 +1,42 @@
 // Preloaded before the hook: lets functions of fs fail for what is in the cache folder. FAULTS is JSON: function -> error code, or
-// [error code, how many calls fail]. A writeSync that fails has written half.
+// { code, times: how many calls fail, file: what must be in the file's path, isDone: what was asked for is done all the same }.
+// The code "slow" is no failure. A writeSync that fails has written half.
 import fs from 'node:fs';
 import path from 'node:path';
 
 const directory = path.resolve(process.env.WASM_CACHE_DIR);
-const descriptors = new Set();
-const isOurs = (argument) =>
-  typeof argument === 'number' ? descriptors.has(argument) : String(argument).startsWith(directory);
+const files = new Map();
+const fileOf = (argument) => (typeof argument === 'number' ? files.get(argument) : String(argument)) ?? '';
 
 const { openSync, closeSync, writeSync } = fs;
 fs.openSync = (file, ...rest) => {
   const descriptor = openSync(file, ...rest);
-  if (isOurs(file)) descriptors.add(descriptor);
+  files.set(descriptor, String(file));
   return descriptor;
 };
 fs.closeSync = (descriptor) => {
-  descriptors.delete(descriptor);
+  files.delete(descriptor);
   return closeSync(descriptor);
 };
 
 for (const [name, fault] of Object.entries(JSON.parse(process.env.FAULTS))) {
-  const [code, times = Infinity] = [fault].flat();
+  const { code, times, file, isDone } = {
+    times: Infinity,
+    file: '',
+    isDone: name === 'closeSync',
+    ...(typeof fault === 'string' ? { code: fault } : fault),
+  };
   const original = fs[name];
   let calls = 0;
   fs[name] = (...args) => {
-    if (!isOurs(args[0]) || calls++ >= times) return original(...args);
+    const affected = fileOf(args[0]);
+    if (!affected.startsWith(directory) || !affected.includes(file) || calls++ >= times) return original(...args);
+    if (code === 'slow') {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 350); // longer than goes unnoticed
+      return original(...args);
+    }
     if (name === 'writeSync') writeSync(args[0], args[1].subarray(0, args[1].length / 2));
-    if (name === 'closeSync') original(...args);
+    if (isDone) original(...args);
     throw Object.assign(new Error(`${code}: injected, ${name}`), { code });
   };
 }

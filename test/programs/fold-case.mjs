@@ -1,0 +1,17 @@
+// Preloaded before the hook: below the folder FOLDED, names that differ only in case are one.
+import fs from 'node:fs';
+import path from 'node:path';
+
+const folder = process.env.FOLDED + path.sep;
+const fold = (argument) =>
+  typeof argument === 'string' && argument.startsWith(folder)
+    ? folder + argument.slice(folder.length).toLowerCase()
+    : argument;
+
+for (const functions of [fs, fs.promises]) {
+  for (const [name, original] of Object.entries(functions)) {
+    if (typeof original !== 'function' || /^[A-Z_]/.test(name)) continue;
+    const folding = (...args) => original.apply(functions, args.map(fold));
+    functions[name] = Object.assign(folding, original);
+  }
+}

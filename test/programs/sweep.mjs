@@ -1,0 +1,5 @@
+// Sweeps a folder without limits, and prints whether another one was at it.
+import { sweep } from '../../dist/caches/sweep.js';
+
+const report = await sweep(process.argv[2], { maxSize: Infinity, maxFiles: Infinity });
+console.log(JSON.stringify({ swept: report !== undefined }));
