@@ -961,6 +961,7 @@ void WriteEmptyData(WireReader& reader, WireWriter& out) {
   uint32_t count = reader.Number();
   out.Number(count);
   for (uint32_t i = 0; i < count && reader.ok(); ++i) {
+    reader.Byte();  // Each has at least one: where fewer are left than were announced, this ends the loop.
     out.Byte(passive);
     out.Byte(0);
   }
@@ -1008,6 +1009,7 @@ napi_value WithOnlyBodies(napi_env env, napi_callback_info info) {
     return failure("Not a module of version 1");
   }
   out->Bytes(header);
+  bool has_code = false;
   while (reader.ok() && !reader.is_at_end()) {
     size_t start = reader.at();
     uint8_t id = reader.Byte();
@@ -1016,6 +1018,7 @@ napi_value WithOnlyBodies(napi_env env, napi_callback_info info) {
     WireReader section(contents);
     WireWriter rewritten(id == kCodeSection ? contents.size / 8 : 0);
     if (id == kCodeSection) {
+      has_code = true;
       if (!WriteCode(wire_bytes, section, starts, kept, stub, rewritten)) {
         return failure("Not all functions to be kept have bodies");
       }
@@ -1023,7 +1026,7 @@ napi_value WithOnlyBodies(napi_env env, napi_callback_info info) {
       WriteExports(section, rewritten);
     } else if (id == kDataSection && for_compiling) {
       WriteEmptyData(section, rewritten);
-      section = WireReader(contents, contents.size);
+      if (section.ok()) section = WireReader(contents, contents.size);
     } else {
       ByteSpan name = id == kCustomSection && for_compiling ? section.Bytes(section.Number()) : ByteSpan{nullptr, 0};
       bool is_metadata =
@@ -1037,6 +1040,9 @@ napi_value WithOnlyBodies(napi_env env, napi_callback_info info) {
     out->Section(id, rewritten);
   }
   if (!reader.ok()) return failure("The module ends in the middle of a section");
+  if (!has_code && kept.which == Kept::Listed && kept.count > 0) {
+    return failure("Not all functions to be kept have bodies");
+  }
 
   auto& bytes = out->bytes();
   auto release = [](napi_env, void*, void* hint) { delete static_cast<WireWriter*>(hint); };

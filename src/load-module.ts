@@ -13,6 +13,7 @@ import { startLearner, whyNoLearner } from './learning/start-learner.js';
 import { compile, compileSync, type LoadProgress, type StepFinished, startStep } from './load-progress.js';
 import type { Engine, ModuleCache, SyncModuleCache } from './module-cache.js';
 import type { ModuleHash } from './module-hash.js';
+import { wrongOption } from './wrong-option.js';
 
 /**
  * What {@link loadModuleSync} is called with.
@@ -414,17 +415,19 @@ function folderOf(cache: ModuleCache): FileSystemCache | undefined {
 
 function checkOptions(options: LoadModuleOptions): void {
   const { cache, engine, coverage, signal, onProgress, waitAtMost = 0, rememberFailuresFor = 0 } = options ?? {};
-  const wrong = (name: string, expected: string, value: unknown) =>
-    new TypeError(`The option ${name} must be ${expected}, not ${util.inspect(value, { depth: 0 })}`);
-  if (typeof cache?.load !== 'function') throw wrong('cache', 'a ModuleCache', cache);
-  if (typeof engine?.compile !== 'function') throw wrong('engine', 'an Engine', engine);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrong('signal', 'an AbortSignal', signal);
-  if (onProgress !== undefined && typeof onProgress !== 'function') throw wrong('onProgress', 'a function', onProgress);
+  if (typeof cache?.load !== 'function') throw wrongOption('cache', 'a ModuleCache', cache);
+  // A regular expression has a method `compile`, too.
+  const isEngine = typeof engine?.compile === 'function' && typeof engine.serialize === 'function';
+  if (!isEngine) throw wrongOption('engine', 'an Engine', engine);
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrongOption('signal', 'an AbortSignal', signal);
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw wrongOption('onProgress', 'a function', onProgress);
   for (const [name, value] of Object.entries({ waitAtMost, rememberFailuresFor })) {
-    if (!(value >= 0 && value <= MAX_DURATION)) throw wrong(name, `milliseconds from 0 to ${MAX_DURATION}`, value);
+    const isDuration = typeof value === 'number' && value >= 0 && value <= MAX_DURATION;
+    if (!isDuration) throw wrongOption(name, `milliseconds from 0 to ${MAX_DURATION}`, value);
   }
   if (coverage === undefined) return;
-  if (coverage !== 'full') throw wrong('coverage', "'full' or undefined", coverage);
+  if (coverage !== 'full') throw wrongOption('coverage', "'full' or undefined", coverage);
   if (!(engine instanceof V8Engine)) throw new TypeError("coverage: 'full' needs a V8Engine as the engine");
   if (!folderOf(cache)) throw new TypeError("coverage: 'full' needs a FileSystemCache among the caches");
 }

@@ -468,6 +468,15 @@ describe('loadModule says which option is wrong', () => {
     [{ engine }, /option cache must be a ModuleCache, not undefined/],
     [{ cache: 'memory', engine }, /option cache must be a ModuleCache, not 'memory'/],
     [{ cache: sync }, /option engine must be an Engine, not undefined/],
+    [{ cache: sync, engine: /x/ }, /option engine must be an Engine, not \/x\//],
+    [
+      { cache: sync, engine, rememberFailuresFor: [5] },
+      /option rememberFailuresFor must be milliseconds .*, not \[ 5 \]/,
+    ],
+    [
+      { cache: sync, engine, rememberFailuresFor: Symbol('5') },
+      /option rememberFailuresFor must be milliseconds .*, not Symbol/,
+    ],
     [{ cache: sync, engine, onProgress: true }, /option onProgress must be a function, not true/],
     [{ cache: sync, engine, rememberFailuresFor: -1 }, /option rememberFailuresFor must be milliseconds .*, not -1/],
     [

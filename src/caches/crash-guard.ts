@@ -107,11 +107,12 @@ export class CrashGuard {
   }
 
   #read(): { owner: string; deaths: number; goodTries: number; writtenAt: number } | undefined {
-    // Most artifacts have none, and asking so throws nothing.
-    const stats = statSync(this.#file, { throwIfNoEntry: false });
-    if (!stats) return undefined;
+    let stats: fs.Stats | undefined;
     let text = '';
     try {
+      // Most artifacts have none, and asking so throws nothing.
+      stats = statSync(this.#file, { throwIfNoEntry: false });
+      if (!stats) return undefined;
       const descriptor = openSync(this.#file, 'r');
       try {
         const bytes = Buffer.alloc(200);
@@ -152,10 +153,12 @@ function quietly(action: () => void): void {
 
 function isDead(owner: string, writtenAt: number): boolean {
   const [host, number] = owner.split('-');
-  if (host !== hostTag()) return Math.abs(now() - writtenAt) > UNFINISHED_AFTER;
-  if (Number(number) === pid) return false;
+  const id = Number(number);
+  const isProcess = id > 0 && id === (id | 0); // not so when it was cut off
+  if (host !== hostTag() || !isProcess) return Math.abs(now() - writtenAt) > UNFINISHED_AFTER;
+  if (id === pid) return false;
   try {
-    kill(Number(number), 0);
+    kill(id, 0);
     return false;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ESRCH';

@@ -1,5 +1,6 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import path from 'node:path';
+import util from 'node:util';
 import {
   type Artifact,
   type ArtifactHeader,
@@ -20,6 +21,7 @@ import { compile, compileSync } from '../load-progress.js';
 import type { Engine, LoadOptions, SyncModuleCache } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
 import { FileSystemStore, type Parts, type StoreSteps, type Watcher } from '../stores/file-system.js';
+import { wrongOption } from '../wrong-option.js';
 import { CrashGuard, type Suspect } from './crash-guard.js';
 import { ModuleCacheBase } from './fallback.js';
 import { type FolderLimits, isSweepDue, sweep } from './sweep.js';
@@ -124,12 +126,10 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
    */
   constructor(directory: string, options: FileSystemCacheOptions = {}) {
     super();
-    if (typeof directory !== 'string' || directory === '') {
-      throw new TypeError(`The cache directory must be a path, not ${JSON.stringify(directory)}`);
-    }
+    checkDirectory(directory);
     const { wireBytes = 'include' } = options;
     if (wireBytes !== 'include' && wireBytes !== 'omit') {
-      throw new TypeError(`The option wireBytes must be 'include' or 'omit', not ${JSON.stringify(wireBytes)}`);
+      throw wrongOption('wireBytes', "'include' or 'omit'", wireBytes);
     }
     if (options.secret !== undefined) this.signer = new Signer([options.secret].flat() as string[]);
     this.#store = new FileSystemStore(directory, { isShared: this.signer !== undefined });
@@ -140,7 +140,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
       maxArtifactSize = DEFAULT_MAX_ARTIFACT_SIZE,
     } = options;
     for (const [name, value] of Object.entries({ maxSize, maxFiles, maxArtifactSize })) {
-      if (!(value >= 1)) throw new TypeError(`The option ${name} must be a number from 1, not ${String(value)}`);
+      if (typeof value !== 'number' || !(value >= 1)) throw wrongOption(name, 'a number from 1', value);
     }
     this.limits = { maxSize, maxFiles };
     this.#maxArtifactSize = maxArtifactSize;
@@ -446,6 +446,12 @@ function miss(expected: Expectation, cause: unknown): CacheError {
 
 /** An engine id as a folder name, readable where it can be. The header has the last word on which engine it was. */
 const folderNames = new Map<string, string>();
+
+/** @internal @throws {TypeError} for what is no path; an empty one would be the working directory. */
+export function checkDirectory(directory: unknown): void {
+  if (typeof directory === 'string' && directory !== '') return;
+  throw new TypeError(`The cache directory must be a path, not ${util.inspect(directory, { depth: 0 })}`);
+}
 
 /** @internal Where in the folder an artifact belongs. */
 export function entryName({ key, engineId }: Expectation): string {

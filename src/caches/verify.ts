@@ -4,8 +4,9 @@ import { type ArtifactHeader, checkSignature, decodeArtifact, decodeHeader } fro
 import { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemStore } from '../stores/file-system.js';
+import { wrongOption } from '../wrong-option.js';
 import { CrashGuard } from './crash-guard.js';
-import { entryName, type FileSystemCacheOptions } from './file-system.js';
+import { checkDirectory, entryName, type FileSystemCacheOptions } from './file-system.js';
 import { type FoundFile, inventory } from './inventory.js';
 import { deadEngines, isLeftBehind } from './sweep.js';
 
@@ -94,7 +95,7 @@ const PRIVATE = 0o600;
  * What is damaged or left behind is removed, what can be put right is, and what is unknown is left alone.
  *
  * @throws {CacheError} kind `Untrusted` when others may write to the folder and there is no secret.
- * @throws {TypeError} when an option is not what it should be.
+ * @throws {TypeError} when the path is empty, or an option is not what it should be.
  *
  * @example
  * ```ts
@@ -105,7 +106,10 @@ const PRIVATE = 0o600;
  * ```
  */
 export async function verifyCache(directory: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+  checkDirectory(directory);
   const { secret, dryRun = false } = options;
+  // Whoever wants nothing changed must not get it wrong: `null` and 0 would be false.
+  if (typeof dryRun !== 'boolean') throw wrongOption('dryRun', 'true or false', dryRun);
   const signer = secret === undefined ? undefined : new Signer([secret].flat() as string[]);
   const store = new FileSystemStore(directory, { isShared: signer !== undefined });
   store.checkTrust();

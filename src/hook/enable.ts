@@ -1,5 +1,6 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import { Signer } from '../artifact/signature.js';
+import { wrongOption } from '../wrong-option.js';
 import { Hook, type ModuleCacheStats } from './hook.js';
 import { install } from './install.js';
 import { type Learn, type Mode, parseSize, readSettings, type Settings } from './settings.js';
@@ -52,7 +53,7 @@ export interface EnableModuleCacheOptions {
  *
  * const { status, message }: EnableModuleCacheResult = enableModuleCache({ directory: 'cache', minModuleSize: 'big' });
  * console.log(status); // FAILED
- * console.log(message); // The option minModuleSize must be a size, not "big"
+ * console.log(message); // The option minModuleSize must be a size, not 'big'
  * ```
  */
 export interface EnableModuleCacheResult {
@@ -169,14 +170,14 @@ function settingsOfProcess(): Settings {
 function applyOptions(settings: Settings, options: EnableModuleCacheOptions): Settings {
   const { directory, mode, minModuleSize, learn, maxSize, secret } = options;
   if (directory !== undefined && (typeof directory !== 'string' || directory === '')) {
-    throw new TypeError(`The option directory must be a path, not ${JSON.stringify(directory)}`);
+    throw wrongOption('directory', 'a path', directory);
   }
   if (mode !== undefined && !['read-write', 'read-only', 'off'].includes(mode)) {
-    throw new TypeError(`The option mode must be read-write, read-only or off, not ${JSON.stringify(mode)}`);
+    throw wrongOption('mode', 'read-write, read-only or off', mode);
   }
   const size = sizeOf('minModuleSize', minModuleSize, 0) ?? settings.minModuleSize;
   if (learn !== undefined && !['hot', 'full', 'off'].includes(learn)) {
-    throw new TypeError(`The option learn must be hot, full or off, not ${JSON.stringify(learn)}`);
+    throw wrongOption('learn', 'hot, full or off', learn);
   }
   const secrets = secret === undefined ? settings.secrets : ([secret].flat() as string[]);
   if (secrets) new Signer(secrets); // which says what is wrong with them
@@ -195,9 +196,7 @@ function applyOptions(settings: Settings, options: EnableModuleCacheOptions): Se
 function sizeOf(name: string, value: number | string | undefined, min: number): number | undefined {
   if (value === undefined) return undefined;
   const size = typeof value === 'string' ? parseSize(value) : value;
-  if (size === undefined || !(size >= min)) {
-    throw new TypeError(`The option ${name} must be a size, not ${JSON.stringify(value)}`);
-  }
+  if (typeof size !== 'number' || !(size >= min)) throw wrongOption(name, 'a size', value);
   return size;
 }
 

@@ -113,11 +113,14 @@ function readSecrets(env: NodeJS.ProcessEnv, readFile: (file: string) => string)
   return secrets;
 }
 
-/** `512MiB` -> 536870912. `undefined` for what is not a size. */
+/** `512MiB` -> 536870912. `undefined` for what is not a size, also when it is more than numbers can count. */
 export function parseSize(text: string): number | undefined {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text);
+  // Trimmed first: two stretches of white space side by side in a pattern would take quadratic time.
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim());
   const unit = UNITS[match?.[2]?.toUpperCase() ?? 'none'];
-  return match && unit !== undefined ? Math.round(Number(match[1]) * unit) : undefined;
+  if (!match || unit === undefined) return undefined;
+  const size = Math.round(Number(match[1]) * unit);
+  return Number.isSafeInteger(size) ? size : undefined;
 }
 
 /** Never relative: machine code must not come from whatever folder a program is started in. */

@@ -146,7 +146,10 @@ function decodeJob(key: ModuleHash, file: Buffer, signer: Signer | undefined): J
   if (signer && !signer.verify('job', signedParts(key, file, part), signature)) {
     throw new CacheError('Untrusted', `The job for ${key} has no signature of this secret`);
   }
-  return { wireLength: Number(file.readBigUInt64LE(4)), part };
+  const wireLength = Number(file.readBigUInt64LE(4));
+  if (!Number.isSafeInteger(wireLength))
+    throw new CacheError('Other', `Not a learner's job: of ${wireLength} wire bytes`);
+  return { wireLength, part };
 }
 
 function signedParts(key: ModuleHash, header: Buffer, part: Uint8Array): Uint8Array[] {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { CrashGuard } from '../../dist/caches/crash-guard.js';
@@ -81,6 +81,24 @@ describe('CrashGuard', () => {
       assert.equal(guard.suspect()?.deaths, deaths);
     });
   }
+
+  it('takes a note that was cut off in the middle of the process for one of nobody who lives, when it is old', () => {
+    const { guard, left } = setUp();
+    for (const cut of [hostTag(), `${hostTag()}-`, `${hostTag()}-x 0 0 \n`]) {
+      left(cut, 2 * MINUTE);
+      assert.deepEqual(guard.suspect(), { deaths: 1, goodTries: 0 }, cut);
+      left(cut);
+      assert.equal(guard.suspect(), undefined, cut);
+    }
+  });
+
+  it('does not throw when there is something else in the place of its file', {
+    skip: process.platform === 'win32',
+  }, () => {
+    const { guard, file } = setUp();
+    symlinkSync(file, file);
+    assert.equal(guard.suspect(), undefined);
+  });
 
   it('lets an artifact come back after three good tries', () => {
     const { guard, file, left } = setUp();

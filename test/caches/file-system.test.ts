@@ -176,6 +176,15 @@ describe('new FileSystemCache', () => {
       assert.throws(() => new FileSystemCache('folder', options), { name: 'TypeError', message: /wireBytes/ });
     });
   }
+
+  for (const name of ['maxSize', 'maxFiles', 'maxArtifactSize']) {
+    it(`refuses what is no number for ${name} with a TypeError that names the option`, () => {
+      for (const value of ['5', [5], true, 5n, Symbol('5'), Object.create(null), null, 0, Number.NaN]) {
+        const options = { [name]: value } as FileSystemCacheOptions;
+        assert.throws(() => new FileSystemCache('folder', options), { name: 'TypeError', message: new RegExp(name) });
+      }
+    });
+  }
 });
 
 for (const face of faces) {

@@ -214,6 +214,20 @@ describe('verifyCache', () => {
     assert.equal((await verifyCache(directory, { secret })).totals.kept.files, 1);
   });
 
+  it('refuses what is no path and no option, saying which', async () => {
+    for (const wrong of ['', 5, null, undefined, Symbol('cache')]) {
+      await assert.rejects(verifyCache(wrong as string), {
+        name: 'TypeError',
+        message: /cache directory must be a path/,
+      });
+    }
+    const { directory } = setUp();
+    for (const dryRun of ['yes', 1, null]) {
+      const attempt = verifyCache(directory, { dryRun } as never);
+      await assert.rejects(attempt, { name: 'TypeError', message: /option dryRun must be true or false/ });
+    }
+  });
+
   it('of a folder that is not there finds nothing, and makes none', async () => {
     const directory = path.join(temporaryDirectory(), 'nowhere');
     assert.deepEqual((await verifyCache(directory)).files, []);

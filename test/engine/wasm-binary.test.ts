@@ -435,6 +435,16 @@ describe('a damaged module is a RangeError or read for what it is:', () => {
     }
   });
 
+  it('more data segments than there are bytes, for which nothing is written', () => {
+    const wireBytes = moduleOf(section(11, leb(5_000_000)));
+    assert.throws(() => withOnlyBodies(wireBytes, 'all', true), RangeError);
+  });
+
+  it('functions to be kept of a module without any', () => {
+    assert.throws(() => withOnlyBodies(moduleOf(), new Set([0])), RangeError);
+    assert.deepEqual(Buffer.from(withOnlyBodies(moduleOf(), new Set())), Buffer.from(moduleOf()));
+  });
+
   it('numbers without an end', () => {
     for (const length of [11, 200, 100_000]) {
       const endless = new Array(length).fill(0x80);

@@ -155,6 +155,23 @@ describe('parseSize', () => {
     '1TiB',
     '1 KiB B',
   ];
+  for (const text of ['9'.repeat(400), `${'9'.repeat(400)}GiB`, '9007199254740992', '8388608GiB']) {
+    it(`does not take ${text.slice(0, 20)}... for a size: numbers cannot count so many bytes`, () => {
+      assert.equal(parseSize(text), undefined);
+      const { minModuleSize, maxSize, warnings } = read({
+        WASM_CACHE_MIN_MODULE_SIZE: text,
+        WASM_CACHE_MAX_SIZE: text,
+      });
+      assert.deepEqual([minModuleSize, maxSize, warnings.length], [65536, undefined, 2]);
+    });
+  }
+
+  it('takes no longer for much white space', () => {
+    const start = performance.now();
+    assert.equal(parseSize(`1${' '.repeat(120_000)}!`), undefined); // took 15 s
+    assert.ok(performance.now() - start < 1000);
+  });
+
   for (const text of [...wrong, '1constructor', '1toString', '1__proto__', '1none', 'NaN', 'Infinity', '٣']) {
     it(`does not take ${JSON.stringify(text)} for a size`, () => assert.equal(parseSize(text), undefined));
   }

@@ -94,10 +94,12 @@ test('enabled from code where it is switched off, or with an option that makes n
   assert.deepEqual(JSON.parse(disabled.stdout).statuses, ['DISABLED', 'DISABLED']);
   const wrong: [directory: string, options: object, message: RegExp][] = [
     ['', {}, /option directory must be a path/],
-    ['/nowhere', { mode: 'on' }, /option mode must be read-write, read-only or off, not "on"/],
-    ['/nowhere', { minModuleSize: 'big' }, /option minModuleSize must be a size, not "big"/],
+    ['/nowhere', { mode: 'on' }, /option mode must be read-write, read-only or off, not 'on'/],
+    ['/nowhere', { minModuleSize: 'big' }, /option minModuleSize must be a size, not 'big'/],
     ['/nowhere', { maxSize: 0 }, /option maxSize must be a size, not 0/],
-    ['/nowhere', { maxSize: '1TB' }, /option maxSize must be a size, not "1TB"/],
+    ['/nowhere', { maxSize: [1000] }, /option maxSize must be a size, not \[ 1000 \]/],
+    ['/nowhere', { minModuleSize: true }, /option minModuleSize must be a size, not true/],
+    ['/nowhere', { maxSize: '1TB' }, /option maxSize must be a size, not '1TB'/],
     ['/nowhere', { learn: true }, /option learn must be hot, full or off, not true/],
     ['/nowhere', { secret: 'short' }, /The secret must have at least 16 bytes, not 5/],
     ['/nowhere', { secret: [] }, /The list of secrets is empty/],

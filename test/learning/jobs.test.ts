@@ -13,6 +13,7 @@ import {
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import { Signer } from '../../dist/artifact/signature.js';
 import { LearningJobs } from '../../dist/learning/jobs.js';
 import { ModuleHash } from '../../dist/module-hash.js';
@@ -43,6 +44,17 @@ test('a job is created with what is written to it, and only once', () => {
   assert.equal(create('first'), true);
   assert.equal(create('second'), false);
   assert.equal(content(), 'first');
+});
+
+test('a job for more wire bytes than numbers can count is none', () => {
+  const { jobs, key, create } = setUp();
+  create();
+  const file = readFileSync(jobs.file(key));
+  const [header, part] = [file.subarray(0, 44), file.subarray(44)];
+  header.writeBigUInt64LE(2n ** 53n, 4);
+  header.writeUInt32LE((crc32(header.subarray(4)) ^ crc32(part)) >>> 0, 0);
+  writeFileSync(jobs.file(key), file);
+  assert.throws(() => jobs.read(key), ofKind('Other'));
 });
 
 test('a job is under way until it is done, given up or old', () => {

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe } from 'node:test';
+import { crc32 } from 'node:zlib';
+import fc from 'fast-check';
+import { Signer } from '../../dist/artifact/signature.js';
+import { CrashGuard } from '../../dist/caches/crash-guard.js';
+import { CacheError, ModuleHash } from '../../dist/index.js';
+import { type JobContent, LearningJobs } from '../../dist/learning/jobs.js';
+import { hostTag } from '../../dist/stores/file-system.js';
+import { ofKind } from '../../dist/testing/assertions.js';
+import { arbitraryBytes, arbitraryMutations, arbitraryText, holds, mutate } from '../support/fuzz.js';
+import { temporaryDirectory } from '../support/processes.js';
+
+const directory = temporaryDirectory();
+const key = ModuleHash.parseHex('0011223344556677');
+const unsigned = new LearningJobs(directory);
+const ours = new LearningJobs(directory, new Signer(['a-secret-of-many-letters']));
+const theirs = new LearningJobs(directory, new Signer(['the-secret-of-somebody-else']));
+const file = unsigned.file(key);
+
+const HEADER_LENGTH = 44;
+const contents = fc.record({ wireLength: fc.maxSafeNat(), part: arbitraryBytes(100) });
+const lengths = fc.oneof(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.constantFrom(2n ** 53n - 1n, 2n ** 53n));
+
+function create(jobs: LearningJobs, content: JobContent): void {
+  jobs.remove(key);
+  assert.ok(jobs.create(key, content));
+  const { wireLength, part } = jobs.read(key);
+  assert.deepEqual([wireLength, Buffer.from(part)], [content.wireLength, Buffer.from(content.part)]);
+}
+
+/** Refused by every reader, or of a length that there is. */
+function assertTotal(bytes: Uint8Array, expected?: JobContent): void {
+  writeFileSync(file, bytes);
+  for (const jobs of [unsigned, ours, theirs]) {
+    let content: JobContent;
+    try {
+      content = jobs.read(key);
+    } catch (error) {
+      const isRight = CacheError.is(error, 'Other') || (jobs !== unsigned && CacheError.is(error, 'Untrusted'));
+      assert.ok(isRight && error.message !== '', String(error));
+      continue;
+    }
+    assert.ok(Number.isSafeInteger(content.wireLength) && content.wireLength >= 0, `${content.wireLength}`);
+    if (expected) assert.deepEqual({ ...content, part: [...content.part] }, { ...expected, part: [...expected.part] });
+  }
+}
+
+describe("learners' jobs", () => {
+  holds('of any content come back as they were', [contents], (content) => {
+    create(unsigned, content);
+    assert.throws(() => ours.read(key), ofKind('Untrusted'));
+    create(ours, content);
+    assert.throws(() => theirs.read(key), ofKind('Untrusted'));
+    unsigned.read(key);
+  });
+
+  holds('are not left behind when they cannot be made', [fc.double(), arbitraryBytes(10)], (wireLength, part) => {
+    unsigned.remove(key);
+    try {
+      unsigned.create(key, { wireLength, part });
+    } catch {
+      assert.equal(existsSync(file), false);
+      return;
+    }
+    // Never a negative zero.
+    if (Number.isSafeInteger(wireLength)) assert.equal(unsigned.read(key).wireLength, wireLength + 0);
+    else assert.throws(() => unsigned.read(key), ofKind('Other'));
+  });
+
+  holds('are not read from any bytes', [arbitraryBytes(100)], (bytes) => assertTotal(bytes));
+
+  holds(
+    'are read from files to which something happened, or refused',
+    [contents, arbitraryMutations],
+    (content, all) => {
+      for (const jobs of [unsigned, ours]) {
+        create(jobs, content);
+        assertTotal(mutate(readFileSync(file), all), content);
+      }
+    },
+  );
+
+  const headers = [lengths, arbitraryBytes(32), arbitraryBytes(20)] as const;
+  holds(
+    'are read from what somebody made who can compute checksums, or refused',
+    [...headers],
+    (length, rest, part) => {
+      const header = Buffer.alloc(HEADER_LENGTH);
+      header.writeBigUInt64LE(length, 4);
+      header.set(rest, 12);
+      header.writeUInt32LE((crc32(header.subarray(4)) ^ crc32(part)) >>> 0, 0);
+      assertTotal(Buffer.concat([header, part]));
+    },
+  );
+});
+
+describe("the crash guard's file", () => {
+  const artifact = path.join(directory, 'abc.artifact');
+  const note = artifact.replace('.artifact', '.loading');
+  const guard = new CrashGuard(artifact);
+  const HOUR = 3_600_000;
+
+  const numbers = fc.oneof(
+    fc.nat(5).map(String),
+    arbitraryText,
+    fc.constantFrom('-1', '1e400', 'NaN', '0x10', '1.5', '4294967296'),
+  );
+  const owners = fc.oneof(arbitraryText, fc.constantFrom('-', hostTag(), `${hostTag()}-${process.pid}`));
+  const texts = fc.oneof(
+    arbitraryText,
+    fc.tuple(owners, numbers, numbers).map((parts) => parts.join(' ')),
+    fc.tuple(numbers, numbers, numbers).map(([id, ...rest]) => `${hostTag()}-${id} ${rest.join(' ')} \n`),
+  );
+  const notes: fc.Arbitrary<Uint8Array> = fc.oneof(
+    arbitraryBytes(300),
+    texts.map((text) => Buffer.from(text)),
+  );
+  const ages = fc.constantFrom(0, 2 * HOUR, -2 * HOUR);
+
+  holds(
+    'may have any content',
+    [notes, ages],
+    (content, age) => {
+      writeFileSync(note, content);
+      const seconds = (Date.now() - age) / 1000;
+      utimesSync(note, seconds, seconds);
+      const suspect = guard.suspect();
+      if (suspect) {
+        const { deaths, goodTries } = suspect;
+        assert.ok([deaths, goodTries].every((each) => typeof each === 'number' && !Number.isNaN(each)));
+      }
+      // Whoever is not named as a process of this machine has been gone for long.
+      const [owner = ''] = Buffer.from(content).toString('latin1').split(' ');
+      if (age !== 0 && !owner.startsWith(`${hostTag()}-`)) assert.ok(suspect, 'an old note of nobody who lives');
+      assert.equal(
+        guard.watch(() => 'loaded'),
+        'loaded',
+      );
+      guard.clear();
+      assert.equal(guard.suspect(), undefined);
+    },
+    { examples: [[Buffer.from(`${hostTag()} 0 `), 2 * HOUR]] },
+  );
+
+  holds('is gone after enough good tries', [fc.nat(5), fc.nat(2)], (deaths, goodTries) => {
+    let suspect: ReturnType<CrashGuard['suspect']> = { deaths, goodTries };
+    for (let tries = goodTries; suspect; tries++) {
+      assert.deepEqual([suspect, tries < 3], [{ deaths, goodTries: tries }, true]);
+      guard.tryOut(suspect, () => {});
+      suspect = guard.suspect();
+    }
+    assert.equal(existsSync(note), false);
+  });
+});
