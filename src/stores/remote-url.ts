@@ -33,7 +33,9 @@ export function parseRemoteUrl(text: string): RemoteAddress {
     throw new TypeError(`${withoutSecrets(text)} does not begin with one of ${known.join(', ')}`);
   }
   if (kind === 'folder' ? url.host !== '' : url.hostname === '') {
-    throw new TypeError(`${withoutSecrets(text)} ${kind === 'folder' ? 'names a host, not a folder' : 'names no host'}`);
+    throw new TypeError(
+      `${withoutSecrets(text)} ${kind === 'folder' ? 'names a host, not a folder' : 'names no host'}`,
+    );
   }
   return { kind, url: text };
 }
