@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { parseSecrets, Signer } from '../artifact/signature.js';
+import { parseRemoteUrl, withoutSecrets } from '../stores/remote-url.js';
 
 export type Mode = 'read-write' | 'read-only' | 'off';
 
@@ -18,9 +19,27 @@ export interface Settings {
   maxSize: number | undefined;
   /** What artifacts are signed with; the first one signs, all are accepted. */
   secrets: string[] | undefined;
+  /** The store behind the folder, which a fleet shares. */
+  remote: RemoteSettings | undefined;
   /** What was wrong with the values given, one sentence each; the default was taken instead. */
   warnings: string[];
 }
+
+export interface RemoteSettings {
+  /** See `parseRemoteUrl`; with what it has of passwords. */
+  url: string;
+  /** Milliseconds that a program waits for it. */
+  timeout: number;
+  /** Whether artifacts without a signature are loaded from it. */
+  allowUnsigned: boolean;
+}
+
+/** As in `RemoteCacheOptions`. */
+export const DEFAULT_REMOTE_TIMEOUT = 250;
+/** Longer than anybody waits for a program to start. */
+const MAX_REMOTE_TIMEOUT = 60_000;
+
+const DURATIONS: Record<string, number> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 // A module of 64 KiB compiles lazily in well under a millisecond, which is what looking it up costs.
 const DEFAULT_MIN_MODULE_SIZE = 64 * 1024;
@@ -91,8 +110,44 @@ export function readSettings(
     warnings.push(`${error instanceof Error ? error.message : String(error)}. Modules are not cached.`);
   }
 
+  const remote = readRemote(env, secrets, warnings);
   const directory = env.WASM_CACHE_DIR || defaultDirectory(env, platform, homeDirectory);
-  return { mode, directory: directory && path.resolve(directory), minModuleSize, learn, secrets, maxSize, warnings };
+  const resolved = directory && path.resolve(directory);
+  return { mode, directory: resolved, minModuleSize, learn, secrets, maxSize, remote, warnings };
+}
+
+function readRemote(
+  env: NodeJS.ProcessEnv,
+  secrets: readonly string[] | undefined,
+  warnings: string[],
+): RemoteSettings | undefined {
+  const url = env.WASM_CACHE_REMOTE;
+  if (!url) return undefined;
+  try {
+    parseRemoteUrl(url);
+  } catch (error) {
+    warnings.push(`WASM_CACHE_REMOTE: ${(error as Error).message}; no store is used.`);
+    return undefined;
+  }
+  const allowUnsigned = (env.WASM_CACHE_ALLOW_UNSIGNED || '0') !== '0';
+  if (!secrets && !allowUnsigned) {
+    warnings.push(
+      `WASM_CACHE_REMOTE=${withoutSecrets(url)} is not used: whoever can write to it could run code here. ` +
+        'Set WASM_CACHE_SECRET, or WASM_CACHE_ALLOW_UNSIGNED=1.',
+    );
+    return undefined;
+  }
+  let timeout = DEFAULT_REMOTE_TIMEOUT;
+  const given = env.WASM_CACHE_REMOTE_TIMEOUT;
+  if (given) {
+    const duration = parseDuration(given);
+    if (duration !== undefined && duration >= 1 && duration <= MAX_REMOTE_TIMEOUT) timeout = duration;
+    else {
+      const range = 'a time from 1ms to 60s, such as 250ms or 1s';
+      warnings.push(`WASM_CACHE_REMOTE_TIMEOUT=${given} is not ${range}; ${timeout}ms is used.`);
+    }
+  }
+  return { url, timeout, allowUnsigned };
 }
 
 /** @throws when there is to be a secret, and is none. */
@@ -121,6 +176,15 @@ export function parseSize(text: string): number | undefined {
   if (!match || unit === undefined) return undefined;
   const size = Math.round(Number(match[1]) * unit);
   return Number.isSafeInteger(size) ? size : undefined;
+}
+
+/** `1.5s` -> 1500, milliseconds. `undefined` for what is not a duration, also when it is more than numbers can count. */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim());
+  const unit = DURATIONS[match?.[2]?.toLowerCase() ?? 'none'];
+  if (!match || unit === undefined) return undefined;
+  const duration = Math.round(Number(match[1]) * unit);
+  return Number.isSafeInteger(duration) ? duration : undefined;
 }
 
 /** Never relative: machine code must not come from whatever folder a program is started in. */

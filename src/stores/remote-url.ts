@@ -42,5 +42,9 @@ export function parseRemoteUrl(text: string): RemoteAddress {
 
 /** A URL, or what was meant as one, to be shown: everything that may be a user name, a password or a token is left out. */
 export function withoutSecrets(text: string): string {
-  return text.replace(/^([^/@?#]*:)?(\/\/)?[^/?#]*@/, '$1$2').replace(/[?#].*$/s, '');
+  // Up to the last "@", because a password that should be escaped, and is not, may hold whatever ends one.
+  const [scheme = ''] = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text) ?? [];
+  const at = text.lastIndexOf('@');
+  const rest = at < 0 ? text.slice(scheme.length) : text.slice(at + 1);
+  return scheme + rest.replace(/[?#].*$/s, '');
 }

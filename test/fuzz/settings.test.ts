@@ -1,11 +1,12 @@
-// For a new variable: a row in VARIABLES. For a new kind of text (a duration, an address): a `describe` beside that of sizes,
-// and an arbitrary of good and of bad texts for the rows that have such values.
+// For a new variable: a row in VARIABLES. For a new kind of text: a `describe` beside that of sizes, and an arbitrary of good and
+// of bad texts for the rows that have such values.
 
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe } from 'node:test';
 import fc from 'fast-check';
-import { parseSize, readSettings, type Settings } from '../../dist/hook/settings.js';
+import { parseDuration, parseSize, readSettings, type Settings } from '../../dist/hook/settings.js';
+import { parseRemoteUrl, withoutSecrets } from '../../dist/stores/remote-url.js';
 import { arbitraryText, holds } from '../support/fuzz.js';
 
 const UNITS: Record<string, number> = {
@@ -80,6 +81,67 @@ describe('parseSize', () => {
   );
 });
 
+describe('parseDuration', () => {
+  const DURATIONS = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+  holds('reads what was written, in every unit', [fc.maxSafeNat(), fc.nat(1000)], (large, small) => {
+    for (const [unit, factor] of Object.entries(DURATIONS)) {
+      for (const number of [large, small]) {
+        const expected = Number.isSafeInteger(number * factor) ? number * factor : undefined;
+        for (const text of [`${number}${unit}`, ` ${number} ${unit.toUpperCase()} `, `${number}.000${unit}`]) {
+          assert.equal(parseDuration(text), expected, text);
+        }
+      }
+    }
+  });
+
+  holds('gives a whole number of milliseconds that can be counted, or nothing', [sizeTexts], (text) => {
+    const duration = parseDuration(text);
+    assert.ok(duration === undefined || (Number.isSafeInteger(duration) && duration >= 0), String(duration));
+  });
+});
+
+describe('parseRemoteUrl', () => {
+  const schemes = fc.constantFrom('redis', 'rediss', 's3', 'http', 'https', 'file', 'memcached', 'javascript', '');
+  const words = fc.string({ unit: fc.constantFrom(...'abc019.-_~%:[]\u00e9 '), maxLength: 12 });
+  const anything = fc.string({ unit: fc.constantFrom(...'a0.%:/?#[]@ \\\n'), maxLength: 12 });
+  const addresses = fc
+    .tuple(
+      schemes,
+      fc.constantFrom('://', ':', '//', ''),
+      words,
+      fc.constantFrom('', ':6379', ':port', '/0', '/a/b?c#d'),
+    )
+    .map((parts) => parts.join(''));
+
+  holds('gives a kind for what begins as one, or a TypeError', [fc.oneof(addresses, arbitraryText)], (text) => {
+    try {
+      const { kind, url } = parseRemoteUrl(text);
+      assert.ok(['redis', 's3', 'http', 'folder'].includes(kind));
+      assert.equal(url, text);
+    } catch (error) {
+      assert.ok(error instanceof TypeError && error.message.length > 10, String(error));
+      assert.ok(!('input' in error) && error.cause === undefined);
+    }
+  });
+
+  // Letters that nothing else has.
+  holds(
+    'never shows a password, escaped or not',
+    [schemes, anything, anything, addresses],
+    (scheme, before, after, host) => {
+      const text = `${scheme}://user:${before}PASSWORD${after}@${host}`;
+      assert.ok(!withoutSecrets(text).includes('PASSWORD'));
+      try {
+        parseRemoteUrl(text);
+      } catch (error) {
+        assert.ok(!(error as Error).message.includes('PASSWORD'), String(error));
+      }
+      const env = { WASM_CACHE_REMOTE: text };
+      assert.ok(!read(env).warnings.join().includes('PASSWORD'));
+    },
+  );
+});
+
 interface Variable {
   name: string;
   field: 'mode' | 'minModuleSize' | 'maxSize' | 'learn';
@@ -137,10 +199,11 @@ describe('readSettings', () => {
   }
 
   const others = ['WASM_CACHE_DISABLE', 'WASM_CACHE_DIR', 'WASM_CACHE_SECRET', 'WASM_CACHE_SECRET_FILE', 'CI'];
+  const remote = ['WASM_CACHE_REMOTE', 'WASM_CACHE_REMOTE_TIMEOUT', 'WASM_CACHE_ALLOW_UNSIGNED'];
   const environments = fc.record(
     Object.fromEntries([
       ...VARIABLES.map(({ name, texts }) => [name, texts]),
-      ...[...others, 'XDG_CACHE_HOME', 'LOCALAPPDATA'].map((name) => [name, arbitraryText]),
+      ...[...others, ...remote, 'XDG_CACHE_HOME', 'LOCALAPPDATA'].map((name) => [name, arbitraryText]),
     ]) as Record<string, fc.Arbitrary<string>>,
     { requiredKeys: [] },
   );

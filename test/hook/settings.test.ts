@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { parseSize, readSettings, type Settings } from '../../dist/hook/settings.js';
+import { parseDuration, parseSize, readSettings, type Settings } from '../../dist/hook/settings.js';
 
 const home = path.resolve('/home/somebody');
 
@@ -24,6 +24,7 @@ describe('readSettings', () => {
       learn: 'hot',
       secrets: undefined,
       maxSize: undefined,
+      remote: undefined,
       warnings: [],
     });
   });
@@ -123,6 +124,70 @@ describe('readSettings', () => {
   it('warns about each wrong value', () => {
     assert.equal(read({ WASM_CACHE_MODE: 'x', WASM_CACHE_MIN_MODULE_SIZE: 'y' }).warnings.length, 2);
   });
+});
+
+describe('WASM_CACHE_REMOTE', () => {
+  const url = 'redis://user:PASSWORD@cache.internal:6379/1';
+  const signed = { WASM_CACHE_REMOTE: url, WASM_CACHE_SECRET: SECRET };
+
+  it('is the address of a store, behind a secret', () => {
+    const { remote, warnings } = read(signed);
+    assert.deepEqual([remote, warnings], [{ url, timeout: 250, allowUnsigned: false }, []]);
+  });
+
+  it('or behind the word of the user', () => {
+    const { remote, warnings } = read({ WASM_CACHE_REMOTE: url, WASM_CACHE_ALLOW_UNSIGNED: '1' });
+    assert.deepEqual([remote, warnings], [{ url, timeout: 250, allowUnsigned: true }, []]);
+  });
+
+  for (const [what, env, warning] of [
+    ['without either', {}, /^WASM_CACHE_REMOTE=redis:\/\/cache.internal:6379\/1 is not used.*WASM_CACHE_SECRET, or/],
+    ['with the word "0"', { WASM_CACHE_ALLOW_UNSIGNED: '0' }, /is not used/],
+    [
+      'that is wrong',
+      { ...signed, WASM_CACHE_REMOTE: 'redis://user:PASSWORD@h:port' },
+      /^WASM_CACHE_REMOTE: .*no store/,
+    ],
+  ] as [string, NodeJS.ProcessEnv, RegExp][]) {
+    it(`is not used ${what}, with a warning that shows no password`, () => {
+      const { remote, warnings, mode } = read({ WASM_CACHE_REMOTE: url, ...env });
+      assert.deepEqual([remote, warnings.length, mode], [undefined, 1, 'read-write']);
+      assert.match(String(warnings), warning);
+      assert.ok(!String(warnings).includes('PASSWORD'));
+    });
+  }
+
+  for (const [text, timeout, isGood] of [
+    ['1s', 1000, true],
+    ['100', 100, true],
+    ['60s', 60_000, true],
+    ['0', 250, false],
+    ['61s', 250, false],
+    ['soon', 250, false],
+  ] as const) {
+    it(`waits ${timeout} ms with WASM_CACHE_REMOTE_TIMEOUT=${text}`, () => {
+      const { remote, warnings } = read({ ...signed, WASM_CACHE_REMOTE_TIMEOUT: text });
+      assert.deepEqual([remote?.timeout, warnings.length], [timeout, isGood ? 0 : 1]);
+    });
+  }
+});
+
+describe('parseDuration', () => {
+  for (const [text, duration] of [
+    ['250', 250],
+    ['250ms', 250],
+    [' 1.5 S ', 1500],
+    ['30m', 1_800_000],
+    ['2h', 7_200_000],
+    ['', undefined],
+    ['1d', undefined],
+    ['-1s', undefined],
+    ['1e3', undefined],
+    ['constructor', undefined],
+    ['9'.repeat(400), undefined],
+  ] as const) {
+    it(`reads ${JSON.stringify(text.slice(0, 20))} as ${duration}`, () => assert.equal(parseDuration(text), duration));
+  }
 });
 
 describe('parseSize', () => {
