@@ -12,8 +12,11 @@
 export interface StoreOptions {
   /** Ends the operation, which then rejects with the signal's reason; whether a `put` was done is not known then. */
   signal?: AbortSignal | undefined;
-  /** Whether a process that has nothing else to do may end before the operation has. Default false. */
-  isBackground?: boolean | undefined;
+  /**
+   * From its abort on nobody waits, but a late answer is still welcome: the operation goes on as far as it can without keeping the
+   * process alive. Stores may not mind it.
+   */
+  background?: AbortSignal | undefined;
 }
 
 /**
