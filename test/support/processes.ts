@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -47,17 +47,33 @@ export interface RunResult {
 
 /** Runs a program of test/programs (or any other, by its absolute path) in a fresh process of the same Node, without this process's WASM_CACHE_* and NODE_*. */
 export function runProgram(name: string, options: RunOptions = {}): RunResult {
+  const { program, args, ...rest } = commandOf(name, options);
+  const { status, signal, stdout, stderr } = spawnSync(program, args, { ...rest, encoding: 'utf8' });
+  return { status, signal, stdout, stderr };
+}
+
+/** As {@link runProgram}, for a program that asks a server in this process. */
+export function runProgramAsync(name: string, options: RunOptions = {}): Promise<RunResult> {
+  const { program, args, ...rest } = commandOf(name, options);
+  return new Promise((resolve) => {
+    const child = execFile(program, args, { ...rest, encoding: 'utf8' }, (_, stdout, stderr) => {
+      resolve({ status: child.exitCode, signal: child.signalCode, stdout, stderr });
+    });
+  });
+}
+
+function commandOf(name: string, options: RunOptions) {
   const { nodeOptions = [], args = [], env = {}, cwd, uid, limitAddressSpaceKiB } = options;
   const inherited = Object.entries(process.env).filter(([key]) => !/^(NODE_|WASM_CACHE_)/.test(key));
   const command = [process.execPath, ...nodeOptions, path.resolve(root, 'test', 'programs', name), ...args];
   if (limitAddressSpaceKiB) command.unshift('sh', '-c', `ulimit -v ${limitAddressSpaceKiB} && exec "$@"`, 'sh');
-  const { status, signal, stdout, stderr } = spawnSync(command[0] as string, command.slice(1), {
+  return {
+    program: command[0] as string,
+    args: command.slice(1),
     // Off unless a test is about it: a learner goes on after the program, and changes the folder.
     env: { ...Object.fromEntries(inherited), WASM_CACHE_LEARN: 'off', ...env },
-    encoding: 'utf8',
     timeout: 120_000,
     cwd,
     ...(uid === undefined ? {} : { uid }),
-  });
-  return { status, signal, stdout, stderr };
+  };
 }

@@ -1,0 +1,267 @@
+import type http from 'node:http';
+import { CacheError } from '../cache-error.js';
+
+// Captured: programs replace globals. node:http and node:https are loaded on first use: they take 5 to 30 ms.
+const { getBuiltinModule } = process;
+
+/** What a request is made of. */
+export interface HttpRequest {
+  method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
+  url: URL;
+  headers?: Record<string, string>;
+  body?: Uint8Array | undefined;
+  /** Bytes; a longer answer is refused. */
+  maxSize: number;
+  /** For GET and HEAD. 0: redirects are answers like others. Default: 5. */
+  maxRedirects?: number;
+  signal?: AbortSignal | undefined;
+  /** From its abort on the request does not keep the process alive. */
+  background?: AbortSignal | undefined;
+}
+
+/** What came back, whole. */
+export interface HttpAnswer {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  /** In memory of its own. Of an error at most {@link MAX_ERROR_SIZE}. */
+  bytes: Uint8Array;
+}
+
+const MAX_REDIRECTS = 5;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+
+/** Bytes; what more a server says of an error is not read. */
+const MAX_ERROR_SIZE = 64 * 1024;
+
+/** Milliseconds after which an idle connection is closed: servers close theirs after 5 s (Node) to 75 s (nginx). */
+const IDLE_TIMEOUT = 30_000;
+const MAX_IDLE_CONNECTIONS = 8;
+
+/** The first part of names is that of a folder, so no part may lead out of it. */
+const NAME = /^(?!(?:.*\/)?\.{1,2}(?:\/|$))[\w.+-]+(?:\/[\w.+-]+)*$/;
+
+/** Whether it is a name as `ArtifactStore` has them. */
+export function isName(text: string): boolean {
+  return NAME.test(text);
+}
+
+/**
+ * A name as a part of a URL.
+ *
+ * @throws {CacheError} kind `Other` when it is no name: `..` would lead to what is not the store's.
+ */
+export function encodeName(name: string): string {
+  if (!isName(name)) throw new CacheError('Other', `Not the name of something stored: ${JSON.stringify(name)}`);
+  return name.replaceAll('+', '%2B'); // The only one that some servers read as something else.
+}
+
+/**
+ * Requests on node:http and node:https. Not the global `fetch`: its connections keep a process alive that has nothing else
+ * to do, for seconds. These do so only while an answer is waited for.
+ */
+export class HttpTransport {
+  readonly #agents = new Map<string, http.Agent>();
+
+  /**
+   * Sends a request and collects the answer, whatever its status; redirects of GET and HEAD are followed.
+   *
+   * @throws the signal's reason, or {@link CacheError} of kind `Other` when there is no whole answer. Its message has neither headers
+   * nor a user name.
+   */
+  async request(request: HttpRequest): Promise<HttpAnswer> {
+    const { method, maxRedirects = method === 'GET' || method === 'HEAD' ? MAX_REDIRECTS : 0 } = request;
+    let { url, headers = {} } = request;
+    for (let redirects = 0; ; redirects++) {
+      const answer = await this.#withRetry({ ...request, url, headers });
+      if (!REDIRECTS.has(answer.status) || maxRedirects === 0) return answer;
+      if (redirects === maxRedirects) throw failure(request, `more than ${maxRedirects} redirects`);
+      const target = redirectTarget(url, answer, request);
+      // What the headers say, a token above all, is for the server that was named, and for no other.
+      if (target.origin !== url.origin) headers = {};
+      url = target;
+    }
+  }
+
+  /** Closes all connections. */
+  close(): void {
+    for (const agent of this.#agents.values()) agent.destroy();
+    this.#agents.clear();
+  }
+
+  async #withRetry(request: HttpRequest): Promise<HttpAnswer> {
+    try {
+      return await this.#once(request);
+    } catch (error) {
+      if (error instanceof StaleConnection) return await this.#once(request, true);
+      throw error;
+    }
+  }
+
+  #once(request: HttpRequest, isRetry = false): Promise<HttpAnswer> {
+    const { method, url, headers = {}, body, signal, background } = request;
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted();
+      const module = getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http') as typeof http;
+      const sent = module.request({
+        agent: this.#agent(url.protocol, module),
+        hostname: url.hostname.replace(/^\[|\]$/g, ''),
+        port: url.port,
+        path: url.pathname + url.search,
+        method,
+        headers: {
+          'accept-encoding': 'identity', // Artifacts that can be made smaller already are.
+          ...headers,
+          ...(body || method === 'PUT' ? { 'content-length': body?.length ?? 0 } : {}),
+        },
+      });
+
+      const settle = (finish: () => void) => {
+        signal?.removeEventListener('abort', onAbort);
+        background?.removeEventListener('abort', onBackground);
+        finish();
+      };
+      // A connection with something left on it is of no use to anybody.
+      const fail = (reason: unknown) => {
+        settle(() => reject(reason));
+        sent.destroy();
+      };
+      const succeed = (answer: HttpAnswer, isRead: boolean) => {
+        settle(() => resolve(answer));
+        if (!isRead || !sent.writableFinished) sent.destroy();
+      };
+      const onAbort = () => fail(signal?.reason);
+      const onBackground = () => {
+        const { socket } = sent;
+        socket?.unref();
+        // One that is not connected yet would keep the process alive all the same, for minutes.
+        if (socket?.connecting) fail(failure(request, 'nobody waits any more, and there is no connection yet'));
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      background?.addEventListener('abort', onBackground, { once: true });
+
+      sent.on('socket', () => {
+        if (background?.aborted) onBackground();
+      });
+      sent.on('error', (error: NodeJS.ErrnoException) => {
+        // The server closed it while it was idle; it has seen nothing of this. A condition is not asked twice: it could have
+        // been met by the first.
+        const isStale = sent.reusedSocket && !isRetry && ['ECONNRESET', 'EPIPE'].includes(error.code ?? '');
+        if (isStale && !headers['if-match'] && !headers['if-none-match']) fail(new StaleConnection());
+        else fail(failure(request, error));
+      });
+      let hasAnswer = false;
+      sent.on('response', (response) => {
+        hasAnswer = true;
+        collect(request, response, succeed, fail);
+      });
+      sent.on('close', () => {
+        if (!hasAnswer) fail(failure(request, 'the connection was closed')); // Without an error, as after a 101.
+      });
+      sent.end(body);
+    });
+  }
+
+  #agent(protocol: string, { Agent }: typeof http): http.Agent {
+    let agent = this.#agents.get(protocol);
+    if (!agent) {
+      agent = new Agent({ keepAlive: true, timeout: IDLE_TIMEOUT, maxFreeSockets: MAX_IDLE_CONNECTIONS });
+      this.#agents.set(protocol, agent);
+    }
+    return agent;
+  }
+}
+
+/** A request that is worth another attempt, on a fresh connection. */
+class StaleConnection extends Error {}
+
+function collect(
+  request: HttpRequest,
+  response: http.IncomingMessage,
+  succeed: (answer: HttpAnswer, isRead: boolean) => void,
+  fail: (reason: unknown) => void,
+): void {
+  const { method, maxSize } = request;
+  const { statusCode: status = 0, headers } = response;
+  const isError = status < 200 || status > 299;
+  const limit = isError ? Math.min(MAX_ERROR_SIZE, maxSize) : maxSize;
+  const hasBody = method !== 'HEAD' && status !== 204 && status !== 304;
+  const declared = headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
+  const refuse = (why: string) => fail(failure(request, why));
+
+  const objection = hasBody && !isError ? whyRefused(method, headers, limit) : undefined;
+  if (objection !== undefined) {
+    refuse(objection);
+    return;
+  }
+
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  response.on('data', (chunk: Uint8Array) => {
+    length += chunk.length;
+    if (length <= limit) chunks.push(chunk);
+    else if (isError) succeed({ status, headers, bytes: joined(chunks) }, false);
+    else refuse(`more than ${limit} bytes`);
+  });
+  response.on('end', () => {
+    if (response.complete) succeed({ status, headers, bytes: joined(chunks) }, true);
+  });
+  const cutOff = (why: string) => refuse(`the answer ended after ${length} of ${declared ?? 'unknown'} bytes${why}`);
+  response.on('error', (error) => cutOff(` (${error.message})`));
+  response.on('close', () => {
+    if (!response.complete) cutOff('');
+  });
+}
+
+/** What is wrong with an answer is better known before it has been read. */
+function whyRefused(method: string, headers: http.IncomingHttpHeaders, limit: number): string | undefined {
+  const {
+    'content-length': length,
+    'content-encoding': encoding = 'identity',
+    'transfer-encoding': transfer,
+  } = headers;
+  if (Number(length) > limit) return `${length} bytes are more than ${limit}`;
+  if (method !== 'GET') return undefined;
+  if (encoding !== 'identity') return 'an answer in an encoding that was not asked for';
+  if (length === undefined && !/chunked$/i.test(transfer ?? ''))
+    return 'an answer without a length, of which nobody can tell whether it is whole';
+  return undefined;
+}
+
+/** In a buffer of its own, not of Buffer's pool: an artifact's code goes to V8, which takes whole ArrayBuffers. */
+function joined(chunks: Uint8Array[]): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(chunks.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+function redirectTarget(from: URL, { headers }: HttpAnswer, request: HttpRequest): URL {
+  let target: URL;
+  try {
+    target = new URL(headers.location ?? 'nowhere:', from);
+  } catch {
+    throw failure(request, 'a redirect to what is no address'); // The error would hold what may be secret.
+  }
+  const isAllowed = target.protocol === 'https:' || (target.protocol === 'http:' && from.protocol === 'http:');
+  if (!isAllowed) throw failure(request, `a redirect to ${target.protocol} is not followed`);
+  return target;
+}
+
+/** An error that says what was asked for, without a query and what else may be secret. */
+function failure({ method, url }: HttpRequest, cause: unknown): CacheError {
+  const what = `${method} ${url.origin}${url.pathname}`;
+  if (typeof cause === 'string') return new CacheError('Other', `${what}: ${cause}`);
+  const error = cause as NodeJS.ErrnoException & { rawPacket?: unknown };
+  delete error.rawPacket; // Some servers repeat in their answer what they were sent.
+  const isGarbage = error.code?.startsWith('HPE_');
+  const why = isGarbage ? 'the answer is not HTTP' : whyNoAnswer(error);
+  return new CacheError('Other', `${what}: ${why}`, { cause });
+}
+
+/** Where both addresses of a host were tried in vain, Node's error has no message of its own. */
+function whyNoAnswer(error: NodeJS.ErrnoException): string {
+  return error.message || error.code || 'no answer';
+}

@@ -1,0 +1,227 @@
+import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
+import { CacheError } from '../cache-error.js';
+import { encodeName, type HttpAnswer, type HttpRequest, HttpTransport } from './http-request.js';
+
+// Captured: programs replace globals. node:crypto is loaded on first use, it costs start-up time.
+const { getBuiltinModule } = process;
+
+/** Bytes. */
+const DEFAULT_MAX_SIZE = 256 * 2 ** 20;
+
+const STRONG_ETAG = /^"[^"]*"$/;
+
+/**
+ * How an {@link HttpStore} asks its server.
+ *
+ * @example
+ * ```ts
+ * import { HttpStore, type HttpStoreOptions } from 'wasm-module-cache/stores/http';
+ *
+ * const options: HttpStoreOptions = { url: 'https://cache.internal/wasm', bearerToken: process.env.CACHE_TOKEN };
+ * console.log(new HttpStore(options).description); // https://cache.internal/wasm/
+ * ```
+ */
+export interface HttpStoreOptions {
+  /** Where the names begin. A user name and a password in it are used as those below. */
+  url: string | URL;
+  /** Sent with each request, but not to where another server redirects it. Default: none. */
+  headers?: Record<string, string> | undefined;
+  /** Sent as `Authorization: Bearer ...`. Default: none. */
+  bearerToken?: string | undefined;
+  /** For basic authentication. Default: that of the URL. */
+  username?: string | undefined;
+  /** For basic authentication. Default: that of the URL. */
+  password?: string | undefined;
+  /**
+   * Whether the server minds `If-Match` and `If-None-Match: *` of a PUT and gives strong ETags. That is not to be seen from outside, and
+   * one that does not lets the last writer win. nginx' DAV module, bazel-remote and Go's webdav do not; sabre/dav (Nextcloud) and WsgiDAV
+   * say that they do. Default: false.
+   */
+  conditional?: boolean | undefined;
+  /**
+   * Ask for `sha256(name)`, in 64 hexadecimal digits, instead of the name: for bazel-remote, which knows no other names. Default: false.
+   */
+  hashNames?: boolean | undefined;
+  /** Bytes; a longer value is refused as soon as its length is known. Default: 256 MiB. */
+  maxSize?: number | undefined;
+}
+
+/**
+ * Bytes by name on a web server, by GET, PUT, HEAD and DELETE of `url/name`: nginx with its DAV module (`dav_methods PUT DELETE;
+ * create_full_put_path on;`), or, to read only, any server or CDN. What is no 2xx and not simply missing (404, 410) is a
+ * `CacheError` with the method, the address and the status. Redirects are followed for GET and HEAD, at most five, never from https to
+ * http, and the headers, credentials above all, go to no other origin.
+ *
+ * For bazel-remote the URL ends in `/ac`, `hashNames` is true, and the server runs with `--disable_http_ac_validation`: without that it
+ * takes nothing but Bazel's own messages there, and under `/cas` nothing but what has its name as hash. It deletes nothing for a client.
+ *
+ * An operation keeps the process alive until its answer is there; an idle connection does not. From the abort of `background` on it does
+ * so only while the system looks up the host's name, and while a server does not take the bytes that are put. No operation has a deadline
+ * of its own. Proxies of the environment are not used.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http';
+ * import type { AddressInfo } from 'node:net';
+ * import { HttpStore } from 'wasm-module-cache/stores/http';
+ *
+ * const server = createServer((_, response) => response.end('bytes')).listen(0, '127.0.0.1');
+ * await new Promise((resolve) => server.once('listening', resolve));
+ * const { port } = server.address() as AddressInfo;
+ *
+ * const store = new HttpStore({ url: `http://127.0.0.1:${port}/wasm`, username: 'reader', password: 'secret' });
+ * const value = await store.get('a/b.artifact', { signal: AbortSignal.timeout(5000) });
+ * console.log(Buffer.from(value?.bytes ?? []).toString()); // bytes
+ * await store.close();
+ * server.close();
+ * ```
+ */
+export class HttpStore implements ArtifactStore {
+  readonly description: string;
+  readonly isConditional: boolean;
+  readonly #base: URL;
+  readonly #headers: Record<string, string>;
+  readonly #hashNames: boolean;
+  readonly #maxSize: number;
+  readonly #transport = new HttpTransport();
+
+  /**
+   * Does not connect yet.
+   *
+   * @throws {TypeError} that names the option that is wrong, and not its value.
+   */
+  constructor(options: HttpStoreOptions) {
+    const { conditional = false, hashNames = false, maxSize = DEFAULT_MAX_SIZE } = options;
+    const base = baseOf(options.url);
+    this.#headers = headersOf(options, base);
+    base.username = '';
+    base.password = '';
+    if (!base.pathname.endsWith('/')) base.pathname += '/';
+    this.#base = base;
+    this.description = base.href;
+    this.isConditional = conditional;
+    this.#hashNames = hashNames;
+    this.#maxSize = maxSize;
+  }
+
+  async get(name: string, options?: StoreOptions): Promise<StoredValue | undefined> {
+    const answer = await this.#ask('GET', name, options);
+    if (isMissing(answer)) return undefined;
+    if (answer.status !== 200) throw this.#unexpected('GET', name, answer);
+    return { bytes: answer.bytes, version: this.isConditional ? strongETag(answer) : undefined };
+  }
+
+  async put(name: string, bytes: Uint8Array, options: PutOptions = {}): Promise<boolean> {
+    const headers: Record<string, string> = { 'content-type': 'application/octet-stream' };
+    if (this.isConditional && options.ifVersion === null) headers['if-none-match'] = '*';
+    if (this.isConditional && typeof options.ifVersion === 'string') {
+      options.signal?.throwIfAborted();
+      if (!STRONG_ETAG.test(options.ifVersion)) return false; // No version of this store's.
+      headers['if-match'] = options.ifVersion;
+    }
+    const answer = await this.#ask('PUT', name, options, { headers, body: bytes });
+    if (answer.status === 412 && this.isConditional) return false;
+    if (![200, 201, 204].includes(answer.status)) throw this.#unexpected('PUT', name, answer);
+    return true;
+  }
+
+  async has(name: string, options?: StoreOptions): Promise<boolean> {
+    const answer = await this.#ask('HEAD', name, options);
+    if (isMissing(answer)) return false;
+    if (answer.status !== 200) throw this.#unexpected('HEAD', name, answer);
+    return true;
+  }
+
+  async delete(name: string, options?: StoreOptions): Promise<void> {
+    const answer = await this.#ask('DELETE', name, options);
+    if (!isMissing(answer) && (answer.status < 200 || answer.status > 299)) {
+      throw this.#unexpected('DELETE', name, answer);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#transport.close();
+  }
+
+  #ask(
+    method: HttpRequest['method'],
+    name: string,
+    options: StoreOptions = {},
+    { headers = {}, body }: { headers?: Record<string, string>; body?: Uint8Array } = {},
+  ): Promise<HttpAnswer> {
+    const { signal, background } = options;
+    return this.#transport.request({
+      method,
+      url: new URL(this.#path(name), this.#base),
+      headers: { ...this.#headers, ...headers },
+      body,
+      maxSize: this.#maxSize,
+      signal,
+      background,
+    });
+  }
+
+  #path(name: string): string {
+    const path = encodeName(name);
+    return this.#hashNames ? getBuiltinModule('node:crypto').createHash('sha256').update(name).digest('hex') : path;
+  }
+
+  #unexpected(method: string, name: string, { status }: HttpAnswer): CacheError {
+    const meaning = getBuiltinModule('node:http').STATUS_CODES[status] ?? '';
+    return new CacheError('Other', `${method} ${this.description}${this.#path(name)}: ${status} ${meaning}`.trimEnd());
+  }
+}
+
+function baseOf(url: string | URL): URL {
+  let base: URL;
+  try {
+    base = new URL(url);
+  } catch {
+    throw new TypeError('HttpStore: url is not an absolute URL'); // The error would hold it, and a password in it.
+  }
+  if (!/^https?:$/.test(base.protocol)) throw new TypeError('HttpStore: url must start with http: or https:');
+  if (base.search || base.hash) throw new TypeError('HttpStore: url must end before any ? and #');
+  return base;
+}
+
+function headersOf(options: HttpStoreOptions, { username: user, password: word }: URL): Record<string, string> {
+  const { bearerToken, username = decoded(user), password = decoded(word) } = options;
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(options.headers ?? {})) {
+    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) throw new TypeError('HttpStore: headers has a name that is none');
+    if (!isHeaderValue(value)) throw new TypeError(`HttpStore: headers has a value for ${name} that cannot be sent`);
+    headers[name.toLowerCase()] = value;
+  }
+  const credentials = [headers.authorization, bearerToken, username || password || undefined];
+  if (credentials.filter((each) => each !== undefined).length > 1)
+    throw new TypeError('HttpStore: headers.authorization, bearerToken and username are more than one way to log in');
+  if (bearerToken !== undefined) {
+    if (!isHeaderValue(bearerToken)) throw new TypeError('HttpStore: bearerToken cannot be sent in a header');
+    headers.authorization = `Bearer ${bearerToken}`;
+  }
+  if (username || password) {
+    if (username.includes(':')) throw new TypeError('HttpStore: username must have no colon');
+    headers.authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+  }
+  return headers;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new TypeError('HttpStore: the user name or the password in url has a % that must be written %25');
+  }
+}
+
+function isHeaderValue(text: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
+}
+
+function isMissing({ status }: HttpAnswer): boolean {
+  return status === 404 || status === 410;
+}
+
+function strongETag({ headers }: HttpAnswer): string | undefined {
+  return STRONG_ETAG.test(headers.etag ?? '') ? headers.etag : undefined;
+}

@@ -1,0 +1,26 @@
+// What a process does that asks a store: node http-store.mjs <url> <awaited|done|aborted|late|connecting>
+import { HttpStore } from '../../dist/stores/http.js';
+
+const [url, how] = process.argv.slice(2);
+const store = new HttpStore({ url });
+const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+if (how === 'awaited') {
+  console.log((await store.get('slow')).bytes.length);
+} else if (how === 'done') {
+  console.log((await store.get('fast')).bytes.length); // The connection is kept.
+} else if (how === 'aborted') {
+  await store.get('slow', { signal: AbortSignal.timeout(100) }).catch((error) => console.log(error.name));
+} else {
+  const background = new AbortController();
+  store.get('slow', { background: background.signal }).then(
+    ({ bytes }) => console.log(`late: ${bytes.length}`),
+    (error) => console.log(error.message.replace(/.*?\/slow: /, '')),
+  );
+  await wait(100);
+  background.abort();
+  console.log('goes on');
+  if (how === 'late and alive') await wait(2000); // Then the answer is there all the same.
+}
+const ended = performance.now();
+process.on('exit', () => console.log(performance.now() - ended < 500 ? 'exits at once' : 'is kept alive'));
