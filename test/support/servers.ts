@@ -67,7 +67,7 @@ export async function startNginx(credentials?: { username: string; password: str
 }
 
 /** Starts a program that dies with this process, however that ends. */
-function start(program: string, args: string[], options: { env?: NodeJS.ProcessEnv } = {}): ChildProcess {
+export function start(program: string, args: string[], options: { env?: NodeJS.ProcessEnv } = {}): ChildProcess {
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
     stdio: ['ignore', 'ignore', 'inherit'],
     ...options,
@@ -89,7 +89,7 @@ async function answering(url: string, process: ChildProcess): Promise<void> {
   throw new Error(`${process.spawnargs.slice(3).join(' ')} does not answer at ${url}`);
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const address = server.address();
