@@ -1,0 +1,256 @@
+import nodeCrypto from 'node:crypto';
+import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
+import { CacheError } from '../cache-error.js';
+import { type Client, type Connection, InjectedConnection, OwnConnection, parseRedisUrl } from './redis-connection.js';
+
+/** Before the bytes of each value, new with every put. Random, because writers know nothing of each other. */
+const VERSION_LENGTH = 8;
+
+/** Seconds: longer than any release lives in a fleet; what is used stays. */
+const DEFAULT_TTL = 30 * 24 * 60 * 60;
+const MAX_TTL = 2 ** 31 - 1;
+
+/** Keys that a server looks at per step of a list: a fraction of a millisecond, in which it answers nobody else. */
+const SCAN_COUNT = 1000;
+
+/**
+ * Stores where the version is the one that the writer saw. On the server, because between two commands others may write; as text
+ * and not by its digest, because it is short beside the values, which would be sent twice where a server does not know the digest.
+ */
+const PUT_IF_VERSION = `
+if redis.call('GETRANGE', KEYS[1], 0, ${VERSION_LENGTH - 1}) ~= ARGV[1] then return 0 end
+if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
+return 1`;
+
+/**
+ * What a `RedisStore` needs of a client: one that `createClient()` or `createCluster()` of `redis` or `@redis/client` made is
+ * one.
+ *
+ * @example
+ * ```ts
+ * import { createClient } from '@redis/client';
+ * import { type RedisClientLike, RedisStore } from 'wasm-module-cache/stores/redis';
+ *
+ * const client: RedisClientLike = createClient({ socket: { host: 'cache.internal' } });
+ * console.log(new RedisStore({ client }).description); // redis://cache.internal:6379/0
+ * ```
+ */
+export interface RedisClientLike {
+  /** Whether it is connected, or tries to be. */
+  readonly isOpen: boolean;
+  /** Is called where it is not open. */
+  connect(): Promise<unknown>;
+  /** Gives a view of the client with other options; the store's has Buffers for answers. */
+  withCommandOptions(options: object): object;
+}
+
+/**
+ * Where a `RedisStore` keeps its values, and for how long: either `client` or `url`.
+ *
+ * @example
+ * ```ts
+ * import { RedisStore, type RedisStoreOptions } from 'wasm-module-cache/stores/redis';
+ *
+ * const options: RedisStoreOptions = {
+ *   url: 'rediss://reader:secret@cache.internal/2',
+ *   prefix: 'staging:wasm:',
+ *   ttl: 7 * 24 * 60 * 60,
+ * };
+ * console.log(new RedisStore(options).description); // rediss://cache.internal:6379/2
+ * ```
+ */
+export interface RedisStoreOptions {
+  /** A client of your own, connected or not. It is not closed with the store. */
+  client?: RedisClientLike | undefined;
+  /**
+   * `redis://` or, with TLS, `rediss://`, then `user:password@` where needed, the host, and where needed a port and `/` with the
+   * number of a database. The client is of the package `@redis/client` or `redis`, which is loaded at the first operation.
+   */
+  url?: string | undefined;
+  /** Before each name, in the server's keys. Default: `wasm-module-cache:`. */
+  prefix?: string | undefined;
+  /**
+   * Seconds after which the server forgets a value that is neither replaced nor read; `0`: never. Reading renews it when less than
+   * half is left. Default: 30 days.
+   */
+  ttl?: number | undefined;
+}
+
+/**
+ * Bytes by name in Redis, Valkey, or what else speaks their protocol. A server that evicts under `maxmemory` is fine: what is gone
+ * is a miss. Each operation is about one key, as clusters need it.
+ *
+ * With a URL it makes one connection, at the first operation, which does not keep a process alive. An operation fails when
+ * there is no connection within two seconds or when the server says nothing for ten; the next one connects again.
+ *
+ * @example
+ * ```ts
+ * import { CacheError } from 'wasm-module-cache';
+ * import { RedisStore } from 'wasm-module-cache/stores/redis';
+ *
+ * const store = new RedisStore({ url: 'redis://user:secret@127.0.0.1:1' }); // Nobody listens there.
+ * console.log(store.description); // redis://127.0.0.1:1/0
+ * try {
+ *   await store.get('engine/key.artifact', { signal: AbortSignal.timeout(5000) });
+ * } catch (error) {
+ *   console.log(CacheError.is(error, 'Other')); // true
+ * }
+ * await store.close();
+ * ```
+ */
+export class RedisStore implements ArtifactStore {
+  readonly isConditional = true;
+  readonly #connection: Connection;
+  readonly #prefix: string;
+  readonly #ttl: number;
+
+  /**
+   * Neither loads a client nor connects.
+   *
+   * @throws {TypeError} for an option that is not usable.
+   */
+  constructor(options: RedisStoreOptions) {
+    const { client, url, prefix = 'wasm-module-cache:', ttl = DEFAULT_TTL } = options;
+    if (typeof prefix !== 'string') throw new TypeError(`The option prefix must be text, not ${String(prefix)}`);
+    if (!Number.isInteger(ttl) || ttl < 0 || ttl > MAX_TTL) {
+      throw new TypeError(`The option ttl must be a whole number of seconds from 0 to ${MAX_TTL}, not ${String(ttl)}`);
+    }
+    if ((client === undefined) === (url === undefined)) {
+      throw new TypeError(`One of the options client and url must be given, not ${client ? 'both' : 'none'}`);
+    }
+    this.#connection = client === undefined ? new OwnConnection(parseUrl(url)) : new InjectedConnection(check(client));
+    this.#prefix = prefix;
+    this.#ttl = ttl;
+  }
+
+  /** The server's address and the number of the database. */
+  get description(): string {
+    return this.#connection.description;
+  }
+
+  /**
+   * Renews the time to live with a command of its own, that is not waited for, only when less than half of it is left: a
+   * `GETEX` would make each read a write, for replicas and the log too, and would be refused where one may only read.
+   */
+  async get(name: string, { signal }: StoreOptions = {}): Promise<StoredValue | undefined> {
+    const key = this.#prefix + name;
+    const stored = await this.#run(`get ${name}`, signal, async (client) => {
+      const [stored, left] = await Promise.all([client.get(key), this.#ttl ? client.pTTL(key) : -1]);
+      // Negative: there is none, or no value.
+      if (left >= 0 && left < (this.#ttl * 1000) / 2) client.expire(key, this.#ttl).catch(() => {});
+      return stored;
+    });
+    if (stored === null) return undefined;
+    if (stored.length < VERSION_LENGTH) {
+      const message = `${this.description} has ${stored.length} bytes as ${name}, which no such store put there`;
+      throw new CacheError('Other', message);
+    }
+    return { bytes: ownBytes(stored), version: stored.toString('hex', 0, VERSION_LENGTH) };
+  }
+
+  async put(name: string, bytes: Uint8Array, { signal, ifVersion }: PutOptions = {}): Promise<boolean> {
+    const key = this.#prefix + name;
+    const value = Buffer.concat([nodeCrypto.randomBytes(VERSION_LENGTH), bytes]);
+    return await this.#run(`put ${name}`, signal, async (client) => {
+      if (typeof ifVersion === 'string') {
+        const version = Buffer.from(ifVersion, 'hex');
+        // Nothing has such a version: it is of another store.
+        if (version.length !== VERSION_LENGTH || version.toString('hex') !== ifVersion) return false;
+        const arguments_ = [version, value, String(this.#ttl)];
+        return (await client.eval(PUT_IF_VERSION, { keys: [key], arguments: arguments_ })) === 1;
+      }
+      const answer = await client.set(key, value, {
+        ...(this.#ttl > 0 && { EX: this.#ttl }),
+        ...(ifVersion === null && { NX: true }),
+      });
+      return answer !== null;
+    });
+  }
+
+  async has(name: string, { signal }: StoreOptions = {}): Promise<boolean> {
+    return (await this.#run(`look for ${name}`, signal, (client) => client.exists(this.#prefix + name))) > 0;
+  }
+
+  async delete(name: string, { signal }: StoreOptions = {}): Promise<void> {
+    await this.#run(`delete ${name}`, signal, (client) => client.unlink(this.#prefix + name));
+  }
+
+  async *list(prefix: string, { signal }: StoreOptions = {}): AsyncGenerator<string> {
+    const run = <T>(commands: (client: Client) => Promise<T>) => this.#run('list names', signal, commands);
+    const seen = new Set<string>(); // A scan may give a key more than once.
+    for (const node of await run(async (client) => client.masters ?? [undefined])) {
+      let cursor = '0';
+      do {
+        const found = await run(async (client) => {
+          const commands = node === undefined ? client : await nodeOf(client, node);
+          const start = String(client.options?.keyPrefix ?? '') + this.#prefix;
+          const step = await commands.scan(cursor, { MATCH: `${escapeGlob(start + prefix)}*`, COUNT: SCAN_COUNT });
+          cursor = step.cursor.toString();
+          return step.keys.map((key) => key.toString().slice(start.length));
+        });
+        for (const name of found) {
+          if (seen.has(name)) continue;
+          seen.add(name);
+          yield name;
+        }
+      } while (cursor !== '0');
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close();
+  }
+
+  async #run<T>(what: string, signal: AbortSignal | undefined, commands: (client: Client) => Promise<T>): Promise<T> {
+    signal?.throwIfAborted();
+    try {
+      return await this.#connection.run(commands, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw this.#error(what, error);
+    }
+  }
+
+  /** Servers may repeat what they were sent and did not understand, such as a log-in. */
+  #error(what: string, cause: unknown): CacheError {
+    if (CacheError.is(cause)) return cause;
+    const start = `${this.description}: could not ${what}: `;
+    const shown = process.getBuiltinModule('node:util').inspect(cause, { depth: 10 });
+    const isSecret = this.#connection.secrets.some((secret) => shown.includes(secret));
+    if (isSecret) return new CacheError('Other', `${start}the error is not shown, because the password is part of it`);
+    return new CacheError('Other', start + messageOf(cause), { cause });
+  }
+}
+
+function parseUrl(url: unknown) {
+  if (typeof url !== 'string') throw new TypeError(`The option url must be text, not ${typeof url}`);
+  return parseRedisUrl(url);
+}
+
+function check(client: RedisClientLike): Client {
+  if (typeof client?.withCommandOptions === 'function') return client as Client;
+  const given = client === null ? 'null' : typeof client;
+  throw new TypeError(`The option client must be a client that createClient() of redis 5 or later made, not ${given}`);
+}
+
+/** An answer may be a part of what came with one read of the socket. */
+function ownBytes(stored: Buffer): Uint8Array {
+  const bytes = stored.subarray(VERSION_LENGTH);
+  return stored.buffer.byteLength === stored.length ? bytes : new Uint8Array(bytes);
+}
+
+async function nodeOf(cluster: Client, node: unknown): Promise<Client> {
+  const client = (await cluster.nodeClient?.(node)) ?? cluster;
+  return client.withCommandOptions({ typeMapping: { 36: Buffer } });
+}
+
+/** All that means something in a pattern of `SCAN`. */
+function escapeGlob(text: string): string {
+  return text.replace(/[\\*?[\]]/g, '\\$&');
+}
+
+/** Of several failed attempts, as with two addresses of a host, only the parts have messages. */
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join(', ');
+  return error instanceof Error ? error.message : String(error);
+}
