@@ -1,5 +1,6 @@
 import nodeModule from 'node:module';
 import { CacheError } from '../cache-error.js';
+import { untilAborted } from './until-aborted.js';
 
 /** RESP's `$`: bulk strings. Values and keys come as Buffers, so that no byte is taken for text. */
 const AS_BUFFERS = { 36: Buffer };
@@ -297,17 +298,6 @@ function clientOptions({ host, port, tls, ...account }: Target, signal: AbortSig
     disableClientInfo: true,
     disableOfflineQueue: true,
   };
-}
-
-/** Rejects with the signal's reason at once; what the promise does later is nobody's business then. */
-export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.finally(() => signal.removeEventListener('abort', onAbort)).then(resolve, reject);
-  });
 }
 
 interface ClientPackage {

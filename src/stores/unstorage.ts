@@ -1,0 +1,191 @@
+import nodeUtil from 'node:util';
+import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
+import { CacheError } from '../cache-error.js';
+import { crc32 } from '../engine/digest.js';
+import { untilAborted } from './until-aborted.js';
+
+/**
+ * Before the bytes of each value: their length and their CRC-32. Some drivers, such as `fs`, write in place, so that a reader may find
+ * half a value, or parts of two.
+ */
+const HEADER_LENGTH = 8;
+
+/** How unstorage itself marks bytes in drivers that keep only text. */
+const BASE64_PREFIX = 'base64:';
+
+/**
+ * What an `UnstorageStore` needs of a storage: one that `createStorage()` or `prefixStorage()` of `unstorage` made is one.
+ *
+ * @example
+ * ```ts
+ * import { createStorage, prefixStorage } from 'unstorage';
+ * import { type UnstorageLike, UnstorageStore } from 'wasm-module-cache/stores/unstorage';
+ *
+ * const storage: UnstorageLike = prefixStorage(createStorage(), 'wasm');
+ * const store = new UnstorageStore(storage);
+ * await store.put('engine/key.artifact', Buffer.from('bytes'));
+ * console.log(await storage.getKeys()); // [ 'engine:key.artifact' ]
+ * ```
+ */
+export interface UnstorageLike {
+  /** Whether there is something under this key. */
+  hasItem(key: string): Promise<boolean>;
+  /** The bytes under this key, in a form that the driver chooses. */
+  getItemRaw(key: string): Promise<unknown>;
+  /** Stores bytes. */
+  setItemRaw(key: string, value: Uint8Array): Promise<unknown>;
+  /** Removes what is under this key. */
+  removeItem(key: string): Promise<unknown>;
+  /** The keys below a base. */
+  getKeys(base?: string): Promise<string[]>;
+}
+
+/**
+ * Bytes by name in a storage of `unstorage`, with any of its drivers. For Redis, S3 and HTTP there are stores that do more, such as
+ * to mind versions.
+ *
+ * A `/` in a name is a `:` in the storage's key. What was not stored whole is a miss. The storage is not disposed of. A driver
+ * that is read-only drops what is put without a word.
+ *
+ * @example
+ * ```ts
+ * import { createStorage } from 'unstorage';
+ * import fsLite from 'unstorage/drivers/fs-lite';
+ * import { UnstorageStore } from 'wasm-module-cache/stores/unstorage';
+ *
+ * const store = new UnstorageStore(createStorage({ driver: fsLite({ base: 'shared' }) }));
+ * console.log(store.description); // unstorage (fs-lite)
+ * await store.put('engine/key.artifact', Buffer.from('bytes'));
+ * for await (const name of store.list('engine/')) console.log(name); // engine/key.artifact
+ * ```
+ */
+export class UnstorageStore implements ArtifactStore {
+  readonly isConditional = false;
+  readonly #storage: UnstorageLike;
+  readonly #puts = new Map<string, Promise<unknown>>();
+
+  /** @throws {TypeError} for what is no storage. */
+  constructor(storage: UnstorageLike) {
+    if (typeof storage?.getItemRaw !== 'function' || typeof storage.setItemRaw !== 'function') {
+      const given = storage === null ? 'null' : typeof storage;
+      throw new TypeError(`The storage must be one that createStorage() of unstorage 1.17 made, not ${given}`);
+    }
+    this.#storage = storage;
+  }
+
+  /** The name of the driver; its options may hold secrets. */
+  get description(): string {
+    const { getMount } = this.#storage as { getMount?: () => { driver?: { name?: unknown } } };
+    const name = getMount?.().driver?.name;
+    return typeof name === 'string' ? `unstorage (${name})` : 'unstorage';
+  }
+
+  async get(name: string, { signal }: StoreOptions = {}): Promise<StoredValue | undefined> {
+    const key = toKey(name);
+    const stored = await this.#run(`get ${name}`, signal, async () => {
+      try {
+        const stored = await this.#storage.getItemRaw(key);
+        // The drivers fs and fs-lite resolve with what they should reject with.
+        if (stored instanceof Error) throw stored;
+        return stored;
+      } catch (error) {
+        // They do where a folder of the key is a file, and the driver http wherever there is nothing.
+        if (!(await this.#storage.hasItem(key))) return undefined;
+        throw error;
+      }
+    });
+    if (stored === null || stored === undefined) return undefined;
+    const bytes = wholeBytes(this.#bytesOf(stored, name));
+    return bytes && { bytes, version: undefined };
+  }
+
+  async put(name: string, bytes: Uint8Array, { signal }: PutOptions = {}): Promise<boolean> {
+    const key = toKey(name);
+    // In memory of its own, all of it used: a driver may keep it, or take the whole buffer.
+    const value = Buffer.allocUnsafeSlow(HEADER_LENGTH + bytes.length);
+    value.set(bytes, HEADER_LENGTH);
+    value.writeUInt32LE(bytes.length, 0);
+    value.writeUInt32LE(crc32(value.subarray(HEADER_LENGTH)), 4);
+    await this.#run(`put ${name}`, signal, () => this.#putInTurn(key, value));
+    return true;
+  }
+
+  async has(name: string, { signal }: StoreOptions = {}): Promise<boolean> {
+    return await this.#run(`look for ${name}`, signal, () => this.#storage.hasItem(toKey(name)));
+  }
+
+  async delete(name: string, { signal }: StoreOptions = {}): Promise<void> {
+    await this.#run(`delete ${name}`, signal, () => this.#storage.removeItem(toKey(name)));
+  }
+
+  async *list(prefix: string, { signal }: StoreOptions = {}): AsyncGenerator<string> {
+    const folder = toKey(prefix.slice(0, prefix.lastIndexOf('/') + 1));
+    const keys = await this.#run('list names', signal, () => this.#storage.getKeys(folder));
+    for (const key of new Set(keys)) {
+      signal?.throwIfAborted();
+      const name = toName(key);
+      // Others may keep things there that no name leads to.
+      if (name.startsWith(prefix) && toKey(name) === key) yield name;
+    }
+  }
+
+  /** One after the other, for drivers that write in place. */
+  async #putInTurn(key: string, value: Uint8Array): Promise<void> {
+    const before = this.#puts.get(key) ?? Promise.resolve();
+    const put = before.catch(() => {}).then(() => this.#storage.setItemRaw(key, value));
+    this.#puts.set(key, put);
+    try {
+      await put;
+    } finally {
+      if (this.#puts.get(key) === put) this.#puts.delete(key);
+    }
+  }
+
+  #bytesOf(stored: unknown, name: string): Uint8Array {
+    if (ArrayBuffer.isView(stored)) return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
+    if (nodeUtil.types.isAnyArrayBuffer(stored)) return new Uint8Array(stored);
+    if (typeof stored === 'string' && stored.startsWith(BASE64_PREFIX)) {
+      const text = stored.slice(BASE64_PREFIX.length);
+      const bytes = Buffer.from(text, 'base64');
+      if (bytes.toString('base64') === text) return bytes;
+    }
+    const given = typeof stored === 'string' ? 'text' : Object.prototype.toString.call(stored);
+    throw new CacheError('Other', `${this.description} gave ${given} for ${name}: this driver does not keep bytes`);
+  }
+
+  async #run<T>(what: string, signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
+    signal?.throwIfAborted();
+    try {
+      return await untilAborted(operation(), signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw this.#error(what, error);
+    }
+  }
+
+  #error(what: string, cause: unknown): CacheError {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    return new CacheError('Other', `${this.description}: could not ${what}: ${message}`, { cause });
+  }
+}
+
+/** A copy: the driver memory gives what it keeps. */
+function wholeBytes(value: Uint8Array): Uint8Array | undefined {
+  if (value.length < HEADER_LENGTH) return undefined;
+  const header = new DataView(value.buffer, value.byteOffset, HEADER_LENGTH);
+  const bytes = value.slice(HEADER_LENGTH);
+  const isWhole = header.getUint32(0, true) === bytes.length && header.getUint32(4, true) === crc32(bytes);
+  return isWhole ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) : undefined;
+}
+
+/**
+ * A name has neither `:` nor `%`, so both ways are exact. A `.` at the end of a part is escaped: the file drivers refuse keys with
+ * `..` there, and Windows drops it.
+ */
+function toKey(name: string): string {
+  return name.replace(/\.(?=\/|$)/g, '%2E').replaceAll('/', ':');
+}
+
+function toName(key: string): string {
+  return key.replaceAll(':', '/').replaceAll('%2E', '.');
+}
