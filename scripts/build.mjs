@@ -24,10 +24,11 @@ const builtins = {
 
 for (const folder of ['dist', '.test-build']) rmSync(path.join(root, folder), { recursive: true, force: true });
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json'], { cwd: root, stdio: 'inherit' });
-await build({
+/** One level below the package's folder, where `packageRoot` looks for it. */
+const bundle = (name) => ({
   absWorkingDir: root,
-  entryPoints: ['src/register.ts'],
-  outfile: 'dist/register.js',
+  entryPoints: [`src/${name}.ts`],
+  outfile: `dist/${path.basename(name)}.js`,
   bundle: true,
   format: 'esm',
   platform: 'node',
@@ -38,4 +39,6 @@ await build({
   plugins: [builtins],
   allowOverwrite: true,
 });
+await build(bundle('register'));
+await build(bundle('hook/remote-worker'));
 execFileSync(process.execPath, [tsc, '-p', 'test/tsconfig.json'], { cwd: root, stdio: 'inherit' });

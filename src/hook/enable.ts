@@ -204,13 +204,13 @@ function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined):
   const running = registry.hook;
   if (running) return { status: 'ALREADY_ENABLED', directory: running.directory };
   for (const warning of settings.warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
-  const { mode, directory, minModuleSize, learn, secrets, maxSize } = settings;
+  const { mode, directory, minModuleSize, learn, secrets, maxSize, remote } = settings;
   if (mode === 'off') return { status: 'DISABLED' };
   if (globalThis.WebAssembly === undefined) return { status: 'FAILED', message: 'this process has no WebAssembly' };
   if (directory === undefined) {
     return { status: 'FAILED', message: 'there is no home folder for the cache; name a folder with WASM_CACHE_DIR' };
   }
-  const hook = new Hook({ mode, directory, minModuleSize, learn, secrets, maxSize });
+  const hook = new Hook({ mode, directory, minModuleSize, learn, secrets, maxSize, remote });
   const message = whyNot?.(hook);
   if (message !== undefined) return { status: 'FAILED', message };
   install(globalThis.WebAssembly, hook);

@@ -10,11 +10,14 @@ import { readNativeCode } from '../engine/native-code.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { countFunctions, type FunctionCounts } from '../engine/wasm-binary.js';
 import { LearningJobs } from '../learning/jobs.js';
+import type { Push } from '../learning/push.js';
 import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
+import { ProgramList, programName } from '../stores/program-list.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
+import { RemoteTier } from './remote-tier.js';
 import { type Current, decide, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
-import type { Learn, Mode } from './settings.js';
+import type { Learn, Mode, RemoteSettings } from './settings.js';
 
 export interface HookOptions {
   mode: Exclude<Mode, 'off'>;
@@ -25,6 +28,8 @@ export interface HookOptions {
   secrets: readonly string[] | undefined;
   /** Bytes that the folder may hold; see `FileSystemCacheOptions.maxSize`. */
   maxSize: number | undefined;
+  /** The store behind the folder. */
+  remote: RemoteSettings | undefined;
 }
 
 /**
@@ -53,6 +58,12 @@ export interface ModuleCacheStats {
   untrusted: number;
   /** Times something broke and V8 went on alone. */
   errors: number;
+}
+
+/** A look-up that took a while, and the bytes as they were when it began. */
+export interface LaterLookup {
+  readonly lookup: Lookup | undefined;
+  readonly wireBytes: Uint8Array;
 }
 
 /** What looking up some wire bytes gave. On a miss, tell {@link Hook.learn} which module V8 made of them. */
@@ -102,6 +113,10 @@ export class Hook {
   readonly #known = new KnownModules();
   readonly #jobs: LearningJobs;
   readonly #noLearner: string | undefined;
+  readonly #remote: RemoteTier | undefined;
+  readonly #program: ProgramList | undefined;
+  /** Saved, or new in the program's list, and not handed to a process that puts it into the store. */
+  readonly #unpushed = new Set<string>();
   readonly #learns: boolean;
   #isOff = false;
   readonly #onExit = () => this.save(true);
@@ -119,6 +134,15 @@ export class Hook {
     this.#jobs = new LearningJobs(this.#cache.directory, this.#cache.signer);
     this.#noLearner = whyNoLearner();
     this.#learns = options.learn !== 'off' && this.#noLearner === undefined;
+    // What comes from a store goes through the folder.
+    if (!options.remote || options.mode !== 'read-write') return;
+    const { directory, secrets, maxSize, remote } = options;
+    this.#remote = new RemoteTier(remote, { directory: this.#cache.directory, secrets, maxSize });
+    const name = programName(process.argv[1]);
+    if (name === undefined) return;
+    this.#program = new ProgramList(name, directory, secrets !== undefined);
+    const { keys } = this.#program;
+    if (keys === undefined || (keys.length > 0 && !this.#program.isInFolder())) this.#remote.prefetch(name);
   }
 
   get directory(): string {
@@ -134,16 +158,58 @@ export class Hook {
     return this.#engine.unsupportedReason;
   }
 
-  /** `undefined` when these bytes are none of the hook's business. */
+  /** `undefined` when these bytes are none of the hook's business. May wait for the store. */
   lookUp(wireBytes: Uint8Array): Lookup | undefined {
+    return this.#counted(wireBytes, () => {
+      const lookup = this.#lookUp(wireBytes);
+      const remote = this.#remoteFor(lookup);
+      if (!lookup || !remote) return lookup;
+      return remote.fetchSync(String(this.#keyOfMiss(lookup, wireBytes))) ? this.#lookUpStored(wireBytes) : lookup;
+    });
+  }
+
+  /** As {@link lookUp}, for callers who get a promise: what comes from the store comes later. */
+  lookUpLater(wireBytes: Uint8Array): Lookup | Promise<LaterLookup> | undefined {
+    let lookup: Lookup | undefined;
+    let remote: RemoteTier | undefined;
+    const found = this.#counted(wireBytes, () => {
+      lookup = this.#lookUp(wireBytes);
+      remote = this.#remoteFor(lookup);
+      return remote ? undefined : lookup;
+    });
+    return lookup && remote ? this.#lookUpRemote(lookup, remote, wireBytes) : found;
+  }
+
+  async #lookUpRemote(lookup: Lookup, remote: RemoteTier, given: Uint8Array): Promise<LaterLookup> {
+    const wireBytes = given.slice(); // The program may change its own.
+    const isStored = await remote.fetch(String(this.#keyOfMiss(lookup, wireBytes)));
+    const found = this.#counted(wireBytes, () => (isStored ? this.#lookUpStored(wireBytes) : lookup));
+    return { lookup: found, wireBytes };
+  }
+
+  #lookUp(wireBytes: Uint8Array): Lookup | undefined {
     if (this.#isOff) return undefined;
+    if (!this.#engine.canSerialize) {
+      this.#isOff = true;
+      debug('off: %s', this.#engine.unsupportedReason);
+      return undefined;
+    }
+    return this.#lookUpKnown(wireBytes) ?? this.#lookUpStored(wireBytes);
+  }
+
+  /** The store, where it may have what the folder has nothing of. */
+  #remoteFor(lookup: Lookup | undefined): RemoteTier | undefined {
+    const isMissing = lookup && !lookup.module && !lookup.isSuspect && lookup.stored === NOTHING_STORED;
+    return isMissing ? this.#remote : undefined;
+  }
+
+  #keyOfMiss({ key }: Lookup, wireBytes: Uint8Array): ModuleHash {
+    return key ?? sha256(wireBytes);
+  }
+
+  #counted(wireBytes: Uint8Array, lookUp: () => Lookup | undefined): Lookup | undefined {
     try {
-      if (!this.#engine.canSerialize) {
-        this.#isOff = true;
-        debug('off: %s', this.#engine.unsupportedReason);
-        return undefined;
-      }
-      const lookup = this.#lookUpKnown(wireBytes) ?? this.#lookUpStored(wireBytes);
+      const lookup = lookUp();
       if (!lookup) return undefined;
       this.stats[lookup.module ? 'hits' : 'misses']++;
       if (channels.load.hasSubscribers) {
@@ -189,15 +255,35 @@ export class Hook {
           this.#report('saving a module', error);
         }
       }
+      this.#noteProgram();
       if (this.#noLearner !== undefined) return;
+      const push = this.#takeUnpushed(toLearn);
       // The learner sweeps the folder, too, also where it has nothing to learn.
-      if (toLearn.length === 0 && !(hasModules && this.#cache.isSweepDue())) return;
+      if (toLearn.length === 0 && !push && !(hasModules && this.#cache.isSweepDue())) return;
       const coverage = this.#options.learn === 'full' ? 'full' : 'hot';
-      startLearner(this.#cache, this.#engine.deterministicId, coverage, toLearn, isEnding);
+      startLearner(this.#cache, this.#engine.deterministicId, coverage, toLearn, isEnding, push);
       debug('learning %s', toLearn);
+      if (push) debug('to the store: %s', push.keys);
     } catch (error) {
       this.#report('looking for modules to save', error);
     }
+  }
+
+  /** What the program uses is fetched for it on other machines when it starts there. */
+  #noteProgram(): void {
+    if (!this.#program) return;
+    const used = [...this.#known.alive()].flatMap(([{ key }]) => (key ? [String(key)] : []));
+    if (this.#program.note(used)) for (const key of used) this.#unpushed.add(key);
+  }
+
+  /** What a process of its own is to put into the store, after this one: nobody waits for that. */
+  #takeUnpushed(toLearn: readonly ModuleHash[]): Push | undefined {
+    const { remote } = this.#options;
+    if (!this.#remote || !remote) return undefined;
+    const keys = [...new Set([...this.#unpushed, ...toLearn.map(String)])];
+    this.#unpushed.clear();
+    if (keys.length === 0) return undefined;
+    return { url: remote.url, allowUnsigned: remote.allowUnsigned, program: this.#program?.name, keys };
   }
 
   /** The same bytes again in this thread: no hash, no file. */
@@ -261,7 +347,7 @@ export class Hook {
 
   #remember(known: KnownModule, module: WebAssembly.Module): void {
     this.#known.add(known, module);
-    if (this.#options.mode !== 'read-write' || known.stored.final) return;
+    if (this.#options.mode !== 'read-write' || (known.stored.final && this.#isListed(known))) return;
     this.#checkLater(FIRST_CHECK);
     // Now, because an exit does not wait.
     if (this.#noLearner !== undefined) void this.#cache.sweepIfDue();
@@ -273,6 +359,10 @@ export class Hook {
     this.#madeRoomForListener = true;
     const maxListeners = process.getMaxListeners();
     if (maxListeners > 0) process.setMaxListeners(maxListeners + 1);
+  }
+
+  #isListed({ key }: KnownModule): boolean {
+    return !this.#program || (key !== undefined && this.#program.keys?.includes(String(key)) === true);
   }
 
   /**
@@ -338,6 +428,7 @@ export class Hook {
       debug('saved %s: %d bytes, before %d%s', key, nativeCode.length, stored.length, final ? ', final' : '');
       known.stored = { length: nativeCode.length, generation, final };
       this.stats.saves++;
+      if (this.#remote) this.#unpushed.add(String(key));
       if (channels.save.hasSubscribers) channels.save.publish({ key: key.toString(), bytes: nativeCode.length });
     }
     if (!part) return undefined;

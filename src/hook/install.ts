@@ -1,6 +1,6 @@
 import async_hooks from 'node:async_hooks';
 import util from 'node:util';
-import type { Hook, Lookup } from './hook.js';
+import type { Hook, LaterLookup, Lookup } from './hook.js';
 import { receive, replay } from './response.js';
 import { byteLengthOf, haveNoEffect, wireBytesOf } from './wire-bytes-of.js';
 
@@ -36,14 +36,27 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
 
   const { minModuleSize } = hook;
   const runOutside = outsideOfCallers();
-  const lookUp = (source: unknown, options: unknown): Lookup | undefined => {
+  const lookUpBy = <T>(look: (wireBytes: Uint8Array) => T, source: unknown, options: unknown): T | undefined => {
     const wireBytes = wireBytesOf(source, minModuleSize);
     if (!wireBytes) return undefined;
     try {
-      return haveNoEffect(options, wireBytes) ? hook.lookUp(wireBytes) : undefined;
+      return haveNoEffect(options, wireBytes) ? look(wireBytes) : undefined;
     } catch {
       return undefined; // The program broke something that the look itself needs.
     }
+  };
+  const lookUp = (source: unknown, options: unknown) =>
+    lookUpBy((wireBytes) => hook.lookUp(wireBytes), source, options);
+
+  /** For what gives a promise: what is served by then is V8's, or comes from the store. */
+  const lookUpThen = (
+    source: unknown,
+    options: unknown,
+    serve: (lookup: Lookup | undefined, source: unknown) => unknown,
+  ): unknown => {
+    const found = lookUpBy((wireBytes) => hook.lookUpLater(wireBytes), source, options);
+    if (!isLater(found)) return serve(found, source);
+    return afterLookUp(found, serve);
   };
 
   // A derived class, because it reads nothing of `new.target`, and a proxy only for the call without `new`: a `construct`
@@ -99,33 +112,39 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
   // Methods, because these are no constructors and have no prototype, like the originals.
   const replacements = {
     compile(...args: unknown[]): unknown {
-      const lookup = lookUp(args[0], args[1]);
-      if (!lookup) return apply(original.compile, namespace, args);
-      const { module } = lookup;
-      if (module) return later((resolve) => resolve(module));
-      return learning(apply(original.compile, namespace, [args[0]]), (compiled) => {
-        hook.learn(lookup, compiled as WebAssembly.Module);
+      const [given, ...others] = args;
+      return lookUpThen(given, others[0], (lookup, source) => {
+        if (!lookup) return apply(original.compile, namespace, args.length > 0 ? [source, ...others] : args);
+        const { module } = lookup;
+        if (module) return later((resolve) => resolve(module));
+        return learning(apply(original.compile, namespace, [source]), (compiled) => {
+          hook.learn(lookup, compiled as WebAssembly.Module);
+        });
       });
     },
 
     instantiate(...args: unknown[]): unknown {
-      const imports = args[1];
-      const lookup = isImports(imports) ? lookUp(args[0], args[2]) : undefined;
-      if (!lookup) return apply(original.instantiate, namespace, args);
-      const { module } = lookup;
-      if (module) {
-        return later(async (resolve, reject) => {
-          try {
-            const instance = await runOutside(() => apply(original.instantiate, namespace, [module, imports]));
-            resolve({ module, instance });
-          } catch (error) {
-            // V8 links in a task of its own, where no function stands on the stack.
-            reject(withoutFrames(error, bind));
-          }
+      const [given, imports, ...others] = args;
+      if (!isImports(imports)) return apply(original.instantiate, namespace, args);
+      return lookUpThen(given, others[0], (lookup, source) => {
+        if (!lookup) {
+          return apply(original.instantiate, namespace, args.length > 0 ? [source, ...args.slice(1)] : args);
+        }
+        const { module } = lookup;
+        if (module) {
+          return later(async (resolve, reject) => {
+            try {
+              const instance = await runOutside(() => apply(original.instantiate, namespace, [module, imports]));
+              resolve({ module, instance });
+            } catch (error) {
+              // V8 links in a task of its own, where no function stands on the stack.
+              reject(withoutFrames(error, bind));
+            }
+          });
+        }
+        return learning(apply(original.instantiate, namespace, [source, imports]), (result) => {
+          hook.learn(lookup, (result as Source).module);
         });
-      }
-      return learning(apply(original.instantiate, namespace, [args[0], imports]), (result) => {
-        hook.learn(lookup, (result as Source).module);
       });
     },
 
@@ -161,7 +180,7 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
       const response = await source;
       const received = await receive(response);
       if (!received) return response;
-      if (received.wireBytes) lookup = lookUp(received.wireBytes, undefined);
+      if (received.wireBytes) await lookUpThen(received.wireBytes, undefined, (found) => (lookup = found));
       return replay(received);
     };
     return learning(apply(call, namespace, [repeat(), ...others]), (result) => {
@@ -233,6 +252,18 @@ function outsideOfCallers(): <T>(call: () => T) => T {
   const resource = new async_hooks.AsyncResource('wasm-module-cache');
   const { runInAsyncScope } = resource;
   return (call) => apply(runInAsyncScope, resource, [call]);
+}
+
+function isLater(found: Lookup | Promise<LaterLookup> | undefined): found is Promise<LaterLookup> {
+  return found !== undefined && !('engineId' in found);
+}
+
+async function afterLookUp(
+  found: Promise<LaterLookup>,
+  serve: (lookup: Lookup | undefined, source: unknown) => unknown,
+): Promise<unknown> {
+  const { lookup, wireBytes } = await found;
+  return serve(lookup, wireBytes);
 }
 
 /**

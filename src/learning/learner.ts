@@ -1,5 +1,5 @@
 // The program of the learner: node learner.js <cache folder> <"<bytes> <files>" to sweep it to, or "no sweep"> <engine id>
-// <coverage: hot or full> <priority: usual or lowest> <key>...
+// <coverage: hot or full> <priority: usual or lowest> <what to put into the store of WASM_CACHE_REMOTE, as JSON, or "no push"> <key>...
 // It optimises what the programs before it ran, in a process of its own, so that neither V8's flags nor the time that it takes
 // are a program's concern. Nobody reads its output, and a crash in it breaks nobody.
 import type { Artifact } from '../artifact/artifact.js';
@@ -13,6 +13,7 @@ import { optimiseAheadOfTime } from '../engine/ahead-of-time.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
 import { LearningJobs } from './jobs.js';
+import { push } from './push.js';
 
 /** The largest modules known (30 MB of wire bytes) take half a minute on a busy machine when all of them ran. */
 const MAX_SECONDS = 300;
@@ -25,7 +26,7 @@ const USUAL_PRIORITY_FOR = 10_000;
 /** V8 needs many times the size of code to optimise it; a program that needs the memory comes first. */
 const MEMORY_PER_BYTE = 20;
 
-const [directory = '', limits = '', engineId = '', coverage, priority, ...keys] = process.argv.slice(2);
+const [directory = '', limits = '', engineId = '', coverage, priority, toPush = '', ...keys] = process.argv.slice(2);
 if (coverage !== 'hot' && coverage !== 'full') throw new Error(`The coverage must be hot or full, not ${coverage}`);
 const engine = new V8Engine();
 const secrets = parseSecrets(process.env.WASM_CACHE_SECRET ?? '');
@@ -43,6 +44,9 @@ for (const key of keys.flatMap(parseKey)) {
   } catch {
     jobs.giveUp(key);
   }
+}
+if (toPush.startsWith('{')) {
+  await push({ ...JSON.parse(toPush), url: process.env.WASM_CACHE_REMOTE }, cache, engine).catch(() => {});
 }
 const [maxSize = 0, maxFiles = 0] = limits.split(' ').map(Number);
 if (maxSize > 0) await sweep(directory, { maxSize, maxFiles });

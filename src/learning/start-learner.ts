@@ -4,6 +4,7 @@ import type { FileSystemCache } from '../caches/file-system.js';
 import { loadAddon } from '../engine/addon.js';
 import type { ModuleHash } from '../module-hash.js';
 import { packageRoot } from '../package-root.js';
+import type { Push } from './push.js';
 
 // Captured: programs empty process.env, replace process.execPath and process.versions.
 const { execPath, getBuiltinModule, permission, platform } = process;
@@ -22,6 +23,9 @@ const COPIED_OPTIONS =
 /** What a process needs to start at all. Above all not NODE_OPTIONS and what else tells Node to run or write something. */
 const { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD } = process.env;
 const environment = { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD };
+/** What the clients of stores look for. */
+const OF_STORES = /^(AWS_|WASM_CACHE_REMOTE_TOKEN$|NODE_EXTRA_CA_CERTS$|SSL_CERT_)/;
+const environmentOfStores = Object.entries(process.env).filter(([name]) => OF_STORES.test(name));
 
 /** Why this process cannot start one. */
 export function whyNoLearner(): string | undefined {
@@ -55,12 +59,13 @@ export function startLearner(
   coverage: LearnedCoverage,
   keys: readonly ModuleHash[],
   isEnding: boolean,
+  push?: Push,
 ): void {
   // The process goes on when a worker ends.
   const waits = isEnding && getBuiltinModule('node:worker_threads').isMainThread;
   const priority = waits ? 'usual' : 'lowest';
-  const node = [execPath, ONE_COMPILING_THREAD, ...learnerArguments(cache, engineId, coverage, priority, keys)];
-  const variables = Object.entries(learnerEnvironment(cache.signer)).map(([name, value]) => `${name}=${value}`);
+  const node = [execPath, ONE_COMPILING_THREAD, ...learnerArguments(cache, engineId, coverage, priority, keys, push)];
+  const variables = Object.entries(learnerEnvironment(cache.signer, push)).map(([name, value]) => `${name}=${value}`);
   const { addon } = loadAddon();
   try {
     addon?.spawnDetached(waits ? [...SHELL_THAT_WAITS, ...node] : node, variables, waits);
@@ -80,17 +85,22 @@ export function learnerArguments(
   coverage: LearnedCoverage,
   priority: 'usual' | 'lowest',
   keys: readonly ModuleHash[],
+  push?: Push,
 ): string[] {
   const options = [...execArgv, ...nodeOptions.split(/\s+/)];
   const copied = options.filter((option) => COPIED_OPTIONS.test(option.replaceAll('_', '-')));
   const program = path.join(packageRoot, 'dist/learning/learner.js');
   const { directory, limits } = cache;
   const sweep = cache.isSweepDue() ? `${limits.maxSize} ${limits.maxFiles}` : 'no sweep';
-  return [...copied, program, directory, sweep, engineId, coverage, priority, ...keys.map(String)];
+  // The address may hold a password, and arguments are for all to see.
+  const { url: _, ...shown } = push ?? { url: '' };
+  const pushed = push ? JSON.stringify(shown) : 'no push';
+  return [...copied, program, directory, sweep, engineId, coverage, priority, pushed, ...keys.map(String)];
 }
 
 /** @param signer - of the cache that the learner writes to */
-export function learnerEnvironment(signer: Signer | undefined): Record<string, string> {
-  const variables = { ...environment, WASM_CACHE_SECRET: signer?.secrets.join(' ') };
+export function learnerEnvironment(signer: Signer | undefined, push?: Push): Record<string, string> {
+  const ofStore = push && { ...Object.fromEntries(environmentOfStores), WASM_CACHE_REMOTE: push.url };
+  const variables = { ...environment, ...ofStore, WASM_CACHE_SECRET: signer?.secrets.join(' ') };
   return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined)) as never;
 }

@@ -73,22 +73,21 @@ export class ResilientStore implements ArtifactStore {
     use: (value: StoredValue | undefined) => T | Promise<T>,
     { signal, onLate }: UseOptions<T> = {},
   ): Promise<T> {
-    const ask = async (until: AbortSignal) => use(await this.#store.get(name, { signal: until, isBackground: true }));
+    const ask = async (options: StoreOptions) => use(await this.#store.get(name, options));
     return this.#ask(ask, this.#timeout, signal, onLate);
   }
 
   has(name: string, { signal }: StoreOptions = {}): Promise<boolean> {
-    return this.#ask((until) => this.#store.has(name, { signal: until, isBackground: true }), this.#timeout, signal);
+    return this.#ask((options) => this.#store.has(name, options), this.#timeout, signal);
   }
 
-  put(name: string, bytes: Uint8Array, { signal, ifVersion, isBackground }: PutOptions = {}): Promise<boolean> {
-    const ask = (until: AbortSignal) => this.#store.put(name, bytes, { signal: until, ifVersion, isBackground });
+  put(name: string, bytes: Uint8Array, { signal, ifVersion }: PutOptions = {}): Promise<boolean> {
+    const ask = (options: StoreOptions) => this.#store.put(name, bytes, { ...options, ifVersion });
     return this.#ask(ask, this.#writeTimeout, signal);
   }
 
-  delete(name: string, { signal, isBackground }: StoreOptions = {}): Promise<void> {
-    const ask = (until: AbortSignal) => this.#store.delete(name, { signal: until, isBackground });
-    return this.#ask(ask, this.#writeTimeout, signal);
+  delete(name: string, { signal }: StoreOptions = {}): Promise<void> {
+    return this.#ask((options) => this.#store.delete(name, options), this.#writeTimeout, signal);
   }
 
   async close(): Promise<void> {
@@ -97,7 +96,7 @@ export class ResilientStore implements ArtifactStore {
 
   /** @param onLate - where it is given, the operation goes on after the deadline */
   async #ask<T>(
-    operation: (until: AbortSignal) => Promise<T>,
+    operation: (options: StoreOptions) => Promise<T>,
     timeout: number,
     signal: AbortSignal | undefined,
     onLate?: (value: T) => void,
@@ -111,9 +110,9 @@ export class ResilientStore implements ArtifactStore {
     const limit = onLate ? timeout + LATE_AT_MOST : timeout;
     const until = signal ? AbortSignal.any([signal, AbortSignal.timeout(limit)]) : AbortSignal.timeout(limit);
     // Through an async function, because a store of somebody's own may throw where it should reject.
-    const answer = (async () => operation(until))();
-    let isLate = false;
     const deadline = new Deadline(timeout, signal);
+    const answer = (async () => operation({ signal: until, background: deadline.signal }))();
+    let isLate = false;
     try {
       const value = await Promise.race([answer, deadline.passed]);
       this.stats.succeeded++;
@@ -121,7 +120,7 @@ export class ResilientStore implements ArtifactStore {
       return value;
     } catch (error) {
       signal?.throwIfAborted();
-      isLate = deadline.hasPassed;
+      isLate = deadline.signal.aborted;
       this.stats[isLate ? 'timedOut' : 'failed']++;
       this.#breaker.failed(isLate);
       if (!isLate) throw error;
@@ -145,8 +144,8 @@ export class ResilientStore implements ArtifactStore {
   #probeIfDue(): void {
     if (this.#isProbing || this.#breaker.state !== 'half-open') return;
     this.#isProbing = true;
-    const signal = AbortSignal.timeout(this.#writeTimeout);
-    (async () => this.#store.has(PROBE, { signal, isBackground: true }))()
+    const options = { signal: AbortSignal.timeout(this.#writeTimeout), background: AbortSignal.abort() };
+    (async () => this.#store.has(PROBE, options))()
       .then(
         () => this.#breaker.succeeded(),
         () => this.#breaker.failed(false),
@@ -157,18 +156,19 @@ export class ResilientStore implements ArtifactStore {
   }
 }
 
-/** Keeps the process alive, because somebody waits: the operation itself need not. */
 class Deadline {
   readonly passed: Promise<never>;
-  hasPassed = false;
-  readonly #end: () => void;
+  readonly signal: AbortSignal;
+  readonly end: () => void;
 
   constructor(milliseconds: number, signal: AbortSignal | undefined) {
+    const controller = new AbortController();
+    this.signal = controller.signal;
     let end = () => {};
     this.passed = new Promise((_, reject) => {
       const timer = setTimeout(() => {
-        this.hasPassed = true;
-        reject(new StoreUnavailableError());
+        controller.abort();
+        reject(controller.signal.reason);
       }, milliseconds);
       const onAbort = () => reject(signal?.reason);
       signal?.addEventListener('abort', onAbort);
@@ -177,11 +177,7 @@ class Deadline {
         signal?.removeEventListener('abort', onAbort);
       };
     });
-    this.#end = end;
+    this.end = end;
     this.passed.catch(() => {});
-  }
-
-  end(): void {
-    this.#end();
   }
 }

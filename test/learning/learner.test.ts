@@ -65,7 +65,7 @@ function setUp({ stored = true, part = undefined as Uint8Array | undefined, ruin
   jobs.create(jobKey, { wireLength: wireBytes.length, part: part ?? partToOptimise(wireBytes, executed) });
   ruin(jobs.file(jobKey));
   const learn = (
-    args: string[] = [directory, 'no sweep', engineId, 'hot', 'usual', `${jobKey}`],
+    args: string[] = [directory, 'no sweep', engineId, 'hot', 'usual', 'no push', `${jobKey}`],
     options: RunOptions = {},
   ) => {
     const { status, signal, stdout, stderr } = runProgram(learner, { ...options, args });
@@ -113,7 +113,7 @@ describe('a job becomes an artifact:', () => {
   it('also when others before it in the list are missing, or not even keys', () => {
     for (const other of [`${ModuleHash.random()}`, 'not a key', '', '../../etc/passwd']) {
       const { directory, learn, artifact, jobName } = setUp();
-      learn([directory, 'no sweep', engineId, 'hot', 'usual', other, `${key}`]);
+      learn([directory, 'no sweep', engineId, 'hot', 'usual', 'no push', other, `${key}`]);
       assert.equal(artifact().generation, 1, other);
       assert.equal(snapshot(directory)[jobName], undefined);
     }
@@ -139,7 +139,7 @@ for (const [name, options, engineOfJob] of [
   it(`a job ${name} is given up, and nothing else is touched`, () => {
     const { directory, learn, jobName, jobs } = setUp(options);
     const before = snapshot(directory);
-    learn([directory, 'no sweep', engineOfJob ?? engineId, 'hot', 'usual', `${key}`]);
+    learn([directory, 'no sweep', engineOfJob ?? engineId, 'hot', 'usual', 'no push', `${key}`]);
     const after = snapshot(directory);
     assert.equal(statSync(jobs.file(key)).size, 0);
     assert.deepEqual({ ...after, [jobName]: '' }, { ...before, [jobName]: '' });
@@ -152,7 +152,7 @@ it('without a job there is nothing to do', () => {
   jobs.remove(key);
   const before = snapshot(directory);
   for (const args of [[`${key}`], [`${ModuleHash.random()}`], ['not a key'], []]) {
-    learn([directory, 'no sweep', engineId, 'hot', 'usual', ...args]);
+    learn([directory, 'no sweep', engineId, 'hot', 'usual', 'no push', ...args]);
     assert.deepEqual(snapshot(directory), before);
   }
 });

@@ -10,9 +10,10 @@ import { RedisStore, type RedisStoreOptions } from '../../dist/stores/redis.js';
 import { ofKind } from '../../dist/testing/assertions.js';
 import { artifactStoreContract } from '../../dist/testing.js';
 import { runProgram } from '../support/processes.js';
-import { freePort, type Server, startRedis, whyMissing } from '../support/servers.js';
+import { type RedisServer, redisMissing, startRedis } from '../support/redis-server.js';
+import { freePort } from '../support/servers.js';
 
-const skip = whyMissing('redis-server', 'redis-server');
+const skip = redisMissing();
 const SECRET = 'p@ss:w/rd-4711';
 
 const stores: RedisStore[] = [];
@@ -28,7 +29,7 @@ function newStore(options: RedisStoreOptions): RedisStore {
 
 let prefixes = 0;
 const newPrefix = () => `test-${prefixes++}:`;
-const urlOf = ({ port }: Server, database = 0) => `redis://127.0.0.1:${port}/${database}`;
+const urlOf = ({ port }: RedisServer, database = 0) => `redis://127.0.0.1:${port}/${database}`;
 
 /** Everything that an error shows, anywhere. */
 const shown = (error: unknown) => inspect(error, { depth: Infinity, showHidden: true, getters: true });
@@ -72,8 +73,8 @@ async function startFake(answer: (data: Buffer, socket: Socket) => void): Promis
 }
 
 describe('RedisStore', { skip }, () => {
-  let server: Server;
-  let locked: Server;
+  let server: RedisServer;
+  let locked: RedisServer;
   before(async () => {
     server = await startRedis();
     locked = await startRedis({ requirepass: SECRET });

@@ -60,11 +60,19 @@ export async function startNginx(credentials?: { username: string; password: str
       }
     }`,
   );
-  const process = start('nginx', ['-p', folder, '-e', 'errors.log', '-c', 'nginx.conf']);
+  const child = start('nginx', ['-p', folder, '-e', 'errors.log', '-c', 'nginx.conf']);
   const url = `http://127.0.0.1:${port}/`;
-  await answering(url, process);
-  return { url, process };
+  await answering(url, child);
+  return { url, process: child };
 }
+
+const running = new Set<ChildProcess>();
+const endAll = () => {
+  for (const each of running) each.kill('SIGKILL');
+};
+// Here and not where one is started: in a hook that would be the end of the hook.
+after(endAll);
+process.once('exit', endAll);
 
 /** Starts a program that dies with this process, however that ends. */
 export function start(program: string, args: string[], options: { env?: NodeJS.ProcessEnv } = {}): ChildProcess {
@@ -73,7 +81,8 @@ export function start(program: string, args: string[], options: { env?: NodeJS.P
     ...options,
   });
   child.unref();
-  after(() => child.kill('SIGKILL'));
+  running.add(child);
+  child.once('exit', () => running.delete(child));
   return child;
 }
 

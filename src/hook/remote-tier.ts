@@ -1,0 +1,194 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { MessagePort, Worker } from 'node:worker_threads';
+import { packageRoot } from '../package-root.js';
+import type { RemoteSettings } from './settings.js';
+
+// Captured: programs patch and empty these objects.
+const { getBuiltinModule } = process;
+const { statSync, writeFileSync } = fs;
+const { bigint: nanoseconds } = process.hrtime;
+const { now } = Date;
+const { random } = Math;
+const { wait, load } = Atomics;
+const milliseconds = () => Number(nanoseconds()) / 1e6;
+
+/** A store that failed is not asked again by the programs of this machine for so long, half to one and a half of it by chance. */
+const DOWN_FOR = 30_000;
+const DOWN_MARK = 'remote-down';
+/** Milliseconds after the last question for which the thread stays: what comes late may still come. */
+const THREAD_STAYS_FOR = 10_000;
+
+/** What the thread that fetches is told when it starts. */
+export interface RemoteTask extends Pick<RemoteSettings, 'url' | 'allowUnsigned'> {
+  directory: string;
+  secrets: readonly string[] | undefined;
+  maxSize: number | undefined;
+  /** Counts the answers: who waits for one without an event loop waits for this to change. */
+  answers: Int32Array;
+  port: MessagePort;
+  /** The name of the program's list, when what it tells of is to be fetched. */
+  program: string | undefined;
+}
+
+/** One module, or, without a key, all that the program's list tells of. */
+export interface RemoteAnswer {
+  key: string | undefined;
+  /** `stored`: in the folder now. `failed`: the store did not answer as it should. */
+  outcome: 'stored' | 'absent' | 'failed';
+}
+
+/**
+ * The store behind the folder, as a program sees it: what it fetches is put into the folder by a thread of its own, with its own event
+ * loop, because a program that calls `new WebAssembly.Module()` cannot turn its own. So neither the clients of stores nor what
+ * goes wrong in them are in the program's way. Waiting in vain happens once: after that the tier is off.
+ */
+export class RemoteTier {
+  readonly #task: Omit<RemoteTask, 'answers' | 'port' | 'program'>;
+  readonly #timeout: number;
+  readonly #environment: NodeJS.ProcessEnv;
+  readonly #outcomes = new Map<string, RemoteAnswer['outcome']>();
+  readonly #waiting = new Map<string, ((isStored: boolean) => void)[]>();
+  readonly #answers = new Int32Array(new SharedArrayBuffer(4));
+  #worker: Worker | undefined;
+  #port: MessagePort | undefined;
+  #end: NodeJS.Timeout | undefined;
+  #isOff: boolean;
+  /** Why it is off, for a debug line. */
+  reason: string | undefined;
+
+  constructor(
+    { url, timeout, allowUnsigned }: RemoteSettings,
+    folder: Pick<RemoteTask, 'directory' | 'secrets' | 'maxSize'>,
+  ) {
+    this.#task = { url, allowUnsigned, ...folder };
+    this.#timeout = timeout;
+    const { NODE_OPTIONS: _, ...environment } = process.env;
+    this.#environment = { ...environment, WASM_CACHE_DISABLE: '1' };
+    this.#isOff = this.#wasDown();
+    if (this.#isOff) this.reason = 'it was down a moment ago';
+  }
+
+  /** Begins to fetch what the program's list in the store tells of. */
+  prefetch(program: string): void {
+    if (!this.#isOff) this.#start(program);
+  }
+
+  /** Whether the folder has the module's artifact now. Waits for it, at most once in vain. */
+  fetchSync(key: string): boolean {
+    if (!this.#ask(key)) return this.#outcomes.get(key) === 'stored';
+    const { receiveMessageOnPort } = getBuiltinModule('node:worker_threads');
+    const end = milliseconds() + this.#timeout;
+    for (;;) {
+      const seen = load(this.#answers, 0);
+      for (;;) {
+        const received = this.#port && receiveMessageOnPort(this.#port);
+        if (!received) break;
+        this.#take(received.message);
+      }
+      const outcome = this.#outcomes.get(key);
+      if (outcome) return outcome === 'stored';
+      const left = end - milliseconds();
+      if (left <= 0 || this.#isOff) break;
+      wait(this.#answers, 0, seen, left);
+    }
+    this.#giveUp(`no answer within ${this.#timeout} ms`);
+    return false;
+  }
+
+  /** As {@link fetchSync}; meanwhile the program goes on. Never rejects. */
+  async fetch(key: string): Promise<boolean> {
+    if (!this.#ask(key)) return this.#outcomes.get(key) === 'stored';
+    return new Promise((resolve) => {
+      // Keeps the process alive, as V8 does while it compiles.
+      const timer = setTimeout(() => {
+        this.#giveUp(`no answer within ${this.#timeout} ms`);
+        resolve(false);
+      }, this.#timeout);
+      const settle = (isStored: boolean) => {
+        clearTimeout(timer);
+        resolve(isStored);
+      };
+      this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), settle]);
+    });
+  }
+
+  /** @returns whether there will be an answer. */
+  #ask(key: string): boolean {
+    if (this.#isOff || this.#outcomes.has(key)) return false;
+    if (!this.#port) this.#start(undefined);
+    this.#stayAwhile();
+    if (!this.#waiting.has(key)) this.#port?.postMessage(key);
+    return !this.#isOff;
+  }
+
+  /** A thread takes some 10 MB, which a server that has all its modules would have no use for. */
+  #stayAwhile(): void {
+    if (this.#end) clearTimeout(this.#end);
+    this.#end = setTimeout(() => {
+      void this.#worker?.terminate();
+      this.#port?.close();
+      this.#port = undefined;
+    }, THREAD_STAYS_FOR);
+    this.#end.unref();
+  }
+
+  #start(program: string | undefined): void {
+    try {
+      const { MessageChannel, Worker } = getBuiltinModule('node:worker_threads');
+      const { port1, port2 } = new MessageChannel();
+      const workerData: RemoteTask = { ...this.#task, answers: this.#answers, port: port2, program };
+      const worker = new Worker(path.join(packageRoot, 'dist/remote-worker.js'), {
+        workerData,
+        transferList: [port2],
+        // Not the program's: they may load its code.
+        execArgv: [],
+        env: this.#environment,
+        stdin: false,
+        stdout: true,
+        stderr: true,
+      });
+      worker.on('error', (error) => this.#giveUp(String(error)));
+      worker.unref();
+      port1.on('message', (answer: RemoteAnswer) => this.#take(answer));
+      port1.unref();
+      this.#worker = worker;
+      this.#port = port1;
+      this.#stayAwhile();
+    } catch (error) {
+      this.#giveUp(String(error)); // No threads under the permission model, say.
+    }
+  }
+
+  #take({ key, outcome }: RemoteAnswer): void {
+    if (key !== undefined) {
+      this.#outcomes.set(key, outcome);
+      for (const settle of this.#waiting.get(key) ?? []) settle(outcome === 'stored');
+      this.#waiting.delete(key);
+    }
+    if (outcome === 'failed') this.#giveUp('it failed');
+  }
+
+  /** The thread goes on: what comes late is for the next run. */
+  #giveUp(reason: string): void {
+    if (this.#isOff) return;
+    this.#isOff = true;
+    this.reason = reason;
+    for (const settle of [...this.#waiting.values()].flat()) settle(false);
+    this.#waiting.clear();
+    try {
+      writeFileSync(path.join(this.#task.directory, DOWN_MARK), '', { mode: 0o600 });
+    } catch {
+      // The folder is not there yet.
+    }
+  }
+
+  #wasDown(): boolean {
+    try {
+      const mark = statSync(path.join(this.#task.directory, DOWN_MARK), { throwIfNoEntry: false });
+      return mark !== undefined && Math.abs(now() - mark.mtimeMs) < DOWN_FOR * (0.5 + random());
+    } catch {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,72 @@
+// The thread behind RemoteTier: fetches artifacts from the store into the cache folder, and tells the program so.
+import workerThreads from 'node:worker_threads';
+import { CacheError } from '../cache-error.js';
+import { FileSystemCache } from '../caches/file-system.js';
+import { RemoteCache } from '../caches/remote.js';
+import { V8Engine } from '../engine/v8-engine.js';
+import { ModuleHash } from '../module-hash.js';
+import { FileSystemStore } from '../stores/file-system.js';
+import { openStore } from '../stores/open-store.js';
+import { decodeList, encodeList } from '../stores/program-list.js';
+import type { RemoteAnswer, RemoteTask } from './remote-tier.js';
+
+/** Milliseconds: how long the program waits is its own business, and what comes late is for the next run. */
+const TIMEOUT = 10_000;
+
+const { directory, secrets, maxSize, url, allowUnsigned, answers, port, program } =
+  workerThreads.workerData as RemoteTask;
+const engine = new V8Engine();
+const folder = new FileSystemCache(directory, { wireBytes: 'omit', secret: secrets, maxSize });
+const fetching = new Map<string, Promise<void>>();
+
+port.on('message', (key: string) => void fetchOnce(key));
+
+const opened = openStore(url).then((store) => {
+  const options = secrets ? { secret: secrets } : { allowUnsigned };
+  return { store, cache: new RemoteCache(store, { ...options, timeout: TIMEOUT, wireBytes: 'omit' }) };
+});
+
+if (program !== undefined) await fetchAll(program);
+
+/** Everything that the program used the last time, at once. */
+async function fetchAll(name: string): Promise<void> {
+  try {
+    const { store } = await opened;
+    const value = await store.get(name, { signal: AbortSignal.timeout(TIMEOUT) });
+    const keys = value && decodeList(value.bytes);
+    await Promise.all((keys ?? []).map(fetchOnce));
+    // An empty list says, for a while, that there is none.
+    const local = new FileSystemStore(directory, { isShared: secrets !== undefined });
+    local.writeSync(name, encodeList(keys ?? []));
+    answer({ key: undefined, outcome: keys ? 'stored' : 'absent' });
+  } catch {
+    answer({ key: undefined, outcome: 'failed' });
+  }
+}
+
+function fetchOnce(key: string): Promise<void> {
+  let attempt = fetching.get(key);
+  if (!attempt) {
+    attempt = fetch(key).then((outcome) => answer({ key, outcome }));
+    fetching.set(key, attempt);
+  }
+  return attempt;
+}
+
+async function fetch(text: string): Promise<RemoteAnswer['outcome']> {
+  try {
+    const { cache } = await opened;
+    const key = ModuleHash.parseHex(text);
+    folder.writeArtifactSync(await cache.fetch({ key, engineId: engine.deterministicId }));
+    return 'stored';
+  } catch (error) {
+    // What is there and of no use is as good as nothing.
+    return CacheError.is(error, 'NotFound') || CacheError.is(error, 'Untrusted') ? 'absent' : 'failed';
+  }
+}
+
+function answer(given: RemoteAnswer): void {
+  port.postMessage(given);
+  Atomics.add(answers, 0, 1);
+  Atomics.notify(answers, 0);
+}

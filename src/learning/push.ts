@@ -1,0 +1,47 @@
+import type { FileSystemCache } from '../caches/file-system.js';
+import { RemoteCache } from '../caches/remote.js';
+import type { Engine } from '../module-cache.js';
+import { ModuleHash } from '../module-hash.js';
+import { openStore } from '../stores/open-store.js';
+import { decodeList, encodeList } from '../stores/program-list.js';
+
+/** What is to be put into the store that a fleet shares. */
+export interface Push {
+  /** Of the store; see `parseRemoteUrl`. */
+  url: string;
+  allowUnsigned: boolean;
+  /** The name of the program's list, to which the keys are added. */
+  program: string | undefined;
+  keys: readonly string[];
+}
+
+/** Milliseconds; nobody waits. */
+const TIMEOUT = 10_000;
+
+/** Puts artifacts of a folder into a store, where that has none that are better, and notes in the program's list that it uses them. */
+export async function push(
+  { url, allowUnsigned, program, keys }: Push,
+  folder: FileSystemCache,
+  engine: Engine,
+): Promise<void> {
+  const store = await openStore(url);
+  const options = folder.signer ? { secret: folder.signer.secrets } : { allowUnsigned };
+  const remote = new RemoteCache(store, { ...options, timeout: TIMEOUT, wireBytes: 'omit' });
+  try {
+    for (const text of keys) {
+      const key = ModuleHash.parseHex(text);
+      const header = folder.readHeaderSync(key, engine);
+      if (!header || header.coverage === 'none') continue;
+      await remote.push(folder.readArtifactSync(key, engine, header.wireLength));
+    }
+    if (program === undefined) return;
+    const signal = AbortSignal.timeout(TIMEOUT);
+    const stored = await store.get(program, { signal });
+    const known = (stored && decodeList(stored.bytes)) ?? [];
+    if (keys.every((key) => known.includes(key))) return;
+    // Of two that write at once one is lost, until its program runs again somewhere else: no artifact is.
+    await store.put(program, encodeList([...keys, ...known]), { signal });
+  } finally {
+    await remote.close();
+  }
+}

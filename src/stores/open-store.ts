@@ -1,0 +1,28 @@
+import url from 'node:url';
+import type { ArtifactStore } from '../artifact-store.js';
+import { FileSystemStore } from './file-system.js';
+import { parseRemoteUrl } from './remote-url.js';
+
+/**
+ * The store at an address, see {@link parseRemoteUrl}. Only what that store needs is loaded. Nothing is asked of it yet.
+ *
+ * @param env - `WASM_CACHE_REMOTE_TOKEN` for the bearer token of a web server; S3 looks for its own variables
+ * @throws {TypeError} when the address is not one; an error that says so when a package is missing.
+ */
+export async function openStore(address: string, env: NodeJS.ProcessEnv = process.env): Promise<ArtifactStore> {
+  const { kind, url: given } = parseRemoteUrl(address);
+  switch (kind) {
+    case 'folder':
+      return new FileSystemStore(url.fileURLToPath(given), { isShared: true });
+    case 'http': {
+      const { HttpStore } = await import('./http.js');
+      return new HttpStore({ url: given, bearerToken: env.WASM_CACHE_REMOTE_TOKEN });
+    }
+    case 's3':
+      throw new Error('not yet');
+    case 'redis': {
+      const { RedisStore } = await import('./redis.js');
+      return new RedisStore({ url: given });
+    }
+  }
+}

@@ -1,0 +1,104 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { FileSystemStore } from './file-system.js';
+
+// Captured: see stores/file-system.ts.
+const { existsSync, readdirSync } = fs;
+const { now } = Date;
+const { parse, stringify } = JSON;
+
+/** Where the lists of programs are, in a folder and in a store. */
+export const PROGRAMS_FOLDER = 'programs';
+/** More are forgotten, those of the earliest runs first: what a program uses is fetched at once when it starts. */
+const MAX_MODULES = 32;
+const KEY = /^(?:[0-9a-f]{16}|[0-9a-f]{64})$/;
+/** An empty list is believed for an hour: the program may use no modules, or nobody has told of any yet. */
+const EMPTY_IS_TRUE_FOR = 3_600_000;
+
+/**
+ * The name of a program's list: of its package and path therein, or of its file and folder, so that it is the same where the program
+ * lies somewhere else. Programs that share a name fetch each other's modules, which does no harm. `undefined` for a program
+ * without a file.
+ */
+export function programName(file: string | undefined): string | undefined {
+  if (!file) return undefined;
+  const parts = file.split(/[\\/]/);
+  const inPackage = parts.lastIndexOf('node_modules') + 1;
+  const own = inPackage > 0 ? parts.slice(inPackage) : parts.slice(-2);
+  return `${PROGRAMS_FOLDER}/${own
+    .join('_')
+    .replace(/[^\w.+-]/g, '_')
+    .replace(/^\.+/, '')
+    .slice(-100)}.json`;
+}
+
+/** The keys in a list, the latest used first; `undefined` for what is no list. Whoever wrote it, it can only make a program fetch. */
+export function decodeList(bytes: Uint8Array): string[] | undefined {
+  try {
+    const { modules } = parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
+    if (!Array.isArray(modules) || !modules.every((key) => typeof key === 'string' && KEY.test(key))) return undefined;
+    return modules.slice(0, MAX_MODULES);
+  } catch {
+    return undefined;
+  }
+}
+
+export function encodeList(keys: Iterable<string>): Uint8Array {
+  return Buffer.from(`${stringify({ modules: [...new Set(keys)].slice(0, MAX_MODULES) })}\n`);
+}
+
+/** Which modules a program used in its last runs, as the cache folder has it. */
+export class ProgramList {
+  readonly name: string;
+  readonly #store: FileSystemStore;
+  #keys: readonly string[] | undefined;
+
+  /** Reads the list. Never throws. */
+  constructor(name: string, directory: string, isShared: boolean) {
+    this.name = name;
+    this.#store = new FileSystemStore(directory, { isShared });
+    this.#keys = this.#read();
+  }
+
+  /** What the folder had when it was last read; `undefined` when that was no list, or none that is still true. */
+  get keys(): readonly string[] | undefined {
+    return this.#keys;
+  }
+
+  /** Whether the folder has artifacts of all these modules, for this Node, whatever its flags. */
+  isInFolder(): boolean {
+    const { directory } = this.#store;
+    let engines: string[];
+    try {
+      engines = readdirSync(directory).filter((name) => name.startsWith(`node-${process.version}_`));
+    } catch {
+      return false;
+    }
+    const has = (key: string) => engines.some((engine) => existsSync(path.join(directory, engine, `${key}.artifact`)));
+    return this.keys?.every(has) ?? false;
+  }
+
+  /**
+   * Notes which modules the program used.
+   *
+   * @returns whether the list did not have all of them
+   * @throws {CacheError}
+   */
+  note(used: readonly string[]): boolean {
+    this.#keys = this.#read(); // What it was in the store may be here by now.
+    const known = new Set(this.#keys);
+    if (used.every((key) => known.has(key))) return false;
+    this.#store.writeSync(this.name, encodeList([...used, ...known]));
+    return true;
+  }
+
+  #read(): string[] | undefined {
+    try {
+      const { body, touchedAt } = this.#store.readSync(this.name);
+      const keys = decodeList(body);
+      return keys?.length === 0 && Math.abs(now() - touchedAt) > EMPTY_IS_TRUE_FOR ? undefined : keys;
+    } catch {
+      return undefined;
+    }
+  }
+}
