@@ -6,15 +6,18 @@ import { untilAborted } from './until-aborted.js';
 const AS_BUFFERS = { 36: Buffer };
 
 /**
- * Milliseconds for name look-up, TCP, TLS and log-in together. A lost SYN is repeated after one second; who waits longer than
- * for a second one has no use for a cache.
+ * Milliseconds for name look-up, TCP, TLS and log-in together. A lost SYN is repeated after one second; who waits
+ * longer than for a second one has no use for a cache.
  */
 const CONNECT_TIMEOUT = 2000;
-/** Milliseconds without a byte after which a server is given up. An idle connection ends by it, too, and is made again when needed. */
+/**
+ * Milliseconds without a byte after which a server is given up. An idle connection ends by it, too, and is made again
+ * when needed.
+ */
 const SILENCE_TIMEOUT = 10_000;
 /**
- * Milliseconds for what nobody waits for any more: enough for a slow connection to be there for the next operation; then a dead
- * server no longer keeps a process alive, and what is left of an abandoned transfer is not in the way.
+ * Milliseconds for what nobody waits for any more: enough for a slow connection to be there for the next operation;
+ * then a dead server no longer keeps a process alive, and what is left of an abandoned transfer is not in the way.
  */
 const LINGER = 500;
 
@@ -33,7 +36,7 @@ export interface Commands {
 /** What of a client of `@redis/client` is used beside commands. */
 export interface Client extends Commands {
   readonly isOpen: boolean;
-  readonly isReady: boolean;
+  readonly isReady?: boolean;
   readonly options?: ClientOptions | undefined;
   /** Of a cluster only. */
   readonly masters?: unknown[];
@@ -110,14 +113,14 @@ export function parseRedisUrl(text: string): Target {
 
 function unusableUrl(text: string): TypeError {
   return new TypeError(
-    'The option url must be like rediss://user:password@host:6379/0, with % codes for special characters in user and ' +
-      `password. The ${text.length} characters given are not; they are not shown, because a password may be among them.`,
+    'The option url must be like rediss://user:password@host:6379/0, with % codes for special characters in user and password. ' +
+      `The ${text.length} characters given are not; they are not shown, because a password may be among them.`,
   );
 }
 
 /**
- * A client of ours, made when it is first needed, and again when it was lost: it never connects again by itself, so that
- * nothing waits for a dead server longer than for one attempt.
+ * A client of ours, made when it is first needed, and again when it was lost: it never connects again by itself, so
+ * that nothing waits for a dead server longer than for one attempt.
  */
 export class OwnConnection implements Connection {
   readonly description: string;
@@ -184,7 +187,8 @@ export class OwnConnection implements Connection {
     let timer: NodeJS.Timeout | undefined;
     try {
       const client = loadClient().createClient(clientOptions(this.#target, controller.signal));
-      // Without a listener the event would end the program. After an answer that is none the client would wait for another one.
+      // Without a listener the event would end the program. After an answer that is none the client would wait for
+      // another one.
       client.on('error', (error) => drop(error as Error));
       timer = setTimeout(() => drop(new Error(`no connection within ${CONNECT_TIMEOUT} ms`)), CONNECT_TIMEOUT);
       await client.connect();
@@ -244,11 +248,15 @@ export class InjectedConnection implements Connection {
     return await commands(forStore(this.#client, signal));
   }
 
-  /** By default a client tries for ever to connect, and keeps commands meanwhile: here the first failed attempt is told. */
+  /**
+   * By default a client tries for ever to connect, and keeps commands meanwhile: here the first failed attempt is
+   * told.
+   */
   async #whenReady(): Promise<void> {
     const client = this.#client;
     if (client.isReady) return;
-    if (client.masters) {
+    // A cluster tells of its nodes only, and fails by itself.
+    if (client.masters || client.isReady === undefined) {
       if (!client.isOpen) await client.connect();
       return;
     }
@@ -262,7 +270,7 @@ export class InjectedConnection implements Connection {
       const fail = (error: unknown) => settle(error ?? new Error('the client was closed'));
       client.on('ready', settle);
       for (const event of ['error', 'end']) client.on(event, fail);
-      if (!client.isOpen) client.connect().catch(fail);
+      if (!client.isOpen) client.connect().then(() => settle(), fail);
     });
   }
 }

@@ -1,4 +1,5 @@
 import nodeCrypto from 'node:crypto';
+import nodeUtil from 'node:util';
 import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
 import { type Client, type Connection, InjectedConnection, OwnConnection, parseRedisUrl } from './redis-connection.js';
@@ -14,8 +15,9 @@ const MAX_TTL = 2 ** 31 - 1;
 const SCAN_COUNT = 1000;
 
 /**
- * Stores where the version is the one that the writer saw. On the server, because between two commands others may write; as text
- * and not by its digest, because it is short beside the values, which would be sent twice where a server does not know the digest.
+ * Stores where the version is the one that the writer saw. On the server, because between two commands others may
+ * write; as text and not by its digest, because it is short beside the values, which would be sent twice where a
+ * server does not know the digest.
  */
 const PUT_IF_VERSION = `
 if redis.call('GETRANGE', KEYS[1], 0, ${VERSION_LENGTH - 1}) ~= ARGV[1] then return 0 end
@@ -23,8 +25,8 @@ if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET'
 return 1`;
 
 /**
- * What a `RedisStore` needs of a client: one that `createClient()` or `createCluster()` of `redis` or `@redis/client` made is
- * one.
+ * What a `RedisStore` needs of a client: one that `createClient()` or `createCluster()` of `redis` or `@redis/client`
+ * made is one.
  *
  * @example
  * ```ts
@@ -63,25 +65,26 @@ export interface RedisStoreOptions {
   /** A client of your own, connected or not. It is not closed with the store. */
   client?: RedisClientLike | undefined;
   /**
-   * `redis://` or, with TLS, `rediss://`, then `user:password@` where needed, the host, and where needed a port and `/` with the
-   * number of a database. The client is of the package `@redis/client` or `redis`, which is loaded at the first operation.
+   * `redis://` or, with TLS, `rediss://`, then `user:password@` where needed, the host, and where needed a port and
+   * `/` with the number of a database. The client is of the package `@redis/client` or `redis`, which is loaded at the
+   * first operation.
    */
   url?: string | undefined;
   /** Before each name, in the server's keys. Default: `wasm-module-cache:`. */
   prefix?: string | undefined;
   /**
-   * Seconds after which the server forgets a value that is neither replaced nor read; `0`: never. Reading renews it when less than
-   * half is left. Default: 30 days.
+   * Seconds after which the server forgets a value that is neither replaced nor read; `0`: never. Reading renews it
+   * when less than half is left. Default: 30 days.
    */
   ttl?: number | undefined;
 }
 
 /**
- * Bytes by name in Redis, Valkey, or what else speaks their protocol. A server that evicts under `maxmemory` is fine: what is gone
- * is a miss. Each operation is about one key, as clusters need it.
+ * Bytes by name in Redis, Valkey, or what else speaks their protocol. A server that evicts under `maxmemory` is fine:
+ * what is gone is a miss. Each operation is about one key, as clusters need it.
  *
- * With a URL it makes one connection, at the first operation, which does not keep a process alive. An operation fails when
- * there is no connection within two seconds or when the server says nothing for ten; the next one connects again.
+ * With a URL it makes one connection, at the first operation, which does not keep a process alive. An operation fails
+ * when there is no connection within two seconds or when the server says nothing for ten; the next one connects again.
  *
  * @example
  * ```ts
@@ -129,8 +132,9 @@ export class RedisStore implements ArtifactStore {
   }
 
   /**
-   * Renews the time to live with a command of its own, that is not waited for, only when less than half of it is left: a
-   * `GETEX` would make each read a write, for replicas and the log too, and would be refused where one may only read.
+   * Renews the time to live with a command of its own, that is not waited for, only when less than half of it is left:
+   * a `GETEX` would make each read a write, for replicas and the log too, and would be refused where one may only
+   * read.
    */
   async get(name: string, { signal }: StoreOptions = {}): Promise<StoredValue | undefined> {
     const key = this.#prefix + name;
@@ -215,7 +219,7 @@ export class RedisStore implements ArtifactStore {
   #error(what: string, cause: unknown): CacheError {
     if (CacheError.is(cause)) return cause;
     const start = `${this.description}: could not ${what}: `;
-    const shown = process.getBuiltinModule('node:util').inspect(cause, { depth: 10 });
+    const shown = nodeUtil.inspect(cause, { depth: 10 });
     const isSecret = this.#connection.secrets.some((secret) => shown.includes(secret));
     if (isSecret) return new CacheError('Other', `${start}the error is not shown, because the password is part of it`);
     return new CacheError('Other', start + messageOf(cause), { cause });
@@ -249,8 +253,11 @@ function escapeGlob(text: string): string {
   return text.replace(/[\\*?[\]]/g, '\\$&');
 }
 
-/** Of several failed attempts, as with two addresses of a host, only the parts have messages. */
+/**
+ * Of several failed attempts, as with two addresses of a host, only the parts have messages; time-outs of the client
+ * have none.
+ */
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join(', ');
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof Error ? error.message || error.constructor.name : String(error);
 }

@@ -5,8 +5,8 @@ import { crc32 } from '../engine/digest.js';
 import { untilAborted } from './until-aborted.js';
 
 /**
- * Before the bytes of each value: their length and their CRC-32. Some drivers, such as `fs`, write in place, so that a reader may find
- * half a value, or parts of two.
+ * Before the bytes of each value: their length and their CRC-32. Some drivers, such as `fs`, write in place, so that a
+ * reader may find half a value, or parts of two.
  */
 const HEADER_LENGTH = 8;
 
@@ -14,7 +14,8 @@ const HEADER_LENGTH = 8;
 const BASE64_PREFIX = 'base64:';
 
 /**
- * What an `UnstorageStore` needs of a storage: one that `createStorage()` or `prefixStorage()` of `unstorage` made is one.
+ * What an `UnstorageStore` needs of a storage: one that `createStorage()` or `prefixStorage()` of `unstorage` made is
+ * one.
  *
  * @example
  * ```ts
@@ -41,11 +42,11 @@ export interface UnstorageLike {
 }
 
 /**
- * Bytes by name in a storage of `unstorage`, with any of its drivers. For Redis, S3 and HTTP there are stores that do more, such as
- * to mind versions.
+ * Bytes by name in a storage of `unstorage`, with any of its drivers. For Redis, S3 and HTTP there are stores that do
+ * more, such as to mind versions.
  *
- * A `/` in a name is a `:` in the storage's key. What was not stored whole is a miss. The storage is not disposed of. A driver
- * that is read-only drops what is put without a word.
+ * A `/` in a name is a `:` in the storage's key. What was not stored whole is a miss. The storage is not disposed of.
+ * A driver that is read-only drops what is put without a word.
  *
  * @example
  * ```ts
@@ -179,8 +180,8 @@ function wholeBytes(value: Uint8Array): Uint8Array | undefined {
 }
 
 /**
- * A name has neither `:` nor `%`, so both ways are exact. A `.` at the end of a part is escaped: the file drivers refuse keys with
- * `..` there, and Windows drops it.
+ * A name has neither `:` nor `%`, so both ways are exact. A `.` at the end of a part is escaped: the file drivers
+ * refuse keys with `..` there, and Windows drops it.
  */
 function toKey(name: string): string {
   return name.replace(/\.(?=\/|$)/g, '%2E').replaceAll('/', ':');

@@ -9,7 +9,7 @@ import { CacheError } from '../../dist/cache-error.js';
 import { RedisStore, type RedisStoreOptions } from '../../dist/stores/redis.js';
 import { ofKind } from '../../dist/testing/assertions.js';
 import { artifactStoreContract } from '../../dist/testing.js';
-import { runProgram } from '../support/processes.js';
+import { runProgram, temporaryDirectory } from '../support/processes.js';
 import { type RedisServer, redisMissing, startRedis } from '../support/redis-server.js';
 import { freePort } from '../support/servers.js';
 
@@ -126,11 +126,7 @@ describe('RedisStore', { skip }, () => {
   });
 
   it('works on a cluster', async () => {
-    const node = await startRedis({
-      'cluster-enabled': 'yes',
-      'cluster-config-file': `nodes-${process.pid}.conf`,
-      dir: '/tmp',
-    });
+    const node = await startRedis({ 'cluster-enabled': 'yes', dir: temporaryDirectory() });
     const admin = createClient({ url: urlOf(node) });
     await admin.connect();
     await admin.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383']);
@@ -278,7 +274,7 @@ describe('RedisStore', { skip }, () => {
       await delay(8);
       await mortal.kill();
       await Promise.all(failures);
-      assert.ok((await failureOf(store.get('a'))).time < 1000);
+      assert.ok((await failureOf(store.get('a'))).time < 1500);
       assert.match((await failureOf(store.put('a', Buffer.alloc(1000)))).error.message, /ECONNREFUSED/);
 
       await startRedis({}, mortal.port);
@@ -308,7 +304,7 @@ describe('RedisStore', { skip }, () => {
         ];
         setTimeout(() => controller.abort(reason), 50);
         for (const operation of operations) await assert.rejects(operation, (error) => error === reason);
-        assert.ok(performance.now() - start < 500);
+        assert.ok(performance.now() - start < 1500);
         stopped.process.kill('SIGCONT');
         await store.put('a', Buffer.from('c'));
         assert.equal((await store.get('a'))?.bytes.length, 1);
@@ -331,7 +327,7 @@ describe('RedisStore', { skip }, () => {
       const client = createClient({ url: `redis://127.0.0.1:${port}` });
       const { error, time } = await failureOf(newStore({ client }).get('a'));
       assert.match(error.message, /ECONNREFUSED/);
-      assert.ok(time < 1000);
+      assert.ok(time < 1500);
       client.destroy();
     });
 
@@ -356,7 +352,7 @@ describe('RedisStore', { skip }, () => {
         const port = await startFake((_, socket) => (answer ? socket.write(answer) : socket.end()));
         const { error, time } = await failureOf(newStore({ url: `redis://127.0.0.1:${port}` }).get('a'));
         assert.match(error.message, answer ? /Unknown RESP type/ : /closed unexpectedly/);
-        assert.ok(time < 500);
+        assert.ok(time < 1500);
       }
     });
 
@@ -377,6 +373,7 @@ describe('RedisStore', { skip }, () => {
         const { error } = await failureOf(store.get('a'));
         assert.match(error.message, account ? /WRONGPASS/ : /NOAUTH/);
         assertNoSecret(error);
+        assertNoSecret(store);
         assert.equal(store.description, `redis://127.0.0.1:${locked.port}/0`);
       }
     });
