@@ -7,9 +7,11 @@ const AS_BUFFERS = { 36: Buffer };
 
 /**
  * Milliseconds for name look-up, TCP, TLS and log-in together. A lost SYN is repeated after one second; who waits
- * longer than for a second one has no use for a cache.
+ * longer than for a second one has no use for a cache. In steps, so that a program that blocks its event loop for as
+ * long, by compiling for one, does not miss an answer that is there already.
  */
 const CONNECT_TIMEOUT = 2000;
+const CONNECT_STEPS = 10;
 /**
  * Milliseconds without a byte after which a server is given up. An idle connection ends by it, too, and is made again
  * when needed.
@@ -190,7 +192,10 @@ export class OwnConnection implements Connection {
       // Without a listener the event would end the program. After an answer that is none the client would wait for
       // another one.
       client.on('error', (error) => drop(error as Error));
-      timer = setTimeout(() => drop(new Error(`no connection within ${CONNECT_TIMEOUT} ms`)), CONNECT_TIMEOUT);
+      let steps = 0;
+      timer = setInterval(() => {
+        if (++steps === CONNECT_STEPS) drop(new Error(`no connection within ${CONNECT_TIMEOUT} ms`));
+      }, CONNECT_TIMEOUT / CONNECT_STEPS);
       await client.connect();
       this.#client = client;
       if (this.#waiting === 0) client.unref();
@@ -199,7 +204,7 @@ export class OwnConnection implements Connection {
       this.#forget(drop);
       throw error;
     } finally {
-      clearTimeout(timer);
+      clearInterval(timer);
     }
   }
 
@@ -293,7 +298,7 @@ function clientOptions({ host, port, tls, ...account }: Target, signal: AbortSig
       port,
       tls,
       signal,
-      connectTimeout: CONNECT_TIMEOUT,
+      connectTimeout: 0, // The whole has one, see above.
       socketTimeout: SILENCE_TIMEOUT,
       reconnectStrategy: false,
     },

@@ -17,4 +17,4 @@ if (what === 'abort') {
   }
 }
 const done = performance.now();
-process.on('exit', () => console.log(performance.now() - done < 1500 ? 'soon' : performance.now() - done));
+process.on('exit', () => console.log(performance.now() - done < 5000 ? 'soon' : performance.now() - done));

@@ -274,7 +274,7 @@ describe('RedisStore', { skip }, () => {
       await delay(8);
       await mortal.kill();
       await Promise.all(failures);
-      assert.ok((await failureOf(store.get('a'))).time < 1500);
+      assert.ok((await failureOf(store.get('a'))).time < 5000);
       assert.match((await failureOf(store.put('a', Buffer.alloc(1000)))).error.message, /ECONNREFUSED/);
 
       await startRedis({}, mortal.port);
@@ -304,7 +304,7 @@ describe('RedisStore', { skip }, () => {
         ];
         setTimeout(() => controller.abort(reason), 50);
         for (const operation of operations) await assert.rejects(operation, (error) => error === reason);
-        assert.ok(performance.now() - start < 1500);
+        assert.ok(performance.now() - start < 5000);
         stopped.process.kill('SIGCONT');
         await store.put('a', Buffer.from('c'));
         assert.equal((await store.get('a'))?.bytes.length, 1);
@@ -320,14 +320,14 @@ describe('RedisStore', { skip }, () => {
         for (const operation of [() => store.get('a'), () => store.put('a', Buffer.alloc(9)), () => namesIn(store)]) {
           const { error, time } = await failureOf(operation());
           assert.match(error.message, /ECONNREFUSED/);
-          assert.ok(time < 1500, `${time}`);
+          assert.ok(time < 5000, `${time}`);
           assertNoSecret(error);
         }
       }
       const client = createClient({ url: `redis://127.0.0.1:${port}` });
       const { error, time } = await failureOf(newStore({ client }).get('a'));
       assert.match(error.message, /ECONNREFUSED/);
-      assert.ok(time < 1500);
+      assert.ok(time < 5000);
       client.destroy();
     });
 
@@ -343,7 +343,7 @@ describe('RedisStore', { skip }, () => {
       const store = newStore({ url: `redis://u:${encodeURIComponent(SECRET)}@127.0.0.1:${port}` });
       const { error, time } = await failureOf(store.get('a'));
       assert.match(error.message, /no connection within 2000 ms/);
-      assert.ok(time > 1900 && time < 3000, `${time}`);
+      assert.ok(time > 1900 && time < 8000, `${time}`);
       assertNoSecret(error);
     });
 
@@ -352,7 +352,7 @@ describe('RedisStore', { skip }, () => {
         const port = await startFake((_, socket) => (answer ? socket.write(answer) : socket.end()));
         const { error, time } = await failureOf(newStore({ url: `redis://127.0.0.1:${port}` }).get('a'));
         assert.match(error.message, answer ? /Unknown RESP type/ : /closed unexpectedly/);
-        assert.ok(time < 1500);
+        assert.ok(time < 5000);
       }
     });
 
@@ -396,6 +396,14 @@ describe('RedisStore', { skip }, () => {
     await running;
     await failureOf(store.get('a'));
     await stopped.kill();
+  });
+
+  it('connects while the program blocks its event loop for longer than that may take', async () => {
+    const url = `redis://:${encodeURIComponent(SECRET)}@127.0.0.1:${locked.port}`;
+    const operation = newStore({ url }).has('a');
+    await delay(0);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500);
+    assert.equal(await operation, false);
   });
 
   it('lets a process end that has nothing else to do, without a close', () => {
