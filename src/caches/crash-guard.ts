@@ -1,9 +1,10 @@
 import fs from 'node:fs';
 import { hostTag } from '../stores/file-system.js';
+import { isWriterAlive } from '../stores/writer.js';
 
 // Captured: see stores/file-system.ts.
 const { closeSync, openSync, readSync, renameSync, statSync, unlinkSync, writeSync } = fs;
-const { kill, pid } = process;
+const { pid } = process;
 const { now } = Date;
 
 /** Tries that must go well before an artifact is loaded again, each in a process of its own. */
@@ -156,11 +157,5 @@ function isDead(owner: string, writtenAt: number): boolean {
   const id = Number(number);
   const isProcess = id > 0 && id === (id | 0); // not so when it was cut off
   if (host !== hostTag() || !isProcess) return Math.abs(now() - writtenAt) > UNFINISHED_AFTER;
-  if (id === pid) return false;
-  try {
-    kill(id, 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
+  return id !== pid && !isWriterAlive(id, writtenAt);
 }

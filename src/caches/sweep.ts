@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { hostTag } from '../stores/file-system.js';
+import { isWriterAlive } from '../stores/writer.js';
 import { batches, type FoundFile, inventory } from './inventory.js';
 
 /** How much a cache folder may hold. */
@@ -115,7 +116,7 @@ export function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
   const age = Math.abs(now() - usedAt);
   if (kind === 'job') return age > JOB_IS_LEFT_AFTER;
   if (kind === 'guard') return age > GUARD_IS_LEFT_AFTER;
-  return kind === 'temporary' && (age > TEMPORARY_IS_LEFT_AFTER || (host === hostTag() && !isAlive(pid)));
+  return kind === 'temporary' && (age > TEMPORARY_IS_LEFT_AFTER || (host === hostTag() && !isWriterAlive(pid, usedAt)));
 }
 
 /** Artifacts, the first to go first. */
@@ -161,17 +162,8 @@ async function isStale(lock: string): Promise<boolean> {
     const [content, { mtimeMs }] = await Promise.all([fs.promises.readFile(lock, 'utf8'), fs.promises.stat(lock)]);
     const [host, pid] = content.trim().split(' ');
     if (Math.abs(now() - mtimeMs) > (content === '' ? EMPTY_LOCK_IS_STALE_AFTER : LOCK_IS_STALE_AFTER)) return true;
-    return host === os.hostname() && Number(pid) > 0 && !isAlive(Number(pid));
+    return host === os.hostname() && Number(pid) > 0 && !isWriterAlive(Number(pid), mtimeMs);
   } catch {
     return false; // It is gone, or cannot be read: the next sweep sees.
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
