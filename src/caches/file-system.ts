@@ -220,6 +220,11 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     this.#store.writeSync(entryName(header), ...artifactParts({ ...header, ...nothing }, this.signer));
   }
 
+  /** @internal For the crash guard of an artifact that is not here yet. @throws {CacheError} */
+  makeFolderSync(engine: Engine): void {
+    this.#store.makeFolderSync(folderName(engine.deterministicId));
+  }
+
   /** @internal Whether there is anything at all for this engine; without it no key need be looked for. */
   hasEntriesSync(engine: Engine): boolean {
     return this.#store.hasFolderSync(folderName(engine.deterministicId));

@@ -15,7 +15,7 @@ import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { ProgramList, programName } from '../stores/program-list.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
-import { RemoteTier } from './remote-tier.js';
+import { type FetchedArtifact, RemoteTier } from './remote-tier.js';
 import { type Current, decide, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
 import type { Learn, Mode, RemoteSettings } from './settings.js';
 
@@ -137,7 +137,8 @@ export class Hook {
     // What comes from a store goes through the folder.
     if (!options.remote || options.mode !== 'read-write') return;
     const { directory, secrets, maxSize, remote } = options;
-    this.#remote = new RemoteTier(remote, { directory: this.#cache.directory, secrets, maxSize });
+    const failed = (reason: string) => this.#report('asking the store', new Error(reason));
+    this.#remote = new RemoteTier(remote, { directory: this.#cache.directory, secrets, maxSize }, failed);
     const name = programName(process.argv[1]);
     if (name === undefined) return;
     this.#program = new ProgramList(name, directory, secrets !== undefined);
@@ -164,7 +165,8 @@ export class Hook {
       const lookup = this.#lookUp(wireBytes);
       const remote = this.#remoteFor(lookup);
       if (!lookup || !remote) return lookup;
-      return remote.fetchSync(String(this.#keyOfMiss(lookup, wireBytes))) ? this.#lookUpStored(wireBytes) : lookup;
+      const fetched = remote.fetchSync(String(this.#keyOfMiss(lookup, wireBytes)));
+      return isFor(wireBytes, fetched) ? this.#lookUpStored(wireBytes, fetched) : lookup;
     });
   }
 
@@ -182,8 +184,10 @@ export class Hook {
 
   async #lookUpRemote(lookup: Lookup, remote: RemoteTier, given: Uint8Array): Promise<LaterLookup> {
     const wireBytes = given.slice(); // The program may change its own.
-    const isStored = await remote.fetch(String(this.#keyOfMiss(lookup, wireBytes)));
-    const found = this.#counted(wireBytes, () => (isStored ? this.#lookUpStored(wireBytes) : lookup));
+    const fetched = await remote.fetch(String(this.#keyOfMiss(lookup, wireBytes)));
+    const found = this.#counted(wireBytes, () =>
+      isFor(wireBytes, fetched) ? this.#lookUpStored(wireBytes, fetched) : lookup,
+    );
     return { lookup: found, wireBytes };
   }
 
@@ -299,12 +303,13 @@ export class Hook {
     return undefined;
   }
 
-  #lookUpStored(wireBytes: Uint8Array): Lookup | undefined {
+  /** @param fetched - from the store, so that the folder need not have it yet */
+  #lookUpStored(wireBytes: Uint8Array, fetched?: FetchedArtifact): Lookup | undefined {
     const start = milliseconds();
     const engineId = this.#engine.deterministicId;
     const wireLength = wireBytes.length;
     const functions = this.#countFunctions(wireBytes);
-    if (!this.#cache.hasEntriesSync(this.#engine)) {
+    if (!fetched && !this.#cache.hasEntriesSync(this.#engine)) {
       debug('miss: nothing is stored yet');
       return { key: undefined, engineId, wireLength, functions, ...MISS };
     }
@@ -313,7 +318,7 @@ export class Hook {
     const lookup = { key, engineId, wireLength, functions };
     try {
       const isUse = this.#options.mode === 'read-write';
-      const { nativeCode, ...header } = this.#cache.readArtifactSync(key, this.#engine, wireLength, isUse);
+      const { nativeCode, ...header } = fetched ?? this.#cache.readArtifactSync(key, this.#engine, wireLength, isUse);
       const stored = { length: nativeCode.length, generation: header.generation, final: header.final };
       if (header.coverage === 'none') {
         received.abandon();
@@ -534,6 +539,10 @@ const KEY_IS_KNOWN_AFTER = 1_000;
 const NOTHING_STORED = { length: 0, generation: -1, final: false };
 const MISS = { stored: NOTHING_STORED, module: undefined, known: undefined, isSuspect: false };
 const MINUTE = 60_000;
+
+function isFor(wireBytes: Uint8Array, fetched: FetchedArtifact | undefined): fetched is FetchedArtifact {
+  return fetched?.wireLength === wireBytes.length;
+}
 
 /** A note that reaches further than any does is of a clock that was wrong, and not waited for. */
 function isLeftAlone({ leftAloneUntil }: Pick<Artifact, 'leftAloneUntil'>): boolean {

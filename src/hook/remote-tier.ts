@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { MessagePort, Worker } from 'node:worker_threads';
+import type { Artifact } from '../artifact/artifact.js';
 import { packageRoot } from '../package-root.js';
 import type { RemoteSettings } from './settings.js';
 
@@ -31,11 +32,14 @@ export interface RemoteTask extends Pick<RemoteSettings, 'url' | 'allowUnsigned'
   program: string | undefined;
 }
 
-/** One module, or, without a key, all that the program's list tells of. */
+/** An artifact from the store, checked, on its way into the folder. */
+export type FetchedArtifact = Omit<Artifact, 'key' | 'engineId' | 'wireBytes'>;
+
+/** Of one module, or, without a key, of all that the program's list tells of. */
 export interface RemoteAnswer {
   key: string | undefined;
-  /** `stored`: in the folder now. `failed`: the store did not answer as it should. */
-  outcome: 'stored' | 'absent' | 'failed';
+  /** What the store has, or that, and why, it did not answer as it should. */
+  found: FetchedArtifact | 'nothing' | { failure: string };
 }
 
 /**
@@ -47,26 +51,26 @@ export class RemoteTier {
   readonly #task: Omit<RemoteTask, 'answers' | 'port' | 'program'>;
   readonly #timeout: number;
   readonly #environment: NodeJS.ProcessEnv;
-  readonly #outcomes = new Map<string, RemoteAnswer['outcome']>();
-  readonly #waiting = new Map<string, ((isStored: boolean) => void)[]>();
+  readonly #found = new Map<string, RemoteAnswer['found']>();
+  readonly #waiting = new Map<string, ((found: FetchedArtifact | undefined) => void)[]>();
   readonly #answers = new Int32Array(new SharedArrayBuffer(4));
   #worker: Worker | undefined;
   #port: MessagePort | undefined;
   #end: NodeJS.Timeout | undefined;
   #isOff: boolean;
-  /** Why it is off, for a debug line. */
-  reason: string | undefined;
+  readonly #onFailure: (reason: string) => void;
 
   constructor(
     { url, timeout, allowUnsigned }: RemoteSettings,
     folder: Pick<RemoteTask, 'directory' | 'secrets' | 'maxSize'>,
+    onFailure: (reason: string) => void,
   ) {
+    this.#onFailure = onFailure;
     this.#task = { url, allowUnsigned, ...folder };
     this.#timeout = timeout;
     const { NODE_OPTIONS: _, ...environment } = process.env;
     this.#environment = { ...environment, WASM_CACHE_DISABLE: '1' };
     this.#isOff = this.#wasDown();
-    if (this.#isOff) this.reason = 'it was down a moment ago';
   }
 
   /** Begins to fetch what the program's list in the store tells of. */
@@ -74,9 +78,9 @@ export class RemoteTier {
     if (!this.#isOff) this.#start(program);
   }
 
-  /** Whether the folder has the module's artifact now. Waits for it, at most once in vain. */
-  fetchSync(key: string): boolean {
-    if (!this.#ask(key)) return this.#outcomes.get(key) === 'stored';
+  /** The module's artifact. Waits for it, at most once in vain. */
+  fetchSync(key: string): FetchedArtifact | undefined {
+    if (!this.#ask(key)) return this.#handOut(key);
     const { receiveMessageOnPort } = getBuiltinModule('node:worker_threads');
     const end = milliseconds() + this.#timeout;
     for (;;) {
@@ -86,36 +90,43 @@ export class RemoteTier {
         if (!received) break;
         this.#take(received.message);
       }
-      const outcome = this.#outcomes.get(key);
-      if (outcome) return outcome === 'stored';
+      if (this.#found.has(key)) return this.#handOut(key);
       const left = end - milliseconds();
       if (left <= 0 || this.#isOff) break;
       wait(this.#answers, 0, seen, left);
     }
     this.#giveUp(`no answer within ${this.#timeout} ms`);
-    return false;
+    return undefined;
   }
 
   /** As {@link fetchSync}; meanwhile the program goes on. Never rejects. */
-  async fetch(key: string): Promise<boolean> {
-    if (!this.#ask(key)) return this.#outcomes.get(key) === 'stored';
+  async fetch(key: string): Promise<FetchedArtifact | undefined> {
+    if (!this.#ask(key)) return this.#handOut(key);
     return new Promise((resolve) => {
       // Keeps the process alive, as V8 does while it compiles.
       const timer = setTimeout(() => {
         this.#giveUp(`no answer within ${this.#timeout} ms`);
-        resolve(false);
+        resolve(undefined);
       }, this.#timeout);
-      const settle = (isStored: boolean) => {
+      const settle = (found: FetchedArtifact | undefined) => {
         clearTimeout(timer);
-        resolve(isStored);
+        resolve(found);
       };
       this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), settle]);
     });
   }
 
+  /** Once: the folder has it, or is about to. */
+  #handOut(key: string): FetchedArtifact | undefined {
+    const found = this.#found.get(key);
+    if (typeof found !== 'object' || 'failure' in found) return undefined;
+    this.#found.set(key, 'nothing');
+    return found;
+  }
+
   /** @returns whether there will be an answer. */
   #ask(key: string): boolean {
-    if (this.#isOff || this.#outcomes.has(key)) return false;
+    if (this.#isOff || this.#found.has(key)) return false;
     if (!this.#port) this.#start(undefined);
     this.#stayAwhile();
     if (!this.#waiting.has(key)) this.#port?.postMessage(key);
@@ -160,21 +171,21 @@ export class RemoteTier {
     }
   }
 
-  #take({ key, outcome }: RemoteAnswer): void {
+  #take({ key, found }: RemoteAnswer): void {
     if (key !== undefined) {
-      this.#outcomes.set(key, outcome);
-      for (const settle of this.#waiting.get(key) ?? []) settle(outcome === 'stored');
+      this.#found.set(key, found);
+      for (const settle of this.#waiting.get(key) ?? []) settle(this.#handOut(key));
       this.#waiting.delete(key);
     }
-    if (outcome === 'failed') this.#giveUp('it failed');
+    if (typeof found === 'object' && 'failure' in found) this.#giveUp(found.failure);
   }
 
   /** The thread goes on: what comes late is for the next run. */
   #giveUp(reason: string): void {
     if (this.#isOff) return;
     this.#isOff = true;
-    this.reason = reason;
-    for (const settle of [...this.#waiting.values()].flat()) settle(false);
+    this.#onFailure(reason);
+    for (const settle of [...this.#waiting.values()].flat()) settle(undefined);
     this.#waiting.clear();
     try {
       writeFileSync(path.join(this.#task.directory, DOWN_MARK), '', { mode: 0o600 });

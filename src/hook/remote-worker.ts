@@ -1,5 +1,6 @@
 // The thread behind RemoteTier: fetches artifacts from the store into the cache folder, and tells the program so.
 import workerThreads from 'node:worker_threads';
+import type { Artifact } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { RemoteCache } from '../caches/remote.js';
@@ -38,31 +39,46 @@ async function fetchAll(name: string): Promise<void> {
     // An empty list says, for a while, that there is none.
     const local = new FileSystemStore(directory, { isShared: secrets !== undefined });
     local.writeSync(name, encodeList(keys ?? []));
-    answer({ key: undefined, outcome: keys ? 'stored' : 'absent' });
-  } catch {
-    answer({ key: undefined, outcome: 'failed' });
+    answer({ key: undefined, found: 'nothing' });
+  } catch (error) {
+    answer({ key: undefined, found: failure(error) });
   }
 }
 
 function fetchOnce(key: string): Promise<void> {
   let attempt = fetching.get(key);
   if (!attempt) {
-    attempt = fetch(key).then((outcome) => answer({ key, outcome }));
+    attempt = fetch(key);
     fetching.set(key, attempt);
   }
   return attempt;
 }
 
-async function fetch(text: string): Promise<RemoteAnswer['outcome']> {
+/** The program first, which may be waiting; then the folder. */
+async function fetch(text: string): Promise<void> {
+  let artifact: Artifact;
   try {
     const { cache } = await opened;
-    const key = ModuleHash.parseHex(text);
-    folder.writeArtifactSync(await cache.fetch({ key, engineId: engine.deterministicId }));
-    return 'stored';
+    artifact = await cache.fetch({ key: ModuleHash.parseHex(text), engineId: engine.deterministicId });
   } catch (error) {
     // What is there and of no use is as good as nothing.
-    return CacheError.is(error, 'NotFound') || CacheError.is(error, 'Untrusted') ? 'absent' : 'failed';
+    const isMiss = CacheError.is(error, 'NotFound') || CacheError.is(error, 'Untrusted');
+    answer({ key: text, found: isMiss ? 'nothing' : failure(error) });
+    return;
   }
+  try {
+    folder.makeFolderSync(engine); // where the crash guard is
+    const { key: _, engineId: __, wireBytes: ___, ...found } = artifact;
+    answer({ key: text, found });
+    folder.writeArtifactSync(artifact);
+  } catch {
+    // The disk is full, say; the program's own save will say so.
+  }
+}
+
+/** Only what it says: what else belongs to an error of a client is not ours to show. */
+function failure(error: unknown): { failure: string } {
+  return { failure: error instanceof Error ? error.message : String(error) };
 }
 
 function answer(given: RemoteAnswer): void {

@@ -350,6 +350,16 @@ export class FileSystemStore implements ArtifactStore {
     }
   }
 
+  /** @internal Makes `folder`, and those above it. @throws {CacheError} kind `FileWrite` or `Untrusted`. */
+  makeFolderSync(folder: string): void {
+    this.checkTrust();
+    try {
+      this.#makeDirectory(this.#path(folder));
+    } catch (error) {
+      throw writeError(this.#path(folder), error);
+    }
+  }
+
   /**
    * @internal Whoever can write here can run code in every process that loads it: see {@link whyUntrusted}.
    *

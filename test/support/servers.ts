@@ -2,7 +2,6 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryDirectory } from './processes.js';
 
@@ -33,9 +32,12 @@ export function whyMissing(debianPackages: string, ...programs: string[]): strin
 export const nginxMissing = () => whyMissing('nginx-light', 'nginx');
 
 /** An nginx that keeps files with its DAV module; with a user name and a password, only for those who have them. */
-export async function startNginx(credentials?: { username: string; password: string }): Promise<Server> {
-  const [folder, port] = [temporaryDirectory(), await freePort()];
-  mkdirSync(path.join(folder, 'files'));
+export async function startNginx(
+  credentials?: { username: string; password: string },
+  folder = temporaryDirectory(),
+): Promise<Server> {
+  const port = await freePort();
+  mkdirSync(path.join(folder, 'files'), { recursive: true });
   if (credentials) {
     writeFileSync(path.join(folder, 'users'), `${credentials.username}:{PLAIN}${credentials.password}\n`);
   }
@@ -70,8 +72,6 @@ const running = new Set<ChildProcess>();
 const endAll = () => {
   for (const each of running) each.kill('SIGKILL');
 };
-// Here and not where one is started: in a hook that would be the end of the hook.
-after(endAll);
 process.once('exit', endAll);
 
 /** Starts a program that dies with this process, however that ends. */
