@@ -339,7 +339,7 @@ export class Hook {
       if (isOfArtifact(error)) {
         this.stats.untrusted++;
         const isSuspect = this.#cache.suspect({ key, engineId }) !== undefined;
-        debug('miss: %s', error);
+        debug('miss %s: %s', key, error);
         return { ...lookup, ...MISS, isSuspect };
       }
       // What is damaged is no error to a cache, but it was somebody's.

@@ -238,7 +238,10 @@ function throughHook(count, nativeCode) {
       if (status !== 0 || stdout !== expected || /Warning/.test(stderr)) {
         wrong.push(`hook, ${name}: ended with ${status ?? signal} and ${stdout}: ${stderr}`);
       }
-      const outcome = /(hit|miss) [0-9a-f]{64}|loading it did not pay/.exec(stderr)?.[0].split(' ')[0];
+      const told = /(hit|miss|loading) [0-9a-f]{64}|loading it did not pay/.exec(stderr)?.[0];
+      const [word] = told?.split(' ') ?? [];
+      // A load that failed.
+      const outcome = word === 'loading' && told !== 'loading it did not pay' ? 'miss' : word;
       return { outcome, isSaved: /saved [0-9a-f]{64}/.test(stderr) };
     };
     const first = run();
