@@ -7,6 +7,7 @@ export { RemoteCache, type RemoteCacheOptions, type RemoteCacheStats } from './c
 export { inMemory, SharedCache, type SharedCacheOptions } from './caches/shared.js';
 export { ThreadLocalCache } from './caches/thread-local.js';
 export { type VerifiedFile, type VerifyOptions, type VerifyReport, verifyCache } from './caches/verify.js';
+export { describeEngine, type EngineDescription, whyNotThisEngine } from './engine/engine-id.js';
 export { V8Engine } from './engine/v8-engine.js';
 export type { HashFileOptions } from './file-hashes.js';
 export { HashedModuleData } from './hashed-module-data.js';
