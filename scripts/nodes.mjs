@@ -7,16 +7,12 @@ import { fileURLToPath } from 'node:url';
 export const SUPPORTED = [20, 22, 24, 26];
 
 const folder = fileURLToPath(new URL('../.nodes', import.meta.url));
+const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
 
 /** The path of a node binary of that major version: the running one if it is of that version, else one from npm. */
 export function nodeBinary(major) {
-  if (process.version.startsWith(`v${major}.`)) return process.execPath;
-  const platform = process.platform === 'win32' ? 'win' : process.platform;
-  const name = `node-${platform}-${process.arch}`;
   const prefix = path.join(folder, String(major));
-  const file = process.platform === 'win32' ? 'node.exe' : 'node';
-  const binary = path.join(prefix, 'node_modules', name, 'bin', file);
-  if (!existsSync(binary)) {
+  if (!installedNode(major)) {
     console.error(`Fetching Node ${major} (${name} from npm) ...`);
     mkdirSync(prefix, { recursive: true });
     const options = [
@@ -34,5 +30,13 @@ export function nodeBinary(major) {
       shell: process.platform === 'win32',
     });
   }
-  return binary;
+  return installedNode(major);
+}
+
+/** As {@link nodeBinary}, but nothing is fetched: `undefined` when it is not there. */
+export function installedNode(major) {
+  if (process.version.startsWith(`v${major}.`)) return process.execPath;
+  const file = process.platform === 'win32' ? 'node.exe' : 'node';
+  const binary = path.join(folder, String(major), 'node_modules', name, 'bin', file);
+  return existsSync(binary) ? binary : undefined;
 }

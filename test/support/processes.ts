@@ -26,6 +26,8 @@ export function filesIn(directory: string): string[] {
 }
 
 export interface RunOptions {
+  /** Path of the node binary; by default this process's own. */
+  node?: string;
   /** Options for node itself, before the program. */
   nodeOptions?: string[];
   /** Arguments of the program. */
@@ -63,9 +65,9 @@ export function runProgramAsync(name: string, options: RunOptions = {}): Promise
 }
 
 function commandOf(name: string, options: RunOptions) {
-  const { nodeOptions = [], args = [], env = {}, cwd, uid, limitAddressSpaceKiB } = options;
+  const { node = process.execPath, nodeOptions = [], args = [], env = {}, cwd, uid, limitAddressSpaceKiB } = options;
   const inherited = Object.entries(process.env).filter(([key]) => !/^(NODE_|WASM_CACHE_)/.test(key));
-  const command = [process.execPath, ...nodeOptions, path.resolve(root, 'test', 'programs', name), ...args];
+  const command = [node, ...nodeOptions, path.resolve(root, 'test', 'programs', name), ...args];
   if (limitAddressSpaceKiB) command.unshift('sh', '-c', `ulimit -v ${limitAddressSpaceKiB} && exec "$@"`, 'sh');
   return {
     program: command[0] as string,
