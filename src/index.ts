@@ -1,5 +1,18 @@
 export { decodeModule, decodeModuleSync, encodeModule } from './artifact/module.js';
 export type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from './artifact-store.js';
+export {
+  type ExportBundleOptions,
+  type ExportBundleReport,
+  exportBundle,
+  type LeftOutArtifact,
+} from './bundle/export-bundle.js';
+export {
+  type ImportBundleOptions,
+  type ImportBundleReport,
+  type ImportedArtifact,
+  importBundle,
+} from './bundle/import-bundle.js';
+export type { BundledArtifact } from './bundle/manifest.js';
 export { CacheError, type CacheErrorKind, type CacheErrorOptions } from './cache-error.js';
 export { FallbackCache, ModuleCacheBase, SyncFallbackCache } from './caches/fallback.js';
 export { FileSystemCache, type FileSystemCacheOptions } from './caches/file-system.js';

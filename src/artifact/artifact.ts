@@ -262,8 +262,13 @@ export function checkSignature(
   const signature = header.subarray(AT.signature, AT.signature + SIGNATURE_LENGTH);
   const parts = signedParts(header, nativeCode, includesWireBytes ? wireBytes : undefined);
   if (signer.verify(SIGNED, parts, signature)) return;
-  const what = signature.some((byte) => byte !== 0) ? 'has a signature of another secret' : 'is not signed';
+  const what = isSigned(header) ? 'has a signature of another secret' : 'is not signed';
   throw new CacheError('Untrusted', `The artifact of ${decodeHeader(header).key} ${what}`);
+}
+
+/** Whether there is any signature, of whomever. */
+export function isSigned(header: Uint8Array): boolean {
+  return header.subarray(AT.signature, AT.signature + SIGNATURE_LENGTH).some((byte) => byte !== 0);
 }
 
 const SIGNED = 'artifact';

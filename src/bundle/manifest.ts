@@ -1,0 +1,168 @@
+import { type Artifact, type Coverage, HEADER_LENGTH } from '../artifact/artifact.js';
+import { SIGNATURE_LENGTH, type Signer } from '../artifact/signature.js';
+import { CacheError } from '../cache-error.js';
+import { entryName } from '../caches/file-system.js';
+import { describeEngine, type EngineDescription } from '../engine/engine-id.js';
+import { ModuleHash } from '../module-hash.js';
+
+/**
+ * An artifact as the manifest of a bundle tells of it.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { type BundledArtifact, exportBundle, FileSystemCache, loadModule, V8Engine } from 'wasm-module-cache';
+ *
+ * const describe = ({ engine, coverage, wireLength }: BundledArtifact) => `${engine?.arch} ${coverage} ${wireLength > 65_536}`;
+ * const cache = new FileSystemCache('cache');
+ * await loadModule(await readFile('plugin.wasm'), { cache, engine: new V8Engine() });
+ * const { artifacts } = await exportBundle({ from: cache, to: 'cache.tar', secret: 'a-secret-of-many-letters' });
+ * console.log(artifacts.map(describe).join() === `${process.arch} none true`); // true
+ * ```
+ */
+export interface BundledArtifact {
+  /** Its name in the tar file. */
+  path: string;
+  /** The hash of the module's wire bytes. */
+  key: ModuleHash;
+  /** `Engine.deterministicId` of the engine that wrote the native code. */
+  engineId: string;
+  /** What that id says; `undefined` when it is not one of `V8Engine`. */
+  engine: EngineDescription | undefined;
+  /** How much of the module the native code covers: nothing, the functions that ran hot, or all of them. */
+  coverage: Coverage;
+  /** How often it was replaced by a better one. */
+  generation: number;
+  /** Whether nothing is gained by learning further. */
+  final: boolean;
+  /** Bytes of native code. */
+  nativeLength: number;
+  /** Length of the module's wire bytes, whether or not they are included. */
+  wireLength: number;
+  /** Whether it contains the wire bytes. */
+  includesWireBytes: boolean;
+  /** How it is packed. */
+  compression: 'zstd' | 'none';
+  /** Bytes that it takes in the bundle. */
+  size: number;
+  /** SHA-256 of these, in hexadecimal digits. */
+  sha256: string;
+}
+
+export interface Manifest {
+  created: Date;
+  artifacts: BundledArtifact[];
+}
+
+// The tar file: the manifest; its signature, where there is a secret; the artifacts, as stores have them.
+export const MANIFEST = 'manifest.json';
+export const SIGNATURE = 'manifest.sig';
+const FOLDER = 'artifacts';
+/** In hexadecimal digits, and the end of the line. */
+export const MAX_SIGNATURE_SIZE = SIGNATURE_LENGTH * 2 + 2;
+/** An artifact takes 700 to 900. */
+const MAX_BYTES_PER_ARTIFACT = 2048;
+
+const FORMAT = 'wasm-module-cache bundle';
+const VERSION = 1;
+const SIGNED = 'bundle';
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/** What an artifact is called in the tar file: where a folder has it. */
+export function pathOf(artifact: Pick<Artifact, 'key' | 'engineId'>): string {
+  return `${FOLDER}/${entryName(artifact)}`;
+}
+
+export function maxManifestSize(maxArtifacts: number): number {
+  return MAX_BYTES_PER_ARTIFACT * (maxArtifacts + 1);
+}
+
+/** One artifact a line, so that it can be looked through. */
+export function encodeManifest({ created, artifacts }: Manifest): Uint8Array {
+  const head = JSON.stringify({ format: FORMAT, version: VERSION, created }).slice(0, -1);
+  const lines = artifacts.map((artifact) => `\n${JSON.stringify(artifact)}`);
+  return Buffer.from(`${head},"artifacts":[${lines.join(',')}\n]}\n`);
+}
+
+export function signManifest(manifest: Uint8Array, signer: Signer): Uint8Array {
+  return Buffer.from(`${Buffer.from(signer.sign(SIGNED, [manifest])).toString('hex')}\n`);
+}
+
+/** @throws {CacheError} kind `Untrusted`. */
+export function checkManifest(manifest: Uint8Array, signature: Uint8Array | undefined, signer: Signer): void {
+  if (!signature) throw new CacheError('Untrusted', 'The bundle is not signed');
+  const digest = Buffer.from(Buffer.from(signature).toString('latin1').trim(), 'hex');
+  if (signer.verify(SIGNED, [manifest], digest)) return;
+  throw new CacheError('Untrusted', 'The bundle has a signature of another secret, or was changed since it was signed');
+}
+
+/**
+ * Total: whatever the bytes are, it returns a manifest or throws. That it is true of the artifacts is still to be seen.
+ *
+ * @throws {CacheError} kind `Deserialize`.
+ */
+export function decodeManifest(bytes: Uint8Array, maxArtifacts: number): Manifest {
+  let json: unknown;
+  try {
+    json = JSON.parse(decoder.decode(bytes));
+  } catch (cause) {
+    throw damaged('its manifest is not JSON', cause);
+  }
+  const { format, version, created, artifacts } = fieldsOf(json);
+  if (format !== FORMAT) throw damaged('its manifest is not that of a bundle');
+  if (version !== VERSION) throw damaged(`format version ${JSON.stringify(version)}, expected ${VERSION}`);
+  const date = new Date(typeof created === 'string' ? created : Number.NaN);
+  if (Number.isNaN(date.getTime())) throw damaged('its manifest does not say when it was made');
+  if (!Array.isArray(artifacts)) throw damaged('its manifest lists no artifacts');
+  if (artifacts.length > maxArtifacts) {
+    throw damaged(`${artifacts.length} artifacts, more than the option maxArtifacts, ${maxArtifacts}`);
+  }
+  const decoded = artifacts.map(decodeArtifactEntry);
+  if (new Set(decoded.map(({ path }) => path)).size < decoded.length) {
+    throw damaged('its manifest names an artifact twice');
+  }
+  return { created: date, artifacts: decoded };
+}
+
+function decodeArtifactEntry(value: unknown, index: number): BundledArtifact {
+  const fields = fieldsOf(value);
+  const fail = (name: string) => damaged(`its manifest has no usable ${name} of artifact ${index}`);
+  const take = <T>(name: string, isValid: (field: unknown) => boolean): T => {
+    if (!isValid(fields[name])) throw fail(name);
+    return fields[name] as T;
+  };
+  const isText = (field: unknown) => typeof field === 'string' && field !== '';
+  const isFlag = (field: unknown) => typeof field === 'boolean';
+  const isCount = (field: unknown) => Number.isSafeInteger(field) && (field as number) >= 0;
+  const isOneOf = (allowed: string[]) => (field: unknown) => allowed.includes(field as string);
+  let key: ModuleHash;
+  try {
+    key = ModuleHash.parseHex(take('key', isText));
+  } catch {
+    throw fail('key');
+  }
+  const engineId = take<string>('engineId', isText);
+  return {
+    path: take('path', isText),
+    key,
+    engineId,
+    engine: describeEngine(engineId),
+    coverage: take('coverage', isOneOf(['none', 'hot', 'full'])),
+    generation: take('generation', isCount),
+    final: take('final', isFlag),
+    nativeLength: take('nativeLength', isCount),
+    wireLength: take('wireLength', isCount),
+    includesWireBytes: take('includesWireBytes', isFlag),
+    compression: take('compression', isOneOf(['zstd', 'none'])),
+    size: take('size', (field) => isCount(field) && (field as number) >= HEADER_LENGTH),
+    sha256: take('sha256', (field) => typeof field === 'string' && /^[0-9a-f]{64}$/.test(field)),
+  };
+}
+
+function fieldsOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+export function damaged(reason: string, cause?: unknown): CacheError {
+  return new CacheError('Deserialize', `Not a usable bundle: ${reason}`, cause === undefined ? {} : { cause });
+}
