@@ -21,8 +21,7 @@ export function oneOf(name: string, value: unknown, allowed: readonly string[]):
 /** @throws {TypeError} */
 export function fromOne(numbers: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(numbers)) {
-    if (!((value as number) >= 1)) {
-      throw new TypeError(`The option ${name} must be a number from 1, not ${String(value)}`);
-    }
+    if (typeof value === 'number' && value >= 1) continue;
+    throw new TypeError(`The option ${name} must be a number from 1, not ${String(value)}`);
   }
 }

@@ -195,8 +195,9 @@ async function importArtifacts(
     for (let entry = await bundle.next(); entry; entry = await bundle.next()) {
       const artifact = announced.get(entry.name);
       // Whoever added something to the bundle is not asked for more.
-      if (!artifact || !entry.isFile)
+      if (!artifact || !entry.isFile) {
         throw new Unreadable(`it has an entry that its manifest does not name: ${shown(entry)}`);
+      }
       announced.delete(entry.name);
       verdicts.set(artifact, await importOne(bundle, entry, artifact, importer));
     }
@@ -236,8 +237,8 @@ async function importOne(
   try {
     artifact = await check(bytes, announced, maxArtifactSize, signer);
   } catch (error) {
-    if (!CacheError.is(error)) throw error;
-    return refused(error.message);
+    // Whatever it is that its bytes led to.
+    return refused(error instanceof Error ? error.message : String(error));
   }
   if (wireBytes === 'omit') artifact = { ...artifact, wireBytes: undefined };
   if (artifact.coverage === 'none' && !artifact.wireBytes) {
@@ -247,7 +248,7 @@ async function importOne(
   return kept === undefined ? { outcome: 'imported', reasons } : { outcome: 'kept', reasons: [kept] };
 }
 
-/** @throws {CacheError} */
+/** @throws when it is not what was announced. */
 async function check(
   bytes: Uint8Array,
   { key, engineId, wireLength, ...announced }: BundledArtifact,
@@ -261,8 +262,9 @@ async function check(
     checkExpectation(header, { key, engineId, wireLength });
     const { nativeLength, includesWireBytes } = header;
     const length = nativeLength + (includesWireBytes ? wireLength : 0);
-    if (length > maxArtifactSize)
-      throw new CacheError('Deserialize', `It has ${length} bytes, ${maxArtifactSize} at most`);
+    if (length > maxArtifactSize) {
+      throw new CacheError('Deserialize', `It has ${length} bytes, more than ${maxArtifactSize}`);
+    }
   });
   const artifact = decodeArtifact(whole);
   if (signer) checkSignature(whole, artifact.nativeCode, artifact.wireBytes, signer);

@@ -79,7 +79,7 @@ describe('importBundle refuses', () => {
     ['into', {}],
     ['wireBytes', true],
     ['maxArtifactSize', 0],
-    ['maxArtifacts', 'many'],
+    ['maxArtifacts', '1'],
   ];
   for (const [option, value] of wrong) {
     it(`${option}: ${JSON.stringify(value)}`, async () => {
@@ -605,6 +605,12 @@ describe('importBundle has limits:', () => {
     const options = { into: new MemoryStore(), engine, secret, signal: controller.signal };
     await assert.rejects(importBundle({ from: hanging, ...options }), (error) => error === reason);
     await assert.rejects(importBundle({ from: streamOf(bundle), ...options }), (error) => error === reason);
+  });
+
+  it('a stream of text instead of bytes', async () => {
+    const from = streamOf(await bundleOf([madeUp(1)])).setEncoding('utf8');
+    const error = { kind: 'Deserialize', message: /not read as bytes/ };
+    await assert.rejects(importBundle({ from, into: new MemoryStore(), engine, secret }), error);
   });
 
   it('a store that fails ends it', async () => {
