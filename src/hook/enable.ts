@@ -1,9 +1,20 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import { Signer } from '../artifact/signature.js';
+import { parseRemoteUrl } from '../stores/remote-url.js';
 import { wrongOption } from '../wrong-option.js';
 import { Hook, type ModuleCacheStats } from './hook.js';
 import { install } from './install.js';
-import { type Learn, type Mode, parseSize, readSettings, type Settings } from './settings.js';
+import {
+  DEFAULT_REMOTE_TIMEOUT,
+  type Learn,
+  MAX_REMOTE_TIMEOUT,
+  type Mode,
+  parseDuration,
+  parseSize,
+  type RemoteSettings,
+  readSettings,
+  type Settings,
+} from './settings.js';
 
 /**
  * What {@link enableModuleCache} may be called with. The options go before the environment variables, except that no program
@@ -42,6 +53,15 @@ export interface EnableModuleCacheOptions {
    * without spaces each. Default: `WASM_CACHE_SECRET` or the content of `WASM_CACHE_SECRET_FILE`, else no signatures.
    */
   secret?: string | readonly string[] | undefined;
+  /**
+   * The store behind the folder, which a fleet shares: `redis://`, `rediss://`, `s3://bucket/prefix`, `https://` or `file:///folder`. Needs a
+   * secret, or `allowUnsigned`. Default: `WASM_CACHE_REMOTE`, else none.
+   */
+  remote?: string | undefined;
+  /** How long the program waits for it, once in vain: milliseconds, or text such as `1s`. Default: `WASM_CACHE_REMOTE_TIMEOUT`, else 250. */
+  remoteTimeout?: number | string | undefined;
+  /** Whether what is not signed is loaded from it: whoever can write to it can run code here. Default: `WASM_CACHE_ALLOW_UNSIGNED`, else false. */
+  allowUnsigned?: boolean | undefined;
 }
 
 /**
@@ -185,12 +205,43 @@ function applyOptions(settings: Settings, options: EnableModuleCacheOptions): Se
     ...settings,
     secrets,
     maxSize: sizeOf('maxSize', maxSize, 1) ?? settings.maxSize,
+    remote: remoteOf(settings.remote, options, secrets),
     learn: learn ?? settings.learn,
     directory: directory ?? settings.directory,
     // The environment's "off" is the user's kill switch; no program overrides it.
     mode: settings.mode === 'off' ? 'off' : (mode ?? settings.mode),
     minModuleSize: size,
   };
+}
+
+function remoteOf(
+  ofProcess: RemoteSettings | undefined,
+  { remote: url = ofProcess?.url, remoteTimeout, allowUnsigned = ofProcess?.allowUnsigned }: EnableModuleCacheOptions,
+  secrets: readonly string[] | undefined,
+): RemoteSettings | undefined {
+  if (allowUnsigned !== undefined && typeof allowUnsigned !== 'boolean') {
+    throw wrongOption('allowUnsigned', 'true or false', allowUnsigned);
+  }
+  const given = typeof remoteTimeout === 'string' ? parseDuration(remoteTimeout) : remoteTimeout;
+  const timeout = given ?? ofProcess?.timeout ?? DEFAULT_REMOTE_TIMEOUT;
+  const isWrong = remoteTimeout !== undefined && given === undefined;
+  if (isWrong || typeof timeout !== 'number' || !(timeout >= 1) || timeout > MAX_REMOTE_TIMEOUT) {
+    throw wrongOption('remoteTimeout', 'a time from 1 ms to 60 s', remoteTimeout);
+  }
+  if (url === undefined) return undefined;
+  // What is given may hold a password, whatever it is.
+  if (typeof url !== 'string') throw new TypeError(`The option remote must be an address, not a ${typeof url}`);
+  try {
+    parseRemoteUrl(url);
+  } catch (error) {
+    throw new TypeError(`The option remote: ${(error as Error).message}`);
+  }
+  if (!secrets && !allowUnsigned) {
+    throw new TypeError(
+      'Whoever can write to the store could run code here: give the option secret, or allowUnsigned: true',
+    );
+  }
+  return { url, timeout, allowUnsigned: allowUnsigned === true };
 }
 
 function sizeOf(name: string, value: number | string | undefined, min: number): number | undefined {

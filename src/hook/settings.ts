@@ -37,7 +37,7 @@ export interface RemoteSettings {
 /** As in `RemoteCacheOptions`. */
 export const DEFAULT_REMOTE_TIMEOUT = 250;
 /** Longer than anybody waits for a program to start. */
-const MAX_REMOTE_TIMEOUT = 60_000;
+export const MAX_REMOTE_TIMEOUT = 60_000;
 
 const DURATIONS: Record<string, number> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe } from 'node:test';
 import fc from 'fast-check';
-import { parseSize } from '../../dist/hook/settings.js';
+import { parseDuration, parseSize } from '../../dist/hook/settings.js';
 import {
   enableModuleCache,
   FileSystemCache,
@@ -14,6 +14,7 @@ import {
   ThreadLocalCache,
   verifyCache,
 } from '../../dist/index.js';
+import { parseRemoteUrl } from '../../dist/stores/remote-url.js';
 import { FakeEngine } from '../../dist/testing/fake-engine.js';
 import { sumModule } from '../../dist/testing/modules.js';
 import { arbitraryJunk, arbitraryText, holds } from '../support/fuzz.js';
@@ -50,6 +51,18 @@ const size = (min: number): Option => {
     isRight: (value) => isRight(typeof value === 'string' ? parseSize(value) : value),
     right: [...right, '1MiB', ' 5 kB '],
   };
+};
+
+const isAddress = (value: unknown) => {
+  try {
+    return parseRemoteUrl(value as string) !== undefined;
+  } catch {
+    return false;
+  }
+};
+const isTimeout = (value: unknown) => {
+  const timeout = typeof value === 'string' ? parseDuration(value) : value;
+  return typeof timeout === 'number' && timeout >= 1 && timeout <= 60_000;
 };
 
 interface Case {
@@ -90,6 +103,10 @@ describe('enableModuleCache', () => {
     learn: oneOf('hot', 'full', 'off'),
     maxSize: size(1),
     secret,
+    // With a secret or without.
+    remote: { isRight: isAddress, right: [undefined], named: /option remote\b|allowUnsigned: true/ },
+    remoteTimeout: { isRight: isTimeout, right: [1, 60_000, '1s', ' 250 MS '] },
+    allowUnsigned: oneOf(true, false),
   };
   const surface = () => [
     ...Reflect.ownKeys(WebAssembly).map((name) => Reflect.getOwnPropertyDescriptor(WebAssembly, name)?.value),

@@ -102,6 +102,11 @@ test('enabled from code where it is switched off, or with an option that makes n
     ['/nowhere', { maxSize: '1TB' }, /option maxSize must be a size, not '1TB'/],
     ['/nowhere', { learn: true }, /option learn must be hot, full or off, not true/],
     ['/nowhere', { secret: 'short' }, /The secret must have at least 16 bytes, not 5/],
+    ['/nowhere', { remote: 'redis://u:p@h:port', secret: SECRET }, /option remote: redis:\/\/h:port is not a URL/],
+    ['/nowhere', { remote: 'redis://host' }, /give the option secret, or allowUnsigned: true/],
+    ['/nowhere', { remote: 5 }, /option remote must be an address, not a number/],
+    ['/nowhere', { remoteTimeout: '2m' }, /option remoteTimeout must be a time from 1 ms to 60 s, not '2m'/],
+    ['/nowhere', { allowUnsigned: 1 }, /option allowUnsigned must be true or false, not 1/],
     ['/nowhere', { secret: [] }, /The list of secrets is empty/],
   ];
   for (const [directory, options, message] of wrong) {
@@ -109,6 +114,17 @@ test('enabled from code where it is switched off, or with an option that makes n
     assert.deepEqual(failed.statuses, ['FAILED', 'FAILED']);
     assert.match(failed.message, message);
   }
+});
+
+test('enabled from code with a store behind the folder', async () => {
+  const store = temporaryDirectory();
+  const options = JSON.stringify({ remote: `file://${store}`, secret: SECRET, remoteTimeout: '5s' });
+  const first = runProgram('enable.mjs', { args: [temporaryDirectory(), options] });
+  assert.deepEqual([first.status, first.stderr], [0, '']);
+  await until('the artifact is in the store', () => filesIn(store).some((file) => file.endsWith('.artifact')));
+  const { stdout, stderr } = runProgram('enable.mjs', { args: [temporaryDirectory(), options] });
+  const { stats } = JSON.parse(stdout);
+  assert.deepEqual([stats.hits, stats.misses, stats.errors, stderr], [1, 0, 0, '']);
 });
 
 test('enabled from code with a secret, in a folder that others may write to', () => {
