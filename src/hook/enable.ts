@@ -11,6 +11,8 @@ import {
   type Mode,
   parseDuration,
   parseSize,
+  REMOTE_MODES,
+  type RemoteMode,
   type RemoteSettings,
   readSettings,
   type Settings,
@@ -60,6 +62,8 @@ export interface EnableModuleCacheOptions {
   remote?: string | undefined;
   /** How long the program waits for it, once in vain: milliseconds, or text such as `1s`. Default: `WASM_CACHE_REMOTE_TIMEOUT`, else 250. */
   remoteTimeout?: number | string | undefined;
+  /** Whether modules are fetched from it, put into it, or both. Default: `WASM_CACHE_REMOTE_MODE`, else `read-write`. */
+  remoteMode?: RemoteMode | undefined;
   /** Whether what is not signed is loaded from it: whoever can write to it can run code here. Default: `WASM_CACHE_ALLOW_UNSIGNED`, else false. */
   allowUnsigned?: boolean | undefined;
 }
@@ -216,9 +220,12 @@ function applyOptions(settings: Settings, options: EnableModuleCacheOptions): Se
 
 function remoteOf(
   ofProcess: RemoteSettings | undefined,
-  { remote: url = ofProcess?.url, remoteTimeout, allowUnsigned = ofProcess?.allowUnsigned }: EnableModuleCacheOptions,
+  options: EnableModuleCacheOptions,
   secrets: readonly string[] | undefined,
 ): RemoteSettings | undefined {
+  const { remoteTimeout, remoteMode: mode = ofProcess?.mode ?? 'read-write' } = options;
+  const { remote: url = ofProcess?.url, allowUnsigned = ofProcess?.allowUnsigned } = options;
+  if (!REMOTE_MODES.includes(mode)) throw wrongOption('remoteMode', REMOTE_MODES.join(', '), mode);
   if (allowUnsigned !== undefined && typeof allowUnsigned !== 'boolean') {
     throw wrongOption('allowUnsigned', 'true or false', allowUnsigned);
   }
@@ -241,7 +248,7 @@ function remoteOf(
       'Whoever can write to the store could run code here: give the option secret, or allowUnsigned: true',
     );
   }
-  return { url, timeout, allowUnsigned: allowUnsigned === true };
+  return { url, timeout, allowUnsigned: allowUnsigned === true, mode };
 }
 
 function sizeOf(name: string, value: number | string | undefined, min: number): number | undefined {

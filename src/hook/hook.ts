@@ -138,12 +138,14 @@ export class Hook {
     if (!options.remote || options.mode !== 'read-write') return;
     const { directory, secrets, maxSize, remote } = options;
     const failed = (reason: string) => this.#report('asking the store', new Error(reason));
-    this.#remote = new RemoteTier(remote, { directory: this.#cache.directory, secrets, maxSize }, failed);
+    if (remote.mode !== 'write-only') {
+      this.#remote = new RemoteTier(remote, { directory: this.#cache.directory, secrets, maxSize }, failed);
+    }
     const name = programName(process.argv[1]);
     if (name === undefined) return;
     this.#program = new ProgramList(name, directory, secrets !== undefined);
     const { keys } = this.#program;
-    if (keys === undefined || (keys.length > 0 && !this.#program.isInFolder())) this.#remote.prefetch(name);
+    if (keys === undefined || (keys.length > 0 && !this.#program.isInFolder())) this.#remote?.prefetch(name);
   }
 
   get directory(): string {
@@ -277,13 +279,19 @@ export class Hook {
   #noteProgram(): void {
     if (!this.#program) return;
     const used = [...this.#known.alive()].flatMap(([{ key }]) => (key ? [String(key)] : []));
-    if (this.#program.note(used)) for (const key of used) this.#unpushed.add(key);
+    const isNew = this.#program.note(used);
+    if (isNew && this.#pushes) for (const key of used) this.#unpushed.add(key);
+  }
+
+  get #pushes(): boolean {
+    const { remote, mode } = this.#options;
+    return remote !== undefined && remote.mode !== 'read-only' && mode === 'read-write';
   }
 
   /** What a process of its own is to put into the store, after this one: nobody waits for that. */
   #takeUnpushed(toLearn: readonly ModuleHash[]): Push | undefined {
     const { remote } = this.#options;
-    if (!this.#remote || !remote) return undefined;
+    if (!this.#pushes || !remote) return undefined;
     const keys = [...new Set([...this.#unpushed, ...toLearn.map(String)])];
     this.#unpushed.clear();
     if (keys.length === 0) return undefined;
@@ -433,7 +441,7 @@ export class Hook {
       debug('saved %s: %d bytes, before %d%s', key, nativeCode.length, stored.length, final ? ', final' : '');
       known.stored = { length: nativeCode.length, generation, final };
       this.stats.saves++;
-      if (this.#remote) this.#unpushed.add(String(key));
+      if (this.#pushes) this.#unpushed.add(String(key));
       if (channels.save.hasSubscribers) channels.save.publish({ key: key.toString(), bytes: nativeCode.length });
     }
     if (!part) return undefined;

@@ -32,7 +32,12 @@ export interface RemoteSettings {
   timeout: number;
   /** Whether artifacts without a signature are loaded from it. */
   allowUnsigned: boolean;
+  /** Whether modules are fetched from it, and put into it. */
+  mode: RemoteMode;
 }
+
+export type RemoteMode = 'read-write' | 'read-only' | 'write-only';
+export const REMOTE_MODES: readonly RemoteMode[] = ['read-write', 'read-only', 'write-only'];
 
 /** As in `RemoteCacheOptions`. */
 export const DEFAULT_REMOTE_TIMEOUT = 250;
@@ -147,7 +152,13 @@ function readRemote(
       warnings.push(`WASM_CACHE_REMOTE_TIMEOUT=${given} is not ${range}; ${timeout}ms is used.`);
     }
   }
-  return { url, timeout, allowUnsigned };
+  let mode: RemoteMode = 'read-write';
+  const givenMode = env.WASM_CACHE_REMOTE_MODE as RemoteMode | undefined;
+  if (givenMode && REMOTE_MODES.includes(givenMode)) mode = givenMode;
+  else if (givenMode) {
+    warnings.push(`WASM_CACHE_REMOTE_MODE=${givenMode} is not one of ${REMOTE_MODES.join(', ')}; ${mode} is used.`);
+  }
+  return { url, timeout, allowUnsigned, mode };
 }
 
 /** @throws when there is to be a secret, and is none. */

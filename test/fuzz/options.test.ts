@@ -107,6 +107,7 @@ describe('enableModuleCache', () => {
     remote: { isRight: isAddress, right: [undefined], named: /option remote\b|allowUnsigned: true/ },
     remoteTimeout: { isRight: isTimeout, right: [1, 60_000, '1s', ' 250 MS '] },
     allowUnsigned: oneOf(true, false),
+    remoteMode: oneOf('read-write', 'read-only', 'write-only'),
   };
   const surface = () => [
     ...Reflect.ownKeys(WebAssembly).map((name) => Reflect.getOwnPropertyDescriptor(WebAssembly, name)?.value),

@@ -199,7 +199,12 @@ describe('readSettings', () => {
   }
 
   const others = ['WASM_CACHE_DISABLE', 'WASM_CACHE_DIR', 'WASM_CACHE_SECRET', 'WASM_CACHE_SECRET_FILE', 'CI'];
-  const remote = ['WASM_CACHE_REMOTE', 'WASM_CACHE_REMOTE_TIMEOUT', 'WASM_CACHE_ALLOW_UNSIGNED'];
+  const remote = [
+    'WASM_CACHE_REMOTE',
+    'WASM_CACHE_REMOTE_TIMEOUT',
+    'WASM_CACHE_REMOTE_MODE',
+    'WASM_CACHE_ALLOW_UNSIGNED',
+  ];
   const environments = fc.record(
     Object.fromEntries([
       ...VARIABLES.map(({ name, texts }) => [name, texts]),

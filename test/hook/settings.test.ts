@@ -132,12 +132,12 @@ describe('WASM_CACHE_REMOTE', () => {
 
   it('is the address of a store, behind a secret', () => {
     const { remote, warnings } = read(signed);
-    assert.deepEqual([remote, warnings], [{ url, timeout: 250, allowUnsigned: false }, []]);
+    assert.deepEqual([remote, warnings], [{ url, timeout: 250, allowUnsigned: false, mode: 'read-write' }, []]);
   });
 
   it('or behind the word of the user', () => {
     const { remote, warnings } = read({ WASM_CACHE_REMOTE: url, WASM_CACHE_ALLOW_UNSIGNED: '1' });
-    assert.deepEqual([remote, warnings], [{ url, timeout: 250, allowUnsigned: true }, []]);
+    assert.deepEqual([remote, warnings], [{ url, timeout: 250, allowUnsigned: true, mode: 'read-write' }, []]);
   });
 
   for (const [what, env, warning] of [
@@ -168,6 +168,23 @@ describe('WASM_CACHE_REMOTE', () => {
     it(`waits ${timeout} ms with WASM_CACHE_REMOTE_TIMEOUT=${text}`, () => {
       const { remote, warnings } = read({ ...signed, WASM_CACHE_REMOTE_TIMEOUT: text });
       assert.deepEqual([remote?.timeout, warnings.length], [timeout, isGood ? 0 : 1]);
+    });
+  }
+});
+
+describe('WASM_CACHE_REMOTE_MODE', () => {
+  for (const [text, mode, isGood] of [
+    ['', 'read-write', true],
+    ['read-only', 'read-only', true],
+    ['write-only', 'write-only', true],
+    ['off', 'read-write', false],
+  ] as const) {
+    it(`${JSON.stringify(text)} is ${mode}`, () => {
+      const env = { WASM_CACHE_REMOTE: 'redis://h', WASM_CACHE_SECRET: SECRET, WASM_CACHE_REMOTE_MODE: text };
+      const { remote, warnings } = read(env);
+      assert.deepEqual([remote?.mode, warnings.length], [mode, isGood ? 0 : 1]);
+      if (!isGood)
+        assert.match(String(warnings), /^WASM_CACHE_REMOTE_MODE=off is not one of read-write, read-only, write/);
     });
   }
 });
