@@ -3,11 +3,17 @@
 set -euo pipefail
 
 packages=(
-  nginx-light  # test/stores/http.test.ts
+  nginx-light openssl # test/stores/http.test.ts
+  radosgw ceph-mon ceph-osd # test/stores/s3.test.ts
   redis-server # test/stores/redis.test.ts
 )
-if ! dpkg --status "${packages[@]}" >/dev/null 2>&1; then
+missing=()
+for package in "${packages[@]}"; do
+  dpkg --status "$package" 2>/dev/null | grep -q '^Status: .* installed$' || missing+=("$package")
+done
+if ((${#missing[@]})); then
   apt-get update -qq
   # Installing must not start them: the tests use ports of their own.
-  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" \
+    >/dev/null
 fi

@@ -1,8 +1,9 @@
-// What a process does that asks a store: node http-store.mjs <url> <awaited|done|aborted|late|connecting>
+// What a process does that asks a store: node http-store.mjs <url> <awaited|done|aborted|late|late and alive> [bucket]
 import { HttpStore } from '../../dist/stores/http.js';
+import { S3Store } from '../../dist/stores/s3.js';
 
-const [url, how] = process.argv.slice(2);
-const store = new HttpStore({ url });
+const [url, how, bucket] = process.argv.slice(2);
+const store = bucket ? new S3Store({ endpoint: url, bucket }) : new HttpStore({ url });
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 if (how === 'awaited') {

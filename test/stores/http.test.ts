@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type http from 'node:http';
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import https from 'node:https';
-import net, { type AddressInfo, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import path from 'node:path';
-import { after, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { HttpStore, type HttpStoreOptions } from '../../dist/stores/http.js';
 import { ofKind } from '../../dist/testing/assertions.js';
 import { artifactStoreContract } from '../../dist/testing.js';
+import { bodyOf, listening, serve, serveRaw, within } from '../support/faulty-servers.js';
 import { runProgramAsync, temporaryDirectory } from '../support/processes.js';
 import { nginxMissing, startNginx } from '../support/servers.js';
 
@@ -492,43 +492,6 @@ describe('HttpStore keeps secrets:', () => {
   });
 });
 
-function serve(handler: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<string> {
-  return listening(
-    createServer((request, response) => {
-      response.on('error', () => {});
-      handler(request, response);
-    }),
-  );
-}
-
-async function listening(server: http.Server | https.Server): Promise<string> {
-  server.listen(0, '127.0.0.1');
-  after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  await new Promise((resolve) => server.once('listening', resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-}
-
-/** A server that may say anything, once it was asked. */
-async function serveRaw(onRequest: (socket: Socket) => void, { close = false } = {}): Promise<string> {
-  const server = net.createServer((socket) => {
-    socket.on('error', () => {});
-    socket.once('data', (bytes) => {
-      socket.unshift(bytes);
-      onRequest(socket);
-    });
-    after(() => socket.destroy());
-  });
-  server.listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  if (close) await new Promise((resolve) => server.close(resolve));
-  else after(() => server.close());
-  return `http://127.0.0.1:${port}/`;
-}
-
 /** Keeps values with strong ETags, and minds conditions. */
 function etagServer(): (request: IncomingMessage, response: ServerResponse) => Promise<unknown> {
   const values = new Map<string, { etag: string; bytes: Buffer }>();
@@ -551,12 +514,6 @@ function etagServer(): (request: IncomingMessage, response: ServerResponse) => P
   };
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
-
 function endless(response: ServerResponse): void {
   const more = () => {
     while (!response.destroyed && response.write(Buffer.alloc(100_000)));
@@ -571,12 +528,4 @@ async function using(store: HttpStore, use: (store: HttpStore) => Promise<unknow
   } finally {
     await store.close();
   }
-}
-
-/** Milliseconds, and some for two tests that share two cores. */
-async function within(milliseconds: number, operation: Promise<unknown>): Promise<void> {
-  const start = performance.now();
-  await operation;
-  const took = performance.now() - start;
-  assert.ok(took < milliseconds + 500, `took ${took} ms`);
 }

@@ -1,8 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import aws4 from 'aws4';
 import { temporaryDirectory } from './processes.js';
 
 /** Milliseconds; two tests share two cores. */
@@ -73,6 +75,77 @@ const endAll = () => {
   for (const each of running) each.kill('SIGKILL');
 };
 process.once('exit', endAll);
+
+export const cephMissing = () => whyMissing('radosgw ceph-mon ceph-osd', 'radosgw', 'ceph-mon', 'ceph-osd');
+
+export interface S3Server extends Server {
+  bucket: string;
+  credentials: { accessKeyId: string; secretAccessKey: string };
+}
+
+/** Ceph's S3 server over a cluster of one monitor and one disk, which is in memory; `process` is the S3 server. Takes 5 s. */
+export async function startCeph(): Promise<S3Server> {
+  const [folder, monitorPort, port] = [temporaryDirectory(), await freePort(), await freePort()];
+  const [cluster, monitor] = [randomUUID(), `[v2:127.0.0.1:${monitorPort}/0]`];
+  const env = { ...process.env, CEPH_CONF: path.join(folder, 'ceph.conf') };
+  const run = (program: string, ...args: string[]) =>
+    execFileSync(program, args, { env, cwd: folder, stdio: 'pipe', encoding: 'utf8' });
+  writeFileSync(
+    path.join(folder, 'ceph.conf'),
+    `[global]
+    fsid = ${cluster}
+    mon host = ${monitor}
+    public addr = 127.0.0.1
+    ms bind ipv6 = false
+    run dir = ${folder}
+    admin socket =
+    log file = ${folder}/$name.log
+    mon data = ${folder}/mon
+    osd data = ${folder}/osd
+    keyring = ${folder}/keyring
+    osd objectstore = memstore
+    memstore device bytes = 1073741824
+    osd pool default size = 1
+    osd pool default min size = 1
+    osd pool default pg num = 1
+    osd pool default pg autoscale mode = off
+    osd crush chooseleaf type = 0
+    mon allow pool size one = true
+    mon data avail crit = 0
+    # Each pool that is made waits for the monitor some times, by default for a second.
+    paxos propose interval = 0.05
+    paxos min wait = 0.01
+    rgw frontends = beast endpoint=127.0.0.1:${port}
+`,
+  );
+  for (const each of ['mon', 'osd']) mkdirSync(path.join(folder, each));
+  writeFileSync(path.join(folder, 'keyring'), '', { mode: 0o600 });
+  const addKey = (...args: string[]) => run('ceph-authtool', 'keyring', '--gen-key', '-n', ...args);
+  addKey('mon.', '--cap', 'mon', 'allow *');
+  addKey('client.admin', '--cap', 'mon', 'allow *', '--cap', 'osd', 'allow *');
+  addKey('osd.0', '--cap', 'mon', 'allow profile osd', '--cap', 'osd', 'allow *');
+  run('monmaptool', '--create', '--addv', 'a', monitor, '--fsid', cluster, 'map');
+  run('ceph-mon', '--mkfs', '-i', 'a', '--monmap', 'map', '--keyring', 'keyring');
+  start('ceph-mon', ['-i', 'a', '-f'], { env });
+  run('ceph', 'osd', 'new', cluster);
+  run('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', cluster);
+  start('ceph-osd', ['-i', '0', '-f'], { env });
+  const credentials = { accessKeyId: 'AKIDtest', secretAccessKey: 'SECRET/of+test' };
+  const { accessKeyId, secretAccessKey } = credentials;
+  const keys = ['--access-key', accessKeyId, '--secret-key', secretAccessKey];
+  run('radosgw-admin', 'user', 'create', '--uid', 'test', '--display-name', 'test', ...keys);
+  const server = start('radosgw', ['-n', 'client.admin', '-f'], { env });
+  const url = `http://127.0.0.1:${port}/`;
+  await answering(url, server);
+  const bucket = 'test-bucket';
+  const { headers } = aws4.sign(
+    { service: 's3', method: 'PUT', host: new URL(url).host, path: `/${bucket}` },
+    credentials,
+  );
+  const { status } = await fetch(`${url}${bucket}`, { method: 'PUT', headers: headers as Record<string, string> });
+  if (status !== 200) throw new Error(`no bucket: ${status}`);
+  return { url, process: server, bucket, credentials };
+}
 
 /** Starts a program that dies with this process, however that ends. */
 export function start(program: string, args: string[], options: { env?: NodeJS.ProcessEnv } = {}): ChildProcess {

@@ -1,0 +1,75 @@
+import { CacheError } from '../cache-error.js';
+import type { S3Credentials } from './s3.js';
+
+/** Milliseconds; what expires sooner is fetched anew, as the AWS SDK does it. */
+const FRESH_FOR = 5 * 60_000;
+
+/** The chain of the AWS SDK: profiles, SSO, web identities, containers, instances. */
+const CHAIN = '@aws-sdk/credential-provider-node';
+
+/** Keeps what a provider gave until it expires; of several callers one asks. */
+export class CredentialSource {
+  readonly #provide: () => Promise<S3Credentials>;
+  #current: S3Credentials | undefined;
+  #asking: Promise<S3Credentials> | undefined;
+
+  constructor(provide: () => Promise<S3Credentials>) {
+    this.#provide = provide;
+  }
+
+  async get(): Promise<S3Credentials> {
+    const { expiration } = this.#current ?? {};
+    if (this.#current && (!expiration || expiration.getTime() - Date.now() > FRESH_FOR)) return this.#current;
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  /** Asks anew the next time: the server has refused what it was given. */
+  forget(): void {
+    this.#current = undefined;
+  }
+
+  async #ask(): Promise<S3Credentials> {
+    try {
+      const credentials = await this.#provide();
+      const { accessKeyId, secretAccessKey } = credentials ?? {};
+      if (!accessKeyId || !secretAccessKey) throw new Error('an accessKeyId and a secretAccessKey are needed');
+      this.#current = credentials;
+      return credentials;
+    } catch (cause) {
+      if (CacheError.is(cause)) throw cause;
+      const why = cause instanceof Error ? cause.message : 'the provider failed';
+      throw new CacheError('Other', `No credentials for S3: ${why}`, { cause });
+    }
+  }
+}
+
+/** Those of the environment, as they are now, else what the AWS SDK's chain finds, where it is installed. */
+export function defaultCredentials({ env } = process): () => Promise<S3Credentials> {
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN: token } = env;
+  if (accessKeyId && secretAccessKey) {
+    return async () => ({ accessKeyId, secretAccessKey, sessionToken: token || undefined });
+  }
+  let chain: Promise<() => Promise<S3Credentials>> | undefined;
+  return async () => {
+    chain ??= loadChain();
+    return (await chain)();
+  };
+}
+
+async function loadChain(): Promise<() => Promise<S3Credentials>> {
+  let loaded: { defaultProvider(): () => Promise<S3Credentials> };
+  try {
+    loaded = await import(CHAIN as string);
+  } catch (cause) {
+    throw new CacheError(
+      'Other',
+      'No credentials for S3: give S3Store its option credentials, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or, ' +
+        `for profiles and roles: npm install ${CHAIN}`,
+      { cause },
+    );
+  }
+  return loaded.defaultProvider();
+}
