@@ -33,6 +33,9 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 /** Bytes; what more a server says of an error is not read. */
 const MAX_ERROR_SIZE = 64 * 1024;
 
+/** Bytes; for an answer that does not say its length. */
+const FIRST_BUFFER = 64 * 1024;
+
 /** Milliseconds after which an idle connection is closed: servers close theirs after 5 s (Node) to 75 s (nginx). */
 const IDLE_TIMEOUT = 30_000;
 const MAX_IDLE_CONNECTIONS = 8;
@@ -194,16 +197,29 @@ function collect(
     return;
   }
 
-  const chunks: Uint8Array[] = [];
+  // Not of Buffer's pool: an artifact's code goes to V8, which takes whole ArrayBuffers.
+  let bytes: Uint8Array = Buffer.allocUnsafeSlow(hasBody ? Math.min(declared ?? FIRST_BUFFER, limit) : 0);
   let length = 0;
+  const answer = (isRead: boolean) => {
+    const whole = length === bytes.length ? bytes : new Uint8Array(bytes.subarray(0, length));
+    succeed({ status, headers, bytes: whole }, isRead);
+  };
   response.on('data', (chunk: Uint8Array) => {
+    if (length + chunk.length > limit) {
+      if (isError) answer(false);
+      else refuse(`more than ${limit} bytes`);
+      return;
+    }
+    if (length + chunk.length > bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.min(limit, 2 * (length + chunk.length)));
+      larger.set(bytes.subarray(0, length));
+      bytes = larger;
+    }
+    bytes.set(chunk, length);
     length += chunk.length;
-    if (length <= limit) chunks.push(chunk);
-    else if (isError) succeed({ status, headers, bytes: joined(chunks) }, false);
-    else refuse(`more than ${limit} bytes`);
   });
   response.on('end', () => {
-    if (response.complete) succeed({ status, headers, bytes: joined(chunks) }, true);
+    if (response.complete) answer(true);
   });
   const cutOff = (why: string) => refuse(`the answer ended after ${length} of ${declared ?? 'unknown'} bytes${why}`);
   response.on('error', (error) => cutOff(` (${error.message})`));
@@ -225,17 +241,6 @@ function whyRefused(method: string, headers: http.IncomingHttpHeaders, limit: nu
   if (length === undefined && !/chunked$/i.test(transfer ?? ''))
     return 'an answer without a length, of which nobody can tell whether it is whole';
   return undefined;
-}
-
-/** In a buffer of its own, not of Buffer's pool: an artifact's code goes to V8, which takes whole ArrayBuffers. */
-function joined(chunks: Uint8Array[]): Uint8Array {
-  const bytes = Buffer.allocUnsafeSlow(chunks.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }
 
 function redirectTarget(from: URL, { headers }: HttpAnswer, request: HttpRequest): URL {

@@ -56,8 +56,8 @@ export interface HttpStoreOptions {
  * takes nothing but Bazel's own messages there, and under `/cas` nothing but what has its name as hash. It deletes nothing for a client.
  *
  * An operation keeps the process alive until its answer is there; an idle connection does not. From the abort of `background` on it does
- * so only while the system looks up the host's name, and while a server does not take the bytes that are put. No operation has a deadline
- * of its own. Proxies of the environment are not used.
+ * so only while a server does not take the bytes that are put, or the system still looks up the host's name; if there is no connection
+ * by then, it fails. No operation has a deadline of its own. Proxies of the environment are not used.
  *
  * @example
  * ```ts

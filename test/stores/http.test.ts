@@ -80,6 +80,26 @@ artifactStoreContract('HttpStore over a server with ETags', () => {
   return new HttpStore({ url: `${etags}${folders++}`, conditional: true });
 });
 
+it('a value is in memory of its own, which has its length, whether that was said before or not', async () => {
+  const url = await serve(({ url }, response) => {
+    const length = Number(url?.slice(1));
+    if (length % 2) response.setHeader('content-length', length);
+    for (let left = length; left > 0; left -= 70_000) response.write(Buffer.alloc(Math.min(left, 70_000), 1));
+    response.end();
+  });
+  await using(new HttpStore({ url, maxSize: 300_001 }), async (store) => {
+    for (const length of [0, 2, 1001, 65_536, 65_538, 300_000, 300_001]) {
+      const { bytes } = (await store.get(`${length}`)) ?? {};
+      assert.deepEqual(
+        [bytes?.length, bytes?.buffer.byteLength, bytes?.every((each) => each === 1)],
+        [length, length, true],
+      );
+    }
+    await assert.rejects(store.get('300002'), /: more than 300001 bytes$/);
+    await assert.rejects(store.get('300003'), /: 300003 bytes are more than 300001$/);
+  });
+});
+
 it('names of 64 digits are asked for where others are not known, as by bazel-remote', async () => {
   const values = new Map<string, Buffer>();
   const url = await serve(async (request, response) => {
