@@ -158,7 +158,8 @@ export class HttpTransport {
         collect(request, response, succeed, fail);
       });
       sent.on('close', () => {
-        if (!hasAnswer) fail(failure(request, 'the connection was closed')); // Without an error, as after a 101.
+        // After a 101 Node closes the connection, and says so here alone.
+        if (!hasAnswer) fail(failure(request, 'the connection was closed'));
       });
       sent.end(body);
     });

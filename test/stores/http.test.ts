@@ -313,6 +313,24 @@ describe('HttpStore and time', () => {
     for (const socket of sockets) assert.equal(socket.destroyed, true);
   });
 
+  it('a connection with something left on it is not kept', async () => {
+    const sockets = new Set<Socket>();
+    const url = await serve(({ socket, method }, response) => {
+      sockets.add(socket);
+      if (method === 'GET') endless(response.writeHead(500));
+      else response.writeHead(403).end(() => setTimeout(() => socket.resume(), 50)); // It has read nothing yet.
+    });
+    await using(new HttpStore({ url }), async (store) => {
+      await assert.rejects(store.get('a'), /: 500/);
+      await assert.rejects(store.put('a', Buffer.alloc(50_000_000)), /: 403/);
+      await sleep(200);
+      assert.deepEqual(
+        Array.from(sockets, ({ destroyed }) => destroyed),
+        [true, true],
+      );
+    });
+  });
+
   it('a signal that many operations share keeps no listener', async () => {
     const url = await serve((_, response) => response.end('x'));
     const { signal } = new AbortController();
@@ -325,7 +343,7 @@ describe('HttpStore and time', () => {
     signal.addEventListener = count(1, signal.addEventListener);
     signal.removeEventListener = count(-1, signal.removeEventListener);
     await using(new HttpStore({ url }), async (store) => {
-      for (let i = 0; i < 3; i++) await store.get('a', { signal });
+      for (let i = 0; i < 3; i++) await store.get('a', { signal, background: signal });
     });
     assert.equal(listeners, 0);
   });
