@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import aws4 from 'aws4';
 import { temporaryDirectory } from './processes.js';
 
+process.env.PATH += ':/usr/sbin'; // Where Debian has nginx; not every user looks there.
+
 /** Milliseconds; two tests share two cores. */
 const START_TIMEOUT = 60_000;
 
