@@ -18,8 +18,12 @@ export async function openStore(address: string, env: NodeJS.ProcessEnv = proces
       const { HttpStore } = await import('./http.js');
       return new HttpStore({ url: given, bearerToken: env.WASM_CACHE_REMOTE_TOKEN });
     }
-    case 's3':
-      throw new Error('not yet');
+    case 's3': {
+      const { S3Store } = await import('./s3.js');
+      const { host: bucket, pathname, searchParams } = new URL(given);
+      const [region, endpoint] = ['region', 'endpoint'].map((name) => searchParams.get(name) ?? undefined);
+      return new S3Store({ bucket, prefix: decodeURIComponent(pathname.slice(1)), region, endpoint });
+    }
     case 'redis': {
       const { RedisStore } = await import('./redis.js');
       return new RedisStore({ url: given });

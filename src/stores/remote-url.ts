@@ -14,8 +14,12 @@ const KINDS: Record<string, RemoteAddress['kind']> = {
   'file:': 'folder',
 };
 
+/** Parameters of an address. */
+const OF_S3 = ['region', 'endpoint'];
+
 /**
- * Reads the address of a store: `redis://`, `rediss://`, `s3://bucket/prefix`, `http://`, `https://`, or `file:///folder`.
+ * Reads the address of a store: `redis://`, `rediss://`, `s3://bucket/prefix?region=...&endpoint=https://...`, `http://`, `https://`, or
+ * `file:///folder`.
  *
  * @throws {TypeError} that says what is wrong, never with a user name or a password.
  */
@@ -36,6 +40,10 @@ export function parseRemoteUrl(text: string): RemoteAddress {
     throw new TypeError(
       `${withoutSecrets(text)} ${kind === 'folder' ? 'names a host, not a folder' : 'names no host'}`,
     );
+  }
+  const unknown = kind === 's3' ? [...url.searchParams.keys()].find((name) => !OF_S3.includes(name)) : undefined;
+  if (unknown !== undefined) {
+    throw new TypeError(`${withoutSecrets(text)} has the parameter ${unknown}, which is none of ${OF_S3.join(', ')}`);
   }
   return { kind, url: text };
 }

@@ -7,6 +7,7 @@ describe('parseRemoteUrl', () => {
     ['redis://localhost', 'redis'],
     ['rediss://user:password@cache.internal:6380/2', 'redis'],
     ['s3://bucket/a/prefix', 's3'],
+    ['s3://bucket?region=eu-central-1&endpoint=https://minio.internal:9000', 's3'],
     ['http://127.0.0.1:8080/cache', 'http'],
     ['HTTPS://cdn.example.com', 'http'],
     ['file:///mnt/shared', 'folder'],
@@ -21,6 +22,7 @@ describe('parseRemoteUrl', () => {
     ['memcached://host', /memcached:\/\/host does not begin with one of/],
     ['redis:///0', /redis:\/\/\/0 names no host/],
     ['s3:///prefix', /names no host/],
+    ['s3://bucket?acl=public', /s3:\/\/bucket has the parameter acl, which is none of region, endpoint/],
     ['file://server/share', /names a host, not a folder/],
     ['http://[::1', /is not a URL/],
   ] as const) {
