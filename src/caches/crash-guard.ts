@@ -128,8 +128,8 @@ export class CrashGuard {
     // Cut off: its writer died between two calls, or is just writing.
     return {
       owner: owner || 'unknown-0',
-      deaths: Number(deaths) || 0,
-      goodTries: Number(goodTries) || 0,
+      deaths: Math.max(0, Number(deaths) || 0),
+      goodTries: Math.max(0, Number(goodTries) || 0),
       writtenAt: stats.mtimeMs,
     };
   }
