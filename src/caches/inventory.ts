@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { PROGRAMS_FOLDER } from '../stores/program-list.js';
 
 /** What one file of a cache folder is. */
 export interface FoundFile {
@@ -8,9 +9,10 @@ export interface FoundFile {
    * - `temporary`: what a writer left, or is just writing; `host` and `pid` are the writer's, see `hostTag`.
    * - `job`: what a learner is to do, or has given up.
    * - `guard`: see `CrashGuard`.
+   * - `list`: which modules a program uses, see `ProgramList`.
    * - `unknown`: not of this package.
    */
-  kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'unknown';
+  kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'list' | 'unknown';
   file: string;
   /** Bytes. */
   size: number;
@@ -24,6 +26,7 @@ export interface FoundFile {
 
 const ARTIFACT = /^((?:[0-9a-f]{16}){1,4})\.artifact$/;
 const TEMPORARY = /^(?:[0-9a-f]{16}){1,4}\.(?:artifact|loading)\.([0-9a-z]+)-(\d+)(?:-\d+-[0-9a-z]*\.tmp)?$/;
+const LIST_TEMPORARY = /\.json\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
 const GUARD = /^((?:[0-9a-f]{16}){1,4})\.loading$/;
 const JOB = /^(?:[0-9a-f]{16}){1,4}\.wasm$/;
 
@@ -61,6 +64,11 @@ async function foundFile(directory: string, folder: string, name: string): Promi
 function kindOf(folder: string, name: string): Pick<FoundFile, 'kind' | 'engine' | 'key' | 'host' | 'pid'> {
   const nothing = { engine: folder, key: '', host: '', pid: 0 };
   if (folder === JOBS_FOLDER) return { ...nothing, kind: JOB.test(name) ? 'job' : 'unknown' };
+  if (folder === PROGRAMS_FOLDER) {
+    const [, host = '', pid] = LIST_TEMPORARY.exec(name) ?? [];
+    if (host) return { ...nothing, kind: 'temporary', host, pid: Number(pid) };
+    return { ...nothing, kind: name.endsWith('.json') ? 'list' : 'unknown' };
+  }
   const [, key] = ARTIFACT.exec(name) ?? [];
   if (key?.length === 64 || key?.length === 16) return { ...nothing, kind: 'artifact', key };
   const [, guarded] = GUARD.exec(name) ?? [];

@@ -38,6 +38,8 @@ const TEMPORARY_IS_LEFT_AFTER = DAY;
 const JOB_IS_LEFT_AFTER = DAY;
 /** An artifact that nobody has tried for so long gets another chance. */
 const GUARD_IS_LEFT_AFTER = 30 * DAY;
+/** A program that still runs asks the store for its list again. */
+const LIST_IS_LEFT_AFTER = 30 * DAY;
 /** A sweep takes seconds. */
 const LOCK_IS_STALE_AFTER = 10 * 60_000;
 /** A lock is made and then written to, within microseconds; one that is empty for longer is of a process that was killed between. */
@@ -116,6 +118,7 @@ export function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
   const age = Math.abs(now() - usedAt);
   if (kind === 'job') return age > JOB_IS_LEFT_AFTER;
   if (kind === 'guard') return age > GUARD_IS_LEFT_AFTER;
+  if (kind === 'list') return age > LIST_IS_LEFT_AFTER;
   return kind === 'temporary' && (age > TEMPORARY_IS_LEFT_AFTER || (host === hostTag() && !isWriterAlive(pid, usedAt)));
 }
 

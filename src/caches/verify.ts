@@ -178,6 +178,7 @@ async function check(found: FoundFile, directory: string, signer: Signer | undef
   if (isLeftBehind(found))
     return { outcome: 'removed', reason: 'left behind by a process that is gone', repair: remove };
   if (kind === 'unknown') return { outcome: 'unknown', reason: 'not of this package' };
+  if (kind === 'list') return { outcome: 'kept', reason: 'tells which modules a program uses' };
   if (kind !== 'artifact') return { outcome: 'kept', reason: 'a process is at work on it' };
 
   let header: ArtifactHeader | undefined;

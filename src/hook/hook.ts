@@ -144,6 +144,8 @@ export class Hook {
     const name = programName(process.argv[1]);
     if (name === undefined) return;
     this.#program = new ProgramList(name, directory, secrets !== undefined);
+    // One for the process: threads start later, and are asked for their modules when they want them.
+    if (!process.getBuiltinModule('node:worker_threads').isMainThread) return;
     const { keys } = this.#program;
     if (keys === undefined || (keys.length > 0 && !this.#program.isInFolder())) this.#remote?.prefetch(name);
   }
@@ -185,7 +187,7 @@ export class Hook {
   }
 
   async #lookUpRemote(lookup: Lookup, remote: RemoteTier, given: Uint8Array): Promise<LaterLookup> {
-    const wireBytes = given.slice(); // The program may change its own.
+    const wireBytes = new Uint8Array(given); // The program may change its own.
     const fetched = await remote.fetch(String(this.#keyOfMiss(lookup, wireBytes)));
     const found = this.#counted(wireBytes, () =>
       isFor(wireBytes, fetched) ? this.#lookUpStored(wireBytes, fetched) : lookup,

@@ -3,11 +3,12 @@ import path from 'node:path';
 import type { MessagePort, Worker } from 'node:worker_threads';
 import type { Artifact } from '../artifact/artifact.js';
 import { packageRoot } from '../package-root.js';
+import { FileSystemStore } from '../stores/file-system.js';
 import type { RemoteSettings } from './settings.js';
 
 // Captured: programs patch and empty these objects.
 const { getBuiltinModule } = process;
-const { statSync, writeFileSync } = fs;
+const { statSync } = fs;
 const { bigint: nanoseconds } = process.hrtime;
 const { now } = Date;
 const { random } = Math;
@@ -167,7 +168,7 @@ export class RemoteTier {
       this.#port = port1;
       this.#stayAwhile();
     } catch (error) {
-      this.#giveUp(String(error)); // No threads under the permission model, say.
+      this.#turnOff(String(error)); // No threads under the permission model, say.
     }
   }
 
@@ -183,15 +184,20 @@ export class RemoteTier {
   /** The thread goes on: what comes late is for the next run. */
   #giveUp(reason: string): void {
     if (this.#isOff) return;
+    this.#turnOff(reason);
+    try {
+      const { directory, secrets } = this.#task;
+      new FileSystemStore(directory, { isShared: secrets !== undefined }).writeSync(DOWN_MARK);
+    } catch {
+      // Then the next program finds out by itself.
+    }
+  }
+
+  #turnOff(reason: string): void {
     this.#isOff = true;
     this.#onFailure(reason);
     for (const settle of [...this.#waiting.values()].flat()) settle(undefined);
     this.#waiting.clear();
-    try {
-      writeFileSync(path.join(this.#task.directory, DOWN_MARK), '', { mode: 0o600 });
-    } catch {
-      // The folder is not there yet.
-    }
   }
 
   #wasDown(): boolean {
