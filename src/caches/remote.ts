@@ -344,7 +344,7 @@ export class RemoteCache extends ModuleCacheBase {
     });
     const artifact = decodeArtifact(bytes);
     if (this.#signer) checkSignature(bytes, artifact.nativeCode, artifact.wireBytes, this.#signer);
-    return { ...artifact, nativeCode: Uint8Array.from(artifact.nativeCode) }; // V8 takes whole ArrayBuffers.
+    return { ...artifact, nativeCode: new Uint8Array(artifact.nativeCode) }; // V8 takes whole ArrayBuffers.
   }
 
   async #decodeOrNothing(stored: Uint8Array, expected: Expectation): Promise<Artifact | undefined> {
