@@ -25,12 +25,12 @@ const builtins = {
 for (const folder of ['dist', '.test-build']) rmSync(path.join(root, folder), { recursive: true, force: true });
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json'], { cwd: root, stdio: 'inherit' });
 /** One level below the package's folder, where `packageRoot` looks for it. */
-const bundle = (name) => ({
+const bundle = (name, format) => ({
   absWorkingDir: root,
   entryPoints: [`src/${name}.ts`],
-  outfile: `dist/${path.basename(name)}.js`,
+  outfile: `dist/${path.basename(name)}.${format === 'cjs' ? 'cjs' : 'js'}`,
   bundle: true,
-  format: 'esm',
+  format,
   platform: 'node',
   target: 'node20.19',
   packages: 'external',
@@ -39,6 +39,11 @@ const bundle = (name) => ({
   plugins: [builtins],
   allowOverwrite: true,
 });
-await build(bundle('register'));
-await build(bundle('hook/remote-worker'));
+await build(bundle('register', 'esm'));
+// A thread starts up to 10 ms faster with it than with an ES module.
+await build({
+  ...bundle('hook/remote-worker', 'cjs'),
+  define: { 'import.meta.dirname': '__dirname', 'import.meta.url': '__moduleUrl' },
+  banner: { js: 'const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
+});
 execFileSync(process.execPath, [tsc, '-p', 'test/tsconfig.json'], { cwd: root, stdio: 'inherit' });

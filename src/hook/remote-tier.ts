@@ -150,7 +150,7 @@ export class RemoteTier {
       const { MessageChannel, Worker } = getBuiltinModule('node:worker_threads');
       const { port1, port2 } = new MessageChannel();
       const workerData: RemoteTask = { ...this.#task, answers: this.#answers, port: port2, program };
-      const worker = new Worker(path.join(packageRoot, 'dist/remote-worker.js'), {
+      const worker = new Worker(path.join(packageRoot, 'dist/remote-worker.cjs'), {
         workerData,
         transferList: [port2],
         // Not the program's: they may load its code.

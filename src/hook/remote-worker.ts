@@ -29,7 +29,7 @@ const opened = openStore(url).then((store) => {
   return { store, cache: new RemoteCache(store, { ...options, timeout: TIMEOUT, wireBytes: 'omit' }) };
 });
 
-if (program !== undefined) await fetchAll(program);
+if (program !== undefined) void fetchAll(program);
 
 /** Everything that the program used the last time, at once. */
 async function fetchAll(name: string): Promise<void> {
