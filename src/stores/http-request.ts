@@ -271,3 +271,21 @@ function failure({ method, url }: HttpRequest, cause: unknown): CacheError {
 function whyNoAnswer(error: NodeJS.ErrnoException): string {
   return error.message || error.code || 'no answer';
 }
+
+/**
+ * Where the names of a store begin.
+ *
+ * @param what - the store and its option, for the message
+ * @throws {TypeError} that shows nothing of the URL, which may hold a password.
+ */
+export function baseUrl(what: string, url: string | URL): URL {
+  let base: URL;
+  try {
+    base = new URL(url);
+  } catch {
+    throw new TypeError(`${what} is not an absolute URL`); // The error would hold it.
+  }
+  if (!/^https?:$/.test(base.protocol)) throw new TypeError(`${what} must start with http: or https:`);
+  if (base.search || base.hash) throw new TypeError(`${what} must end before any ? and #`);
+  return base;
+}

@@ -1,6 +1,6 @@
 import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
-import { encodeName, type HttpAnswer, type HttpRequest, HttpTransport } from './http-request.js';
+import { baseUrl, encodeName, type HttpAnswer, type HttpRequest, HttpTransport } from './http-request.js';
 
 // Captured: programs replace globals. node:crypto is loaded on first use, it costs start-up time.
 const { getBuiltinModule } = process;
@@ -92,7 +92,7 @@ export class HttpStore implements ArtifactStore {
    */
   constructor(options: HttpStoreOptions) {
     const { conditional = false, hashNames = false, maxSize = DEFAULT_MAX_SIZE } = options;
-    const base = baseOf(options.url);
+    const base = baseUrl('HttpStore: url', options.url);
     this.#headers = headersOf(options, base);
     base.username = '';
     base.password = '';
@@ -170,18 +170,6 @@ export class HttpStore implements ArtifactStore {
     const meaning = getBuiltinModule('node:http').STATUS_CODES[status] ?? '';
     return new CacheError('Other', `${method} ${this.description}${this.#path(name)}: ${status} ${meaning}`.trimEnd());
   }
-}
-
-function baseOf(url: string | URL): URL {
-  let base: URL;
-  try {
-    base = new URL(url);
-  } catch {
-    throw new TypeError('HttpStore: url is not an absolute URL'); // The error would hold it, and a password in it.
-  }
-  if (!/^https?:$/.test(base.protocol)) throw new TypeError('HttpStore: url must start with http: or https:');
-  if (base.search || base.hash) throw new TypeError('HttpStore: url must end before any ? and #');
-  return base;
 }
 
 function headersOf(options: HttpStoreOptions, { username: user, password: word }: URL): Record<string, string> {

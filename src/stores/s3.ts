@@ -1,6 +1,6 @@
 import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
-import { encodeName, type HttpAnswer, type HttpRequest, HttpTransport, isName } from './http-request.js';
+import { baseUrl, encodeName, type HttpAnswer, type HttpRequest, HttpTransport, isName } from './http-request.js';
 import { CredentialSource, defaultCredentials } from './s3-credentials.js';
 
 // Captured: programs replace globals. node:crypto is loaded on first use, it costs start-up time.
@@ -293,15 +293,8 @@ export class S3Store implements ArtifactStore {
 }
 
 function baseOf(endpoint: string | URL): URL {
-  let base: URL;
-  try {
-    base = new URL(endpoint);
-  } catch {
-    throw new TypeError('S3Store: endpoint is not an absolute URL'); // The error would hold it, and a password in it.
-  }
-  if (!/^https?:$/.test(base.protocol)) throw new TypeError('S3Store: endpoint must start with http: or https:');
+  const base = baseUrl('S3Store: endpoint', endpoint);
   if (base.username || base.password) throw new TypeError('S3Store: endpoint must have no user name');
-  if (base.search || base.hash) throw new TypeError('S3Store: endpoint must end before any ? and #');
   if (!base.pathname.endsWith('/')) base.pathname += '/';
   return base;
 }
