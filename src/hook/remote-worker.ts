@@ -24,7 +24,7 @@ const fetching = new Map<string, Promise<void>>();
 
 port.on('message', (key: string) => void fetchOnce(key));
 
-const opened = openStore(url).then((store) => {
+const opened = openStore(url, process.env, 'reading').then((store) => {
   const options = secrets ? { secret: secrets } : { allowUnsigned };
   return { store, cache: new RemoteCache(store, { ...options, timeout: TIMEOUT, wireBytes: 'omit' }) };
 });

@@ -10,27 +10,31 @@ const AS_BUFFERS = { 36: Buffer };
  * longer than for a second one has no use for a cache. In steps, so that a program that blocks its event loop for as
  * long, by compiling for one, does not miss an answer that is there already.
  */
-const CONNECT_TIMEOUT = 2000;
-const CONNECT_STEPS = 10;
+export const CONNECT_TIMEOUT = 2000;
+export const CONNECT_STEPS = 10;
 /**
  * Milliseconds without a byte after which a server is given up. An idle connection ends by it, too, and is made again
  * when needed.
  */
-const SILENCE_TIMEOUT = 10_000;
+export const SILENCE_TIMEOUT = 10_000;
 /**
  * Milliseconds for what nobody waits for any more: enough for a slow connection to be there for the next operation;
  * then a dead server no longer keeps a process alive, and what is left of an abandoned transfer is not in the way.
  */
-const LINGER = 500;
+export const LINGER = 500;
 
-/** The commands that the store uses, of a client or of a cluster. */
-export interface Commands {
+/** The commands that reading takes. */
+export interface ReadCommands {
   get(key: string): Promise<Buffer | null>;
-  set(key: string, value: Buffer, options: { EX?: number; NX?: true }): Promise<unknown>;
   exists(key: string): Promise<number>;
-  unlink(key: string): Promise<number>;
   pTTL(key: string): Promise<number>;
   expire(key: string, seconds: number): Promise<number>;
+}
+
+/** The commands that the store uses, of a client or of a cluster. */
+export interface Commands extends ReadCommands {
+  set(key: string, value: Buffer, options: { EX?: number; NX?: true }): Promise<unknown>;
+  unlink(key: string): Promise<number>;
   eval(script: string, options: { keys: string[]; arguments: (string | Buffer)[] }): Promise<unknown>;
   scan(cursor: string, options: { MATCH: string; COUNT: number }): Promise<{ cursor: Buffer; keys: Buffer[] }>;
 }
@@ -79,13 +83,22 @@ export interface Target {
   description: string;
 }
 
-/** Runs commands, for as long as somebody waits. */
-export interface Connection {
+/** Runs commands that read, for as long as somebody waits. */
+export interface Reader {
   readonly description: string;
   /** Texts that must not be in any error. */
   readonly secrets: string[];
-  run<T>(commands: (client: Client) => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
+  run<T>(commands: (client: ReadCommands) => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
   close(): void;
+}
+
+/** As a {@link Reader}, and runs all other commands. */
+export interface Connection extends Reader {
+  run<T>(commands: (client: Client) => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
+}
+
+export function secretsOf({ password }: { password?: string | undefined }): string[] {
+  return password ? [password, encodeURIComponent(password)] : [];
 }
 
 /** @throws {TypeError} that shows nothing of the URL: where it cannot be read, any part may be of a password. */
@@ -139,8 +152,7 @@ export class OwnConnection implements Connection {
 
   constructor(target: Target) {
     this.description = target.description;
-    const { password } = target;
-    this.secrets = password === undefined ? [] : [password, encodeURIComponent(password)];
+    this.secrets = secretsOf(target);
     this.#target = target;
   }
 
@@ -226,11 +238,11 @@ export class InjectedConnection implements Connection {
   #isClosed = false;
 
   constructor(client: Client) {
-    const { socket, database = 0, password } = client.options ?? {};
+    const { socket, database = 0 } = client.options ?? {};
     const { host = 'localhost', port = 6379, path, tls } = socket ?? {};
     const server = `${tls ? 'rediss' : 'redis'}://${path ?? `${host}:${port}`}/${database}`;
     this.description = client.masters ? 'a Redis cluster' : server;
-    this.secrets = password ? [password, encodeURIComponent(password)] : [];
+    this.secrets = secretsOf(client.options ?? {});
     this.#client = client;
     client.on('error', ignore); // A lost connection must not end a program that has not thought of it.
   }

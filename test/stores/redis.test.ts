@@ -1,20 +1,24 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { inspect } from 'node:util';
 import { createClient, createCluster } from '@redis/client';
-import { CacheError } from '../../dist/cache-error.js';
 import { RedisStore, type RedisStoreOptions } from '../../dist/stores/redis.js';
 import { ofKind } from '../../dist/testing/assertions.js';
 import { artifactStoreContract } from '../../dist/testing.js';
 import { runProgram, temporaryDirectory } from '../support/processes.js';
-import { type RedisServer, redisMissing, startRedis } from '../support/redis-server.js';
+import {
+  assertNoSecret,
+  failureOf,
+  type RedisServer,
+  redisMissing,
+  SECRET,
+  startFake,
+  startRedis,
+  urlOf,
+} from '../support/redis-server.js';
 import { freePort } from '../support/servers.js';
 
 const skip = redisMissing();
-const SECRET = 'p@ss:w/rd-4711';
 
 const stores: RedisStore[] = [];
 after(async () => {
@@ -29,47 +33,11 @@ function newStore(options: RedisStoreOptions): RedisStore {
 
 let prefixes = 0;
 const newPrefix = () => `test-${prefixes++}:`;
-const urlOf = ({ port }: RedisServer, database = 0) => `redis://127.0.0.1:${port}/${database}`;
-
-/** Everything that an error shows, anywhere. */
-const shown = (error: unknown) => inspect(error, { depth: Infinity, showHidden: true, getters: true });
-
-function assertNoSecret(error: unknown): void {
-  for (const each of [SECRET, encodeURIComponent(SECRET), '4711'])
-    assert.ok(!shown(error).includes(each), 'the secret');
-}
-
-/** What is rejected, and after how many milliseconds. */
-async function failureOf(operation: Promise<unknown>): Promise<{ error: CacheError; time: number }> {
-  const start = performance.now();
-  const error = await operation.then(
-    () => assert.fail('it did not fail'),
-    (error: unknown) => error,
-  );
-  assert.ok(CacheError.is(error, 'Other'), shown(error));
-  return { error, time: performance.now() - start };
-}
 
 async function namesIn(store: RedisStore, prefix = ''): Promise<string[]> {
   const names: string[] = [];
   for await (const name of store.list(prefix)) names.push(name);
   return names.sort();
-}
-
-/** Answers nothing, or as it is told. */
-async function startFake(answer: (data: Buffer, socket: Socket) => void): Promise<number> {
-  const sockets: Socket[] = [];
-  const server = createServer((socket) => {
-    sockets.push(socket.on('error', () => {}));
-    socket.on('data', (data) => answer(Buffer.from(data as Buffer), socket));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  after(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return (server.address() as { port: number }).port;
 }
 
 describe('RedisStore', { skip }, () => {

@@ -1,7 +1,11 @@
+import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { after } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import { CacheError } from '../../dist/cache-error.js';
 import { freePort, start, whyMissing } from './servers.js';
 
 /** A Redis server on a port of its own of 127.0.0.1, ended with the test file. */
@@ -11,6 +15,11 @@ export interface RedisServer {
   /** Ends it at once, and resolves when it is gone. */
   kill(): Promise<void>;
 }
+
+/** With characters that need an escape in a URL. */
+export const SECRET = 'p@ss:w/rd-4711';
+
+export const urlOf = ({ port }: RedisServer, database = 0) => `redis://127.0.0.1:${port}/${database}`;
 
 export const redisMissing = () => whyMissing('redis-server', 'redis-server');
 
@@ -42,4 +51,39 @@ async function isListening(port: number): Promise<boolean> {
   } finally {
     socket.destroy();
   }
+}
+
+/** Takes connections, and answers nothing, or as it is told. */
+export async function startFake(answer: (data: Buffer, socket: Socket) => void): Promise<number> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket.on('error', () => {}));
+    socket.on('data', (data) => answer(Buffer.from(data as Buffer), socket));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return (server.address() as { port: number }).port;
+}
+
+/** Everything that an error shows, anywhere. */
+const shown = (error: unknown) => inspect(error, { depth: Infinity, showHidden: true, getters: true });
+
+export function assertNoSecret(error: unknown): void {
+  for (const each of [SECRET, encodeURIComponent(SECRET), '4711'])
+    assert.ok(!shown(error).includes(each), 'the secret');
+}
+
+/** What is rejected, and after how many milliseconds. */
+export async function failureOf(operation: Promise<unknown>): Promise<{ error: CacheError; time: number }> {
+  const start = performance.now();
+  const error = await operation.then(
+    () => assert.fail('it did not fail'),
+    (error: unknown) => error,
+  );
+  assert.ok(CacheError.is(error, 'Other'), shown(error));
+  return { error, time: performance.now() - start };
 }
