@@ -52,7 +52,8 @@ export async function startNginx(
     pid nginx.pid;
     events { worker_connections 256; }
     http {
-      access_log off;
+      log_format bytes '$request_method $status $request_length $bytes_sent';
+      access_log access.log bytes;
       ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((each) => `${each}_temp_path ${each};`).join('\n')}
       server {
         listen 127.0.0.1:${port};

@@ -1,0 +1,321 @@
+// npm run stress:fleet [-- --machines 40] [-- --waves 4] [-- --at-once 2] [-- --runs 3] [-- --store redis|http|folder]
+// [-- --programs sql.js,swc] [-- --timeout 2s] [-- --json] [-- --node <binary>]
+// A fleet on one machine. Each of its machines has an empty folder of its own, and runs each program of bench/programs a few times, as a
+// server that restarts: once with one store behind all folders (remote), once with nothing behind them (none). They come
+// in waves, as in a deploy, some at once within a wave; the waves of both kinds take turns, so that a busy machine slows both. Before its
+// own first run of a program each machine runs it plain, and over a folder that has all it needs (warm): nothing else says what
+// this moment's load does to a run. A run counts as ended for the next one when its learner has ended, too.
+// What is compared is all processor time, that of learners and of the server included. It fails when an output is not that of plain
+// Node, a run fails, or the store costs more than it saves.
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { createClient } from '@redis/client';
+import Table from 'cli-table3';
+import pLimit from 'p-limit';
+import { startRedis } from '../../.test-build/support/redis-server.js';
+import { startNginx } from '../../.test-build/support/servers.js';
+import { atLeast, hook, median } from '../../bench/processes.mjs';
+
+/** Of the warm speed: what a machine must reach to count as warm. */
+const WARM = 0.9;
+/** Runs that fill the folder of the warm runs. */
+const TRAINING = 3;
+/** Arguments of the learner between its program's path and the keys that it is to learn. */
+const BEFORE_KEYS = 7;
+const ARMS = ['remote', 'none'];
+
+const { values } = parseArgs({
+  options: {
+    machines: { type: 'string', default: '40' },
+    waves: { type: 'string', default: '4' },
+    'at-once': { type: 'string', default: '2' },
+    runs: { type: 'string', default: '3' },
+    store: { type: 'string', default: 'redis' },
+    programs: { type: 'string' },
+    timeout: { type: 'string', default: '2s' },
+    json: { type: 'boolean', default: false },
+    node: { type: 'string', default: process.execPath },
+  },
+});
+const machines = atLeast('machines', values.machines, 1);
+const waves = atLeast('waves', values.waves, 1);
+const runs = atLeast('runs', values.runs, 1);
+const inTurn = pLimit(atLeast('at-once', values['at-once'], 1));
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const folderOfPrograms = path.join(root, 'bench', 'programs');
+const all = readdirSync(folderOfPrograms).map((file) => path.basename(file, '.mjs'));
+const programs = values.programs?.split(',') ?? all;
+const work = mkdtempSync(path.join(tmpdir(), 'wasm-cache-fleet-'));
+process.on('exit', () => rmSync(work, { recursive: true, force: true }));
+const stores = { redis: redisStore, http: httpStore, folder: folderStore };
+const unknown = programs.filter((name) => !all.includes(name));
+if (!stores[values.store] || unknown.length > 0) {
+  console.error(`--store must be one of ${Object.keys(stores).join(', ')}, and --programs of ${all.join(', ')}`);
+  process.exit(2);
+}
+
+// Not what may be a shell script that looks for another one: it would be counted.
+const python = spawnSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).stdout.trim();
+const reaper = fileURLToPath(new URL('reap.py', import.meta.url));
+const store = await stores[values.store]();
+const remote = {
+  WASM_CACHE_REMOTE: store.url,
+  WASM_CACHE_REMOTE_TIMEOUT: values.timeout,
+  WASM_CACHE_SECRET: 'the-secret-of-this-fleet',
+};
+const problems = [];
+const expected = new Map();
+const warmFolder = path.join(work, 'warm');
+
+/** Runs a program to its end and to that of all it leaves behind. */
+async function run(program, directory, env = {}) {
+  const hooked = directory && { NODE_OPTIONS: `--import=${hook}`, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot' };
+  const args = ['-I', '-S', reaper, path.resolve(values.node), path.join(folderOfPrograms, `${program}.mjs`)];
+  const child = spawn(python, args, {
+    env: { PATH: process.env.PATH, HOME: work, ...hooked, ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  });
+  const [, output, errors, report] = await Promise.all(child.stdio.map((stream) => stream && text(stream)));
+  const { ms, cpuMs, status, others } = JSON.parse(report || '{"others":[]}');
+  if (status !== 0 || errors !== '') problems.push(`${program} ended with ${status}: ${errors}`);
+  if (!expected.has(program)) expected.set(program, output);
+  if (output === '' || output !== expected.get(program)) problems.push(`${program} wrote ${JSON.stringify(output)}`);
+  const learnt = others.map(({ arguments: each }) => keysToLearn(each));
+  return {
+    ms,
+    cpuMs,
+    learners: others.length,
+    learnersCpuMs: sum(others.map((each) => each.cpuMs)),
+    learnt: sum(learnt.map((keys) => keys.length)),
+  };
+}
+
+/** None for a process that only puts something into the store, or sweeps. */
+function keysToLearn(args) {
+  const at = args.findIndex((each) => each.endsWith(path.join('learning', 'learner.js')));
+  return at < 0 ? [] : args.slice(at + BEFORE_KEYS);
+}
+
+async function runMachine(arm, wave, number) {
+  const directory = path.join(work, `${arm}-${wave}-${number}`);
+  const records = [];
+  for (const program of programs) {
+    const plain = await run(program);
+    // Only read, because an artifact that loads too slowly on a busy machine is left alone from then on, for a day.
+    const warm = await run(program, warmFolder, { WASM_CACHE_MODE: 'read-only' });
+    const start = performance.now();
+    const own = [];
+    for (let count = 0; count < runs; count++) {
+      const startsAt = (performance.now() - start) / 1000;
+      own.push({ startsAt, ...(await run(program, directory, arm === 'remote' ? remote : {})) });
+    }
+    records.push({ arm, wave, program, plain, warm, own, seconds: (performance.now() - start) / 1000 });
+  }
+  rmSync(directory, { recursive: true, force: true });
+  return records;
+}
+
+async function runWave(arm, wave) {
+  const count = Math.floor(((wave + 1) * machines) / waves) - Math.floor((wave * machines) / waves);
+  const before = await store.counters();
+  const numbers = Array.from({ length: count }, (_, number) => number);
+  const records = (await Promise.all(numbers.map((number) => inTurn(() => runMachine(arm, wave, number))))).flat();
+  const after = await store.counters();
+  const used = Object.fromEntries(Object.entries(after).map(([name, value]) => [name, value - before[name]]));
+  return { arm, wave, records, used, load: loadavg()[0] };
+}
+
+async function redisStore() {
+  const { port } = await startRedis();
+  const client = await createClient({ url: `redis://127.0.0.1:${port}` }).connect();
+  const counters = async () => {
+    const info = Object.fromEntries((await client.info()).split('\r\n').map((line) => line.split(':')));
+    return {
+      requests: Number(info.total_commands_processed),
+      bytesIn: Number(info.total_net_input_bytes),
+      bytesOut: Number(info.total_net_output_bytes),
+      cpuMs: 1000 * (Number(info.used_cpu_user) + Number(info.used_cpu_sys)),
+    };
+  };
+  return { url: `redis://127.0.0.1:${port}`, counters };
+}
+
+async function httpStore() {
+  const folder = path.join(work, 'nginx');
+  mkdirSync(folder);
+  const { url, process: server } = await startNginx(undefined, folder);
+  const counters = async () => {
+    const lines = readFileSync(path.join(folder, 'access.log'), 'utf8').trim().split('\n');
+    const column = (at) => sum(lines.map((line) => Number(line.split(' ')[at])));
+    return { requests: lines.length, bytesIn: column(2), bytesOut: column(3), cpuMs: cpuOf(server.pid) };
+  };
+  return { url, counters };
+}
+
+/** Nobody counts what is read from a folder. */
+async function folderStore() {
+  const folder = path.join(work, 'store');
+  const counters = async () => ({ requests: Number.NaN, bytesIn: sizeOf(folder), bytesOut: Number.NaN, cpuMs: 0 });
+  return { url: `file://${folder}`, counters };
+}
+
+function sizeOf(folder) {
+  try {
+    const files = readdirSync(folder, { recursive: true }).map((file) => statSync(path.join(folder, file)));
+    return sum(files.filter((file) => file.isFile()).map((file) => file.size));
+  } catch {
+    return 0; // not made yet
+  }
+}
+
+/** In steps of 10 ms. */
+function cpuOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+function sum(numbers) {
+  return numbers.reduce((total, each) => total + each, 0);
+}
+
+/** The run (from 1) with which the machine is warm, and the seconds from its first one to that; `undefined` when none was. */
+function warmAt({ own }, warmMs) {
+  const at = own.findIndex(({ ms }) => warmMs / ms >= WARM);
+  return at < 0 ? undefined : { run: at + 1, seconds: own[at].startsAt };
+}
+
+function summary(arm, ofArm) {
+  const records = ofArm.flatMap((wave) => wave.records);
+  const each = records.flatMap(({ own }) => own);
+  const used = (name) => (arm === 'none' ? 0 : sum(ofArm.map((wave) => wave.used[name])));
+  const programsCpu = sum(each.map(({ cpuMs }) => cpuMs)) / 1000;
+  const learnersCpu = sum(each.map(({ learnersCpuMs }) => learnersCpuMs)) / 1000;
+  const serverCpu = used('cpuMs') / 1000;
+  const reached = ofArm.flatMap((wave) =>
+    wave.records.map((record) => {
+      const sameProgram = wave.records.filter(({ program }) => program === record.program);
+      return warmAt(record, median(sameProgram.map(({ warm }) => warm.ms))) ?? { seconds: record.seconds };
+    }),
+  );
+  return {
+    programsCpu,
+    learnersCpu,
+    serverCpu,
+    totalCpu: programsCpu + learnersCpu + serverCpu,
+    learners: sum(each.map(({ learners }) => learners)),
+    learnt: sum(each.map(({ learnt }) => learnt)),
+    requests: used('requests'),
+    mbOut: used('bytesOut') / 1e6,
+    mbIn: used('bytesIn') / 1e6,
+    firstRuns: records.length,
+    slower: records.filter(({ plain, own }) => own[0].ms > plain.ms).length,
+    muchSlower: records.filter(({ plain, own }) => own[0].ms > 1.1 * plain.ms).length,
+    warmAt: Array.from({ length: runs }, (_, at) => reached.filter(({ run }) => run === at + 1).length),
+    neverWarm: reached.filter(({ run }) => run === undefined).length,
+    secondsToWarm: median(reached.map(({ seconds }) => seconds)),
+  };
+}
+
+const started = performance.now();
+for (const program of programs) {
+  await run(program); // what is expected, and the file system's cache
+  for (let count = 0; count < TRAINING; count++) await run(program, warmFolder);
+}
+const done = [];
+for (let wave = 0; wave < waves; wave++) {
+  for (const arm of wave % 2 ? [...ARMS].reverse() : ARMS) {
+    done.push(await runWave(arm, wave));
+    const { records, load } = done.at(-1);
+    const at = `${((performance.now() - started) / 1000).toFixed(0)} s`;
+    console.error(
+      `${at}: wave ${wave + 1}, ${arm}, ${records.length / programs.length} machines, load ${load.toFixed(1)}`,
+    );
+  }
+}
+
+const ofArm = (arm) => done.filter((wave) => wave.arm === arm);
+const [withRemote, without] = ARMS.map((arm) => summary(arm, ofArm(arm)));
+const version = spawnSync(values.node, ['-v'], { encoding: 'utf8' }).stdout.trim();
+if (withRemote.totalCpu > without.totalCpu) problems.push('The store costs more than it saves');
+if (values.json) console.log(JSON.stringify({ version, ...values, remote: withRemote, none: without, done }, null, 2));
+else print();
+for (const problem of problems) console.error(problem);
+process.exit(problems.length === 0 ? 0 : 1);
+
+function print() {
+  const style = { head: [], border: [] };
+  const right = (count) => ['left', ...Array(count).fill('right')];
+  const fixed = (digits) => (value) => (Number.isFinite(value) ? value.toFixed(digits) : 'not counted');
+  const whole = fixed(0);
+  const ratio = (one, other) => (other > 0 && Number.isFinite(one) ? `${(one / other).toFixed(2)} x` : '');
+  console.log(
+    `${machines} machines in ${waves} waves, ${values['at-once']} at once, ${runs} runs each of ${programs.join(', ')}, ` +
+      `${version}, store: ${values.store}, load ${Math.min(...done.map(({ load }) => load)).toFixed(1)} to ` +
+      `${Math.max(...done.map(({ load }) => load)).toFixed(1)}`,
+  );
+
+  const total = new Table({ head: ['', 'no remote tier', 'remote tier', 'ratio'], colAligns: right(3), style });
+  const line = (title, name, show) => {
+    const [one, other] = [withRemote[name], without[name]];
+    total.push([title, show(other), show(one), ratio(one, other)]);
+  };
+  line('CPU of programs, s', 'programsCpu', fixed(1));
+  line('CPU of learners, s', 'learnersCpu', fixed(1));
+  line('CPU of the server, s', 'serverCpu', fixed(1));
+  line('all CPU, s', 'totalCpu', fixed(1));
+  line('learner processes', 'learners', whole);
+  line('modules learnt in them', 'learnt', whole);
+  line('requests to the store', 'requests', whole);
+  line('read from the store, MB', 'mbOut', fixed(1));
+  line('written to the store, MB', 'mbIn', fixed(1));
+  line(`first runs slower than plain, of ${withRemote.firstRuns}`, 'slower', whole);
+  line('by more than a tenth', 'muchSlower', whole);
+  for (let at = 0; at < runs; at++) {
+    const [one, other] = [withRemote.warmAt[at], without.warmAt[at]];
+    total.push([`warm in run ${at + 1}`, other, one, ratio(one, other)]);
+  }
+  line('not warm in any', 'neverWarm', whole);
+  line('time to warm, median, s', 'secondsToWarm', fixed(2));
+  console.log(String(total));
+
+  const columns = Array.from({ length: runs }, (_, at) => `run ${at + 1}`);
+  const head = ['medians, ms', '', 'plain', 'warm', ...columns, 'kept of warm in run 1', 'CPU of run 1', 'plain'];
+  const each = new Table({ head, colAligns: ['left', ...right(head.length - 2)], style });
+  for (const program of programs) {
+    for (const arm of ARMS) {
+      const records = ofArm(arm).flatMap((wave) => wave.records.filter((record) => record.program === program));
+      const middle = (of) => median(records.map(of));
+      const warm = middle((record) => record.warm.ms);
+      const own = columns.map((_, at) => middle((record) => record.own[at].ms));
+      const cpu = [middle((record) => record.own[0].cpuMs), middle((record) => record.plain.cpuMs)];
+      const kept = (warm / own[0]).toFixed(2);
+      each.push([
+        program,
+        arm,
+        ...[middle((record) => record.plain.ms), warm, ...own].map(whole),
+        kept,
+        ...cpu.map(whole),
+      ]);
+    }
+  }
+  console.log(String(each));
+
+  const perWave = new Table({
+    head: ['remote', 'CPU, s', 'no remote tier, s', 'learners', 'learnt', 'requests', 'read, MB', 'written, MB'],
+    colAligns: right(7),
+    style,
+  });
+  for (let wave = 0; wave < waves; wave++) {
+    const [one, other] = ARMS.map((arm) => summary(arm, [done.find((each) => each.arm === arm && each.wave === wave)]));
+    const numbers = [one.learners, one.learnt, one.requests].map(whole);
+    const amounts = [one.mbOut, one.mbIn].map(fixed(1));
+    perWave.push([`wave ${wave + 1}`, ...[one.totalCpu, other.totalCpu].map(fixed(1)), ...numbers, ...amounts]);
+  }
+  console.log(String(perWave));
+}
