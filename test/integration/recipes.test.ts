@@ -1,4 +1,5 @@
-// The recipes of docs/fleet.md, as they stand there, in a clean tree: no container, but a folder that is what one would start with.
+// The recipes of docs/fleet.md, as they stand there, in a clean tree: no container, but a folder that is what one would
+// start with.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

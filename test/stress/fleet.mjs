@@ -1,12 +1,12 @@
 // npm run stress:fleet [-- --machines 40] [-- --waves 4] [-- --at-once 2] [-- --runs 3] [-- --store redis|http|folder]
 // [-- --programs sql.js,swc] [-- --timeout 2s] [-- --json] [-- --node <binary>]
-// A fleet on one machine. Each of its machines has an empty folder of its own, and runs each program of bench/programs a few times, as a
-// server that restarts: once with one store behind all folders (remote), once with nothing behind them (none). They come
-// in waves, as in a deploy, some at once within a wave; the waves of both kinds take turns, so that a busy machine slows both. Before its
-// own first run of a program each machine runs it plain, and over a folder that has all it needs (warm): nothing else says what
-// this moment's load does to a run. A run counts as ended for the next one when its learner has ended, too.
-// What is compared is all processor time, that of learners and of the server included. It fails when an output is not that of plain
-// Node, a run fails, or the store costs more than it saves.
+// A fleet on one machine. Each of its machines has an empty folder of its own, and runs each program of bench/programs a few
+// times, as a server that restarts: once with one store behind all folders (remote), once with nothing behind them (none).
+// They come in waves, as in a deploy, some at once within a wave; the waves of both kinds take turns, so that a busy machine
+// slows both. Before its own first run of a program each machine runs it plain, and over a folder that has all it needs
+// (warm): nothing else says what this moment's load does to a run. The next run waits for the learner of the one before.
+// What is compared is all processor time, as the kernel counts it, that of learners and of the server included. It fails
+// when an output is not that of plain Node, a run fails, or the store costs more than it saves.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
@@ -184,10 +184,10 @@ function sum(numbers) {
   return numbers.reduce((total, each) => total + each, 0);
 }
 
-/** The run (from 1) with which the machine is warm, and the seconds from its first one to that; `undefined` when none was. */
-function warmAt({ own }, warmMs) {
+/** The run (from 1) with which the machine is warm, and the seconds from its first one to that. */
+function warmAt({ own, seconds }, warmMs) {
   const at = own.findIndex(({ ms }) => warmMs / ms >= WARM);
-  return at < 0 ? undefined : { run: at + 1, seconds: own[at].startsAt };
+  return at < 0 ? { run: undefined, seconds } : { run: at + 1, seconds: own[at].startsAt };
 }
 
 function summary(arm, ofArm) {
@@ -199,8 +199,12 @@ function summary(arm, ofArm) {
   const serverCpu = used('cpuMs') / 1000;
   const reached = ofArm.flatMap((wave) =>
     wave.records.map((record) => {
-      const sameProgram = wave.records.filter(({ program }) => program === record.program);
-      return warmAt(record, median(sameProgram.map(({ warm }) => warm.ms))) ?? { seconds: record.seconds };
+      const references = wave.records.filter(({ program }) => program === record.program).map(({ warm }) => warm);
+      const warmCpuMs = median(references.map(({ cpuMs }) => cpuMs));
+      return {
+        ...warmAt(record, median(references.map(({ ms }) => ms))),
+        byCpu: record.own.map(({ cpuMs }) => warmCpuMs / cpuMs >= WARM),
+      };
     }),
   );
   return {
@@ -217,6 +221,7 @@ function summary(arm, ofArm) {
     slower: records.filter(({ plain, own }) => own[0].ms > plain.ms).length,
     muchSlower: records.filter(({ plain, own }) => own[0].ms > 1.1 * plain.ms).length,
     warmAt: Array.from({ length: runs }, (_, at) => reached.filter(({ run }) => run === at + 1).length),
+    warmByCpu: Array.from({ length: runs }, (_, at) => reached.filter(({ byCpu }) => byCpu[at]).length),
     neverWarm: reached.filter(({ run }) => run === undefined).length,
     secondsToWarm: median(reached.map(({ seconds }) => seconds)),
   };
@@ -254,10 +259,10 @@ function print() {
   const fixed = (digits) => (value) => (Number.isFinite(value) ? value.toFixed(digits) : 'not counted');
   const whole = fixed(0);
   const ratio = (one, other) => (other > 0 && Number.isFinite(one) ? `${(one / other).toFixed(2)} x` : '');
+  const loads = done.map(({ load }) => load).sort((a, b) => a - b);
   console.log(
-    `${machines} machines in ${waves} waves, ${values['at-once']} at once, ${runs} runs each of ${programs.join(', ')}, ` +
-      `${version}, store: ${values.store}, load ${Math.min(...done.map(({ load }) => load)).toFixed(1)} to ` +
-      `${Math.max(...done.map(({ load }) => load)).toFixed(1)}`,
+    `${machines} machines in ${waves} waves, ${values['at-once']} at once, ${runs} runs each of ${programs.join(', ')}\n` +
+      `${version}, store: ${values.store}, load ${loads[0].toFixed(1)} to ${loads.at(-1).toFixed(1)}`,
   );
 
   const total = new Table({ head: ['', 'no remote tier', 'remote tier', 'ratio'], colAligns: right(3), style });
@@ -276,11 +281,15 @@ function print() {
   line('written to the store, MB', 'mbIn', fixed(1));
   line(`first runs slower than plain, of ${withRemote.firstRuns}`, 'slower', whole);
   line('by more than a tenth', 'muchSlower', whole);
-  for (let at = 0; at < runs; at++) {
-    const [one, other] = [withRemote.warmAt[at], without.warmAt[at]];
-    total.push([`warm in run ${at + 1}`, other, one, ratio(one, other)]);
-  }
+  const perRun = (title, name) => {
+    for (let at = 0; at < runs; at++) {
+      const [one, other] = [withRemote[name][at], without[name][at]];
+      total.push([`${title}, run ${at + 1}`, other, one, ratio(one, other)]);
+    }
+  };
+  perRun('warm for the first time', 'warmAt');
   line('not warm in any', 'neverWarm', whole);
+  perRun('as little CPU as if warm', 'warmByCpu');
   line('time to warm, median, s', 'secondsToWarm', fixed(2));
   console.log(String(total));
 
