@@ -1,12 +1,13 @@
 // npm run stress:fleet [-- --machines 40] [-- --waves 4] [-- --at-once 2] [-- --runs 3] [-- --store redis|http|folder]
 // [-- --programs sql.js,swc] [-- --timeout 2s] [-- --json] [-- --node <binary>]
-// A fleet on one machine. Each of its machines has an empty folder of its own, and runs each program of bench/programs a few
-// times, as a server that restarts: once with one store behind all folders (remote), once with nothing behind them (none).
-// They come in waves, as in a deploy, some at once within a wave; the waves of both kinds take turns, so that a busy machine
-// slows both. Before its own first run of a program each machine runs it plain, and over a folder that has all it needs
-// (warm): nothing else says what this moment's load does to a run. The next run waits for the learner of the one before.
-// What is compared is all processor time, as the kernel counts it, that of learners and of the server included. It fails
-// when an output is not that of plain Node, a run fails, or the store costs more than it saves.
+// A fleet on one machine. Each of its machines has an empty folder of its own, and runs each program of bench/programs
+// a few times, as a server that restarts: once with one store behind all folders (remote), once with nothing behind
+// them (none). They come in waves, as in a deploy, some at once within a wave; the waves of both kinds take turns, so
+// that a busy machine slows both. Before its own first run of a program each machine runs it plain, and over a folder
+// that has all it needs (warm): nothing else says what this moment's load does to a run. The next run waits for the
+// learner of the one before. What is compared is all processor time, as the kernel counts it, that of learners and of
+// the server included. It fails when an output is not that of plain Node, a run fails, or the store costs more than it
+// saves.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
@@ -261,7 +262,7 @@ function print() {
   const ratio = (one, other) => (other > 0 && Number.isFinite(one) ? `${(one / other).toFixed(2)} x` : '');
   const loads = done.map(({ load }) => load).sort((a, b) => a - b);
   console.log(
-    `${machines} machines in ${waves} waves, ${values['at-once']} at once, ${runs} runs each of ${programs.join(', ')}\n` +
+    `${machines} machines in ${waves} waves, ${values['at-once']} at once, ${runs} runs of ${programs.join(', ')}\n` +
       `${version}, store: ${values.store}, load ${loads[0].toFixed(1)} to ${loads.at(-1).toFixed(1)}`,
   );
 

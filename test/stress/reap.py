@@ -1,7 +1,7 @@
 # python3 reap.py <program> <argument>... 3>report
-# Runs a program, waits for it and for all processes that it leaves behind, and writes to descriptor 3, as JSON, what the
-# kernel counted for each. What ended before the program is part of the program's own count. In Python because Node can
-# neither adopt orphans nor ask what one child used; node-gyp needs it anyway.
+# Runs a program, waits for it and for all processes that it leaves behind, and writes to descriptor 3, as JSON, what
+# the kernel counted for each. What ended before the program is part of the program's own count. In Python because Node
+# can neither adopt orphans nor ask what one child used; node-gyp needs it anyway.
 import ctypes
 import json
 import os
