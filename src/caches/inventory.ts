@@ -9,7 +9,7 @@ export interface FoundFile {
    * - `temporary`: what a writer left, or is just writing; `host` and `pid` are the writer's, see `hostTag`.
    * - `job`: what a learner is to do, or has given up.
    * - `guard`: see `CrashGuard`.
-   * - `list`: which modules a program uses, see `ProgramList`.
+   * - `list`: the modules of a program, see `ProgramList`.
    * - `unknown`: not of this package.
    */
   kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'list' | 'unknown';
@@ -26,9 +26,11 @@ export interface FoundFile {
 
 const ARTIFACT = /^((?:[0-9a-f]{16}){1,4})\.artifact$/;
 const TEMPORARY = /^(?:[0-9a-f]{16}){1,4}\.(?:artifact|loading)\.([0-9a-z]+)-(\d+)(?:-\d+-[0-9a-z]*\.tmp)?$/;
-const LIST_TEMPORARY = /\.json\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
 const GUARD = /^((?:[0-9a-f]{16}){1,4})\.loading$/;
 const JOB = /^(?:[0-9a-f]{16}){1,4}\.wasm$/;
+
+const LIST = /^[\w.+-]+\.json$/;
+const TEMPORARY_LIST = /\.json\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
 
 const BATCH = 100;
 
@@ -64,16 +66,12 @@ async function foundFile(directory: string, folder: string, name: string): Promi
 function kindOf(folder: string, name: string): Pick<FoundFile, 'kind' | 'engine' | 'key' | 'host' | 'pid'> {
   const nothing = { engine: folder, key: '', host: '', pid: 0 };
   if (folder === JOBS_FOLDER) return { ...nothing, kind: JOB.test(name) ? 'job' : 'unknown' };
-  if (folder === PROGRAMS_FOLDER) {
-    const [, host = '', pid] = LIST_TEMPORARY.exec(name) ?? [];
-    if (host) return { ...nothing, kind: 'temporary', host, pid: Number(pid) };
-    return { ...nothing, kind: name.endsWith('.json') ? 'list' : 'unknown' };
-  }
+  if (folder === PROGRAMS_FOLDER && LIST.test(name)) return { ...nothing, kind: 'list' };
   const [, key] = ARTIFACT.exec(name) ?? [];
   if (key?.length === 64 || key?.length === 16) return { ...nothing, kind: 'artifact', key };
   const [, guarded] = GUARD.exec(name) ?? [];
   if (guarded) return { ...nothing, kind: 'guard', key: guarded };
-  const [, host, pid] = TEMPORARY.exec(name) ?? [];
+  const [, host, pid] = (folder === PROGRAMS_FOLDER ? TEMPORARY_LIST : TEMPORARY).exec(name) ?? [];
   return host ? { ...nothing, kind: 'temporary', host, pid: Number(pid) } : { ...nothing, kind: 'unknown' };
 }
 

@@ -298,9 +298,9 @@ export class RemoteCache extends ModuleCacheBase {
   async #push(artifact: Artifact): Promise<boolean> {
     const { key } = artifact;
     const name = entryName(artifact);
-    // Nothing is there, most of the time: then one request is enough.
+    // Of the first artifact of a module nothing is there, most of the time: then one request is enough.
     let ifVersion: string | null | undefined = this.#store.isConditional ? null : undefined;
-    let isKnown = this.#store.isConditional;
+    let isKnown = this.#store.isConditional && artifact.generation === 0;
     let best = artifact;
     try {
       for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {

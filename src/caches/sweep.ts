@@ -38,7 +38,7 @@ const TEMPORARY_IS_LEFT_AFTER = DAY;
 const JOB_IS_LEFT_AFTER = DAY;
 /** An artifact that nobody has tried for so long gets another chance. */
 const GUARD_IS_LEFT_AFTER = 30 * DAY;
-/** A program that still runs asks the store for its list again. */
+/** Programs in folders with names by chance leave one each; one that is still run asks the store again. */
 const LIST_IS_LEFT_AFTER = 30 * DAY;
 /** A sweep takes seconds. */
 const LOCK_IS_STALE_AFTER = 10 * 60_000;

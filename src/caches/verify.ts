@@ -46,7 +46,7 @@ export interface VerifiedFile {
   /** Bytes. */
   size: number;
   /**
-   * - `kept`: an artifact that is in order.
+   * - `kept`: an artifact that is in order, or the list of a program's modules.
    * - `repaired`: others could read or write it, or it was not where it belongs; it is in order now.
    * - `removed`: damaged, or left behind by a process that is gone.
    * - `quarantined`: in order, but a process died while it loaded it; it is not loaded until tries in other processes went well.
@@ -177,8 +177,8 @@ async function check(found: FoundFile, directory: string, signer: Signer | undef
   const remove = () => fs.promises.unlink(file).catch(() => {});
   if (isLeftBehind(found))
     return { outcome: 'removed', reason: 'left behind by a process that is gone', repair: remove };
-  if (kind === 'unknown') return { outcome: 'unknown', reason: 'not of this package' };
   if (kind === 'list') return { outcome: 'kept', reason: 'tells which modules a program uses' };
+  if (kind === 'unknown') return { outcome: 'unknown', reason: 'not of this package' };
   if (kind !== 'artifact') return { outcome: 'kept', reason: 'a process is at work on it' };
 
   let header: ArtifactHeader | undefined;

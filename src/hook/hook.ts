@@ -15,7 +15,7 @@ import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { ProgramList, programName } from '../stores/program-list.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
-import { type FetchedArtifact, RemoteTier } from './remote-tier.js';
+import { type FetchedArtifact, type RemoteFailure, RemoteTier } from './remote-tier.js';
 import { type Current, decide, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
 import type { Learn, Mode, RemoteSettings } from './settings.js';
 
@@ -137,7 +137,7 @@ export class Hook {
     // What comes from a store goes through the folder.
     if (!options.remote || options.mode !== 'read-write') return;
     const { directory, secrets, maxSize, remote } = options;
-    const failed = (reason: string) => this.#report('asking the store', new Error(reason));
+    const failed = (failure: RemoteFailure) => this.#reportRemote(failure);
     if (remote.mode !== 'write-only') {
       this.#remote = new RemoteTier(remote, { directory: this.#cache.directory, secrets, maxSize }, failed);
     }
@@ -146,8 +146,7 @@ export class Hook {
     this.#program = new ProgramList(name, directory, secrets !== undefined);
     // One for the process: threads start later, and are asked for their modules when they want them.
     if (!process.getBuiltinModule('node:worker_threads').isMainThread) return;
-    const { keys } = this.#program;
-    if (keys === undefined || (keys.length > 0 && !this.#program.isInFolder())) this.#remote?.prefetch(name);
+    if (this.#remote?.wasDown === false && this.#program.beginPrefetch()) this.#remote.prefetch(name);
   }
 
   get directory(): string {
@@ -190,7 +189,8 @@ export class Hook {
     const wireBytes = new Uint8Array(given); // The program may change its own.
     const fetched = await remote.fetch(String(this.#keyOfMiss(lookup, wireBytes)));
     const found = this.#counted(wireBytes, () =>
-      isFor(wireBytes, fetched) ? this.#lookUpStored(wireBytes, fetched) : lookup,
+      // Of two calls at once for the same module one got it.
+      isFor(wireBytes, fetched) ? this.#lookUpStored(wireBytes, fetched) : (this.#lookUpKnown(wireBytes) ?? lookup),
     );
     return { lookup: found, wireBytes };
   }
@@ -279,10 +279,14 @@ export class Hook {
 
   /** What the program uses is fetched for it on other machines when it starts there. */
   #noteProgram(): void {
-    if (!this.#program) return;
+    if (!this.#program || this.#remote?.wasDown) return;
     const used = [...this.#known.alive()].flatMap(([{ key }]) => (key ? [String(key)] : []));
-    const isNew = this.#program.note(used);
-    if (isNew && this.#pushes) for (const key of used) this.#unpushed.add(key);
+    try {
+      const isNew = this.#program.note(used);
+      if (isNew && this.#pushes) for (const key of used) this.#unpushed.add(key);
+    } catch (error) {
+      this.#report("writing the program's list", error);
+    }
   }
 
   get #pushes(): boolean {
@@ -297,6 +301,10 @@ export class Hook {
     const keys = [...new Set([...this.#unpushed, ...toLearn.map(String)])];
     this.#unpushed.clear();
     if (keys.length === 0) return undefined;
+    if (this.#remote?.wasDown) {
+      this.#program?.forget(); // A run after that pushes all that it uses.
+      return undefined;
+    }
     return { url: remote.url, allowUnsigned: remote.allowUnsigned, program: this.#program?.name, keys };
   }
 
@@ -518,6 +526,19 @@ export class Hook {
     } catch (error) {
       debug('not learnt: %s', error);
       return undefined;
+    }
+  }
+
+  /** In one line: where in this program it was asked tells nobody anything. */
+  #reportRemote({ failure, of }: RemoteFailure): void {
+    this.stats[of === 'signature' ? 'untrusted' : 'errors']++;
+    try {
+      const doing = 'asking the store';
+      debug('%s: %s', doing, failure);
+      if (of !== 'signature' && channels.error.hasSubscribers)
+        channels.error.publish({ doing, error: new Error(failure) });
+    } catch {
+      // The program broke the means of reporting.
     }
   }
 

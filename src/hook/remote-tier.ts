@@ -18,15 +18,17 @@ const milliseconds = () => Number(nanoseconds()) / 1e6;
 /** A store that failed is not asked again by the programs of this machine for so long, half to one and a half of it by chance. */
 const DOWN_FOR = 30_000;
 const DOWN_MARK = 'remote-down';
-/** Milliseconds after the last question for which the thread stays: what comes late may still come. */
-const THREAD_STAYS_FOR = 10_000;
+/** Milliseconds after the deadline for which the thread stays: what comes late may still come. */
+const LATE_AT_MOST = 10_000;
 
 /** What the thread that fetches is told when it starts. */
 export interface RemoteTask extends Pick<RemoteSettings, 'url' | 'allowUnsigned'> {
   directory: string;
   secrets: readonly string[] | undefined;
   maxSize: number | undefined;
-  /** Counts the answers: who waits for one without an event loop waits for this to change. */
+  /** Milliseconds after which an answer of the store is not wanted any more, not even for the next run. */
+  patience: number;
+  /** Counts the answers, for who waits for one without an event loop; and, second, whether anything was asked of the store yet. */
   answers: Int32Array;
   port: MessagePort;
   /** The name of the program's list, when what it tells of is to be fetched. */
@@ -36,11 +38,16 @@ export interface RemoteTask extends Pick<RemoteSettings, 'url' | 'allowUnsigned'
 /** An artifact from the store, checked, on its way into the folder. */
 export type FetchedArtifact = Omit<Artifact, 'key' | 'engineId' | 'wireBytes'>;
 
+/** Why there is no artifact: the store did not answer as it should, or has something that is not to be loaded. */
+export interface RemoteFailure {
+  failure: string;
+  of: 'store' | 'artifact' | 'signature';
+}
+
 /** Of one module, or, without a key, of all that the program's list tells of. */
 export interface RemoteAnswer {
   key: string | undefined;
-  /** What the store has, or that, and why, it did not answer as it should. */
-  found: FetchedArtifact | 'nothing' | { failure: string };
+  found: FetchedArtifact | 'nothing' | RemoteFailure;
 }
 
 /**
@@ -54,24 +61,27 @@ export class RemoteTier {
   readonly #environment: NodeJS.ProcessEnv;
   readonly #found = new Map<string, RemoteAnswer['found']>();
   readonly #waiting = new Map<string, ((found: FetchedArtifact | undefined) => void)[]>();
-  readonly #answers = new Int32Array(new SharedArrayBuffer(4));
+  readonly #answers = new Int32Array(new SharedArrayBuffer(8));
   #worker: Worker | undefined;
   #port: MessagePort | undefined;
   #end: NodeJS.Timeout | undefined;
   #isOff: boolean;
-  readonly #onFailure: (reason: string) => void;
+  readonly #onFailure: (failure: RemoteFailure) => void;
+  /** That another process found the store down, shortly before this one started. */
+  readonly wasDown: boolean;
 
   constructor(
     { url, timeout, allowUnsigned }: RemoteSettings,
     folder: Pick<RemoteTask, 'directory' | 'secrets' | 'maxSize'>,
-    onFailure: (reason: string) => void,
+    onFailure: (failure: RemoteFailure) => void,
   ) {
     this.#onFailure = onFailure;
-    this.#task = { url, allowUnsigned, ...folder };
+    this.#task = { url, allowUnsigned, ...folder, patience: timeout + LATE_AT_MOST };
     this.#timeout = timeout;
-    const { NODE_OPTIONS: _, ...environment } = process.env;
+    const { NODE_OPTIONS: _, NODE_V8_COVERAGE: __, ...environment } = process.env;
     this.#environment = { ...environment, WASM_CACHE_DISABLE: '1' };
-    this.#isOff = this.#wasDown();
+    this.wasDown = this.#isMarked();
+    this.#isOff = this.wasDown;
   }
 
   /** Begins to fetch what the program's list in the store tells of. */
@@ -82,21 +92,16 @@ export class RemoteTier {
   /** The module's artifact. Waits for it, at most once in vain. */
   fetchSync(key: string): FetchedArtifact | undefined {
     if (!this.#ask(key)) return this.#handOut(key);
-    const { receiveMessageOnPort } = getBuiltinModule('node:worker_threads');
     const end = milliseconds() + this.#timeout;
     for (;;) {
       const seen = load(this.#answers, 0);
-      for (;;) {
-        const received = this.#port && receiveMessageOnPort(this.#port);
-        if (!received) break;
-        this.#take(received.message);
-      }
+      this.#takeAll();
       if (this.#found.has(key)) return this.#handOut(key);
       const left = end - milliseconds();
       if (left <= 0 || this.#isOff) break;
       wait(this.#answers, 0, seen, left);
     }
-    this.#giveUp(`no answer within ${this.#timeout} ms`);
+    this.#giveUpWaiting();
     return undefined;
   }
 
@@ -106,7 +111,9 @@ export class RemoteTier {
     return new Promise((resolve) => {
       // Keeps the process alive, as V8 does while it compiles.
       const timer = setTimeout(() => {
-        this.#giveUp(`no answer within ${this.#timeout} ms`);
+        // Where the program kept its event loop busy, the answer is there, and only was not looked at.
+        this.#takeAll();
+        if (!this.#found.has(key)) this.#giveUpWaiting();
         resolve(undefined);
       }, this.#timeout);
       const settle = (found: FetchedArtifact | undefined) => {
@@ -120,9 +127,8 @@ export class RemoteTier {
   /** Once: the folder has it, or is about to. */
   #handOut(key: string): FetchedArtifact | undefined {
     const found = this.#found.get(key);
-    if (typeof found !== 'object' || 'failure' in found) return undefined;
     this.#found.set(key, 'nothing');
-    return found;
+    return typeof found === 'object' && !('failure' in found) ? found : undefined;
   }
 
   /** @returns whether there will be an answer. */
@@ -141,7 +147,9 @@ export class RemoteTier {
       void this.#worker?.terminate();
       this.#port?.close();
       this.#port = undefined;
-    }, THREAD_STAYS_FOR);
+      // What was fetched and never asked for is in the folder by now.
+      for (const key of this.#found.keys()) this.#found.set(key, 'nothing');
+    }, this.#task.patience);
     this.#end.unref();
   }
 
@@ -160,7 +168,7 @@ export class RemoteTier {
         stdout: true,
         stderr: true,
       });
-      worker.on('error', (error) => this.#giveUp(String(error)));
+      worker.on('error', (error) => this.#giveUp({ failure: String(error), of: 'store' }));
       worker.unref();
       port1.on('message', (answer: RemoteAnswer) => this.#take(answer));
       port1.unref();
@@ -168,7 +176,19 @@ export class RemoteTier {
       this.#port = port1;
       this.#stayAwhile();
     } catch (error) {
-      this.#turnOff(String(error)); // No threads under the permission model, say.
+      // No threads under the permission model, say: nothing that other processes should know.
+      this.#isOff = true;
+      this.#onFailure({ failure: String(error), of: 'store' });
+    }
+  }
+
+  /** Without the event loop. */
+  #takeAll(): void {
+    const { receiveMessageOnPort } = getBuiltinModule('node:worker_threads');
+    for (;;) {
+      const received = this.#port && receiveMessageOnPort(this.#port);
+      if (!received) return;
+      this.#take(received.message);
     }
   }
 
@@ -178,29 +198,33 @@ export class RemoteTier {
       for (const settle of this.#waiting.get(key) ?? []) settle(this.#handOut(key));
       this.#waiting.delete(key);
     }
-    if (typeof found === 'object' && 'failure' in found) this.#giveUp(found.failure);
+    if (typeof found !== 'object' || !('failure' in found)) return;
+    if (found.of === 'store') this.#giveUp(found);
+    else this.#onFailure(found);
+  }
+
+  /** A machine that is too busy to start the thread in time, or to load a client, says nothing about the store. */
+  #giveUpWaiting(): void {
+    this.#giveUp({ failure: `no answer within ${this.#timeout} ms`, of: 'store' }, load(this.#answers, 1) !== 0);
   }
 
   /** The thread goes on: what comes late is for the next run. */
-  #giveUp(reason: string): void {
-    if (this.#isOff) return;
-    this.#turnOff(reason);
+  #giveUp(failure: RemoteFailure, isOfStore = true): void {
+    const isLate = this.#isOff;
+    this.#isOff = true;
+    if (!isLate) this.#onFailure(failure);
+    for (const settle of [...this.#waiting.values()].flat()) settle(undefined);
+    this.#waiting.clear();
+    if (!isOfStore || this.#isMarked()) return;
+    const { directory, secrets } = this.#task;
     try {
-      const { directory, secrets } = this.#task;
       new FileSystemStore(directory, { isShared: secrets !== undefined }).writeSync(DOWN_MARK);
     } catch {
-      // Then the next program finds out by itself.
+      // The folder is not ours to write to: then each program finds out for itself.
     }
   }
 
-  #turnOff(reason: string): void {
-    this.#isOff = true;
-    this.#onFailure(reason);
-    for (const settle of [...this.#waiting.values()].flat()) settle(undefined);
-    this.#waiting.clear();
-  }
-
-  #wasDown(): boolean {
+  #isMarked(): boolean {
     try {
       const mark = statSync(path.join(this.#task.directory, DOWN_MARK), { throwIfNoEntry: false });
       return mark !== undefined && Math.abs(now() - mark.mtimeMs) < DOWN_FOR * (0.5 + random());

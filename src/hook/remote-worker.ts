@@ -10,13 +10,10 @@ import { ModuleHash } from '../module-hash.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { openStore } from '../stores/open-store.js';
 import { decodeList, encodeList } from '../stores/program-list.js';
-import type { RemoteAnswer, RemoteTask } from './remote-tier.js';
-
-/** Milliseconds: how long the program waits is its own business, and what comes late is for the next run. */
-const TIMEOUT = 10_000;
+import type { RemoteAnswer, RemoteFailure, RemoteTask } from './remote-tier.js';
 
 const { getBuiltinModule } = process;
-const { directory, secrets, maxSize, url, allowUnsigned, answers, port, program } =
+const { directory, secrets, maxSize, url, allowUnsigned, patience, answers, port, program } =
   workerThreads.workerData as RemoteTask;
 const engine = new V8Engine();
 const folder = new FileSystemCache(directory, { wireBytes: 'omit', secret: secrets, maxSize });
@@ -26,8 +23,9 @@ port.on('message', (key: string) => void fetchOnce(key));
 
 const opened = openStore(url, process.env, 'reading').then((store) => {
   const options = secrets ? { secret: secrets } : { allowUnsigned };
-  return { store, cache: new RemoteCache(store, { ...options, timeout: TIMEOUT, wireBytes: 'omit' }) };
+  return { store, cache: new RemoteCache(store, { ...options, timeout: patience, wireBytes: 'omit' }) };
 });
+opened.catch(() => {}); // Whoever asks is told.
 
 if (program !== undefined) void fetchAll(program);
 
@@ -35,17 +33,25 @@ if (program !== undefined) void fetchAll(program);
 async function fetchAll(name: string): Promise<void> {
   try {
     const { store } = await opened;
-    const asked = store.get(name, { signal: AbortSignal.timeout(TIMEOUT) });
+    const asked = store.get(name, { signal: AbortSignal.timeout(patience) });
+    Atomics.store(answers, 1, 1);
     prepare();
     const value = await asked;
     const keys = value && decodeList(value.bytes);
     await Promise.all((keys ?? []).map(fetchOnce));
-    // An empty list says, for a while, that there is none.
-    const local = new FileSystemStore(directory, { isShared: secrets !== undefined });
-    local.writeSync(name, encodeList(keys ?? []));
+    keepList(name, keys ?? []);
     answer({ key: undefined, found: 'nothing' });
   } catch (error) {
     answer({ key: undefined, found: failure(error) });
+  }
+}
+
+/** An empty list says, for a while, that there is none. */
+function keepList(name: string, keys: string[]): void {
+  try {
+    new FileSystemStore(directory, { isShared: secrets !== undefined }).writeSync(name, encodeList(keys));
+  } catch {
+    // Nothing can be written there: then the store is asked again.
   }
 }
 
@@ -69,17 +75,22 @@ async function fetch(text: string): Promise<void> {
   let artifact: Artifact;
   try {
     const { cache } = await opened;
-    artifact = await cache.fetch({ key: ModuleHash.parseHex(text), engineId: engine.deterministicId });
+    const asked = cache.fetch({ key: ModuleHash.parseHex(text), engineId: engine.deterministicId });
+    Atomics.store(answers, 1, 1);
+    artifact = await asked;
   } catch (error) {
-    // What is there and of no use is as good as nothing.
-    const isMiss = CacheError.is(error, 'NotFound') || CacheError.is(error, 'Untrusted');
+    const isMiss = CacheError.is(error, 'NotFound') && error.cause === undefined;
     answer({ key: text, found: isMiss ? 'nothing' : failure(error) });
     return;
   }
   try {
     folder.makeFolderSync(engine); // where the crash guard is
-    const { key: _, engineId: __, wireBytes: ___, ...found } = artifact;
-    answer({ key: text, found });
+  } catch {
+    // Nothing can be written there: V8 is called all the same.
+  }
+  const { key: _, engineId: __, wireBytes: ___, ...found } = artifact;
+  answer({ key: text, found });
+  try {
     folder.writeArtifactSync(artifact);
   } catch {
     // The disk is full, say; the program's own save will say so.
@@ -87,8 +98,12 @@ async function fetch(text: string): Promise<void> {
 }
 
 /** Only what it says: what else belongs to an error of a client is not ours to show. */
-function failure(error: unknown): { failure: string } {
-  return { failure: error instanceof Error ? error.message : String(error) };
+function failure(error: unknown): RemoteFailure {
+  const text = error instanceof Error ? error.message : String(error);
+  if (CacheError.is(error, 'Untrusted')) return { failure: text, of: 'signature' };
+  if (!CacheError.is(error, 'NotFound')) return { failure: text, of: 'store' };
+  const { cause } = error;
+  return { failure: cause instanceof Error ? `${text}: ${cause.message}` : text, of: 'artifact' };
 }
 
 function answer(given: RemoteAnswer): void {

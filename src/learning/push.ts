@@ -1,9 +1,11 @@
+import type { Artifact } from '../artifact/artifact.js';
+import { CacheError } from '../cache-error.js';
 import type { FileSystemCache } from '../caches/file-system.js';
 import { RemoteCache } from '../caches/remote.js';
 import type { Engine } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
 import { openStore } from '../stores/open-store.js';
-import { decodeList, encodeList } from '../stores/program-list.js';
+import { decodeList, encodeList, ProgramList } from '../stores/program-list.js';
 
 /** What is to be put into the store that a fleet shares. */
 export interface Push {
@@ -18,8 +20,20 @@ export interface Push {
 /** Milliseconds; nobody waits. */
 const TIMEOUT = 10_000;
 
-/** Puts artifacts of a folder into a store, where that has none that are better, and notes in the program's list that it uses them. */
-export async function push(
+/**
+ * Puts artifacts of a folder into a store, where that has none that are better, and notes in the program's list that it uses them.
+ * Where that fails, the folder's list is forgotten, so that the program's next run has it done again.
+ */
+export async function push(task: Push, folder: FileSystemCache, engine: Engine): Promise<void> {
+  try {
+    await pushAll(task, folder, engine);
+  } catch (error) {
+    if (task.program) new ProgramList(task.program, folder.directory, folder.signer !== undefined).forget();
+    throw error;
+  }
+}
+
+async function pushAll(
   { url, allowUnsigned, program, keys }: Push,
   folder: FileSystemCache,
   engine: Engine,
@@ -32,7 +46,15 @@ export async function push(
       const key = ModuleHash.parseHex(text);
       const header = folder.readHeaderSync(key, engine);
       if (!header || header.coverage === 'none') continue;
-      await remote.push(folder.readArtifactSync(key, engine, header.wireLength));
+      let artifact: Artifact;
+      try {
+        artifact = folder.readArtifactSync(key, engine, header.wireLength);
+      } catch {
+        continue; // Damaged, or gone: that does not concern the others.
+      }
+      await remote.push(artifact).catch((error) => {
+        if (!CacheError.is(error, 'Serialize')) throw error; // Nor is one that is too large.
+      });
     }
     if (program === undefined) return;
     const signal = AbortSignal.timeout(TIMEOUT);

@@ -12,8 +12,8 @@ export const PROGRAMS_FOLDER = 'programs';
 /** More are forgotten, those of the earliest runs first: what a program uses is fetched at once when it starts. */
 const MAX_MODULES = 32;
 const KEY = /^(?:[0-9a-f]{16}|[0-9a-f]{64})$/;
-/** An empty list is believed for an hour: the program may use no modules, or nobody has told of any yet. */
-const EMPTY_IS_TRUE_FOR = 3_600_000;
+/** Milliseconds between two times that the store is asked for what it does not seem to have. */
+const ASKED_EVERY = 3_600_000;
 
 /**
  * The name of a program's list: of its package and path therein, or of its file and folder, so that it is the same where the program
@@ -52,6 +52,7 @@ export class ProgramList {
   readonly name: string;
   readonly #store: FileSystemStore;
   #keys: readonly string[] | undefined;
+  #writtenAt = 0;
 
   /** Reads the list. Never throws. */
   constructor(name: string, directory: string, isShared: boolean) {
@@ -60,13 +61,38 @@ export class ProgramList {
     this.#keys = this.#read();
   }
 
-  /** What the folder had when it was last read; `undefined` when that was no list, or none that is still true. */
+  /** What the folder had when it was last read; `undefined` when that was no list. */
   get keys(): readonly string[] | undefined {
     return this.#keys;
   }
 
+  /**
+   * Whether the store is to be asked for the list and its modules. Then it is not again for an hour, whatever comes of that: the
+   * program may use no modules, the store may not have all, and a program that ends at once would start a thread in vain each time.
+   */
+  beginPrefetch(): boolean {
+    const isRecent = this.#keys !== undefined && Math.abs(now() - this.#writtenAt) <= ASKED_EVERY;
+    if (isRecent || (this.#keys?.length && this.#isInFolder())) return false;
+    try {
+      if (this.#keys) this.#store.touchSync(this.name);
+      else this.#store.writeSync(this.name, encodeList([]));
+    } catch {
+      // Where nothing can be written, each process asks.
+    }
+    return true;
+  }
+
+  /** Lets the next run note, and push, everything anew. Never throws. */
+  forget(): void {
+    try {
+      this.#store.deleteSync(this.name);
+    } catch {
+      // A folder that is not trusted.
+    }
+  }
+
   /** Whether the folder has artifacts of all these modules, for this Node, whatever its flags. */
-  isInFolder(): boolean {
+  #isInFolder(): boolean {
     const { directory } = this.#store;
     let engines: string[];
     try {
@@ -81,13 +107,14 @@ export class ProgramList {
   /**
    * Notes which modules the program used.
    *
-   * @returns whether the list did not have all of them
+   * @returns whether the list did not have all of them, as far as it has room
    * @throws {CacheError}
    */
   note(used: readonly string[]): boolean {
     this.#keys = this.#read(); // What it was in the store may be here by now.
     const known = new Set(this.#keys);
-    if (used.every((key) => known.has(key))) return false;
+    const listed = used.filter((key) => known.has(key)).length;
+    if (listed === used.length || listed >= MAX_MODULES) return false;
     this.#store.writeSync(this.name, encodeList([...used, ...known]));
     return true;
   }
@@ -95,8 +122,8 @@ export class ProgramList {
   #read(): string[] | undefined {
     try {
       const { body, touchedAt } = this.#store.readSync(this.name);
-      const keys = decodeList(body);
-      return keys?.length === 0 && Math.abs(now() - touchedAt) > EMPTY_IS_TRUE_FOR ? undefined : keys;
+      this.#writtenAt = touchedAt;
+      return decodeList(body);
     } catch {
       return undefined;
     }

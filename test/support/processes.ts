@@ -13,7 +13,7 @@ export const library = new URL('../../dist/index.js', import.meta.url).href;
 /** A fresh private folder, removed when the test file is done. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(path.join(tmpdir(), 'wasm-cache-test-'));
-  after(() => rmSync(directory, { recursive: true, force: true }));
+  after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
   return directory;
 }
 

@@ -1,0 +1,348 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createServer as createNetServer } from 'node:net';
+import path from 'node:path';
+import { after, describe, it, mock } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import type { Worker } from 'node:worker_threads';
+import type { Artifact } from '../../dist/artifact/artifact.js';
+import { type RemoteFailure, RemoteTier } from '../../dist/hook/remote-tier.js';
+import { FileSystemCache, FileSystemStore, ModuleHash, RemoteCache, V8Engine } from '../../dist/index.js';
+import { encodeList } from '../../dist/stores/program-list.js';
+import { until } from '../support/learning.js';
+import { filesIn, temporaryDirectory } from '../support/processes.js';
+import { freePort } from '../support/servers.js';
+
+const secret = 'the-secret-of-this-fleet';
+const PROGRAM = 'programs/app_main.js.json';
+const engine = new V8Engine();
+/** Milliseconds; the thread takes some hundred to start on a busy machine. */
+const PATIENT = 20_000;
+
+function artifact(key: ModuleHash): Artifact {
+  return {
+    key,
+    engineId: engine.deterministicId,
+    coverage: 'hot',
+    generation: 3,
+    final: true,
+    leftAloneUntil: 0,
+    nativeCode: new Uint8Array(1000).fill(0x90),
+    wireBytes: undefined,
+    wireLength: 70_000,
+  };
+}
+
+interface Settings {
+  url?: string;
+  timeout?: number;
+  directory?: string;
+  secrets?: string[];
+}
+
+/** A tier before a store in a folder, the folder behind it, which does not exist yet, and what the tier told. */
+function scene({ url, timeout = PATIENT, directory, secrets = [secret] }: Settings = {}) {
+  const shared = temporaryDirectory();
+  const store = new FileSystemStore(shared, { isShared: true });
+  const own = directory ?? path.join(temporaryDirectory(), 'cache');
+  const failures: RemoteFailure[] = [];
+  const settings = {
+    url: url ?? pathToFileURL(shared).href,
+    timeout,
+    allowUnsigned: false,
+    mode: 'read-write' as const,
+  };
+  const tier = new RemoteTier(settings, { directory: own, secrets, maxSize: undefined }, (failure) =>
+    failures.push(failure),
+  );
+  const folder = new FileSystemCache(own, { wireBytes: 'omit', secret: secrets });
+  const put = async (key: ModuleHash, options: ConstructorParameters<typeof RemoteCache>[1] = { secret }) => {
+    await new RemoteCache(store, options).push(artifact(key));
+  };
+  return { tier, shared, store, folder, directory: own, failures, put };
+}
+
+function assertArtifact(found: unknown): void {
+  const { key: _, engineId: __, wireBytes: ___, ...expected } = artifact(ModuleHash.random());
+  assert.ok(found);
+  assert.deepEqual({ ...found, nativeCode: Uint8Array.from((found as Artifact).nativeCode) }, expected);
+}
+
+/** A port where nothing ever answers. */
+async function silentPort(): Promise<number> {
+  const server = createNetServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+  after(() => server.close());
+  server.unref();
+  await once(server, 'listening');
+  return (server.address() as { port: number }).port;
+}
+
+function milliseconds(action: () => unknown): number {
+  const start = performance.now();
+  action();
+  return performance.now() - start;
+}
+
+const key = () => ModuleHash.random();
+
+describe('RemoteTier', () => {
+  it('gives what the store has to who waits for it, once, and puts it into the folder', async () => {
+    const { tier, folder, failures, put } = scene();
+    const wanted = key();
+    await put(wanted);
+    assertArtifact(tier.fetchSync(String(wanted)));
+    await until('it is in the folder', () => folder.readHeaderSync(wanted, engine) !== undefined);
+    assert.equal(tier.fetchSync(String(wanted)), undefined);
+    assert.deepEqual(failures, []);
+  });
+
+  it('gives it later to who does not wait; of two at once one gets it', async () => {
+    const { tier, failures, put } = scene();
+    const wanted = key();
+    await put(wanted);
+    let turns = 0;
+    const counting = setInterval(() => turns++, 1);
+    const found = await Promise.all([tier.fetch(String(wanted)), tier.fetch(String(wanted))]);
+    clearInterval(counting);
+    assertArtifact(found[0]);
+    assert.equal(found[1], undefined);
+    assert.ok(turns > 0);
+    assert.deepEqual(failures, []);
+  });
+
+  it('has nothing of what the store does not have, and then does not ask again', async () => {
+    const { tier, failures, put } = scene();
+    const absent = key();
+    assert.equal(tier.fetchSync(String(absent)), undefined);
+    await put(absent);
+    assert.equal(await tier.fetch(String(absent)), undefined);
+    assert.deepEqual(failures, []);
+  });
+
+  it('fetches what the list of the program tells of, and notes the list', async () => {
+    const { tier, store, folder, directory, put } = scene();
+    const [listed, other] = [key(), key()];
+    await put(listed);
+    await put(other);
+    await store.put(PROGRAM, encodeList([String(listed), String(key())]));
+    tier.prefetch(PROGRAM);
+    await until('the list is there', () => existsSync(path.join(directory, PROGRAM)));
+    assert.deepEqual(readFileSync(path.join(directory, PROGRAM)), readFileSync(path.join(store.directory, PROGRAM)));
+    assert.ok(folder.readHeaderSync(listed, engine));
+    assert.equal(folder.readHeaderSync(other, engine), undefined);
+    assertArtifact(tier.fetchSync(String(listed)));
+    assertArtifact(tier.fetchSync(String(other)));
+  });
+
+  for (const [what, bytes] of [
+    ['no list', undefined],
+    ['what is no list', Buffer.from('<html>')],
+  ] as const) {
+    it(`notes an empty list where the store has ${what}`, async () => {
+      const { tier, store, directory, failures } = scene();
+      if (bytes) await store.put(PROGRAM, bytes);
+      tier.prefetch(PROGRAM);
+      await until('the list is there', () => existsSync(path.join(directory, PROGRAM)));
+      assert.equal(readFileSync(path.join(directory, PROGRAM), 'utf8'), '{"modules":[]}\n');
+      assert.deepEqual(failures, []);
+    });
+  }
+
+  for (const [what, options] of [
+    ['without a signature', { allowUnsigned: true }],
+    ['with a signature of another secret', { secret: 'another-secret-that-is-long' }],
+  ] as const) {
+    it(`refuses an artifact ${what}, says so once, and goes on with others`, async () => {
+      const { tier, folder, failures, put } = scene();
+      const [refused, good] = [key(), key()];
+      await put(refused, options);
+      await put(good);
+      for (let count = 0; count < 2; count++) assert.equal(tier.fetchSync(String(refused)), undefined);
+      assert.deepEqual(
+        failures.map(({ of }) => of),
+        ['signature'],
+      );
+      assertArtifact(tier.fetchSync(String(good)));
+      assert.equal(folder.readHeaderSync(refused, engine), undefined);
+    });
+  }
+
+  for (const [what, damage] of [
+    ['truncated', (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)],
+    ['changed', (bytes: Buffer) => bytes.fill(0x55, bytes.length - 8)],
+    ['empty', () => Buffer.alloc(0)],
+  ] as const) {
+    it(`refuses an artifact that is ${what}, says so once, and goes on with others`, async () => {
+      const { tier, shared, directory, failures, put } = scene();
+      const [damaged, good] = [key(), key()];
+      await put(damaged);
+      const file = filesIn(shared).find((each) => each.endsWith('.artifact')) as string;
+      writeFileSync(file, damage(readFileSync(file)));
+      await put(good);
+      for (let count = 0; count < 2; count++) assert.equal(tier.fetchSync(String(damaged)), undefined);
+      assert.deepEqual(
+        failures.map(({ of }) => of),
+        ['artifact'],
+      );
+      assertArtifact(tier.fetchSync(String(good)));
+      assert.equal(existsSync(path.join(directory, 'remote-down')), false);
+    });
+  }
+
+  for (const [what, url] of [
+    ['refuses connections', 'http://127.0.0.1:1'],
+    ['refuses connections, for Redis', 'redis://user:password@127.0.0.1:1'],
+    ['has an address that its client does not take', 'redis://127.0.0.1/no-number'],
+  ] as const) {
+    it(`is off after the first failure of a store that ${what}, here and for others`, async () => {
+      const { tier, directory, failures } = scene({ url });
+      assert.equal(tier.fetchSync(String(key())), undefined);
+      assert.equal(failures.length, 1);
+      assert.equal(failures[0]?.of, 'store');
+      assert.doesNotMatch(failures[0]?.failure ?? '', /password@127/);
+      const others = milliseconds(() => {
+        for (let count = 0; count < 100; count++) assert.equal(tier.fetchSync(String(key())), undefined);
+      });
+      assert.ok(others < 100, `${others} ms`);
+      assert.equal(await tier.fetch(String(key())), undefined);
+      assert.equal(failures.length, 1);
+
+      const other = scene({ directory });
+      assert.equal(other.tier.wasDown, true);
+      const wanted = key();
+      await other.put(wanted);
+      assert.equal(other.tier.fetchSync(String(wanted)), undefined);
+      for (const age of [60_000, -60_000]) {
+        const seconds = (Date.now() - age) / 1000;
+        utimesSync(path.join(directory, 'remote-down'), seconds, seconds);
+        assert.equal(scene({ directory }).tier.wasDown, false);
+      }
+    });
+  }
+
+  it('waits for a store that hangs once, and no longer than the deadline', async () => {
+    const { tier, failures } = scene({ url: `redis://127.0.0.1:${await silentPort()}`, timeout: 300 });
+    const first = milliseconds(() => assert.equal(tier.fetchSync(String(key())), undefined));
+    assert.ok(first >= 290 && first < 1500, `${first} ms`);
+    const second = milliseconds(() => assert.equal(tier.fetchSync(String(key())), undefined));
+    assert.ok(second < 100, `${second} ms`);
+    assert.deepEqual(failures, [{ failure: 'no answer within 300 ms', of: 'store' }]);
+  });
+
+  it('tells others nothing of a store when its thread was too slow to ask it anything', () => {
+    const { tier, directory, failures } = scene({ timeout: 1 });
+    assert.equal(tier.fetchSync(String(key())), undefined);
+    assert.deepEqual(failures, [{ failure: 'no answer within 1 ms', of: 'store' }]);
+    assert.equal(tier.fetchSync(String(key())), undefined);
+    assert.equal(failures.length, 1);
+    assert.equal(existsSync(path.join(directory, 'remote-down')), false);
+  });
+
+  it('lets all who wait go on at once', async () => {
+    const { tier, failures } = scene({ url: `http://127.0.0.1:${await silentPort()}`, timeout: 300 });
+    const start = performance.now();
+    const early = [tier.fetch(String(key())), tier.fetch(String(key()))];
+    await setTimeout(200);
+    const late = tier.fetch(String(key()));
+    assert.deepEqual(await Promise.all([...early, late]), [undefined, undefined, undefined]);
+    assert.ok(performance.now() - start < 490);
+    assert.equal(failures.length, 1);
+  });
+
+  it('takes the answer that came while the program kept its event loop busy', async () => {
+    const { tier, failures, put } = scene({ timeout: 1000 });
+    const wanted = key();
+    await put(wanted);
+    const found = tier.fetch(String(wanted));
+    for (const end = performance.now() + 1500; performance.now() < end; );
+    assertArtifact(await found);
+    assert.deepEqual(failures, []);
+  });
+
+  it('puts what comes late into the folder, for the next run', async () => {
+    const { shared, put } = scene();
+    const wanted = key();
+    await put(wanted);
+    const server = createServer(async ({ url = '' }, response) => {
+      await setTimeout(600);
+      response.end(readFileSync(path.join(shared, url)));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+    const { tier, folder, failures } = scene({ url, timeout: 100 });
+    assert.equal(await tier.fetch(String(wanted)), undefined);
+    assert.equal(failures.length, 1);
+    await until('it is in the folder', () => folder.readHeaderSync(wanted, engine) !== undefined);
+    assert.equal(failures.length, 1);
+    server.close();
+    server.closeAllConnections();
+  });
+
+  it('gives what the store has where the folder cannot be written to', async () => {
+    const file = path.join(temporaryDirectory(), 'file');
+    writeFileSync(file, '');
+    const { tier, failures, put } = scene({ directory: path.join(file, 'cache') });
+    const wanted = key();
+    await put(wanted);
+    assertArtifact(tier.fetchSync(String(wanted)));
+    assert.deepEqual(failures, []);
+  });
+
+  it('in a folder that others may write to gives what is signed', async () => {
+    const directory = path.join(temporaryDirectory(), 'cache');
+    mkdirSync(directory, { mode: 0o777 });
+    const { tier, put } = scene({ directory });
+    const wanted = key();
+    await put(wanted);
+    assertArtifact(tier.fetchSync(String(wanted)));
+  });
+
+  it('ends its thread when nothing was asked for a while, and starts another one when needed', async () => {
+    await setTimeout(1); // The event of the test before comes in a turn of its own.
+    const workers: Worker[] = [];
+    const onWorker = (worker: Worker) => workers.push(worker);
+    process.on('worker', onWorker);
+    const { tier, put } = scene({ timeout: 5000 });
+    const [first, second, never] = [key(), key(), key()];
+    for (const each of [first, second, never]) await put(each);
+    const alive = setInterval(() => {}, 1000); // The thread keeps nobody alive.
+    mock.timers.enable({ apis: ['setTimeout'] });
+    try {
+      assertArtifact(tier.fetchSync(String(first)));
+      await until('the event came', () => workers.length === 1);
+      mock.timers.tick(14_000);
+      assertArtifact(tier.fetchSync(String(second)));
+      mock.timers.tick(14_000);
+      const ended = once(workers[0] as Worker, 'exit');
+      mock.timers.tick(2000);
+      await ended;
+      assertArtifact(tier.fetchSync(String(never)));
+      await until('the event came', () => workers.length === 2);
+      mock.timers.tick(16_000);
+    } finally {
+      mock.timers.reset();
+      clearInterval(alive);
+      process.off('worker', onWorker);
+    }
+  });
+
+  it('starts no thread until it is asked', async () => {
+    const workers: Worker[] = [];
+    const onWorker = (worker: Worker) => workers.push(worker);
+    process.on('worker', onWorker);
+    scene();
+    await setTimeout(1);
+    process.off('worker', onWorker);
+    assert.deepEqual(workers, []);
+  });
+
+  it('leaves nothing behind in the folder where the store is down, but the mark', async () => {
+    const { tier, directory } = scene({ url: `http://127.0.0.1:${await freePort()}` });
+    tier.prefetch(PROGRAM);
+    await until('it is off', () => existsSync(path.join(directory, 'remote-down')));
+    assert.deepEqual(readdirSync(directory), ['remote-down']);
+  });
+});

@@ -1,0 +1,45 @@
+// Gets a module over the hook's size threshold by the way in that the first argument names, uses it, and prints what it computed, what the
+// hook counted, and how long the call took. Further arguments: "hot" lets V8 optimise it, "changed" changes the bytes right after the
+// call, "unawaited" does not wait for the module, "exit" and "throw" end the program so, right after the call, "busy" keeps the event
+// loop busy after the call, "twice" calls twice at once.
+import { everythingModule, observeEverything, warmUp } from '../../.test-build/support/everything.js';
+import { moduleCacheStats, V8Engine } from '../../dist/index.js';
+
+const [way = 'Module', ...how] = process.argv.slice(2);
+const wireBytes = everythingModule(70_000);
+const engine = new V8Engine();
+const response = () => new Response(wireBytes, { headers: { 'content-type': 'application/wasm' } });
+const ways = {
+  Module: () => new WebAssembly.Module(wireBytes),
+  compile: () => WebAssembly.compile(wireBytes),
+  instantiate: async () => (await WebAssembly.instantiate(wireBytes, imports)).module,
+  compileStreaming: () => WebAssembly.compileStreaming(response()),
+  instantiateStreaming: async () => (await WebAssembly.instantiateStreaming(response(), imports)).module,
+};
+const functions = WebAssembly.Module.imports(new WebAssembly.Module(everythingModule())).map(({ name }) => [
+  name,
+  (n) => n,
+]);
+const imports = { env: Object.fromEntries(functions) };
+
+const start = performance.now();
+const pending = ways[way]();
+if (how.includes('twice')) await ways[way]();
+if (how.includes('changed')) wireBytes.fill(0);
+if (how.includes('busy')) while (performance.now() - start < 800);
+if (how.includes('exit')) process.exit(0);
+if (how.includes('throw')) throw new Error('on purpose');
+if (!how.includes('unawaited')) {
+  const module = await pending;
+  const milliseconds = performance.now() - start;
+  // Asking is not possible everywhere that a program may run.
+  const restored = engine.canSerialize && engine.serialize(module) !== undefined;
+  if (how.includes('hot') && engine.canSerialize) await warmUp(engine, module, everythingModule(70_000));
+  const observed = observeEverything(module);
+  process.on('exit', () => {
+    const { threads } = globalThis; // of a preload that counts them
+    console.log(
+      JSON.stringify({ observed, restored, milliseconds, stats: moduleCacheStats(), threads, module: !!module }),
+    );
+  });
+}
