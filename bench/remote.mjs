@@ -1,6 +1,6 @@
 // npm run bench:remote [-- --store http] [-- --runs 7] [-- --node <binary>] [-- --json]
 // The demo programs in fresh processes: plain; warm, with all they need in their folder; and cold, with an empty folder in front of a
-// store that another machine has filled: redis, nginx (http), or a folder that both see. Alternating, medians. What a cold machine keeps
+// store that another machine has filled: redis, nginx (http), Ceph (s3), or a folder that both see. Alternating, medians. What a cold machine keeps
 // of the speed-up is plain / cold over plain / warm.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { startRedis } from '../.test-build/support/redis-server.js';
-import { startNginx } from '../.test-build/support/servers.js';
+import { startCeph, startNginx } from '../.test-build/support/servers.js';
 import { openStore } from '../dist/stores/open-store.js';
 import { atLeast, bytesOfArtifacts, learnersAreDone, median, run } from './processes.mjs';
 
@@ -27,6 +27,12 @@ const work = mkdtempSync(path.join(tmpdir(), 'wasm-cache-remote-'));
 const starts = {
   http: async () => (await startNginx(undefined, path.join(work, 'nginx'))).url,
   redis: async () => `redis://127.0.0.1:${(await startRedis()).port}`,
+  s3: async () => {
+    const { url: endpoint, bucket, credentials } = await startCeph(path.join(work, 'ceph'));
+    process.env.AWS_ACCESS_KEY_ID = credentials.accessKeyId;
+    process.env.AWS_SECRET_ACCESS_KEY = credentials.secretAccessKey;
+    return `s3://${bucket}/artifacts?endpoint=${endpoint}`;
+  },
   folder: async () => `file://${path.join(work, 'store')}`,
 };
 const start = starts[values.store];
@@ -35,7 +41,10 @@ if (!start) {
   process.exit(2);
 }
 const url = await start();
+const { AWS_ACCESS_KEY_ID = '', AWS_SECRET_ACCESS_KEY = '' } = process.env;
 const env = {
+  AWS_ACCESS_KEY_ID,
+  AWS_SECRET_ACCESS_KEY,
   WASM_CACHE_REMOTE: url,
   WASM_CACHE_SECRET: 'the-secret-of-this-benchmark',
   WASM_CACHE_REMOTE_TIMEOUT: '2s',

@@ -87,12 +87,13 @@ export interface S3Server extends Server {
 }
 
 /** Ceph's S3 server over a cluster of one monitor and one disk, which is in memory; `process` is the S3 server. Takes 5 s. */
-export async function startCeph(): Promise<S3Server> {
-  const [folder, monitorPort, port] = [temporaryDirectory(), await freePort(), await freePort()];
+export async function startCeph(folder = temporaryDirectory()): Promise<S3Server> {
+  const [monitorPort, port] = [await freePort(), await freePort()];
   const [cluster, monitor] = [randomUUID(), `[v2:127.0.0.1:${monitorPort}/0]`];
   const env = { ...process.env, CEPH_CONF: path.join(folder, 'ceph.conf') };
   const run = (program: string, ...args: string[]) =>
     execFileSync(program, args, { env, cwd: folder, stdio: 'pipe', encoding: 'utf8' });
+  for (const each of ['mon', 'osd']) mkdirSync(path.join(folder, each), { recursive: true });
   writeFileSync(
     path.join(folder, 'ceph.conf'),
     `[global]
@@ -121,7 +122,6 @@ export async function startCeph(): Promise<S3Server> {
     rgw frontends = beast endpoint=127.0.0.1:${port}
 `,
   );
-  for (const each of ['mon', 'osd']) mkdirSync(path.join(folder, each));
   writeFileSync(path.join(folder, 'keyring'), '', { mode: 0o600 });
   const addKey = (...args: string[]) => run('ceph-authtool', 'keyring', '--gen-key', '-n', ...args);
   addKey('mon.', '--cap', 'mon', 'allow *');
