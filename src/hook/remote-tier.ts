@@ -17,6 +17,8 @@ const milliseconds = () => Number(nanoseconds()) / 1e6;
 
 /** A store that failed is not asked again by the programs of this machine for so long, half to one and a half of it by chance. */
 const DOWN_FOR = 30_000;
+/** Nor, for so long, by a machine that is too busy to start the thread or load a client in time, which says little about the store. */
+const BUSY_FOR = 5_000;
 const DOWN_MARK = 'remote-down';
 /** Milliseconds after the deadline for which the thread stays: what comes late may still come. */
 const LATE_AT_MOST = 10_000;
@@ -66,6 +68,7 @@ export class RemoteTier {
   #port: MessagePort | undefined;
   #end: NodeJS.Timeout | undefined;
   #isOff: boolean;
+  #isMarkMade = false;
   readonly #onFailure: (failure: RemoteFailure) => void;
   /** That another process found the store down, shortly before this one started. */
   readonly wasDown: boolean;
@@ -203,7 +206,6 @@ export class RemoteTier {
     else this.#onFailure(found);
   }
 
-  /** A machine that is too busy to start the thread in time, or to load a client, says nothing about the store. */
   #giveUpWaiting(): void {
     this.#giveUp({ failure: `no answer within ${this.#timeout} ms`, of: 'store' }, load(this.#answers, 1) !== 0);
   }
@@ -215,10 +217,12 @@ export class RemoteTier {
     if (!isLate) this.#onFailure(failure);
     for (const settle of [...this.#waiting.values()].flat()) settle(undefined);
     this.#waiting.clear();
-    if (!isOfStore || this.#isMarked()) return;
+    if (this.#isMarkMade) return;
+    this.#isMarkMade = isOfStore;
     const { directory, secrets } = this.#task;
+    const text = Buffer.from(isOfStore ? '' : 'busy');
     try {
-      new FileSystemStore(directory, { isShared: secrets !== undefined }).writeSync(DOWN_MARK);
+      new FileSystemStore(directory, { isShared: secrets !== undefined }).writeSync(DOWN_MARK, text);
     } catch {
       // The folder is not ours to write to: then each program finds out for itself.
     }
@@ -227,7 +231,8 @@ export class RemoteTier {
   #isMarked(): boolean {
     try {
       const mark = statSync(path.join(this.#task.directory, DOWN_MARK), { throwIfNoEntry: false });
-      return mark !== undefined && Math.abs(now() - mark.mtimeMs) < DOWN_FOR * (0.5 + random());
+      if (!mark) return false;
+      return Math.abs(now() - mark.mtimeMs) < (mark.size > 0 ? BUSY_FOR : DOWN_FOR) * (0.5 + random());
     } catch {
       return false;
     }
