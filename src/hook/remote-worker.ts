@@ -7,9 +7,11 @@ import { FileSystemCache } from '../caches/file-system.js';
 import { RemoteCache } from '../caches/remote.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
+import { assertNamesAreAnswered } from '../stores/answers-names.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { openStore } from '../stores/open-store.js';
 import { decodeList, encodeList } from '../stores/program-list.js';
+import { hostOf, parseRemoteUrl } from '../stores/remote-url.js';
 import type { RemoteAnswer, RemoteFailure, RemoteTask } from './remote-tier.js';
 
 const { getBuiltinModule } = process;
@@ -21,13 +23,18 @@ const fetching = new Map<string, Promise<void>>();
 
 port.on('message', (key: string) => void fetchOnce(key));
 
-const opened = openStore(url, process.env, 'reading').then((store) => {
+const opened = open().then((store) => {
   const options = secrets ? { secret: secrets } : { allowUnsigned };
   return { store, cache: new RemoteCache(store, { ...options, timeout: patience, wireBytes: 'omit' }) };
 });
 opened.catch(() => {}); // Whoever asks is told.
 
 if (program !== undefined) void fetchAll(program);
+
+async function open() {
+  await assertNamesAreAnswered(hostOf(parseRemoteUrl(url), process.env));
+  return openStore(url, process.env, 'reading');
+}
 
 /** Everything that the program used the last time, at once. */
 async function fetchAll(name: string): Promise<void> {

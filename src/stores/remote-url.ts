@@ -48,6 +48,15 @@ export function parseRemoteUrl(text: string): RemoteAddress {
   return { kind, url: text };
 }
 
+/** The host that is asked for at an address; empty where none is. */
+export function hostOf({ kind, url }: RemoteAddress, env: NodeJS.ProcessEnv): string {
+  const { hostname, searchParams } = new URL(url);
+  if (kind === 'folder') return '';
+  if (kind !== 's3') return hostname.replace(/^\[(.*)\]$/, '$1');
+  const endpoint = searchParams.get('endpoint') || env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL;
+  return endpoint && URL.canParse(endpoint) ? new URL(endpoint).hostname : 's3.amazonaws.com';
+}
+
 /** A URL, or what was meant as one, to be shown: everything that may be a user name, a password or a token is left out. */
 export function withoutSecrets(text: string): string {
   // Up to the last "@", because a password that should be escaped, and is not, may hold whatever ends one.
