@@ -10,7 +10,7 @@ import { atLeast, median } from '../../bench/processes.mjs';
 
 const { values } = parseArgs({
   options: {
-    store: { type: 'string', multiple: true, default: ['nginx', 'redis'] },
+    store: { type: 'string', multiple: true, default: ['nginx', 'redis', 'ceph'] },
     way: { type: 'string', default: 'Module' },
     runs: { type: 'string', default: '3' },
     timeout: { type: 'string', default: '250' },

@@ -10,12 +10,12 @@ import { decodeList } from '../../dist/stores/program-list.js';
 import { type Fault, FaultyProxy } from './faulty-proxy.js';
 import { register, runProgramAsync } from './processes.js';
 import { startRedis } from './redis-server.js';
-import { type Server, startNginx } from './servers.js';
+import { type Server, startCeph, startNginx } from './servers.js';
 
 const SECRET = 'correct-horse-battery-staple';
 const LIST = 'programs/programs_remote.mjs.json';
 
-export type StoreKind = 'nginx' | 'redis';
+export type StoreKind = 'nginx' | 'redis' | 'ceph';
 
 /** What one process did. */
 export interface Observed {
@@ -66,11 +66,12 @@ export async function faultScene(kind: StoreKind, timeout: number): Promise<Faul
   mkdirSync(path.join(work, 'locked'));
   const credentials = { username: 'user', password: 'the-right-password' };
   const [server, url, locked] = await startServers(kind, work, credentials);
-  const port = Number(new URL(url).port);
-  const proxy = await FaultyProxy.before(port);
-  const scheme = new URL(url).protocol;
+  const place = kind === 'ceph' ? (new URL(url).searchParams.get('endpoint') as string) : url;
+  const { port, host } = new URL(place);
+  const proxy = await FaultyProxy.before(Number(port));
+  const at = (other: string) => url.replace(host, other);
 
-  const run: FaultScene['run'] = async (at, { folder = newFolder(), debug = false, way = 'Module' } = {}) => {
+  const run: FaultScene['run'] = async (remote, { folder = newFolder(), debug = false, way = 'Module' } = {}) => {
     const start = performance.now();
     const { status, stdout, stderr } = await runProgramAsync('remote.mjs', {
       nodeOptions: ['--import', register],
@@ -79,7 +80,9 @@ export async function faultScene(kind: StoreKind, timeout: number): Promise<Faul
         WASM_CACHE_DIR: folder,
         WASM_CACHE_SECRET: SECRET,
         WASM_CACHE_REMOTE_TIMEOUT: `${timeout}`,
-        ...(at ? { WASM_CACHE_REMOTE: at } : {}),
+        ...(remote ? { WASM_CACHE_REMOTE: remote } : {}),
+        // Those of S3 are not in its address.
+        ...(remote === locked && kind === 'ceph' ? { AWS_SECRET_ACCESS_KEY: 'a-wrong-password' } : {}),
         ...(debug ? { NODE_DEBUG: 'wasm-cache' } : {}),
       },
     });
@@ -94,7 +97,7 @@ export async function faultScene(kind: StoreKind, timeout: number): Promise<Faul
 
   const proxied = (fault: Fault) => async () => {
     proxy.fault = fault;
-    return { url: `${scheme}//127.0.0.1:${proxy.port}` };
+    return { url: at(`127.0.0.1:${proxy.port}`) };
   };
   const instead = (change: () => Promise<unknown>) => async () => {
     await change();
@@ -107,8 +110,8 @@ export async function faultScene(kind: StoreKind, timeout: number): Promise<Faul
       server.process.kill('SIGSTOP');
       return { url, end: () => server.process.kill('SIGCONT') };
     },
-    'connection refused': async () => ({ url: `${scheme}//127.0.0.1:1` }),
-    'host unknown': async () => ({ url: `${scheme}//no-such-host.invalid` }),
+    'connection refused': async () => ({ url: at('127.0.0.1:1') }),
+    'host unknown': async () => ({ url: at('no-such-host.invalid') }),
     'wrong credentials': async () => ({ url: locked.replace(credentials.password, 'a-wrong-password') }),
     'never answers': proxied('silent'),
     'answers garbage': proxied('garbage'),
@@ -135,6 +138,13 @@ async function startServers(
   if (kind === 'redis') {
     const [open, locked] = await Promise.all([startRedis(), startRedis({ requirepass: password })]);
     return [open, `redis://127.0.0.1:${open.port}`, `redis://:${password}@127.0.0.1:${locked.port}`];
+  }
+  if (kind === 'ceph') {
+    const open = await startCeph(path.join(work, 'ceph'));
+    process.env.AWS_ACCESS_KEY_ID = open.credentials.accessKeyId;
+    process.env.AWS_SECRET_ACCESS_KEY = open.credentials.secretAccessKey;
+    const address = (prefix: string) => `s3://${open.bucket}/${prefix}?endpoint=${open.url}`;
+    return [open, address('artifacts'), address('locked')];
   }
   const [open, locked] = await Promise.all([
     startNginx(undefined, path.join(work, 'nginx')),
