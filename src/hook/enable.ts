@@ -231,7 +231,7 @@ function remoteOf(
   }
   const given = typeof remoteTimeout === 'string' ? parseDuration(remoteTimeout) : remoteTimeout;
   const timeout = given ?? ofProcess?.timeout ?? DEFAULT_REMOTE_TIMEOUT;
-  const isWrong = remoteTimeout !== undefined && given === undefined;
+  const isWrong = remoteTimeout !== undefined && typeof given !== 'number';
   if (isWrong || typeof timeout !== 'number' || !(timeout >= 1) || timeout > MAX_REMOTE_TIMEOUT) {
     throw wrongOption('remoteTimeout', 'a time from 1 ms to 60 s', remoteTimeout);
   }

@@ -41,9 +41,9 @@ export function parseRemoteUrl(text: string): RemoteAddress {
       `${withoutSecrets(text)} ${kind === 'folder' ? 'names a host, not a folder' : 'names no host'}`,
     );
   }
-  const unknown = kind === 's3' ? [...url.searchParams.keys()].find((name) => !OF_S3.includes(name)) : undefined;
-  if (unknown !== undefined) {
-    throw new TypeError(`${withoutSecrets(text)} has the parameter ${unknown}, which is none of ${OF_S3.join(', ')}`);
+  if (kind === 's3' && [...url.searchParams.keys()].some((name) => !OF_S3.includes(name))) {
+    // Not which: a password that is not escaped may have begun it.
+    throw new TypeError(`${withoutSecrets(text)} has another parameter than ${OF_S3.join(', ')}`);
   }
   return { kind, url: text };
 }

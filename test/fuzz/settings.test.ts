@@ -139,6 +139,7 @@ describe('parseRemoteUrl', () => {
       const env = { WASM_CACHE_REMOTE: text };
       assert.ok(!read(env).warnings.join().includes('PASSWORD'));
     },
+    { examples: [['s3', '?', '', 'redis://']] },
   );
 });
 

@@ -106,6 +106,7 @@ test('enabled from code where it is switched off, or with an option that makes n
     ['/nowhere', { remote: 'redis://host' }, /give the option secret, or allowUnsigned: true/],
     ['/nowhere', { remote: 5 }, /option remote must be an address, not a number/],
     ['/nowhere', { remoteTimeout: '2m' }, /option remoteTimeout must be a time from 1 ms to 60 s, not '2m'/],
+    ['/nowhere', { remoteTimeout: null }, /option remoteTimeout must be a time from 1 ms to 60 s, not null/],
     ['/nowhere', { allowUnsigned: 1 }, /option allowUnsigned must be true or false, not 1/],
     ['/nowhere', { secret: [] }, /The list of secrets is empty/],
   ];

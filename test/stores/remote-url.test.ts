@@ -22,7 +22,7 @@ describe('parseRemoteUrl', () => {
     ['memcached://host', /memcached:\/\/host does not begin with one of/],
     ['redis:///0', /redis:\/\/\/0 names no host/],
     ['s3:///prefix', /names no host/],
-    ['s3://bucket?acl=public', /s3:\/\/bucket has the parameter acl, which is none of region, endpoint/],
+    ['s3://bucket?acl=public', /s3:\/\/bucket has another parameter than region, endpoint/],
     ['file://server/share', /names a host, not a folder/],
     ['http://[::1', /is not a URL/],
   ] as const) {
@@ -38,6 +38,7 @@ describe('parseRemoteUrl', () => {
     'redis://user:SECRET?SECRET@host:x',
     'user:SECRET@host',
     'memcached://SECRET@host/0?token=SECRET#SECRET',
+    's3://user:?SECRET@host',
   ]) {
     it(`never shows what is secret of ${text}`, () => {
       assert.throws(
