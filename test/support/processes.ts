@@ -13,8 +13,21 @@ export const library = new URL('../../dist/index.js', import.meta.url).href;
 /** A fresh private folder, removed when the test file is done. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(path.join(tmpdir(), 'wasm-cache-test-'));
-  after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
+  after(() => remove(directory));
   return directory;
+}
+
+/** Processes and threads that go on may be writing there, and Node 20 does not look again for what they wrote. */
+function remove(directory: string): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      rmSync(directory, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if (attempt === 50) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    }
+  }
 }
 
 /** The paths of all files below a folder. */
