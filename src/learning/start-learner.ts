@@ -25,7 +25,8 @@ const { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD } = process.e
 const environment = { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD };
 /** What the clients of stores look for. */
 const OF_STORES = /^(AWS_|WASM_CACHE_REMOTE_TOKEN$|NODE_EXTRA_CA_CERTS$|SSL_CERT_)/;
-const environmentOfStores = Object.entries(process.env).filter(([name]) => OF_STORES.test(name));
+const ofStores = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => OF_STORES.test(name)));
+const environmentOfStores = process.env.WASM_CACHE_REMOTE ? ofStores() : undefined;
 
 /** Why this process cannot start one. */
 export function whyNoLearner(): string | undefined {
@@ -100,7 +101,7 @@ export function learnerArguments(
 
 /** @param signer - of the cache that the learner writes to */
 export function learnerEnvironment(signer: Signer | undefined, push?: Push): Record<string, string> {
-  const ofStore = push && { ...Object.fromEntries(environmentOfStores), WASM_CACHE_REMOTE: push.url };
+  const ofStore = push && { ...(environmentOfStores ?? ofStores()), WASM_CACHE_REMOTE: push.url };
   const variables = { ...environment, ...ofStore, WASM_CACHE_SECRET: signer?.secrets.join(' ') };
   return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined)) as never;
 }
