@@ -169,7 +169,7 @@ export class Hook {
       const remote = this.#remoteFor(lookup);
       if (!lookup || !remote) return lookup;
       const fetched = remote.fetchSync(String(this.#keyOfMiss(lookup, wireBytes)));
-      return isFor(wireBytes, fetched) ? this.#lookUpStored(wireBytes, fetched) : lookup;
+      return this.#isFor(wireBytes, fetched) ? this.#lookUpStored(wireBytes, fetched) : lookup;
     });
   }
 
@@ -190,9 +190,16 @@ export class Hook {
     const fetched = await remote.fetch(String(this.#keyOfMiss(lookup, wireBytes)));
     const found = this.#counted(wireBytes, () =>
       // Of two calls at once for the same module one got it.
-      isFor(wireBytes, fetched) ? this.#lookUpStored(wireBytes, fetched) : (this.#lookUpKnown(wireBytes) ?? lookup),
+      this.#isFor(wireBytes, fetched)
+        ? this.#lookUpStored(wireBytes, fetched)
+        : (this.#lookUpKnown(wireBytes) ?? lookup),
     );
     return { lookup: found, wireBytes };
+  }
+
+  /** The flags of V8, and with them the engine's id, may have changed since it was fetched. */
+  #isFor(wireBytes: Uint8Array, fetched: FetchedArtifact | undefined): fetched is FetchedArtifact {
+    return fetched?.wireLength === wireBytes.length && fetched.engineId === this.#engine.deterministicId;
   }
 
   #lookUp(wireBytes: Uint8Array): Lookup | undefined {
@@ -570,10 +577,6 @@ const KEY_IS_KNOWN_AFTER = 1_000;
 const NOTHING_STORED = { length: 0, generation: -1, final: false };
 const MISS = { stored: NOTHING_STORED, module: undefined, known: undefined, isSuspect: false };
 const MINUTE = 60_000;
-
-function isFor(wireBytes: Uint8Array, fetched: FetchedArtifact | undefined): fetched is FetchedArtifact {
-  return fetched?.wireLength === wireBytes.length;
-}
 
 /** A note that reaches further than any does is of a clock that was wrong, and not waited for. */
 function isLeftAlone({ leftAloneUntil }: Pick<Artifact, 'leftAloneUntil'>): boolean {

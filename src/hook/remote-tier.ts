@@ -38,7 +38,7 @@ export interface RemoteTask extends Pick<RemoteSettings, 'url' | 'allowUnsigned'
 }
 
 /** An artifact from the store, checked, on its way into the folder. */
-export type FetchedArtifact = Omit<Artifact, 'key' | 'engineId' | 'wireBytes'>;
+export type FetchedArtifact = Omit<Artifact, 'key' | 'wireBytes'>;
 
 /** Why there is no artifact: the store did not answer as it should, or has something that is not to be loaded. */
 export interface RemoteFailure {

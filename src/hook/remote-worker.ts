@@ -95,7 +95,7 @@ async function fetch(text: string): Promise<void> {
   } catch {
     // Nothing can be written there: V8 is called all the same.
   }
-  const { key: _, engineId: __, wireBytes: ___, ...found } = artifact;
+  const { key: _, wireBytes: __, ...found } = artifact;
   answer({ key: text, found });
   try {
     folder.writeArtifactSync(artifact);

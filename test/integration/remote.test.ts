@@ -242,6 +242,13 @@ describe('a program before a store', { concurrency: 2 }, () => {
     assert.deepEqual([stats.hits, stats.errors], [1, 0]);
   });
 
+  it('that changes the flags of V8 gets nothing that was fetched before', async () => {
+    for (const way of ['Module', 'compile']) {
+      const { restored, stats } = await equal({ url, args: [way, 'flags'] });
+      assert.deepEqual([restored, stats.hits, stats.misses, stats.errors], [false, 0, 1, 0], way);
+    }
+  });
+
   it('hits in its workers, too', async () => {
     const program = writeProgram(
       'starts-worker.mjs',

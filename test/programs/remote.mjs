@@ -1,7 +1,9 @@
 // Gets a module over the hook's size threshold by the way in that the first argument names, uses it, and prints what it computed, what the
 // hook counted, and how long the call took. Further arguments: "hot" lets V8 optimise it, "changed" changes the bytes right after the
 // call, "unawaited" does not wait for the module, "exit" and "throw" end the program so, right after the call, "busy" keeps the event
-// loop busy after the call, "twice" calls twice at once.
+// loop busy after the call, "twice" calls twice at once, "flags" changes V8's flags when all was fetched.
+import { setTimeout } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
 import { everythingModule, observeEverything, warmUp } from '../../.test-build/support/everything.js';
 import { moduleCacheStats, V8Engine } from '../../dist/index.js';
 
@@ -21,6 +23,11 @@ const functions = WebAssembly.Module.imports(new WebAssembly.Module(everythingMo
   (n) => n,
 ]);
 const imports = { env: Object.fromEntries(functions) };
+
+if (how.includes('flags')) {
+  await setTimeout(1000);
+  setFlagsFromString('--stack-size=900');
+}
 
 const start = performance.now();
 const pending = ways[way]();
