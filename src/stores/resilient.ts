@@ -20,7 +20,7 @@ export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError';
 }
 
-export const DEFAULT_TIMEOUT = 250;
+const DEFAULT_TIMEOUT = 250;
 const DEFAULT_WRITE_TIMEOUT = 10_000;
 /** Milliseconds after which an answer that is late is not wanted any more. */
 const LATE_AT_MOST = 10_000;
