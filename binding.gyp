@@ -2,7 +2,7 @@
   "targets": [
     {
       "target_name": "wasm_module_cache",
-      "sources": ["native/addon.cc"],
+      "sources": ["native/addon.cc", "native/link.cc"],
       "defines": ["NAPI_VERSION=8"],
       "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fvisibility=hidden"],
       "cflags_cc!": ["-std=gnu++20", "-std=gnu++17"],

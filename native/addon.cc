@@ -24,39 +24,24 @@
 #include <variant>
 #include <vector>
 
-// Windows (another C++ ABI) and musl (another libstdc++ build than Node's official binaries) have not been proven.
-// macOS is left out of the deserialising door only by its mangled names; nothing here forbids it.
-#if defined(__GLIBC__) || defined(__APPLE__)
-#define WMC_PLATFORM_SUPPORTED 1
+#include "link.h"
+#include "values.h"
+
+#if WMC_PLATFORM_SUPPORTED
 #include <dirent.h>
-#include <dlfcn.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#else
-#define WMC_PLATFORM_SUPPORTED 0
 #endif
 
 namespace {
-
-napi_value Undefined(napi_env env) {
-  napi_value value = nullptr;
-  napi_get_undefined(env, &value);
-  return value;
-}
 
 napi_value Boolean(napi_env env, bool b) {
   napi_value value = nullptr;
   napi_get_boolean(env, b, &value);
   return value;
-}
-
-napi_value ThrowTypeError(napi_env env, const char* message) {
-  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
-  return nullptr;
 }
 
 #if WMC_PLATFORM_SUPPORTED
@@ -73,11 +58,6 @@ struct CompiledWasmModule {
 struct OwnedBuffer {
   std::unique_ptr<const uint8_t[]> bytes;
   size_t size = 0;
-};
-
-struct ByteSpan {
-  const uint8_t* data;
-  size_t size;
 };
 
 // v8::Local<T>: one pointer to a handle slot. The tag keeps std::variant's two alternatives apart.
@@ -133,11 +113,6 @@ struct V8Functions {
   }
 };
 
-template <typename F>
-void Resolve(F& function, const char* mangled_name) {
-  function = reinterpret_cast<F>(dlsym(RTLD_DEFAULT, mangled_name));
-}
-
 const V8Functions& V8() {
   static const V8Functions functions = [] {
     V8Functions v8{};
@@ -171,28 +146,6 @@ CompiledWasmModule CompiledModuleOf(napi_value module) {
   return V8().get_compiled_module(reinterpret_cast<void*>(module));
 }
 
-template <size_t N>
-bool Arguments(napi_env env, napi_callback_info info, napi_value (&values)[N]) {
-  size_t count = N;
-  return napi_get_cb_info(env, info, &count, values, nullptr, nullptr) == napi_ok && count == N;
-}
-
-// The elements of a typed array of exactly this type.
-template <typename T>
-bool ElementsOf(napi_env env, napi_value value, napi_typedarray_type expected, const T*& elements, size_t& count) {
-  bool is_typed_array = false;
-  if (napi_is_typedarray(env, value, &is_typed_array) != napi_ok || !is_typed_array) return false;
-  napi_typedarray_type type;
-  void* data = nullptr;
-  if (napi_get_typedarray_info(env, value, &type, &count, &data, nullptr, nullptr) != napi_ok) return false;
-  elements = static_cast<const T*>(data);
-  return type == expected;
-}
-
-bool BytesOf(napi_env env, napi_value value, ByteSpan& out) {
-  return ElementsOf(env, value, napi_uint8_array, out.data, out.size);
-}
-
 napi_value ToUint32Array(napi_env env, const std::vector<uint32_t>& numbers) {
   size_t size = numbers.size() * sizeof(uint32_t);
   void* data = nullptr;
@@ -204,27 +157,11 @@ napi_value ToUint32Array(napi_env env, const std::vector<uint32_t>& numbers) {
   return array;
 }
 
-napi_value CopyToBuffer(napi_env env, const uint8_t* bytes, size_t size) {
-  napi_value buffer = nullptr;
-  if (napi_create_buffer_copy(env, size, bytes, nullptr, &buffer) != napi_ok) {
-    napi_throw_error(env, nullptr, "Could not allocate a buffer");
-    return nullptr;
-  }
-  return buffer;
-}
-
 // V8's flags are the process's, and their hash is part of what V8 writes and of what it accepts: whoever changes them for a
 // moment keeps all others, who only need them to stay as they are, out for that moment.
 std::shared_mutex& FlagsMutex() {
   static auto* mutex = new std::shared_mutex();
   return *mutex;
-}
-
-bool StringOf(napi_env env, napi_value value, std::string& out) {
-  size_t length = 0;
-  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) return false;
-  out.resize(length);
-  return napi_get_value_string_utf8(env, value, out.data(), length + 1, &length) == napi_ok;
 }
 
 // What the callback returns, or throws.
@@ -307,16 +244,6 @@ napi_value Clone(napi_env env, napi_callback_info info) {
   CompiledWasmModule compiled = CompiledModuleOf(args[0]);
   void** slot = V8().from_compiled_module(V8().isolate_get_current(), compiled);
   return slot ? reinterpret_cast<napi_value>(slot) : Undefined(env);
-}
-
-template <typename T>
-bool ExternalOf(napi_env env, napi_value value, T*& out) {
-  napi_valuetype type;
-  void* data = nullptr;
-  if (napi_typeof(env, value, &type) != napi_ok || type != napi_external) return false;
-  if (napi_get_value_external(env, value, &data) != napi_ok) return false;
-  out = static_cast<T*>(data);
-  return true;
 }
 
 // Live modules by name for all threads of the process, the least recently used one first to go. V8 shares the native code of
@@ -603,11 +530,18 @@ napi_value SetFlags(napi_env env, napi_callback_info info) {
   return Undefined(env);
 }
 
-// The functions of the OpenSSL and zlib inside Node's binary: plain C, stable for decades.
+// The functions of the OpenSSL, zlib and Zstandard inside Node's binary: plain C, stable for years.
 struct Digests {
   int (*evp_digest)(const void* data, size_t count, uint8_t* digest, unsigned* size, const void* type, void* engine);
   const void* (*evp_sha256)();
   unsigned long (*crc32)(unsigned long crc, const uint8_t* data, unsigned length);
+  void* (*hmac_new)();
+  void (*hmac_free)(void* hmac);
+  int (*hmac_init)(void* hmac, const void* secret, int size, const void* type, void* engine);
+  int (*hmac_update)(void* hmac, const uint8_t* data, size_t size);
+  int (*hmac_final)(void* hmac, uint8_t* digest, unsigned* size);
+  size_t (*zstd_decompress)(void* to, size_t capacity, const void* from, size_t size);
+  unsigned (*zstd_is_error)(size_t result);
 };
 
 const Digests& DigestFunctions() {
@@ -617,6 +551,13 @@ const Digests& DigestFunctions() {
     Resolve(digests.evp_sha256, "EVP_sha256");
     Resolve(digests.crc32, "crc32");
     if (!digests.crc32) Resolve(digests.crc32, "Cr_z_crc32");
+    Resolve(digests.hmac_new, "HMAC_CTX_new");
+    Resolve(digests.hmac_free, "HMAC_CTX_free");
+    Resolve(digests.hmac_init, "HMAC_Init_ex");
+    Resolve(digests.hmac_update, "HMAC_Update");
+    Resolve(digests.hmac_final, "HMAC_Final");
+    Resolve(digests.zstd_decompress, "ZSTD_decompress");
+    Resolve(digests.zstd_is_error, "ZSTD_isError");
     return digests;
   }();
   return functions;
@@ -887,6 +828,61 @@ napi_value Crc32(napi_env env, napi_callback_info info) {
   napi_value value = nullptr;
   napi_create_uint32(env, static_cast<uint32_t>(crc), &value);
   return value;
+}
+
+// hmacSha256(secret: Uint8Array, parts: Uint8Array[]) -> Buffer of 32 bytes, or undefined as sha256
+napi_value HmacSha256(napi_env env, napi_callback_info info) {
+  napi_value args[2];
+  ByteSpan secret{};
+  uint32_t count = 0;
+  if (!Arguments(env, info, args) || !BytesOf(env, args[0], secret) || secret.size > INT32_MAX ||
+      napi_get_array_length(env, args[1], &count) != napi_ok) {
+    return ThrowTypeError(env, "Expected a Uint8Array and an array of them");
+  }
+  const Digests& digests = DigestFunctions();
+  if (!digests.evp_sha256 || !digests.hmac_new || !digests.hmac_free || !digests.hmac_init || !digests.hmac_update ||
+      !digests.hmac_final) {
+    return Undefined(env);
+  }
+  std::unique_ptr<void, void (*)(void*)> hmac(digests.hmac_new(), digests.hmac_free);
+  bool is_done = hmac && digests.hmac_init(hmac.get(), secret.data, static_cast<int>(secret.size),
+                                           digests.evp_sha256(), nullptr) == 1;
+  for (uint32_t index = 0; is_done && index < count; index++) {
+    napi_value value = nullptr;
+    ByteSpan part{};
+    napi_get_element(env, args[1], index, &value);
+    if (!BytesOf(env, value, part)) return ThrowTypeError(env, "Expected an array of Uint8Arrays");
+    is_done = digests.hmac_update(hmac.get(), part.data, part.size) == 1;
+  }
+  Digest digest;
+  unsigned size = sizeof digest;
+  is_done = is_done && digests.hmac_final(hmac.get(), digest, &size) == 1 && size == sizeof digest;
+  return is_done ? CopyToBuffer(env, digest, sizeof digest) : Undefined(env);
+}
+
+// unpack(frame: Uint8Array, length: number) -> Uint8Array of that length, over memory of its own; null when that is not what the
+// Zstandard frame holds; undefined where this Node has no Zstandard
+napi_value Unpack(napi_env env, napi_callback_info info) {
+  napi_value args[2];
+  ByteSpan frame{};
+  int64_t length = 0;
+  if (!Arguments(env, info, args) || !BytesOf(env, args[0], frame) ||
+      napi_get_value_int64(env, args[1], &length) != napi_ok || length < 0) {
+    return ThrowTypeError(env, "Expected a Uint8Array and a length");
+  }
+  const Digests& digests = DigestFunctions();
+  if (!digests.zstd_decompress || !digests.zstd_is_error) return Undefined(env);
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  if (napi_create_arraybuffer(env, static_cast<size_t>(length), &data, &buffer) != napi_ok) return Undefined(env);
+  size_t result = digests.zstd_decompress(data, static_cast<size_t>(length), frame.data, frame.size);
+  if (digests.zstd_is_error(result) || result != static_cast<size_t>(length)) {
+    napi_get_null(env, &array);
+    return array;
+  }
+  napi_create_typedarray(env, napi_uint8_array, static_cast<size_t>(length), buffer, 0, &array);
+  return array;
 }
 
 // The wire bytes that a Uint8Array holds, or those of a WebAssembly.Module where V8 keeps them: no copy of them, and no
@@ -1184,14 +1180,6 @@ int Spawn(std::vector<std::string>& arguments, std::vector<std::string>& environ
   return error;
 }
 
-// Not std::thread, which ends the process when there can be no more threads.
-bool StartDetachedThread(void* (*run)(void*), void* data) {
-  pthread_t thread;
-  if (pthread_create(&thread, nullptr, run, data) != 0) return false;
-  pthread_detach(thread);
-  return true;
-}
-
 // spawnDetached(arguments: string[], environment: string[], waits: boolean) -> pid. The first argument is the program. It has no
 // stdio, so that nobody waits for it; when it is to wait itself, its descriptor 3 is at the end when this process has ended.
 // posix_spawn and not node:child_process, because this is called while a process exits: 1 ms instead of
@@ -1332,7 +1320,7 @@ napi_value Unsupported(napi_env env, napi_callback_info) {
 constexpr napi_callback Serialize = Unsupported, WireBytes = Unsupported, HasWireBytes = Unsupported,
                         Clone = Unsupported, Deserialize = Unsupported, VersionTag = Unsupported,
                         SetFlags = Unsupported, ChangeFlags = Unsupported, WithSteadyFlags = Unsupported,
-                        Sha256 = Unsupported, Crc32 = Unsupported,
+                        Sha256 = Unsupported, Crc32 = Unsupported, HmacSha256 = Unsupported, Unpack = Unsupported,
                         SpawnDetached = Unsupported, EndAfter = Unsupported, YieldAfter = Unsupported,
                         Receive = Unsupported, Finish = Unsupported, Abort = Unsupported,
                         WithOnlyBodies = Unsupported, ReadRecords = Unsupported,
@@ -1377,6 +1365,12 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "withSteadyFlags", WithSteadyFlags);
   ExportFunction(env, exports, "sha256", Sha256);
   ExportFunction(env, exports, "crc32", Crc32);
+  ExportFunction(env, exports, "hmacSha256", HmacSha256);
+  ExportFunction(env, exports, "unpack", Unpack);
+  ExportFunction(env, exports, "openLink", OpenLink);
+  ExportFunction(env, exports, "sendOnLink", SendOnLink);
+  ExportFunction(env, exports, "readLink", ReadLink);
+  ExportFunction(env, exports, "closeLink", CloseLink);
   ExportFunction(env, exports, "spawnDetached", SpawnDetached);
   ExportFunction(env, exports, "withOnlyBodies", WithOnlyBodies);
   ExportFunction(env, exports, "readRecords", ReadRecords);

@@ -297,18 +297,28 @@ export function checkNativeCode(header: Uint8Array, nativeCode: Uint8Array): voi
  * @throws {CacheError} kind `Deserialize`, with the offset and the reason.
  */
 export function decodeArtifact(bytes: Uint8Array): Artifact {
-  const { nativeLength, includesWireBytes, ...header } = decodeHeader(bytes);
-  const wireOffset = HEADER_LENGTH + nativeLength;
-  const end = wireOffset + (includesWireBytes ? header.wireLength : 0);
-  if (bytes.length !== end) {
-    throw damaged(Math.min(bytes.length, end), `${bytes.length} bytes where the header announces ${end}`);
+  return decodeParts(bytes, bytes.subarray(HEADER_LENGTH));
+}
+
+/**
+ * As {@link decodeArtifact}, when what follows the header is somewhere else.
+ *
+ * @param header - the first bytes of the artifact
+ * @throws {CacheError} kind `Deserialize`, with the offset and the reason.
+ */
+export function decodeParts(header: Uint8Array, body: Uint8Array): Artifact {
+  const { nativeLength, includesWireBytes, ...fields } = decodeHeader(header);
+  const length = nativeLength + (includesWireBytes ? fields.wireLength : 0);
+  if (body.length !== length) {
+    const [given, expected] = [HEADER_LENGTH + body.length, HEADER_LENGTH + length];
+    throw damaged(Math.min(given, expected), `${given} bytes where the header announces ${expected}`);
   }
-  const nativeCode = bytes.subarray(HEADER_LENGTH, wireOffset);
-  checkNativeCode(bytes, nativeCode);
-  if (!includesWireBytes) return { ...header, nativeCode, wireBytes: undefined };
-  const wireBytes = bytes.subarray(wireOffset);
-  checkPart(bytes, AT.wireChecksum, AT.wireLength, wireBytes, wireOffset, 'wire bytes');
-  return { ...header, nativeCode, wireBytes };
+  const nativeCode = body.subarray(0, nativeLength);
+  checkNativeCode(header, nativeCode);
+  if (!includesWireBytes) return { ...fields, nativeCode, wireBytes: undefined };
+  const wireBytes = body.subarray(nativeLength);
+  checkPart(header, AT.wireChecksum, AT.wireLength, wireBytes, HEADER_LENGTH + nativeLength, 'wire bytes');
+  return { ...fields, nativeCode, wireBytes };
 }
 
 function checkPart(

@@ -1,5 +1,14 @@
 import { CacheError } from '../cache-error.js';
-import { type ArtifactHeader, decodeHeader, HEADER_LENGTH } from './artifact.js';
+import { unpackZstd } from '../engine/digest.js';
+import {
+  type Artifact,
+  type ArtifactHeader,
+  checkExpectation,
+  decodeHeader,
+  decodeParts,
+  type Expectation,
+  HEADER_LENGTH,
+} from './artifact.js';
 
 // What travels: an artifact as it is, or one whose parts behind the header are a Zstandard frame.
 //
@@ -37,27 +46,55 @@ export function pack([header, ...rest]: Uint8Array[]): Promise<Uint8Array> {
   });
 }
 
+/** An artifact, and the bytes of its header, which hold the signature. */
+export interface UnpackedArtifact {
+  artifact: Artifact;
+  header: Uint8Array;
+}
+
 /**
- * The artifact's bytes from what was stored, packed or not. Only the header is checked.
+ * The artifact from what was stored, packed or not; its signature is not checked.
  *
  * @param check - is given the header before anything is unpacked; throws when it is not wanted
  * @throws {CacheError} kind `Deserialize`; what `check` throws.
  */
-export async function unpack(bytes: Uint8Array, check: (header: ArtifactHeader) => void): Promise<Uint8Array> {
-  const isPacked = MAGIC.every((byte, index) => bytes[index] === byte);
-  const head = isPacked ? bytes.subarray(MAGIC.length, FRAME_AT) : bytes;
-  const header = decodeHeader(head);
-  check(header);
-  if (!isPacked) return bytes;
-  if (!canPack()) throw new CacheError('Deserialize', 'Packed with Zstandard, which this Node does not have');
-  const length = header.nativeLength + (header.includesWireBytes ? header.wireLength : 0);
-  return new Promise((resolve, reject) => {
-    const options = { maxOutputLength: Math.max(1, length), chunkSize: Math.max(MIN_CHUNK, length) };
-    zlib().zstdDecompress(bytes.subarray(FRAME_AT), options, (cause, body) => {
-      // Some versions of Node give what there is of a frame that was cut off, without an error.
-      if (!cause && body.length === length) return resolve(Buffer.concat([head, body]));
-      const message = `What is packed cannot be unpacked to the ${length} bytes announced`;
-      reject(new CacheError('Deserialize', message, { cause }));
-    });
-  });
+export function unpackArtifact(stored: Uint8Array, check: (header: ArtifactHeader) => void): UnpackedArtifact {
+  const isPacked = MAGIC.every((byte, index) => stored[index] === byte);
+  const header = isPacked ? stored.subarray(MAGIC.length, FRAME_AT) : stored;
+  const fields = decodeHeader(header);
+  check(fields);
+  const body = isPacked ? unpack(stored.subarray(FRAME_AT), sizeOf(fields)) : stored.subarray(HEADER_LENGTH);
+  return { artifact: decodeParts(header, body), header };
+}
+
+/** A check for {@link unpackArtifact}: what is expected, and of not more than so many bytes. */
+export function wanted(expected: Expectation, maxSize: number): (header: ArtifactHeader) => void {
+  return (header) => {
+    checkExpectation(header, expected);
+    const size = sizeOf(header);
+    if (size <= maxSize) return;
+    throw new CacheError('Deserialize', `The artifact of ${header.key} has ${size} bytes, more than ${maxSize}`);
+  };
+}
+
+function sizeOf({ nativeLength, wireLength, includesWireBytes }: ArtifactHeader): number {
+  return nativeLength + (includesWireBytes ? wireLength : 0);
+}
+
+function unpack(frame: Uint8Array, length: number): Uint8Array {
+  let cause: unknown;
+  let body = unpackZstd(frame, length);
+  if (body === undefined) {
+    if (!canPack()) throw new CacheError('Deserialize', 'Packed with Zstandard, which this Node does not have');
+    try {
+      const options = { maxOutputLength: Math.max(1, length), chunkSize: Math.max(MIN_CHUNK, length) };
+      body = zlib().zstdDecompressSync(frame, options);
+    } catch (error) {
+      cause = error;
+    }
+  }
+  // Some versions of Node give what there is of a frame that was cut off, without an error.
+  if (body?.length === length) return body;
+  const message = `What is packed cannot be unpacked to the ${length} bytes announced`;
+  throw new CacheError('Deserialize', message, { cause });
 }

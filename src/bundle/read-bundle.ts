@@ -2,14 +2,8 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import {
-  type Artifact,
-  checkExpectation,
-  checkSignature,
-  decodeArtifact,
-  HEADER_LENGTH,
-} from '../artifact/artifact.js';
-import { canPack, unpack } from '../artifact/packed.js';
+import { type Artifact, checkSignature, HEADER_LENGTH } from '../artifact/artifact.js';
+import { canPack, unpackArtifact, wanted } from '../artifact/packed.js';
 import type { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
 import { sha256 } from '../engine/digest.js';
@@ -235,7 +229,7 @@ async function importOne(
   const bytes = await bundle.read(entry);
   let artifact: Artifact;
   try {
-    artifact = await check(bytes, announced, maxArtifactSize, signer);
+    artifact = check(bytes, announced, maxArtifactSize, signer);
   } catch (error) {
     // Whatever it is that its bytes led to.
     return refused(error instanceof Error ? error.message : String(error));
@@ -249,25 +243,17 @@ async function importOne(
 }
 
 /** @throws when it is not what was announced. */
-async function check(
+function check(
   bytes: Uint8Array,
   { key, engineId, wireLength, ...announced }: BundledArtifact,
   maxArtifactSize: number,
   signer: Signer | undefined,
-): Promise<Artifact> {
+): Artifact {
   if (sha256(bytes).toString() !== announced.sha256) {
     throw new CacheError('Deserialize', 'It is damaged: its SHA-256 is not that of the manifest');
   }
-  const whole = await unpack(bytes, (header) => {
-    checkExpectation(header, { key, engineId, wireLength });
-    const { nativeLength, includesWireBytes } = header;
-    const length = nativeLength + (includesWireBytes ? wireLength : 0);
-    if (length > maxArtifactSize) {
-      throw new CacheError('Deserialize', `It has ${length} bytes, more than ${maxArtifactSize}`);
-    }
-  });
-  const artifact = decodeArtifact(whole);
-  if (signer) checkSignature(whole, artifact.nativeCode, artifact.wireBytes, signer);
+  const { artifact, header } = unpackArtifact(bytes, wanted({ key, engineId, wireLength }, maxArtifactSize));
+  if (signer) checkSignature(header, artifact.nativeCode, artifact.wireBytes, signer);
   return artifact;
 }
 

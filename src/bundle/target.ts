@@ -1,13 +1,5 @@
-import {
-  type Artifact,
-  artifactParts,
-  checkExpectation,
-  checkSignature,
-  decodeArtifact,
-  generationAfter,
-  isSigned,
-} from '../artifact/artifact.js';
-import { pack, unpack } from '../artifact/packed.js';
+import { type Artifact, artifactParts, checkSignature, generationAfter, isSigned } from '../artifact/artifact.js';
+import { pack, unpackArtifact, wanted } from '../artifact/packed.js';
 import type { StoredValue } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
 import { entryName } from '../caches/file-system.js';
@@ -44,7 +36,7 @@ export class Target {
     try {
       for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
         const there = await store.get(name, { signal: this.#signal });
-        const stored = there && (await this.#decode(there, artifact));
+        const stored = there && this.#decode(there, artifact);
         const reason = stored && whyKept(stored, artifact);
         if (reason) return reason;
         const generation = stored ? generationAfter(stored) : artifact.generation;
@@ -63,18 +55,12 @@ export class Target {
     }
   }
 
-  async #decode({ bytes }: StoredValue, expected: Artifact): Promise<Artifact | undefined> {
+  #decode({ bytes }: StoredValue, expected: Artifact): Artifact | undefined {
     const { signer, isPrivate } = this.#place;
     try {
-      const whole = await unpack(bytes, (header) => {
-        checkExpectation(header, expected);
-        const { nativeLength, includesWireBytes, wireLength } = header;
-        const size = nativeLength + (includesWireBytes ? wireLength : 0);
-        if (size > this.#maxArtifactSize) throw new CacheError('Deserialize', `${size} bytes`);
-      });
-      const stored = decodeArtifact(whole);
-      if (signer && !(isPrivate && !isSigned(whole))) {
-        checkSignature(whole, stored.nativeCode, stored.wireBytes, signer);
+      const { artifact: stored, header } = unpackArtifact(bytes, wanted(expected, this.#maxArtifactSize));
+      if (signer && !(isPrivate && !isSigned(header))) {
+        checkSignature(header, stored.nativeCode, stored.wireBytes, signer);
       }
       return stored;
     } catch {

@@ -2,8 +2,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Writable } from 'node:stream';
-import { type ArtifactHeader, artifactParts, checkSignature, decodeArtifact, isSigned } from '../artifact/artifact.js';
-import { canPack, pack, unpack } from '../artifact/packed.js';
+import { artifactParts, checkSignature, type decodeArtifact, isSigned } from '../artifact/artifact.js';
+import { canPack, pack, unpackArtifact } from '../artifact/packed.js';
 import type { Signer } from '../artifact/signature.js';
 import type { ArtifactStore } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
@@ -138,19 +138,16 @@ async function take(
   });
   if (!stored) return undefined;
   const leaveOut = (reason: LeftOutArtifact['reason'], message: string) => ({ name, reason, message });
-  let header: ArtifactHeader | undefined;
   let size = 0;
   try {
-    const bytes = await unpack(stored.bytes, (found) => {
-      header = found;
+    const { artifact, header } = unpackArtifact(stored.bytes, (found) => {
       size = found.nativeLength + (found.includesWireBytes ? found.wireLength : 0);
       if (size > maxArtifactSize) throw new CacheError('Deserialize', `${size} bytes, more than ${maxArtifactSize}`);
     });
-    const artifact = decodeArtifact(bytes);
     if (entryName(artifact) !== name) return leaveOut('damaged', `It belongs at ${entryName(artifact)}`);
     if (!isWanted(artifact)) return undefined;
-    if (place.signer && !(place.isPrivate && !isSigned(bytes))) {
-      checkSignature(bytes, artifact.nativeCode, artifact.wireBytes, place.signer);
+    if (place.signer && !(place.isPrivate && !isSigned(header))) {
+      checkSignature(header, artifact.nativeCode, artifact.wireBytes, place.signer);
     }
     const suspect = place.suspect(name);
     if (suspect) return leaveOut('quarantined', `${suspect.deaths} loads of it did not finish`);
@@ -166,7 +163,7 @@ async function take(
     if (!CacheError.is(error)) throw error;
     if (error.kind === 'Untrusted') return leaveOut('untrusted', error.message);
     if (error.kind !== 'Deserialize') throw error;
-    return leaveOut(header && size > maxArtifactSize ? 'too-large' : 'damaged', error.message);
+    return leaveOut(size > maxArtifactSize ? 'too-large' : 'damaged', error.message);
   }
 }
 

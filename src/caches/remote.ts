@@ -1,16 +1,13 @@
 import pLimit from 'p-limit';
 import {
   type Artifact,
-  type ArtifactHeader,
   artifactParts,
-  checkExpectation,
   checkSignature,
-  decodeArtifact,
   type Expectation,
   generationAfter,
 } from '../artifact/artifact.js';
 import { artifactOf } from '../artifact/module.js';
-import { canPack, pack, unpack } from '../artifact/packed.js';
+import { canPack, pack, unpackArtifact, wanted } from '../artifact/packed.js';
 import { Signer } from '../artifact/signature.js';
 import type { ArtifactStore, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
@@ -110,7 +107,8 @@ export interface RemoteCacheStats {
 
 const DEFAULT_MAX_PENDING_SAVES = 16;
 const SAVES_AT_ONCE = 2;
-const DEFAULT_MAX_ARTIFACT_SIZE = 2 ** 28;
+/** Bytes. */
+export const DEFAULT_MAX_ARTIFACT_SIZE = 2 ** 28;
 /** Other writers may be faster, but not for ever. */
 const ATTEMPTS = 3;
 
@@ -307,7 +305,7 @@ export class RemoteCache extends ModuleCacheBase {
         if (!isKnown) {
           const there = await this.#store.get(name, {});
           ifVersion = this.#store.isConditional ? (there?.version ?? null) : undefined;
-          const stored = there && (await this.#decodeOrNothing(there.bytes, artifact));
+          const stored = there && this.#decodeOrNothing(there.bytes, artifact);
           if (stored && !isBetter(artifact, stored)) return false;
           best = stored ? { ...artifact, generation: generationAfter(stored) } : artifact;
         }
@@ -336,29 +334,19 @@ export class RemoteCache extends ModuleCacheBase {
     return this.#packs ? pack(parts) : Buffer.concat(parts);
   }
 
-  async #decode(stored: Uint8Array, expected: Expectation): Promise<Artifact> {
+  #decode(stored: Uint8Array, expected: Expectation): Artifact {
     this.#counts.bytesRead += stored.length;
-    const bytes = await unpack(stored, (header) => {
-      checkExpectation(header, expected);
-      this.#checkSize(header);
-    });
-    const artifact = decodeArtifact(bytes);
-    if (this.#signer) checkSignature(bytes, artifact.nativeCode, artifact.wireBytes, this.#signer);
-    return { ...artifact, nativeCode: new Uint8Array(artifact.nativeCode) }; // V8 takes whole ArrayBuffers.
+    const { artifact, header } = unpackArtifact(stored, wanted(expected, this.#maxArtifactSize));
+    if (this.#signer) checkSignature(header, artifact.nativeCode, artifact.wireBytes, this.#signer);
+    return artifact;
   }
 
-  async #decodeOrNothing(stored: Uint8Array, expected: Expectation): Promise<Artifact | undefined> {
+  #decodeOrNothing(stored: Uint8Array, expected: Expectation): Artifact | undefined {
     try {
-      return await this.#decode(stored, expected);
+      return this.#decode(stored, expected);
     } catch {
       return undefined; // Whatever it is, the new one is better.
     }
-  }
-
-  #checkSize({ key, nativeLength, wireLength, includesWireBytes }: ArtifactHeader): void {
-    const size = nativeLength + (includesWireBytes ? wireLength : 0);
-    if (size <= this.#maxArtifactSize) return;
-    throw new CacheError('Deserialize', `The artifact of ${key} has ${size} bytes, more than ${this.#maxArtifactSize}`);
   }
 
   #miss(key: ModuleHash, why: string, cause?: unknown): CacheError {

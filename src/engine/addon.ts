@@ -11,6 +11,9 @@ export type Reading = { readonly reading: unique symbol };
 /** A table of live modules that all threads of the process see. */
 export type SharedTable = { readonly sharedTable: unique symbol };
 
+/** A TCP connection whose bytes come in a thread of its own. */
+export type Link = { readonly link: unique symbol };
+
 /** Lists of functions, and the bytes of machine code that the records hold. */
 export type Records = [
   starts: Uint32Array,
@@ -51,6 +54,12 @@ export interface Addon {
   withSteadyFlags<T>(callback: () => T): T;
   sha256(bytes: Uint8Array): Uint8Array | undefined;
   crc32(bytes: Uint8Array): number | undefined;
+  hmacSha256(secret: Uint8Array, parts: readonly Uint8Array[]): Uint8Array | undefined;
+  unpack(frame: Uint8Array, length: number): Uint8Array | null | undefined;
+  openLink(host: string, port: number, bytes: Uint8Array): Link;
+  sendOnLink(link: Link, bytes: Uint8Array): void;
+  readLink(link: Link, milliseconds: number): Buffer | undefined | null | string;
+  closeLink(link: Link): void;
   spawnDetached(args: string[], environment: string[], waits: boolean): number;
   withOnlyBodies(
     wireBytes: Uint8Array | WebAssembly.Module,

@@ -16,3 +16,20 @@ export function sha256(bytes: Uint8Array): ModuleHash {
   const digest = loadAddon().addon?.sha256(bytes);
   return digest ? ModuleHash.fromBytes(digest) : ModuleHash.sha256(bytes);
 }
+
+/** HMAC-SHA-256 of the parts, one after the other. */
+export function hmacSha256(secret: string, parts: readonly Uint8Array[]): Uint8Array {
+  const digest = loadAddon().addon?.hmacSha256(Buffer.from(secret), parts);
+  if (digest) return digest;
+  const hmac = getBuiltinModule('node:crypto').createHmac('sha256', secret);
+  for (const part of parts) hmac.update(part);
+  return hmac.digest();
+}
+
+/**
+ * A Zstandard frame unpacked, over memory of its own; `null` when it does not hold exactly so many bytes, `undefined` where the
+ * addon cannot tell.
+ */
+export function unpackZstd(frame: Uint8Array, length: number): Uint8Array | null | undefined {
+  return loadAddon().addon?.unpack(frame, length);
+}

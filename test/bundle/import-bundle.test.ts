@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { describe, it } from 'node:test';
-import { type Artifact, decodeArtifact, HEADER_LENGTH } from '../../dist/artifact/artifact.js';
-import { canPack, unpack } from '../../dist/artifact/packed.js';
+import { type Artifact, HEADER_LENGTH } from '../../dist/artifact/artifact.js';
+import { canPack, unpackArtifact } from '../../dist/artifact/packed.js';
 import { Signer } from '../../dist/artifact/signature.js';
 import { entryName } from '../../dist/caches/file-system.js';
 import { sha256 } from '../../dist/engine/digest.js';
@@ -59,7 +59,7 @@ function only({ artifacts }: { artifacts: ImportedArtifact[] }): ImportedArtifac
 async function storedIn(store: ArtifactStore, artifact: Artifact): Promise<Artifact> {
   const value = await store.get(entryName(artifact));
   assert.ok(value);
-  return decodeArtifact(await unpack(value.bytes, () => {}));
+  return unpackArtifact(value.bytes, () => {}).artifact;
 }
 
 /** With another manifest, signed. */

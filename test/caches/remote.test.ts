@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { decodeArtifact } from '../../dist/artifact/artifact.js';
-import { canPack, unpack } from '../../dist/artifact/packed.js';
+import { canPack, unpackArtifact } from '../../dist/artifact/packed.js';
 import type { StoredValue } from '../../dist/artifact-store.js';
 import {
   FileSystemCache,
@@ -37,7 +36,7 @@ class UnconditionalStore extends MemoryStore {
 async function storedIn(store: MemoryStore) {
   const [value] = [...store.values.values()];
   assert.ok(value);
-  return decodeArtifact(await unpack(value.bytes, () => {}));
+  return unpackArtifact(value.bytes, () => {}).artifact;
 }
 
 describe('new RemoteCache', () => {

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { decodeArtifact, encodeArtifact } from '../../dist/artifact/artifact.js';
-import { unpack } from '../../dist/artifact/packed.js';
+import { encodeArtifact } from '../../dist/artifact/artifact.js';
+import { unpackArtifact } from '../../dist/artifact/packed.js';
 import { openStore } from '../../dist/stores/open-store.js';
 import { everythingModule, observeEverything } from '../support/everything.js';
 import { type Fault, FaultyProxy } from '../support/faulty-proxy.js';
@@ -219,7 +219,7 @@ describe('a program before a store', { concurrency: 2 }, () => {
     [artifact = ''] = artifactsIn(store);
     learntBytes = readFileSync(artifact);
     // As somebody would have it who does not know the secret.
-    unsignedBytes = Buffer.from(encodeArtifact(decodeArtifact(await unpack(learntBytes, () => {}))));
+    unsignedBytes = Buffer.from(encodeArtifact(unpackArtifact(learntBytes, () => {}).artifact));
   });
 
   for (const way of ['compile', 'instantiate']) {
