@@ -860,9 +860,68 @@ napi_value HmacSha256(napi_env env, napi_callback_info info) {
   return is_done ? CopyToBuffer(env, digest, sizeof digest) : Undefined(env);
 }
 
-// unpack(frame: Uint8Array, length: number) -> Uint8Array of that length, over memory of its own; null when that is not what the
-// Zstandard frame holds; undefined where this Node has no Zstandard
-napi_value Unpack(napi_env env, napi_callback_info info) {
+// A Zstandard frame that is unpacked in a thread of its own, into memory that JavaScript gets at the end.
+class Unpacking {
+ public:
+  Unpacking(napi_env env, napi_value frame, ByteSpan from, napi_value buffer, void* to, size_t length)
+      : env_(env), from_(from), to_(to), length_(length) {
+    napi_create_reference(env, frame, 1, &frame_);
+    napi_create_reference(env, buffer, 1, &buffer_);
+    has_thread_ = length >= kWorthAThread && pthread_create(&thread_, nullptr, Run, this) == 0;
+  }
+  Unpacking(const Unpacking&) = delete;
+  Unpacking& operator=(const Unpacking&) = delete;
+  ~Unpacking() { Release(); }
+
+  // Once; null when the frame is not what it should be.
+  napi_value Join() {
+    if (!has_thread_ && buffer_) Run(this);
+    napi_value result = nullptr;
+    napi_value buffer = nullptr;
+    if (has_thread_) pthread_join(thread_, nullptr);
+    has_thread_ = false;
+    if (buffer_) napi_get_reference_value(env_, buffer_, &buffer);
+    if (!is_whole_ || !buffer ||
+        napi_create_typedarray(env_, napi_uint8_array, length_, buffer, 0, &result) != napi_ok) {
+      napi_get_null(env_, &result);
+    }
+    Release();
+    return result;
+  }
+
+ private:
+  static void* Run(void* self) {
+    auto* unpacking = static_cast<Unpacking*>(self);
+    const Digests& digests = DigestFunctions();
+    size_t result =
+        digests.zstd_decompress(unpacking->to_, unpacking->length_, unpacking->from_.data, unpacking->from_.size);
+    unpacking->is_whole_ = !digests.zstd_is_error(result) && result == unpacking->length_;
+    return nullptr;
+  }
+
+  void Release() {
+    if (has_thread_) pthread_join(thread_, nullptr);
+    has_thread_ = false;
+    if (frame_) napi_delete_reference(env_, frame_);
+    if (buffer_) napi_delete_reference(env_, buffer_);
+    frame_ = buffer_ = nullptr;
+  }
+
+  napi_env env_;
+  // The memory stays where it is for as long as these are there.
+  napi_ref frame_ = nullptr;
+  napi_ref buffer_ = nullptr;
+  ByteSpan from_;
+  void* to_;
+  size_t length_;
+  pthread_t thread_;
+  bool has_thread_;
+  bool is_whole_ = false;
+};
+
+// startUnpacking(frame: Uint8Array, length: number) -> what joinUnpacking wants; undefined where this Node has no Zstandard. The frame is
+// not to change meanwhile.
+napi_value StartUnpacking(napi_env env, napi_callback_info info) {
   napi_value args[2];
   ByteSpan frame{};
   int64_t length = 0;
@@ -874,15 +933,25 @@ napi_value Unpack(napi_env env, napi_callback_info info) {
   if (!digests.zstd_decompress || !digests.zstd_is_error) return Undefined(env);
   void* data = nullptr;
   napi_value buffer = nullptr;
-  napi_value array = nullptr;
+  napi_value external = nullptr;
   if (napi_create_arraybuffer(env, static_cast<size_t>(length), &data, &buffer) != napi_ok) return Undefined(env);
-  size_t result = digests.zstd_decompress(data, static_cast<size_t>(length), frame.data, frame.size);
-  if (digests.zstd_is_error(result) || result != static_cast<size_t>(length)) {
-    napi_get_null(env, &array);
-    return array;
+  auto unpacking =
+      std::make_unique<Unpacking>(env, args[0], frame, buffer, data, static_cast<size_t>(length));
+  auto finalize = [](napi_env, void* data, void*) { delete static_cast<Unpacking*>(data); };
+  if (napi_create_external(env, unpacking.get(), finalize, nullptr, &external) != napi_ok) return Undefined(env);
+  unpacking.release();
+  return external;
+}
+
+// joinUnpacking(what startUnpacking gave) -> Uint8Array of that length, over memory of its own; null when that is not what the frame
+// holds. Once.
+napi_value JoinUnpacking(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  Unpacking* unpacking = nullptr;
+  if (!Arguments(env, info, args) || !ExternalOf(env, args[0], unpacking)) {
+    return ThrowTypeError(env, "Expected what startUnpacking() gave");
   }
-  napi_create_typedarray(env, napi_uint8_array, static_cast<size_t>(length), buffer, 0, &array);
-  return array;
+  return unpacking->Join();
 }
 
 // The wire bytes that a Uint8Array holds, or those of a WebAssembly.Module where V8 keeps them: no copy of them, and no
@@ -1320,7 +1389,7 @@ napi_value Unsupported(napi_env env, napi_callback_info) {
 constexpr napi_callback Serialize = Unsupported, WireBytes = Unsupported, HasWireBytes = Unsupported,
                         Clone = Unsupported, Deserialize = Unsupported, VersionTag = Unsupported,
                         SetFlags = Unsupported, ChangeFlags = Unsupported, WithSteadyFlags = Unsupported,
-                        Sha256 = Unsupported, Crc32 = Unsupported, HmacSha256 = Unsupported, Unpack = Unsupported,
+                        Sha256 = Unsupported, Crc32 = Unsupported, HmacSha256 = Unsupported, StartUnpacking = Unsupported, JoinUnpacking = Unsupported,
                         SpawnDetached = Unsupported, EndAfter = Unsupported, YieldAfter = Unsupported,
                         Receive = Unsupported, Finish = Unsupported, Abort = Unsupported,
                         WithOnlyBodies = Unsupported, ReadRecords = Unsupported,
@@ -1366,7 +1435,8 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "sha256", Sha256);
   ExportFunction(env, exports, "crc32", Crc32);
   ExportFunction(env, exports, "hmacSha256", HmacSha256);
-  ExportFunction(env, exports, "unpack", Unpack);
+  ExportFunction(env, exports, "startUnpacking", StartUnpacking);
+  ExportFunction(env, exports, "joinUnpacking", JoinUnpacking);
   ExportFunction(env, exports, "openLink", OpenLink);
   ExportFunction(env, exports, "sendOnLink", SendOnLink);
   ExportFunction(env, exports, "readLink", ReadLink);

@@ -48,6 +48,12 @@ export interface Expectation {
 
 export const FORMAT_VERSION = 2;
 
+/**
+ * Bytes of the largest artifact that is stored or loaded, where no other limit is given: the largest one known has 80 MB, with all
+ * functions of a module optimised (v8-facts.md).
+ */
+export const DEFAULT_MAX_ARTIFACT_SIZE = 2 ** 28;
+
 // The container, little-endian. Native code comes first, so that a reader that has the wire bytes reads only the front.
 //
 //   0    8  magic; the high bit and the line ends show a transfer that damaged binary data

@@ -1,5 +1,5 @@
 import { CacheError } from '../cache-error.js';
-import { unpackZstd } from '../engine/digest.js';
+import { startUnpackingZstd } from '../engine/digest.js';
 import {
   type Artifact,
   type ArtifactHeader,
@@ -46,10 +46,11 @@ export function pack([header, ...rest]: Uint8Array[]): Promise<Uint8Array> {
   });
 }
 
-/** An artifact, and the bytes of its header, which hold the signature. */
+/** An artifact, and the bytes of it: the header, which holds the signature, and what follows. */
 export interface UnpackedArtifact {
   artifact: Artifact;
   header: Uint8Array;
+  body: Uint8Array;
 }
 
 /**
@@ -59,12 +60,39 @@ export interface UnpackedArtifact {
  * @throws {CacheError} kind `Deserialize`; what `check` throws.
  */
 export function unpackArtifact(stored: Uint8Array, check: (header: ArtifactHeader) => void): UnpackedArtifact {
-  const isPacked = MAGIC.every((byte, index) => stored[index] === byte);
-  const header = isPacked ? stored.subarray(MAGIC.length, FRAME_AT) : stored;
+  return startUnpacking(stored, check)();
+}
+
+/**
+ * As {@link unpackArtifact} in two steps: meanwhile another thread unpacks.
+ *
+ * @param stored - not to change meanwhile
+ * @returns what waits for it, once
+ */
+export function startUnpacking(stored: Uint8Array, check: (header: ArtifactHeader) => void): () => UnpackedArtifact {
+  const header = headerOf(stored);
   const fields = decodeHeader(header);
   check(fields);
-  const body = isPacked ? unpack(stored.subarray(FRAME_AT), sizeOf(fields)) : stored.subarray(HEADER_LENGTH);
-  return { artifact: decodeParts(header, body), header };
+  const body = header === stored ? () => stored.subarray(HEADER_LENGTH) : startBody(stored, sizeOf(fields));
+  return () => {
+    const bytes = body();
+    return { artifact: decodeParts(header, bytes), header, body: bytes };
+  };
+}
+
+/** Those of the artifact's header, and, when it is not packed, of all of it. */
+function headerOf(stored: Uint8Array): Uint8Array {
+  const isPacked = MAGIC.every((byte, index) => stored[index] === byte);
+  return isPacked ? stored.subarray(MAGIC.length, FRAME_AT) : stored;
+}
+
+/** For how many wire bytes something stored is; `undefined` when it is damaged. */
+export function wireLengthOf(stored: Uint8Array): number | undefined {
+  try {
+    return decodeHeader(headerOf(stored)).wireLength;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A check for {@link unpackArtifact}: what is expected, and of not more than so many bytes. */
@@ -81,20 +109,27 @@ function sizeOf({ nativeLength, wireLength, includesWireBytes }: ArtifactHeader)
   return nativeLength + (includesWireBytes ? wireLength : 0);
 }
 
-function unpack(frame: Uint8Array, length: number): Uint8Array {
-  let cause: unknown;
-  let body = unpackZstd(frame, length);
-  if (body === undefined) {
-    if (!canPack()) throw new CacheError('Deserialize', 'Packed with Zstandard, which this Node does not have');
+function startBody(stored: Uint8Array, length: number): () => Uint8Array {
+  const frame = stored.subarray(FRAME_AT);
+  const unpacked = startUnpackingZstd(frame, length);
+  return () => {
+    let cause: unknown;
+    let body: Uint8Array | null = null;
     try {
-      const options = { maxOutputLength: Math.max(1, length), chunkSize: Math.max(MIN_CHUNK, length) };
-      body = zlib().zstdDecompressSync(frame, options);
+      body = unpacked ? unpacked() : unpackWithoutAddon(frame, length);
     } catch (error) {
+      if (CacheError.is(error)) throw error;
       cause = error;
     }
-  }
-  // Some versions of Node give what there is of a frame that was cut off, without an error.
-  if (body?.length === length) return body;
-  const message = `What is packed cannot be unpacked to the ${length} bytes announced`;
-  throw new CacheError('Deserialize', message, { cause });
+    // Some versions of Node give what there is of a frame that was cut off, without an error.
+    if (body?.length === length) return body;
+    const message = `What is packed cannot be unpacked to the ${length} bytes announced`;
+    throw new CacheError('Deserialize', message, { cause });
+  };
+}
+
+function unpackWithoutAddon(frame: Uint8Array, length: number): Uint8Array {
+  if (!canPack()) throw new CacheError('Deserialize', 'Packed with Zstandard, which this Node does not have');
+  const options = { maxOutputLength: Math.max(1, length), chunkSize: Math.max(MIN_CHUNK, length) };
+  return zlib().zstdDecompressSync(frame, options);
 }

@@ -1,8 +1,5 @@
 import { Signer } from '../artifact/signature.js';
 
-/** As that of a `FileSystemCache`. */
-export const DEFAULT_MAX_ARTIFACT_SIZE = 2 ** 28;
-
 /** @throws {TypeError} when there is neither a secret nor `allowUnsigned`. */
 export function signerOf(secret: string | readonly string[] | undefined, allowUnsigned = false): Signer | undefined {
   if (secret !== undefined) return new Signer([secret].flat() as string[]);

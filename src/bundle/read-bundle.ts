@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { type Artifact, checkSignature, HEADER_LENGTH } from '../artifact/artifact.js';
+import { type Artifact, checkSignature, DEFAULT_MAX_ARTIFACT_SIZE, HEADER_LENGTH } from '../artifact/artifact.js';
 import { canPack, unpackArtifact, wanted } from '../artifact/packed.js';
 import type { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
@@ -23,7 +23,7 @@ import {
   pathOf,
   SIGNATURE,
 } from './manifest.js';
-import { DEFAULT_MAX_ARTIFACT_SIZE, fromOne, oneOf, signerOf } from './options.js';
+import { fromOne, oneOf, signerOf } from './options.js';
 import { placeOf } from './place.js';
 import { type FoundEntry, readTar } from './tar.js';
 import { Target } from './target.js';

@@ -2,7 +2,13 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Writable } from 'node:stream';
-import { artifactParts, checkSignature, type decodeArtifact, isSigned } from '../artifact/artifact.js';
+import {
+  artifactParts,
+  checkSignature,
+  DEFAULT_MAX_ARTIFACT_SIZE,
+  type decodeArtifact,
+  isSigned,
+} from '../artifact/artifact.js';
 import { canPack, pack, unpackArtifact } from '../artifact/packed.js';
 import type { Signer } from '../artifact/signature.js';
 import type { ArtifactStore } from '../artifact-store.js';
@@ -14,7 +20,7 @@ import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
 import type { ExportBundleOptions, ExportBundleReport, LeftOutArtifact } from './export-bundle.js';
 import { type BundledArtifact, encodeManifest, MANIFEST, pathOf, SIGNATURE, signManifest } from './manifest.js';
-import { DEFAULT_MAX_ARTIFACT_SIZE, fromOne, oneOf, signerOf } from './options.js';
+import { fromOne, oneOf, signerOf } from './options.js';
 import { type Place, placeOf } from './place.js';
 import { type NewEntry, writeTar } from './tar.js';
 import { TemporaryFile, temporaryName } from './temporary-file.js';

@@ -8,6 +8,7 @@ import {
   checkExpectation,
   checkNativeCode,
   checkSignature,
+  DEFAULT_MAX_ARTIFACT_SIZE,
   decodeArtifact,
   decodeHeader,
   type Expectation,
@@ -15,6 +16,7 @@ import {
   HEADER_LENGTH,
 } from '../artifact/artifact.js';
 import { artifactOf } from '../artifact/module.js';
+import type { UnpackedArtifact } from '../artifact/packed.js';
 import { Signer } from '../artifact/signature.js';
 import { CacheError, type CacheErrorKind } from '../cache-error.js';
 import { compile, compileSync } from '../load-progress.js';
@@ -73,8 +75,6 @@ export interface FileSystemCacheOptions {
 const DEFAULT_MAX_SIZE = 2 ** 30;
 /** A hundred engines with a hundred modules each. */
 const DEFAULT_MAX_FILES = 10_000;
-/** The largest artifact known has 80 MB, with all functions of a module optimised (v8-facts.md). */
-const DEFAULT_MAX_ARTIFACT_SIZE = 2 ** 28;
 /** The part of `maxSize` after which a sweep does not wait for its hour. */
 const SWEEP_AFTER_PART = 0.1;
 /** A time stamp says when an entry was used to this; noting it every time would be a write for every read. */
@@ -207,6 +207,19 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
    */
   writeArtifactSync(artifact: Artifact): void {
     this.#store.runSync(this.#overwrite(artifact));
+  }
+
+  /**
+   * @internal As {@link writeArtifactSync}, for one that another machine encoded and that was checked here: where there is none
+   * yet, its bytes are stored as they are, without another checksum and signature.
+   */
+  copySync({ artifact, header, body }: UnpackedArtifact): void {
+    const isPlain = artifact.wireBytes === undefined && artifact.nativeCode.length > 0;
+    const isSmall = header.length + body.length <= this.#maxArtifactSize;
+    if (isPlain && isSmall && !this.#store.runSync(this.#storedHeader(artifact))) {
+      this.#store.writeSync(entryName(artifact), header.subarray(0, HEADER_LENGTH), body);
+      this.#writtenSinceSweep += HEADER_LENGTH + body.length;
+    } else this.writeArtifactSync(artifact);
   }
 
   /** @internal Replaces an artifact by the note that its module is to be left to V8; nothing else of it is kept. */

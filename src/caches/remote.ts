@@ -3,6 +3,7 @@ import {
   type Artifact,
   artifactParts,
   checkSignature,
+  DEFAULT_MAX_ARTIFACT_SIZE,
   type Expectation,
   generationAfter,
 } from '../artifact/artifact.js';
@@ -107,8 +108,6 @@ export interface RemoteCacheStats {
 
 const DEFAULT_MAX_PENDING_SAVES = 16;
 const SAVES_AT_ONCE = 2;
-/** Bytes. */
-export const DEFAULT_MAX_ARTIFACT_SIZE = 2 ** 28;
 /** Other writers may be faster, but not for ever. */
 const ATTEMPTS = 3;
 

@@ -273,5 +273,6 @@ function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined):
   if (message !== undefined) return { status: 'FAILED', message };
   install(globalThis.WebAssembly, hook);
   registry.hook = hook;
+  hook.advance();
   return { status: 'ENABLED', directory: hook.directory };
 }

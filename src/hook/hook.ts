@@ -15,7 +15,8 @@ import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { ProgramList, programName } from '../stores/program-list.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
-import { type FetchedArtifact, type RemoteFailure, RemoteTier } from './remote-tier.js';
+import type { FetchedArtifact, RemoteFailure } from './remote-source.js';
+import { RemoteTier } from './remote-tier.js';
 import { type Current, decide, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
 import type { Learn, Mode, RemoteSettings } from './settings.js';
 
@@ -83,6 +84,9 @@ export interface Lookup {
   readonly known: KnownModule | undefined;
 }
 
+/** Asks the store for a module. */
+type Fetch = (key: string) => FetchedArtifact | undefined;
+
 const { now } = Date;
 const { debuglog } = util;
 const { bigint: nanoseconds } = process.hrtime;
@@ -136,17 +140,20 @@ export class Hook {
     this.#learns = options.learn !== 'off' && this.#noLearner === undefined;
     // What comes from a store goes through the folder.
     if (!options.remote || options.mode !== 'read-write') return;
-    const { directory, secrets, maxSize, remote } = options;
+    const { directory, secrets, remote } = options;
     const failed = (failure: RemoteFailure) => this.#reportRemote(failure);
-    if (remote.mode !== 'write-only') {
-      this.#remote = new RemoteTier(remote, { directory: this.#cache.directory, secrets, maxSize }, failed);
-    }
+    if (remote.mode !== 'write-only') this.#remote = new RemoteTier(remote, this.#cache, failed);
     const name = programName(process.argv[1]);
     if (name === undefined) return;
     this.#program = new ProgramList(name, directory, secrets !== undefined);
     // One for the process: threads start later, and are asked for their modules when they want them.
     if (!process.getBuiltinModule('node:worker_threads').isMainThread) return;
-    if (this.#remote?.wasDown === false && this.#program.beginPrefetch()) this.#remote.prefetch(name);
+    if (this.#remote?.isOn && this.#program.beginPrefetch()) this.#remote.prefetch(this.#program);
+  }
+
+  /** What was begun when the hook was made, and is done by now. */
+  advance(): void {
+    this.#remote?.advance();
   }
 
   get directory(): string {
@@ -164,37 +171,39 @@ export class Hook {
 
   /** `undefined` when these bytes are none of the hook's business. May wait for the store. */
   lookUp(wireBytes: Uint8Array): Lookup | undefined {
-    return this.#counted(wireBytes, () => {
-      const lookup = this.#lookUp(wireBytes);
-      const remote = this.#remoteFor(lookup);
-      if (!lookup || !remote) return lookup;
-      const fetched = remote.fetchSync(String(this.#keyOfMiss(lookup, wireBytes)));
-      return this.#isFor(wireBytes, fetched) ? this.#lookUpStored(wireBytes, fetched) : lookup;
-    });
+    const remote = this.#remote?.isOn ? this.#remote : undefined;
+    return this.#counted(wireBytes, () => this.#lookUp(wireBytes, remote && ((key) => remote.fetchSync(key))));
   }
 
-  /** As {@link lookUp}, for callers who get a promise: what comes from the store comes later. */
+  /** As {@link lookUp}, for callers who get a promise: what comes from the store may come later. */
   lookUpLater(wireBytes: Uint8Array): Lookup | Promise<LaterLookup> | undefined {
+    const remote = this.#remote?.isOn ? this.#remote : undefined;
+    if (!remote) return this.lookUp(wireBytes);
+    let awaited: string | undefined;
     let lookup: Lookup | undefined;
-    let remote: RemoteTier | undefined;
+    const fetchNow = (key: string) => {
+      const fetched = remote.fetchNow(key);
+      if (fetched === undefined) awaited = key;
+      return fetched === 'nothing' ? undefined : fetched;
+    };
     const found = this.#counted(wireBytes, () => {
-      lookup = this.#lookUp(wireBytes);
-      remote = this.#remoteFor(lookup);
-      return remote ? undefined : lookup;
+      lookup = this.#lookUp(wireBytes, fetchNow);
+      return awaited === undefined ? lookup : undefined;
     });
-    return lookup && remote ? this.#lookUpRemote(lookup, remote, wireBytes) : found;
+    return awaited === undefined ? found : this.#lookUpAwaited(awaited, remote, wireBytes, lookup);
   }
 
-  async #lookUpRemote(lookup: Lookup, remote: RemoteTier, given: Uint8Array): Promise<LaterLookup> {
+  async #lookUpAwaited(
+    key: string,
+    remote: RemoteTier,
+    given: Uint8Array,
+    miss: Lookup | undefined,
+  ): Promise<LaterLookup> {
     const wireBytes = new Uint8Array(given); // The program may change its own.
-    const fetched = await remote.fetch(String(this.#keyOfMiss(lookup, wireBytes)));
-    const found = this.#counted(wireBytes, () =>
-      // Of two calls at once for the same module one got it.
-      this.#isFor(wireBytes, fetched)
-        ? this.#lookUpStored(wireBytes, fetched)
-        : (this.#lookUpKnown(wireBytes) ?? lookup),
-    );
-    return { lookup: found, wireBytes };
+    const fetched = await remote.fetch(key);
+    // Of two calls at once for the same module one got it.
+    const lookUp = () => (fetched ? this.#lookUp(wireBytes, () => fetched) : (this.#lookUpKnown(wireBytes) ?? miss));
+    return { lookup: this.#counted(wireBytes, lookUp), wireBytes };
   }
 
   /** The flags of V8, and with them the engine's id, may have changed since it was fetched. */
@@ -202,24 +211,15 @@ export class Hook {
     return fetched?.wireLength === wireBytes.length && fetched.engineId === this.#engine.deterministicId;
   }
 
-  #lookUp(wireBytes: Uint8Array): Lookup | undefined {
+  /** @param fetch - asks the store for what the folder has nothing of */
+  #lookUp(wireBytes: Uint8Array, fetch: Fetch | undefined): Lookup | undefined {
     if (this.#isOff) return undefined;
     if (!this.#engine.canSerialize) {
       this.#isOff = true;
       debug('off: %s', this.#engine.unsupportedReason);
       return undefined;
     }
-    return this.#lookUpKnown(wireBytes) ?? this.#lookUpStored(wireBytes);
-  }
-
-  /** The store, where it may have what the folder has nothing of. */
-  #remoteFor(lookup: Lookup | undefined): RemoteTier | undefined {
-    const isMissing = lookup && !lookup.module && !lookup.isSuspect && lookup.stored === NOTHING_STORED;
-    return isMissing ? this.#remote : undefined;
-  }
-
-  #keyOfMiss({ key }: Lookup, wireBytes: Uint8Array): ModuleHash {
-    return key ?? sha256(wireBytes);
+    return this.#lookUpKnown(wireBytes) ?? this.#lookUpStored(wireBytes, fetch);
   }
 
   #counted(wireBytes: Uint8Array, lookUp: () => Lookup | undefined): Lookup | undefined {
@@ -259,6 +259,7 @@ export class Hook {
   save(isEnding = false): void {
     if (this.#isOff || this.#options.mode !== 'read-write') return;
     try {
+      this.#remote?.keep();
       const toLearn: ModuleHash[] = [];
       let hasModules = false;
       for (const [known, module] of this.#known.alive()) {
@@ -328,22 +329,29 @@ export class Hook {
     return undefined;
   }
 
-  /** @param fetched - from the store, so that the folder need not have it yet */
-  #lookUpStored(wireBytes: Uint8Array, fetched?: FetchedArtifact): Lookup | undefined {
+  #lookUpStored(wireBytes: Uint8Array, fetch: Fetch | undefined): Lookup | undefined {
     const start = milliseconds();
     const engineId = this.#engine.deterministicId;
     const wireLength = wireBytes.length;
     const functions = this.#countFunctions(wireBytes);
-    if (!fetched && !this.#cache.hasEntriesSync(this.#engine)) {
+    const isEmpty = !this.#cache.hasEntriesSync(this.#engine);
+    if (isEmpty && !fetch) {
       debug('miss: nothing is stored yet');
       return { key: undefined, engineId, wireLength, functions, ...MISS };
     }
+    if (fetch) this.#remote?.prepare(wireLength);
     const received = this.#engine.receive(wireBytes);
     const { key } = received;
     const lookup = { key, engineId, wireLength, functions };
     try {
       const isUse = this.#options.mode === 'read-write';
-      const { nativeCode, ...header } = fetched ?? this.#cache.readArtifactSync(key, this.#engine, wireLength, isUse);
+      const artifact = isEmpty ? this.#fetch(key, wireBytes, fetch) : this.#read(key, wireBytes, fetch, isUse);
+      if (!artifact) {
+        received.abandon();
+        debug('miss: nothing is stored yet');
+        return { ...lookup, ...MISS };
+      }
+      const { nativeCode, ...header } = artifact;
       const stored = { length: nativeCode.length, generation: header.generation, final: header.final };
       if (header.coverage === 'none') {
         received.abandon();
@@ -367,17 +375,44 @@ export class Hook {
         debug('miss %s: %s', key, error);
         return { ...lookup, ...MISS, isSuspect };
       }
-      // What is damaged is no error to a cache, but it was somebody's.
-      const isMiss = CacheError.is(error, 'NotFound') && !(error.cause instanceof CacheError);
-      if (isMiss) debug('miss %s: %s', key, error);
+      if (isNothing(error)) debug('miss %s: %s', key, error);
       else this.#report(`loading ${key}`, error);
       return { ...lookup, ...MISS };
     }
   }
 
+  /** From the folder, or else from the store. @throws {CacheError} */
+  #read(key: ModuleHash, wireBytes: Uint8Array, fetch: Fetch | undefined, isUse: boolean): FetchedArtifact {
+    try {
+      return this.#cache.readArtifactSync(key, this.#engine, wireBytes.length, isUse);
+    } catch (error) {
+      const fetched = isNothing(error) && this.#fetch(key, wireBytes, fetch);
+      if (!fetched) throw error;
+      return fetched;
+    }
+  }
+
+  /** From the store, so that the folder need not have it yet. */
+  #fetch(key: ModuleHash, wireBytes: Uint8Array, fetch: Fetch | undefined): FetchedArtifact | undefined {
+    const fetched = fetch?.(String(key));
+    if (!this.#isFor(wireBytes, fetched)) return undefined;
+    this.#makeFolder();
+    return fetched;
+  }
+
+  /** Where the crash guard will be. */
+  #makeFolder(): void {
+    try {
+      this.#cache.makeFolderSync(this.#engine);
+    } catch {
+      // Nothing can be written there: V8 is called all the same.
+    }
+  }
+
   #remember(known: KnownModule, module: WebAssembly.Module): void {
     this.#known.add(known, module);
-    if (this.#options.mode !== 'read-write' || (known.stored.final && this.#isListed(known))) return;
+    if (this.#options.mode !== 'read-write') return;
+    if (known.stored.final && this.#isListed(known) && !this.#remote?.isUnkept) return;
     this.#checkLater(FIRST_CHECK);
     // Now, because an exit does not wait.
     if (this.#noLearner !== undefined) void this.#cache.sweepIfDue();
@@ -582,6 +617,11 @@ const MINUTE = 60_000;
 function isLeftAlone({ leftAloneUntil }: Pick<Artifact, 'leftAloneUntil'>): boolean {
   const minutes = leftAloneUntil - now() / MINUTE;
   return minutes > 0 && minutes <= LEFT_ALONE_AFTER_DEATHS + 1;
+}
+
+/** What is damaged is no error to a cache, but it was somebody's. */
+function isNothing(error: unknown): boolean {
+  return CacheError.is(error, 'NotFound') && !(error.cause instanceof CacheError);
 }
 
 /** An artifact that was not trusted, not the folder. */

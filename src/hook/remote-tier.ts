@@ -1,18 +1,20 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import type { MessagePort, Worker } from 'node:worker_threads';
-import type { Artifact } from '../artifact/artifact.js';
-import { packageRoot } from '../package-root.js';
+import type { FileSystemCache } from '../caches/file-system.js';
+import { AnotherWayError } from '../stores/direct.js';
 import { FileSystemStore } from '../stores/file-system.js';
+import { openDirectly } from '../stores/open-directly.js';
+import type { ProgramList } from '../stores/program-list.js';
+import { DirectSource } from './direct-source.js';
+import type { FetchedArtifact, Found, RemoteFailure, RemoteSource, RemoteTask } from './remote-source.js';
 import type { RemoteSettings } from './settings.js';
+import { ThreadSource } from './thread-source.js';
 
 // Captured: programs patch and empty these objects.
-const { getBuiltinModule } = process;
 const { statSync } = fs;
 const { bigint: nanoseconds } = process.hrtime;
 const { now } = Date;
 const { random } = Math;
-const { wait, load } = Atomics;
 const milliseconds = () => Number(nanoseconds()) / 1e6;
 
 /** A store that failed is not asked again by the programs of this machine for so long, half to one and a half of it by chance. */
@@ -20,164 +22,195 @@ const DOWN_FOR = 30_000;
 /** Nor, for so long, by a machine that is too busy to start the thread or load a client in time, which says little about the store. */
 const BUSY_FOR = 5_000;
 const DOWN_MARK = 'remote-down';
-/** Milliseconds after the deadline for which the thread stays: what comes late may still come. */
+/** Milliseconds that a store in the same data centre takes to connect and to answer. */
+const NEARBY = 5;
+/** Milliseconds. */
+const LOOKED_AT_EVERY = 1;
+const LOOKED_FOR_LIST_EVERY = 5;
+/** Milliseconds without another module after which what came is put into the folder, unless the program ends before. */
+const KEPT_AFTER = 1000;
+/** Milliseconds after the deadline for which it stays: what comes late may still come. */
 const LATE_AT_MOST = 10_000;
 
-/** What the thread that fetches is told when it starts. */
-export interface RemoteTask extends Pick<RemoteSettings, 'url' | 'allowUnsigned'> {
-  directory: string;
-  secrets: readonly string[] | undefined;
-  maxSize: number | undefined;
-  /** Milliseconds after which an answer of the store is not wanted any more, not even for the next run. */
-  patience: number;
-  /** Counts the answers, for who waits for one without an event loop; and, second, whether anything was asked of the store yet. */
-  answers: Int32Array;
-  port: MessagePort;
-  /** The name of the program's list, when what it tells of is to be fetched. */
-  program: string | undefined;
-}
-
-/** An artifact from the store, checked, on its way into the folder. */
-export type FetchedArtifact = Omit<Artifact, 'key' | 'wireBytes'>;
-
-/** Why there is no artifact: the store did not answer as it should, or has something that is not to be loaded. */
-export interface RemoteFailure {
-  failure: string;
-  of: 'store' | 'artifact' | 'signature';
-}
-
-/** Of one module, or, without a key, of all that the program's list tells of. */
-export interface RemoteAnswer {
-  key: string | undefined;
-  found: FetchedArtifact | 'nothing' | RemoteFailure;
-}
-
 /**
- * The store behind the folder, as a program sees it: what it fetches is put into the folder by a thread of its own, with its own event
- * loop, because a program that calls `new WebAssembly.Module()` cannot turn its own. So neither the clients of stores nor what
- * goes wrong in them are in the program's way. Waiting in vain happens once: after that the tier is off.
+ * The store behind the folder, as a program sees it: neither the clients of stores nor what goes wrong in them are in its way.
+ * Waiting in vain happens once: after that the tier is off.
  */
 export class RemoteTier {
-  readonly #task: Omit<RemoteTask, 'answers' | 'port' | 'program'>;
+  readonly #task: Omit<RemoteTask, 'program'>;
   readonly #timeout: number;
-  readonly #environment: NodeJS.ProcessEnv;
-  readonly #found = new Map<string, RemoteAnswer['found']>();
-  readonly #waiting = new Map<string, ((found: FetchedArtifact | undefined) => void)[]>();
-  readonly #answers = new Int32Array(new SharedArrayBuffer(8));
-  #worker: Worker | undefined;
-  #port: MessagePort | undefined;
+  readonly #folder: FileSystemCache;
+  readonly #onFailure: (failure: RemoteFailure) => void;
+  #source: RemoteSource | undefined;
+  #program: ProgramList | undefined;
+  /** Asked for, and not answered yet. */
+  readonly #open = new Set<string>();
+  /** Answered: the folder has it, or is about to, or the store does not. */
+  readonly #settled = new Set<string>();
   #end: NodeJS.Timeout | undefined;
+  #keeping: NodeJS.Timeout | undefined;
   #isOff: boolean;
   #isMarkMade = false;
-  readonly #onFailure: (failure: RemoteFailure) => void;
   /** That another process found the store down, shortly before this one started. */
   readonly wasDown: boolean;
 
   constructor(
-    { url, timeout, allowUnsigned }: RemoteSettings,
-    folder: Pick<RemoteTask, 'directory' | 'secrets' | 'maxSize'>,
+    { url, timeout, allowUnsigned }: Omit<RemoteSettings, 'mode'>,
+    folder: FileSystemCache,
     onFailure: (failure: RemoteFailure) => void,
   ) {
+    const { directory, signer, limits } = folder;
     this.#onFailure = onFailure;
-    this.#task = { url, allowUnsigned, ...folder, patience: timeout + LATE_AT_MOST };
+    this.#folder = folder;
     this.#timeout = timeout;
-    const { NODE_OPTIONS: _, NODE_V8_COVERAGE: __, ...environment } = process.env;
-    this.#environment = { ...environment, WASM_CACHE_DISABLE: '1' };
+    const patience = timeout + LATE_AT_MOST;
+    this.#task = { url, allowUnsigned, directory, secrets: signer?.secrets, maxSize: limits.maxSize, patience };
     this.wasDown = this.#isMarked();
     this.#isOff = this.wasDown;
   }
 
+  /** Whether it is worth asking. */
+  get isOn(): boolean {
+    return !this.#isOff;
+  }
+
+  /** Whether something came that is not in the folder until {@link keep}. */
+  get isUnkept(): boolean {
+    return this.#source?.isUnkept ?? false;
+  }
+
   /** Begins to fetch what the program's list in the store tells of. */
-  prefetch(program: string): void {
-    if (!this.#isOff) this.#start(program);
+  prefetch(program: ProgramList): void {
+    if (this.#isOff) return;
+    this.#program = program;
+    this.#start();
+  }
+
+  /**
+   * Goes on with that when the list is there, and waits for it for the time that a store nearby takes to answer: what a program
+   * without an event loop asks for first is then on its way.
+   */
+  advance(patience = NEARBY): void {
+    if (this.#isOff || !this.#source) return;
+    try {
+      if (this.#source.advance(patience)) return;
+      const later = setTimeout(() => this.advance(0), LOOKED_FOR_LIST_EVERY);
+      later.unref();
+    } catch (error) {
+      this.#takeAnotherWay(error);
+    }
+  }
+
+  /** A module of so many wire bytes will be asked for, as soon as its key is known. */
+  prepare(wireLength: number): void {
+    this.#source?.prepare(wireLength);
   }
 
   /** The module's artifact. Waits for it, at most once in vain. */
   fetchSync(key: string): FetchedArtifact | undefined {
-    if (!this.#ask(key)) return this.#handOut(key);
+    if (!this.#ask(key)) return undefined;
+    const found = this.#answer(key, this.#timeout);
+    if (found === undefined) this.#giveUpWaiting();
+    return this.#settle(key, found);
+  }
+
+  /** What there is without waiting; `undefined` when {@link fetch} is to be waited for. */
+  fetchNow(key: string): FetchedArtifact | 'nothing' | undefined {
+    if (!this.#ask(key)) return 'nothing';
+    const found = this.#answer(key, 0);
+    return found === undefined && !this.#isOff ? undefined : (this.#settle(key, found) ?? 'nothing');
+  }
+
+  /** As {@link fetchSync}; meanwhile the program goes on. Of two at once one gets it. Never rejects. */
+  async fetch(key: string): Promise<FetchedArtifact | undefined> {
+    if (!this.#ask(key)) return undefined;
     const end = milliseconds() + this.#timeout;
     for (;;) {
-      const seen = load(this.#answers, 0);
-      this.#takeAll();
-      if (this.#found.has(key)) return this.#handOut(key);
-      const left = end - milliseconds();
-      if (left <= 0 || this.#isOff) break;
-      wait(this.#answers, 0, seen, left);
+      if (this.#settled.has(key)) return undefined;
+      // Before the time: where the program kept its event loop busy, the answer is there, and only was not looked at.
+      const found = this.#answer(key, 0);
+      if (found !== undefined || this.#isOff) return this.#settle(key, found);
+      if (milliseconds() >= end) break;
+      // Keeps the process alive, as V8 does while it compiles.
+      await new Promise((resolve) => setTimeout(resolve, LOOKED_AT_EVERY));
     }
     this.#giveUpWaiting();
     return undefined;
   }
 
-  /** As {@link fetchSync}; meanwhile the program goes on. Never rejects. */
-  async fetch(key: string): Promise<FetchedArtifact | undefined> {
-    if (!this.#ask(key)) return this.#handOut(key);
-    return new Promise((resolve) => {
-      // Keeps the process alive, as V8 does while it compiles.
-      const timer = setTimeout(() => {
-        // Where the program kept its event loop busy, the answer is there, and only was not looked at.
-        this.#takeAll();
-        if (!this.#found.has(key)) this.#giveUpWaiting();
-        resolve(undefined);
-      }, this.#timeout);
-      const settle = (found: FetchedArtifact | undefined) => {
-        clearTimeout(timer);
-        resolve(found);
-      };
-      this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), settle]);
-    });
+  /** Puts what came into the folder, where it is not there by itself. */
+  keep(): void {
+    this.#source?.keep();
   }
 
-  /** Once: the folder has it, or is about to. */
-  #handOut(key: string): FetchedArtifact | undefined {
-    const found = this.#found.get(key);
-    this.#found.set(key, 'nothing');
-    return typeof found === 'object' && !('failure' in found) ? found : undefined;
+  /** Once. */
+  #settle(key: string, found: Found | undefined): FetchedArtifact | undefined {
+    if (found === undefined) return undefined;
+    this.#settled.add(key);
+    this.#open.delete(key);
+    if (found === 'nothing') return undefined;
+    if ('failure' in found) {
+      if (found.of === 'store') this.#giveUp(found);
+      else this.#onFailure(found);
+      return undefined;
+    }
+    return found;
+  }
+
+  #answer(key: string, patience: number): Found | undefined {
+    const end = milliseconds() + patience;
+    try {
+      return this.#source?.answer(key, patience);
+    } catch (error) {
+      this.#takeAnotherWay(error);
+      return this.#source?.answer(key, end - milliseconds());
+    }
   }
 
   /** @returns whether there will be an answer. */
   #ask(key: string): boolean {
-    if (this.#isOff || this.#found.has(key)) return false;
-    if (!this.#port) this.#start(undefined);
+    if (this.#isOff || this.#settled.has(key)) return false;
+    if (!this.#source) this.#start();
     this.#stayAwhile();
-    if (!this.#waiting.has(key)) this.#port?.postMessage(key);
+    if (!this.#open.has(key)) this.#source?.ask(key);
+    this.#open.add(key);
     return !this.#isOff;
   }
 
   /** A thread takes some 10 MB, which a server that has all its modules would have no use for. */
   #stayAwhile(): void {
     if (this.#end) clearTimeout(this.#end);
+    if (this.#keeping) clearTimeout(this.#keeping);
+    this.#keeping = setTimeout(() => this.keep(), KEPT_AFTER);
+    this.#keeping.unref();
     this.#end = setTimeout(() => {
-      void this.#worker?.terminate();
-      this.#port?.close();
-      this.#port = undefined;
-      // What was fetched and never asked for is in the folder by now.
-      for (const key of this.#found.keys()) this.#found.set(key, 'nothing');
+      this.keep();
+      this.#source?.close();
+      this.#source = undefined;
+      this.#program = undefined;
+      for (const key of this.#open) this.#settled.add(key);
     }, this.#task.patience);
     this.#end.unref();
   }
 
-  #start(program: string | undefined): void {
+  #start(): void {
     try {
-      const { MessageChannel, Worker } = getBuiltinModule('node:worker_threads');
-      const { port1, port2 } = new MessageChannel();
-      const workerData: RemoteTask = { ...this.#task, answers: this.#answers, port: port2, program };
-      const worker = new Worker(path.join(packageRoot, 'dist/remote-worker.cjs'), {
-        workerData,
-        transferList: [port2],
-        // Not the program's: they may load its code.
-        execArgv: [],
-        env: this.#environment,
-        stdin: false,
-        stdout: true,
-        stderr: true,
-      });
-      worker.on('error', (error) => this.#giveUp({ failure: String(error), of: 'store' }));
-      worker.unref();
-      port1.on('message', (answer: RemoteAnswer) => this.#take(answer));
-      port1.unref();
-      this.#worker = worker;
-      this.#port = port1;
-      this.#stayAwhile();
+      const reader = openDirectly(this.#task.url, process.env);
+      this.#source = reader && new DirectSource(reader, this.#folder, this.#program);
+    } catch {
+      // No addon, no thread of its own, or a wrong address, of which the other way says what is wrong.
+    }
+    if (!this.#source) this.#startThread();
+    this.#stayAwhile();
+  }
+
+  #startThread(): void {
+    const onFailure = (failure: RemoteFailure) => {
+      if (failure.of === 'store') this.#giveUp(failure);
+      else this.#onFailure(failure);
+    };
+    try {
+      this.#source = new ThreadSource({ ...this.#task, program: this.#program?.name }, onFailure);
     } catch (error) {
       // No threads under the permission model, say: nothing that other processes should know.
       this.#isOff = true;
@@ -185,29 +218,18 @@ export class RemoteTier {
     }
   }
 
-  /** Without the event loop. */
-  #takeAll(): void {
-    const { receiveMessageOnPort } = getBuiltinModule('node:worker_threads');
-    for (;;) {
-      const received = this.#port && receiveMessageOnPort(this.#port);
-      if (!received) return;
-      this.#take(received.message);
+  #takeAnotherWay(error: unknown): void {
+    if (!(error instanceof AnotherWayError)) {
+      this.#giveUp({ failure: String(error), of: 'store' });
+      return;
     }
-  }
-
-  #take({ key, found }: RemoteAnswer): void {
-    if (key !== undefined) {
-      this.#found.set(key, found);
-      for (const settle of this.#waiting.get(key) ?? []) settle(this.#handOut(key));
-      this.#waiting.delete(key);
-    }
-    if (typeof found !== 'object' || !('failure' in found)) return;
-    if (found.of === 'store') this.#giveUp(found);
-    else this.#onFailure(found);
+    this.#source?.close();
+    this.#startThread();
+    for (const key of this.#open) this.#source?.ask(key);
   }
 
   #giveUpWaiting(): void {
-    this.#giveUp({ failure: `no answer within ${this.#timeout} ms`, of: 'store' }, load(this.#answers, 1) !== 0);
+    this.#giveUp({ failure: `no answer within ${this.#timeout} ms`, of: 'store' }, this.#source?.hasAsked);
   }
 
   /** The thread goes on: what comes late is for the next run. */
@@ -215,8 +237,6 @@ export class RemoteTier {
     const isLate = this.#isOff;
     this.#isOff = true;
     if (!isLate) this.#onFailure(failure);
-    for (const settle of [...this.#waiting.values()].flat()) settle(undefined);
-    this.#waiting.clear();
     if (this.#isMarkMade) return;
     this.#isMarkMade = isOfStore;
     const { directory, secrets } = this.#task;

@@ -1,22 +1,20 @@
-// The thread behind RemoteTier: fetches artifacts from the store into the cache folder, and tells the program so.
+// The thread behind ThreadSource: fetches artifacts from the store into the cache folder, and tells the program so.
 import workerThreads from 'node:worker_threads';
 import type { Artifact } from '../artifact/artifact.js';
-import { canPack } from '../artifact/packed.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { RemoteCache } from '../caches/remote.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
 import { assertNamesAreAnswered } from '../stores/answers-names.js';
-import { FileSystemStore } from '../stores/file-system.js';
 import { openStore } from '../stores/open-store.js';
-import { decodeList, encodeList } from '../stores/program-list.js';
+import { decodeList, ProgramList } from '../stores/program-list.js';
 import { hostOf, parseRemoteUrl } from '../stores/remote-url.js';
-import type { RemoteAnswer, RemoteFailure, RemoteTask } from './remote-tier.js';
+import type { RemoteFailure } from './remote-source.js';
+import type { ThreadAnswer, ThreadTask } from './thread-source.js';
 
-const { getBuiltinModule } = process;
 const { directory, secrets, maxSize, url, allowUnsigned, patience, answers, port, program } =
-  workerThreads.workerData as RemoteTask;
+  workerThreads.workerData as ThreadTask;
 const engine = new V8Engine();
 const folder = new FileSystemCache(directory, { wireBytes: 'omit', secret: secrets, maxSize });
 const fetching = new Map<string, Promise<void>>();
@@ -25,7 +23,10 @@ port.on('message', (key: string) => void fetchOnce(key));
 
 const opened = open().then((store) => {
   const options = secrets ? { secret: secrets } : { allowUnsigned };
-  return { store, cache: new RemoteCache(store, { ...options, timeout: patience, wireBytes: 'omit' }) };
+  return {
+    store,
+    cache: new RemoteCache(store, { ...options, timeout: patience, wireBytes: 'omit', compression: 'none' }),
+  };
 });
 opened.catch(() => {}); // Whoever asks is told.
 
@@ -42,7 +43,6 @@ async function fetchAll(name: string): Promise<void> {
     const { store } = await opened;
     const asked = store.get(name, { signal: AbortSignal.timeout(patience) });
     Atomics.store(answers, 1, 1);
-    prepare();
     const value = await asked;
     const keys = value && decodeList(value.bytes);
     await Promise.all((keys ?? []).map(fetchOnce));
@@ -53,19 +53,12 @@ async function fetchAll(name: string): Promise<void> {
   }
 }
 
-/** An empty list says, for a while, that there is none. */
 function keepList(name: string, keys: string[]): void {
   try {
-    new FileSystemStore(directory, { isShared: secrets !== undefined }).writeSync(name, encodeList(keys));
+    new ProgramList(name, directory, secrets !== undefined).write(keys);
   } catch {
     // Nothing can be written there: then the store is asked again.
   }
-}
-
-/** Loads what an artifact will need, 5 to 20 ms, while the store looks for it. */
-function prepare(): void {
-  if (engine.deterministicId && secrets) getBuiltinModule('node:crypto');
-  canPack();
 }
 
 function fetchOnce(key: string): Promise<void> {
@@ -90,11 +83,6 @@ async function fetch(text: string): Promise<void> {
     answer({ key: text, found: isMiss ? 'nothing' : failure(error) });
     return;
   }
-  try {
-    folder.makeFolderSync(engine); // where the crash guard is
-  } catch {
-    // Nothing can be written there: V8 is called all the same.
-  }
   const { key: _, wireBytes: __, ...found } = artifact;
   answer({ key: text, found });
   try {
@@ -113,7 +101,7 @@ function failure(error: unknown): RemoteFailure {
   return { failure: cause instanceof Error ? `${text}: ${cause.message}` : text, of: 'artifact' };
 }
 
-function answer(given: RemoteAnswer): void {
+function answer(given: ThreadAnswer): void {
   port.postMessage(given);
   Atomics.add(answers, 0, 1);
   Atomics.notify(answers, 0);

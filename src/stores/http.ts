@@ -1,12 +1,10 @@
 import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
-import { baseUrl, encodeName, type HttpAnswer, type HttpRequest, HttpTransport } from './http-request.js';
+import { HttpAddress } from './http-address.js';
+import { type HttpAnswer, type HttpRequest, HttpTransport } from './http-request.js';
 
-// Captured: programs replace globals. node:crypto is loaded on first use, it costs start-up time.
+// Captured: programs replace globals.
 const { getBuiltinModule } = process;
-
-/** Bytes. */
-const DEFAULT_MAX_SIZE = 256 * 2 ** 20;
 
 const STRONG_ETAG = /^"[^"]*"$/;
 
@@ -79,10 +77,7 @@ export interface HttpStoreOptions {
 export class HttpStore implements ArtifactStore {
   readonly description: string;
   readonly isConditional: boolean;
-  readonly #base: URL;
-  readonly #headers: Record<string, string>;
-  readonly #hashNames: boolean;
-  readonly #maxSize: number;
+  readonly #address: HttpAddress;
   readonly #transport = new HttpTransport();
 
   /**
@@ -91,17 +86,10 @@ export class HttpStore implements ArtifactStore {
    * @throws {TypeError} that names the option that is wrong, and not its value.
    */
   constructor(options: HttpStoreOptions) {
-    const { conditional = false, hashNames = false, maxSize = DEFAULT_MAX_SIZE } = options;
-    const base = baseUrl('HttpStore: url', options.url);
-    this.#headers = headersOf(options, base);
-    base.username = '';
-    base.password = '';
-    if (!base.pathname.endsWith('/')) base.pathname += '/';
-    this.#base = base;
-    this.description = base.href;
+    const { conditional = false } = options;
+    this.#address = new HttpAddress(options);
+    this.description = this.#address.base;
     this.isConditional = conditional;
-    this.#hashNames = hashNames;
-    this.#maxSize = maxSize;
   }
 
   async get(name: string, options?: StoreOptions): Promise<StoredValue | undefined> {
@@ -152,58 +140,19 @@ export class HttpStore implements ArtifactStore {
     const { signal, background } = options;
     return this.#transport.request({
       method,
-      url: new URL(this.#path(name), this.#base),
-      headers: { ...this.#headers, ...headers },
+      url: this.#address.of(name),
+      headers: { ...this.#address.headers, ...headers },
       body,
-      maxSize: this.#maxSize,
+      maxSize: this.#address.maxSize,
       signal,
       background,
     });
   }
 
-  #path(name: string): string {
-    const path = encodeName(name);
-    return this.#hashNames ? getBuiltinModule('node:crypto').createHash('sha256').update(name).digest('hex') : path;
-  }
-
   #unexpected(method: string, name: string, { status }: HttpAnswer): CacheError {
     const meaning = getBuiltinModule('node:http').STATUS_CODES[status] ?? '';
-    return new CacheError('Other', `${method} ${this.description}${this.#path(name)}: ${status} ${meaning}`.trimEnd());
+    return new CacheError('Other', `${method} ${this.#address.of(name).href}: ${status} ${meaning}`.trimEnd());
   }
-}
-
-function headersOf(options: HttpStoreOptions, { username: user, password: word }: URL): Record<string, string> {
-  const { bearerToken, username = decoded(user), password = decoded(word) } = options;
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(options.headers ?? {})) {
-    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) throw new TypeError('HttpStore: headers has a name that is none');
-    if (!isHeaderValue(value)) throw new TypeError(`HttpStore: headers has a value for ${name} that cannot be sent`);
-    headers[name.toLowerCase()] = value;
-  }
-  const credentials = [headers.authorization, bearerToken, username || password || undefined];
-  if (credentials.filter((each) => each !== undefined).length > 1)
-    throw new TypeError('HttpStore: headers.authorization, bearerToken and username are more than one way to log in');
-  if (bearerToken !== undefined) {
-    if (!isHeaderValue(bearerToken)) throw new TypeError('HttpStore: bearerToken cannot be sent in a header');
-    headers.authorization = `Bearer ${bearerToken}`;
-  }
-  if (username || password) {
-    if (username.includes(':')) throw new TypeError('HttpStore: username must have no colon');
-    headers.authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-  }
-  return headers;
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw new TypeError('HttpStore: the user name or the password in url has a % that must be written %25');
-  }
-}
-
-function isHeaderValue(text: string): boolean {
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
 }
 
 function isMissing({ status }: HttpAnswer): boolean {

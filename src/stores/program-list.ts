@@ -82,6 +82,16 @@ export class ProgramList {
     return true;
   }
 
+  /**
+   * Takes the place of what there was; an empty list says, for a while, that the store has none.
+   *
+   * @throws {CacheError}
+   */
+  write(keys: readonly string[]): void {
+    this.#store.writeSync(this.name, encodeList(keys));
+    this.#keys = keys;
+  }
+
   /** Lets the next run note, and push, everything anew. Never throws. */
   forget(): void {
     try {

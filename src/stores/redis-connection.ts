@@ -23,6 +23,13 @@ export const SILENCE_TIMEOUT = 10_000;
  */
 export const LINGER = 500;
 
+/** Before each name, in the server's keys. */
+export const DEFAULT_PREFIX = 'wasm-module-cache:';
+/** Before the bytes of each value, new with every put. Random, because writers know nothing of each other. */
+export const VERSION_LENGTH = 8;
+/** Seconds: longer than any release lives in a fleet; what is used stays. */
+export const DEFAULT_TTL = 30 * 24 * 60 * 60;
+
 /** The commands that reading takes. */
 export interface ReadCommands {
   get(key: string): Promise<Buffer | null>;

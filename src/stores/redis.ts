@@ -4,22 +4,20 @@ import { CacheError } from '../cache-error.js';
 import {
   type Client,
   type Connection,
+  DEFAULT_PREFIX,
+  DEFAULT_TTL,
   InjectedConnection,
   OwnConnection,
   parseRedisUrl,
   type ReadCommands,
   type Reader,
+  VERSION_LENGTH,
 } from './redis-connection.js';
 import { RedisReader } from './redis-reader.js';
 
 // node:crypto is loaded where it is needed: it takes 5 ms or more, before who only reads has asked for anything.
 const { getBuiltinModule } = process;
 
-/** Before the bytes of each value, new with every put. Random, because writers know nothing of each other. */
-const VERSION_LENGTH = 8;
-
-/** Seconds: longer than any release lives in a fleet; what is used stays. */
-const DEFAULT_TTL = 30 * 24 * 60 * 60;
 const MAX_TTL = 2 ** 31 - 1;
 
 /** Keys that a server looks at per step of a list: a fraction of a millisecond, in which it answers nobody else. */
@@ -126,7 +124,7 @@ export class RedisStore implements ArtifactStore {
    * @throws {TypeError} for an option that is not usable.
    */
   constructor(options: RedisStoreOptions) {
-    const { client, url, prefix = 'wasm-module-cache:', ttl = DEFAULT_TTL } = options;
+    const { client, url, prefix = DEFAULT_PREFIX, ttl = DEFAULT_TTL } = options;
     if (typeof prefix !== 'string') throw new TypeError(`The option prefix must be text, not ${String(prefix)}`);
     if (!Number.isInteger(ttl) || ttl < 0 || ttl > MAX_TTL) {
       throw new TypeError(`The option ttl must be a whole number of seconds from 0 to ${MAX_TTL}, not ${String(ttl)}`);

@@ -9,9 +9,10 @@ import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import type { Artifact } from '../../dist/artifact/artifact.js';
-import { type RemoteFailure, RemoteTier } from '../../dist/hook/remote-tier.js';
+import type { RemoteFailure } from '../../dist/hook/remote-source.js';
+import { RemoteTier } from '../../dist/hook/remote-tier.js';
 import { FileSystemCache, FileSystemStore, ModuleHash, RemoteCache, V8Engine } from '../../dist/index.js';
-import { encodeList } from '../../dist/stores/program-list.js';
+import { encodeList, ProgramList } from '../../dist/stores/program-list.js';
 import { until } from '../support/learning.js';
 import { filesIn, temporaryDirectory } from '../support/processes.js';
 import { freePort } from '../support/servers.js';
@@ -55,14 +56,13 @@ function scene({ url, timeout = PATIENT, directory, secrets = [secret] }: Settin
     allowUnsigned: false,
     mode: 'read-write' as const,
   };
-  const tier = new RemoteTier(settings, { directory: own, secrets, maxSize: undefined }, (failure) =>
-    failures.push(failure),
-  );
   const folder = new FileSystemCache(own, { wireBytes: 'omit', secret: secrets });
+  const tier = new RemoteTier(settings, folder, (failure) => failures.push(failure));
+  const list = () => new ProgramList(PROGRAM, own, true);
   const put = async (key: ModuleHash, options: ConstructorParameters<typeof RemoteCache>[1] = { secret }) => {
     await new RemoteCache(store, options).push(artifact(key));
   };
-  return { tier, shared, store, folder, directory: own, failures, put };
+  return { tier, list, shared, store, folder, directory: own, failures, put };
 }
 
 function assertArtifact(found: unknown): void {
@@ -123,12 +123,12 @@ describe('RemoteTier', () => {
   });
 
   it('fetches what the list of the program tells of, and notes the list', async () => {
-    const { tier, store, folder, directory, put } = scene();
+    const { tier, list, store, folder, directory, put } = scene();
     const [listed, other] = [key(), key()];
     await put(listed);
     await put(other);
     await store.put(PROGRAM, encodeList([String(listed), String(key())]));
-    tier.prefetch(PROGRAM);
+    tier.prefetch(list());
     await until('the list is there', () => existsSync(path.join(directory, PROGRAM)));
     assert.deepEqual(readFileSync(path.join(directory, PROGRAM)), readFileSync(path.join(store.directory, PROGRAM)));
     assert.ok(folder.readHeaderSync(listed, engine));
@@ -142,9 +142,9 @@ describe('RemoteTier', () => {
     ['what is no list', Buffer.from('<html>')],
   ] as const) {
     it(`notes an empty list where the store has ${what}`, async () => {
-      const { tier, store, directory, failures } = scene();
+      const { tier, list, store, directory, failures } = scene();
       if (bytes) await store.put(PROGRAM, bytes);
-      tier.prefetch(PROGRAM);
+      tier.prefetch(list());
       await until('the list is there', () => existsSync(path.join(directory, PROGRAM)));
       assert.equal(readFileSync(path.join(directory, PROGRAM), 'utf8'), '{"modules":[]}\n');
       assert.deepEqual(failures, []);
@@ -343,8 +343,9 @@ describe('RemoteTier', () => {
   });
 
   it('leaves nothing behind in the folder where the store is down, but the mark', async () => {
-    const { tier, directory } = scene({ url: `http://127.0.0.1:${await freePort()}` });
-    tier.prefetch(PROGRAM);
+    const { tier, list, directory } = scene({ url: `http://127.0.0.1:${await freePort()}` });
+    tier.prefetch(list());
+    tier.advance();
     await until('it is off', () => existsSync(path.join(directory, 'remote-down')));
     assert.deepEqual(readdirSync(directory), ['remote-down']);
   });

@@ -1,0 +1,112 @@
+import path from 'node:path';
+import type { MessagePort, Worker } from 'node:worker_threads';
+import { packageRoot } from '../package-root.js';
+import type { Found, RemoteFailure, RemoteSource, RemoteTask } from './remote-source.js';
+
+// Captured: programs patch and empty these objects.
+const { getBuiltinModule } = process;
+const { bigint: nanoseconds } = process.hrtime;
+const { wait, load } = Atomics;
+const milliseconds = () => Number(nanoseconds()) / 1e6;
+
+/** What the thread is told when it starts. */
+export interface ThreadTask extends RemoteTask {
+  /** Counts the answers, for who waits for one without an event loop; and, second, whether anything was asked of the store yet. */
+  answers: Int32Array;
+  port: MessagePort;
+}
+
+/** Of one module, or, without a key, of all that the program's list tells of. */
+export interface ThreadAnswer {
+  key: string | undefined;
+  found: Found;
+}
+
+/**
+ * Any store, through a thread with its own event loop, because a program that calls `new WebAssembly.Module()` cannot turn its own. So
+ * neither the clients of stores nor what goes wrong in them are in the program's way. The thread puts what comes into the folder.
+ */
+export class ThreadSource implements RemoteSource {
+  readonly isUnkept = false;
+  readonly #answers = new Int32Array(new SharedArrayBuffer(8));
+  readonly #found = new Map<string, Found>();
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #onFailure: (failure: RemoteFailure) => void;
+
+  /**
+   * @param onFailure - is told of what concerns no module that was asked for
+   * @throws where no thread can be started: under the permission model, say.
+   */
+  constructor(task: RemoteTask, onFailure: (failure: RemoteFailure) => void) {
+    this.#onFailure = onFailure;
+    const { MessageChannel, Worker } = getBuiltinModule('node:worker_threads');
+    const { port1, port2 } = new MessageChannel();
+    const { NODE_OPTIONS: _, NODE_V8_COVERAGE: __, ...environment } = process.env;
+    const workerData: ThreadTask = { ...task, answers: this.#answers, port: port2 };
+    this.#worker = new Worker(path.join(packageRoot, 'dist/remote-worker.cjs'), {
+      workerData,
+      transferList: [port2],
+      // Not the program's: they may load its code.
+      execArgv: [],
+      env: { ...environment, WASM_CACHE_DISABLE: '1' },
+      stdin: false,
+      stdout: true,
+      stderr: true,
+    });
+    this.#worker.on('error', (error) => onFailure({ failure: String(error), of: 'store' }));
+    this.#worker.unref();
+    this.#port = port1;
+    port1.on('message', (answer: ThreadAnswer) => this.#take(answer));
+    port1.unref();
+  }
+
+  get hasAsked(): boolean {
+    return load(this.#answers, 1) !== 0;
+  }
+
+  ask(key: string): void {
+    this.#port.postMessage(key);
+  }
+
+  answer(key: string, patience: number): Found | undefined {
+    const end = milliseconds() + patience;
+    for (;;) {
+      const seen = load(this.#answers, 0);
+      this.#takeAll();
+      const found = this.#found.get(key);
+      const left = end - milliseconds();
+      this.#found.delete(key);
+      if (found !== undefined || left <= 0) return found;
+      wait(this.#answers, 0, seen, left);
+    }
+  }
+
+  advance(): boolean {
+    return true;
+  }
+
+  keep(): void {}
+
+  prepare(): void {}
+
+  close(): void {
+    void this.#worker.terminate();
+    this.#port.close();
+  }
+
+  /** Without the event loop. */
+  #takeAll(): void {
+    const { receiveMessageOnPort } = getBuiltinModule('node:worker_threads');
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port);
+      if (!received) return;
+      this.#take(received.message);
+    }
+  }
+
+  #take({ key, found }: ThreadAnswer): void {
+    if (key !== undefined) this.#found.set(key, found);
+    else if (typeof found === 'object' && 'failure' in found) this.#onFailure(found);
+  }
+}
