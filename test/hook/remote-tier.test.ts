@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer, type ServerResponse } from 'node:http';
 import { createServer as createNetServer } from 'node:net';
 import path from 'node:path';
 import { after, describe, it, mock } from 'node:test';
@@ -348,5 +348,119 @@ describe('RemoteTier', () => {
     tier.advance();
     await until('it is off', () => existsSync(path.join(directory, 'remote-down')));
     assert.deepEqual(readdirSync(directory), ['remote-down']);
+  });
+
+  describe('before a web server', () => {
+    /** Serves the files of a folder, each answer made by `answer`, and notes what is asked for. */
+    async function serve(answer: (response: ServerResponse, file: string, url: string) => void) {
+      const asked: string[] = [];
+      const served = temporaryDirectory();
+      const server = createServer(({ url = '' }, response) => {
+        asked.push(url);
+        const file = path.join(served, url);
+        if (existsSync(file)) answer(response, file, url);
+        else response.writeHead(404).end();
+      }).listen(0, '127.0.0.1');
+      after(() => server.close());
+      server.unref();
+      await once(server, 'listening');
+      const { port } = server.address() as { port: number };
+      const put = (wanted: ModuleHash) =>
+        new RemoteCache(new FileSystemStore(served, { isShared: true }), { secret }).push(artifact(wanted));
+      return { asked, served, put, url: `http://127.0.0.1:${port}/` };
+    }
+
+    const plainly = (response: ServerResponse, file: string) => {
+      const bytes = readFileSync(file);
+      response.writeHead(200, { 'content-length': bytes.length }).end(bytes);
+    };
+
+    async function threadsOf(action: () => Promise<unknown>): Promise<number> {
+      let threads = 0;
+      const onWorker = () => threads++;
+      process.on('worker', onWorker);
+      await action();
+      await setTimeout(1);
+      process.off('worker', onWorker);
+      return threads;
+    }
+
+    it('takes no thread of Node, and puts into the folder what came when it is kept', async () => {
+      const { url, put } = await serve(plainly);
+      const { tier, folder, failures } = scene({ url });
+      const wanted = key();
+      await put(wanted);
+      const threads = await threadsOf(async () => assertArtifact(await tier.fetch(String(wanted))));
+      assert.equal(threads, 0);
+      assert.ok(tier.isUnkept);
+      assert.equal(folder.readHeaderSync(wanted, engine), undefined);
+      tier.keep();
+      assert.ok(!tier.isUnkept);
+      assert.deepEqual(folder.readArtifactSync(wanted, engine, artifact(wanted).wireLength).generation, 3);
+      assert.equal(await tier.fetch(String(wanted)), undefined);
+      assert.deepEqual(failures, []);
+    });
+
+    it('asks for all that the list tells of before anything is wanted, and unpacks it meanwhile', async () => {
+      const { url, put, served, asked } = await serve(plainly);
+      const { tier, list, failures, directory } = scene({ url });
+      const [one, other] = [key(), key()];
+      await put(one);
+      await put(other);
+      await new FileSystemStore(served, { isShared: true }).put(PROGRAM, encodeList([one, other].map(String)));
+      tier.prefetch(list());
+      tier.advance();
+      await until('all are asked for', () => asked.length === 3);
+      await setTimeout(50); // until they are here
+      tier.prepare(artifact(one).wireLength);
+      assertArtifact(tier.fetchNow(String(one)));
+      assertArtifact(tier.fetchSync(String(other)));
+      assert.equal(asked.length, 3);
+      tier.keep();
+      assert.deepEqual(readFileSync(path.join(directory, PROGRAM)), readFileSync(path.join(served, PROGRAM)));
+      assert.deepEqual(failures, []);
+    });
+
+    for (const [what, answer] of [
+      [
+        'a redirect',
+        (response: ServerResponse, file: string, url: string) =>
+          url.startsWith('/moved')
+            ? plainly(response, file)
+            : response.writeHead(302, { location: `/moved${url}` }).end(),
+      ],
+      [
+        'chunks',
+        (response: ServerResponse, file: string) => {
+          response.write(readFileSync(file));
+          response.end();
+        },
+      ],
+    ] as const) {
+      it(`goes another way for ${what}`, async () => {
+        const { url, put, served } = await serve(answer as typeof plainly);
+        symlinkSync(served, path.join(served, 'moved'));
+        const { tier, folder, failures } = scene({ url });
+        const wanted = key();
+        await put(wanted);
+        const threads = await threadsOf(async () => assertArtifact(await tier.fetch(String(wanted))));
+        assert.equal(threads, 1);
+        await until('it is in the folder', () => folder.readHeaderSync(wanted, engine) !== undefined);
+        assert.deepEqual(failures, []);
+      });
+    }
+
+    it('keeps what was late', async () => {
+      const { url, put } = await serve((response, file) => void setTimeout(300).then(() => plainly(response, file)));
+      const { tier, folder, failures } = scene({ url, timeout: 100 });
+      const wanted = key();
+      await put(wanted);
+      assert.equal(await tier.fetch(String(wanted)), undefined);
+      assert.equal(failures.length, 1);
+      await until('it is in the folder', () => {
+        tier.keep();
+        return folder.readHeaderSync(wanted, engine) !== undefined;
+      });
+    });
   });
 });
