@@ -21,8 +21,12 @@
 
 namespace {
 
+// macOS has neither: Node ignores SIGPIPE, and between two calls a process may be spawned.
 #ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0  // macOS: Node ignores SIGPIPE
+#define MSG_NOSIGNAL 0
+#endif
+#ifndef SOCK_CLOEXEC
+#define SOCK_CLOEXEC 0
 #endif
 
 // A lost SYN is sent again after one second; who waits longer than for a second one has no use for a cache.
@@ -94,7 +98,7 @@ class Link {
 
   // 0, or the error.
   int Connect(const addrinfo& address, int milliseconds) {
-    int made = socket(address.ai_family, address.ai_socktype, address.ai_protocol);
+    int made = socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC, address.ai_protocol);
     if (made < 0) return errno;
     fcntl(made, F_SETFD, FD_CLOEXEC);
     int on = 1;

@@ -89,6 +89,8 @@ type Fetch = (key: string) => FetchedArtifact | undefined;
 
 const { now } = Date;
 const { debuglog } = util;
+const { resourceUsage } = process;
+const preemptions = () => resourceUsage().involuntaryContextSwitches;
 const { bigint: nanoseconds } = process.hrtime;
 /** Not performance.now(): that object is made when it is first mentioned, which takes 1 ms. */
 const milliseconds = () => Number(nanoseconds()) / 1e6;
@@ -331,6 +333,7 @@ export class Hook {
 
   #lookUpStored(wireBytes: Uint8Array, fetch: Fetch | undefined): Lookup | undefined {
     const start = milliseconds();
+    const preemptionsBefore = preemptions();
     const engineId = this.#engine.deterministicId;
     const wireLength = wireBytes.length;
     const functions = this.#countFunctions(wireBytes);
@@ -362,7 +365,8 @@ export class Hook {
       const module = this.#cache.guarded(entry, () => received.finish(nativeCode), isUse);
       const duration = milliseconds() - start;
       debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, Math.round(duration));
-      if (!paid({ duration, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
+      const load = { duration, preemptions: preemptions() - preemptionsBefore };
+      if (!paid({ ...load, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
       const known = { ...lookup, stored, isSuspect: false, reading: undefined, isLearnt: false };
       this.#remember(known, module);
       return { ...known, module, known };

@@ -15,6 +15,8 @@ const { statSync } = fs;
 const { bigint: nanoseconds } = process.hrtime;
 const { now } = Date;
 const { random } = Math;
+// The types do not know that it is only there under the permission model.
+const permission = process.permission as NodeJS.ProcessPermission | undefined;
 const milliseconds = () => Number(nanoseconds()) / 1e6;
 
 /** A store that failed is not asked again by the programs of this machine for so long, half to one and a half of it by chance. */
@@ -194,6 +196,10 @@ export class RemoteTier {
   }
 
   #start(): void {
+    if (isKeptFromNetwork(this.#task.url)) {
+      this.#turnOff('the permission model keeps this program from the network');
+      return;
+    }
     try {
       const reader = openDirectly(this.#task.url, process.env);
       this.#source = reader && new DirectSource(reader, this.#folder, this.#program);
@@ -212,10 +218,14 @@ export class RemoteTier {
     try {
       this.#source = new ThreadSource({ ...this.#task, program: this.#program?.name }, onFailure);
     } catch (error) {
-      // No threads under the permission model, say: nothing that other processes should know.
-      this.#isOff = true;
-      this.#onFailure({ failure: String(error), of: 'store' });
+      this.#turnOff(String(error)); // No threads under the permission model, say.
     }
+  }
+
+  /** For a reason that is nothing that other processes should know. */
+  #turnOff(failure: string): void {
+    this.#isOff = true;
+    this.#onFailure({ failure, of: 'store' });
   }
 
   #takeAnotherWay(error: unknown): void {
@@ -257,4 +267,10 @@ export class RemoteTier {
       return false;
     }
   }
+}
+
+/** Neither the addon nor a thread without the program's options is kept from it by Node. */
+function isKeptFromNetwork(url: string): boolean {
+  if (!permission || /^file:/i.test(url)) return false;
+  return process.allowedNodeEnvironmentFlags.has('--allow-net') && !permission.has('net');
 }

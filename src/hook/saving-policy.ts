@@ -70,6 +70,8 @@ const MAX_GENERATIONS = 12;
 export interface Load {
   /** Milliseconds from the call to the restored module: hash, read, check, deserialise. */
   readonly duration: number;
+  /** How often the system gave the processor to somebody else meanwhile. */
+  readonly preemptions: number;
   readonly wireLength: number;
   readonly nativeLength: number;
 }
@@ -79,13 +81,17 @@ export interface Load {
  * decodes the wire bytes, and compiles every function that runs with its baseline compiler, which an artifact holds all of.
  * What the slower code of the latter costs afterwards is not counted.
  */
-export function paid({ duration, wireLength, nativeLength }: Load): boolean {
+export function paid({ duration, preemptions, wireLength, nativeLength }: Load): boolean {
+  // Where the machine was too busy, its disk is not to blame.
+  if (preemptions >= duration / PREEMPTED_EVERY) return true;
   return duration <= UNNOTICED + SPIKE * (wireLength * DECODING + nativeLength * BASELINE_COMPILING);
 }
 
 /** A single load is measured, on a machine that may be busy: it counts only when it is far too long. */
 const SPIKE = 3;
 const UNNOTICED = 250;
+/** Milliseconds. On a machine with three times as many programs as processors Linux takes a processor away every 2 to 4. */
+const PREEMPTED_EVERY = 20;
 
 /**
  * Milliseconds per byte, on a quiet machine of 2 cores: 33 ms for the 14 MB of esbuild (Node 26, v8-facts.md, section 7), and

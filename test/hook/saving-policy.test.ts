@@ -171,7 +171,13 @@ describe('loading an artifact paid', () => {
     ['a small one, from a network that hangs', 600, 0.1, 0.1, false],
   ] as const) {
     it(`${name}: ${expected ? 'yes' : 'no'}`, () => {
-      assert.equal(paid({ duration, wireLength: wireMB * MB, nativeLength: nativeMB * MB }), expected);
+      assert.equal(paid({ duration, preemptions: 3, wireLength: wireMB * MB, nativeLength: nativeMB * MB }), expected);
     });
   }
+
+  it('is not told by a load for which the machine was too busy', () => {
+    const load = { duration: 600, wireLength: 0.1 * MB, nativeLength: 0.1 * MB };
+    assert.equal(paid({ ...load, preemptions: 29 }), false);
+    assert.equal(paid({ ...load, preemptions: 30 }), true);
+  });
 });

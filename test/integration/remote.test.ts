@@ -1,6 +1,8 @@
 // The store behind the folder, as programs meet it: real processes under the hook, real servers.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -341,6 +343,21 @@ describe('a program before a store', { concurrency: 2 }, () => {
     assert.equal(existsSync(path.join(directory, 'remote-down')), false);
     const debugged = await run({ url, nodeOptions, env: { NODE_DEBUG: 'wasm-cache' } });
     assert.equal(lines(debugged, /asking the store/).length, 1, debugged.stderr);
+  });
+
+  it('reaches no store that the permission model keeps from it', { skip: major < 25 }, async () => {
+    let connections = 0;
+    const server = createServer(() => connections++).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const nodeOptions = ['--no-warnings', '--permission', '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons'];
+    const { stats } = await equal({
+      url: `http://127.0.0.1:${port}`,
+      nodeOptions: [...nodeOptions, '--allow-worker'],
+    });
+    server.close();
+    assert.equal(stats.errors, 1);
+    assert.equal(connections, 0);
   });
 
   it('pushes what it could not push, when the store is back', async () => {
