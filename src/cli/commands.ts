@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Command as CliCommand, Command as Declaration, Option } from 'commander';
+import { packageRoot } from '../package-root.js';
+import type { Command } from './command.js';
+import type { CommonOptions } from './context.js';
+
+// What can be given to which command. What a command does is loaded when it is called: `--help` needs none of it.
+
+const EXIT_CODES = `
+Exit codes:
+  0  done, or yes
+  1  no, or something was found: a miss (why), a bad artifact (verify), a problem (doctor)
+  2  called wrongly
+  3  could not be done, for example because the folder or the store is not to be trusted or not there
+
+Settings come from the same variables as those of the hook (WASM_CACHE_DIR and the others); options go before them.
+A secret is never an option, because everybody can see those: WASM_CACHE_SECRET, or WASM_CACHE_SECRET_FILE.`;
+
+/** All commands, with their options and their help. */
+export function createProgram(): CliCommand {
+  const program = new Declaration('wasm-cache')
+    .description(
+      'Looks after the cache of compiled WebAssembly modules that wasm-module-cache keeps between Node processes.',
+    )
+    .version(version(), '-v, --version')
+    .configureHelp({ sortSubcommands: false })
+    .helpCommand('help [command]', 'help for a command')
+    .addHelpText('after', EXIT_CODES)
+    // Nothing ends the process before what it printed is out.
+    .exitOverride();
+
+  declare(program, 'ls', 'lists the artifacts of the cache folder')
+    .addOption(
+      new Option('--sort <by>', 'what comes first: last used, or largest').choices(['used', 'size']).default('used'),
+    )
+    .addHelpText('after', examples(['wasm-cache ls', 'wasm-cache ls --sort size', 'wasm-cache ls --json | jq .totals']))
+    .action(action(async () => (await import('./ls.js')).command));
+
+  return program;
+}
+
+/** A command with the options that all have. */
+function declare(program: CliCommand, nameAndArguments: string, summary: string): CliCommand {
+  const [name = ''] = nameAndArguments.split(' ');
+  return program
+    .command(nameAndArguments)
+    .summary(summary)
+    .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
+    .option('-d, --dir <folder>', 'the cache folder (default: WASM_CACHE_DIR, or the one in your cache folder)')
+    .option('--json', 'print JSON, for scripts')
+    .showHelpAfterError(`(try: wasm-cache ${name} --help)`);
+}
+
+/** Runs a command that is loaded now, and prints its document. */
+function action<Options, Document>(load: () => Promise<Command<Options, Document>>) {
+  return async (...given: unknown[]): Promise<void> => {
+    const declaration = given.at(-1) as CliCommand;
+    const options = declaration.opts<Options & CommonOptions>();
+    const [command, { createContext }, { colorsFor }] = await Promise.all([
+      load(),
+      import('./context.js'),
+      import('./output.js'),
+    ]);
+    const document = await command.run(createContext(options), options, declaration.args);
+    const text = options.json ? JSON.stringify(document, null, 2) : command.render(document, colorsFor(process.stdout));
+    if (text !== '') process.stdout.write(`${text}\n`);
+    process.exitCode = command.exitCode?.(document) ?? 0;
+  };
+}
+
+function examples(lines: string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')).version;
+}
