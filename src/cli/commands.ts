@@ -4,6 +4,7 @@ import { type Command as CliCommand, Command as Declaration, Option } from 'comm
 import { packageRoot } from '../package-root.js';
 import type { Command } from './command.js';
 import type { CommonOptions } from './context.js';
+import { atLeast, duration } from './option-values.js';
 
 // What can be given to which command. What a command does is loaded when it is called: `--help` needs none of it.
 
@@ -16,6 +17,16 @@ Exit codes:
 
 Settings come from the same variables as those of the hook (WASM_CACHE_DIR and the others); options go before them.
 A secret is never an option, because everybody can see those: WASM_CACHE_SECRET, or WASM_CACHE_SECRET_FILE.`;
+
+const TRAIN = `
+Runs the command with the hook, waits until what ran is optimised, and does that again until every artifact is final or nothing
+improves. What is optimised is what ran: give it work like that which it will do. Its output is shown only where it fails.
+
+What does not end by itself, such as a server, is sent SIGTERM after --stop-after, and SIGKILL 10 seconds later. Give it
+work meanwhile; every process is saved when SIGTERM comes. What only worker threads ran is saved when nothing new was optimised in them
+for nine seconds or more, or when the program ends them itself: give such a program a time that is long enough.
+
+Exit code 1: it compiled no module, or a run failed with --keep-going. 3: a run failed.`;
 
 /** All commands, with their options and their help. */
 export function createProgram(): CliCommand {
@@ -36,6 +47,22 @@ export function createProgram(): CliCommand {
     )
     .addHelpText('after', examples(['wasm-cache ls', 'wasm-cache ls --sort size', 'wasm-cache ls --json | jq .totals']))
     .action(action(async () => (await import('./ls.js')).command));
+
+  declare(program, 'train', 'runs a command until all that can be learnt of it is stored')
+    .argument('<command...>', 'after --, as it would be given to the shell')
+    .option('--runs <max>', 'the most runs', atLeast(1), 10)
+    .option('--stop-after <time>', 'end each run after that time, for what does not end by itself: 30s', duration)
+    .option('--keep-going', 'go on where a run fails')
+    .addHelpText('after', TRAIN)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache train -- node app.js',
+        'wasm-cache train --dir ./wasm-cache -- npm run build',
+        'wasm-cache train --stop-after 30s -- node server.js',
+      ]),
+    )
+    .action(action(async () => (await import('./train.js')).command));
 
   return program;
 }

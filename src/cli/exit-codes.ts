@@ -14,3 +14,13 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
 /** The command was called wrongly: the message says what was wrong, with which value, and what to do. */
 export class UsageError extends Error {}
+
+/** This process was told to end: it does so by the same signal, when everything is put away. */
+export class InterruptedError extends Error {
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`Interrupted by ${signal}`);
+    this.signal = signal;
+  }
+}

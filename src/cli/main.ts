@@ -2,7 +2,7 @@
 import util from 'node:util';
 import { CommanderError } from 'commander';
 import { createProgram } from './commands.js';
-import { ExitCode, UsageError } from './exit-codes.js';
+import { ExitCode, InterruptedError, UsageError } from './exit-codes.js';
 import { colorsFor } from './output.js';
 
 // Whoever reads less than all of it, as `head` does, has what they want.
@@ -14,7 +14,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   await createProgram().parseAsync();
 } catch (error) {
-  process.exitCode = report(error);
+  if (error instanceof InterruptedError) process.kill(process.pid, error.signal);
+  else process.exitCode = report(error);
 }
 
 function report(error: unknown): ExitCode {
