@@ -13,6 +13,7 @@ import { LearningJobs } from '../learning/jobs.js';
 import type { Push } from '../learning/push.js';
 import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
+import { openStatistics, type Statistics } from '../statistics/statistics.js';
 import { ProgramList, programName } from '../stores/program-list.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
 import { type FetchedArtifact, type RemoteFailure, RemoteTier } from './remote-tier.js';
@@ -30,6 +31,9 @@ export interface HookOptions {
   maxSize: number | undefined;
   /** The store behind the folder. */
   remote: RemoteSettings | undefined;
+  /** See `StatisticsOptions`. */
+  statistics: boolean;
+  runFile: string | undefined;
 }
 
 /**
@@ -118,6 +122,7 @@ export class Hook {
   /** Saved, or new in the program's list, and not handed to a process that puts it into the store. */
   readonly #unpushed = new Set<string>();
   readonly #learns: boolean;
+  readonly #statistics: Statistics | undefined;
   #isOff = false;
   readonly #onExit = () => this.save(true);
   #madeRoomForListener = false;
@@ -125,6 +130,7 @@ export class Hook {
 
   constructor(options: HookOptions) {
     this.#options = options;
+    this.#statistics = openStatistics(options);
     // Every caller has the wire bytes in hand, so storing them as well would only double the size.
     this.#cache = new FileSystemCache(options.directory, {
       wireBytes: 'omit',
@@ -173,27 +179,38 @@ export class Hook {
     });
   }
 
+  /** Who calls, for a look-up that comes later. */
+  caller(): string | undefined {
+    return this.#statistics?.caller();
+  }
+
   /** As {@link lookUp}, for callers who get a promise: what comes from the store comes later. */
-  lookUpLater(wireBytes: Uint8Array): Lookup | Promise<LaterLookup> | undefined {
+  lookUpLater(wireBytes: Uint8Array, caller?: string): Lookup | Promise<LaterLookup> | undefined {
     let lookup: Lookup | undefined;
     let remote: RemoteTier | undefined;
-    const found = this.#counted(wireBytes, () => {
+    const find = () => {
       lookup = this.#lookUp(wireBytes);
       remote = this.#remoteFor(lookup);
       return remote ? undefined : lookup;
-    });
-    return lookup && remote ? this.#lookUpRemote(lookup, remote, wireBytes) : found;
+    };
+    const found = this.#counted(wireBytes, find, caller);
+    return lookup && remote ? this.#lookUpRemote(lookup, remote, wireBytes, caller) : found;
   }
 
-  async #lookUpRemote(lookup: Lookup, remote: RemoteTier, given: Uint8Array): Promise<LaterLookup> {
+  async #lookUpRemote(
+    lookup: Lookup,
+    remote: RemoteTier,
+    given: Uint8Array,
+    caller: string | undefined,
+  ): Promise<LaterLookup> {
     const wireBytes = new Uint8Array(given); // The program may change its own.
     const fetched = await remote.fetch(String(this.#keyOfMiss(lookup, wireBytes)));
-    const found = this.#counted(wireBytes, () =>
+    const find = () =>
       // Of two calls at once for the same module one got it.
       this.#isFor(wireBytes, fetched)
         ? this.#lookUpStored(wireBytes, fetched)
-        : (this.#lookUpKnown(wireBytes) ?? lookup),
-    );
+        : (this.#lookUpKnown(wireBytes) ?? lookup);
+    const found = this.#counted(wireBytes, find, caller);
     return { lookup: found, wireBytes };
   }
 
@@ -222,11 +239,13 @@ export class Hook {
     return key ?? sha256(wireBytes);
   }
 
-  #counted(wireBytes: Uint8Array, lookUp: () => Lookup | undefined): Lookup | undefined {
+  #counted(wireBytes: Uint8Array, lookUp: () => Lookup | undefined, caller?: string): Lookup | undefined {
+    const start = milliseconds();
     try {
       const lookup = lookUp();
       if (!lookup) return undefined;
       this.stats[lookup.module ? 'hits' : 'misses']++;
+      this.#statistics?.count(lookup, milliseconds() - start, caller);
       if (channels.load.hasSubscribers) {
         const key = lookup.key ?? sha256(wireBytes);
         channels.load.publish({ key: key.toString(), hit: lookup.module !== undefined });
@@ -239,8 +258,9 @@ export class Hook {
   }
 
   /** Remembers the module that V8 made after this look-up, so that its code can be saved. */
-  learn({ known, ...lookup }: Lookup, module: WebAssembly.Module): void {
+  learn(found: Lookup, module: WebAssembly.Module): void {
     try {
+      const { known, ...lookup } = found;
       if (known) {
         this.#known.addReference(known, module);
         return;
@@ -249,6 +269,7 @@ export class Hook {
       const reading = this.#options.mode === 'read-write' ? this.#engine.read(module) : undefined;
       const remembered = { ...lookup, reading, isLearnt: false };
       if (reading) setTimeout(() => this.#keyOf(remembered), KEY_IS_KNOWN_AFTER).unref();
+      this.#statistics?.compiled(found, remembered);
       this.#remember(remembered, module);
     } catch (error) {
       this.#report('remembering a module', error);
@@ -281,6 +302,8 @@ export class Hook {
       if (push) debug('to the store: %s', push.keys);
     } catch (error) {
       this.#report('looking for modules to save', error);
+    } finally {
+      this.#statistics?.flush(); // By now all keys are known.
     }
   }
 
