@@ -22,7 +22,7 @@ import {
   openStatistics,
   type StatisticsOptions,
 } from '../../dist/statistics/statistics.js';
-import { filesIn, temporaryDirectory } from '../support/processes.js';
+import { filesIn, statisticsIn, temporaryDirectory } from '../support/processes.js';
 
 const DAY = 24 * 3_600_000;
 const onPosix = { skip: process.platform === 'win32' };
@@ -32,7 +32,7 @@ function setUp(options: Partial<StatisticsOptions> = {}) {
   const directory = path.join(temporaryDirectory(), 'cache');
   const usual = { mode: 'read-write', directory, secrets: undefined, statistics: true, runFile: undefined } as const;
   const today = path.join(directory, 'statistics', dayOf(Date.now()));
-  const lines = () => (existsSync(today) ? decodeLines(readFileSync(today, 'utf8')) : []);
+  const lines = () => statisticsIn(directory);
   return { directory, today, lines, statistics: openStatistics({ ...usual, ...options }) };
 }
 
