@@ -130,7 +130,7 @@ export class Hook {
 
   constructor(options: HookOptions) {
     this.#options = options;
-    this.#statistics = openStatistics(options);
+    this.#statistics = openStatistics(options, () => this.#saveAtExit());
     // Every caller has the wire bytes in hand, so storing them as well would only double the size.
     this.#cache = new FileSystemCache(options.directory, {
       wireBytes: 'omit',
@@ -404,6 +404,11 @@ export class Hook {
     this.#checkLater(FIRST_CHECK);
     // Now, because an exit does not wait.
     if (this.#noLearner !== undefined) void this.#cache.sweepIfDue();
+    this.#saveAtExit();
+  }
+
+  #saveAtExit(): void {
+    if (this.#options.mode !== 'read-write') return;
     // Asked every time: programs call process.removeAllListeners().
     if (process.listeners('exit').includes(this.#onExit)) return;
     process.on('exit', this.#onExit);

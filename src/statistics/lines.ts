@@ -40,9 +40,17 @@ const MAX = 999_999_999_999_999;
 /** One line, with its end: numbers and names without spaces, which `awk` can read, too. */
 export function encodeLine(counts: ModuleCounts): string {
   const { key, name, wireLength, nativeLength, restored, alive, misses, hitTime, missTime, compileTime } = counts;
-  const times = [hitTime, missTime, compileTime].map((time) => max(0, round(time * MICROSECONDS)));
-  const numbers = [wireLength, nativeLength, restored, alive, misses, ...times].map((each) => min(each, MAX));
-  return `${VERSION} ${key || '-'} ${numbers.join(' ')} ${name || '-'}\n`;
+  const counted = `${number(wireLength)} ${number(nativeLength)} ${number(restored)} ${number(alive)} ${number(misses)}`;
+  const times = `${microseconds(hitTime)} ${microseconds(missTime)} ${microseconds(compileTime)}`;
+  return `${VERSION} ${key || '-'} ${counted} ${times} ${name || '-'}\n`;
+}
+
+function number(value: number): number {
+  return min(max(0, round(value)), MAX);
+}
+
+function microseconds(time: number): number {
+  return number(time * MICROSECONDS);
 }
 
 /** What is no such line is left out, whatever it is: another version's, cut off by a full disk, or somebody else's. */

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { decodeLines, type ModuleCounts } from './lines.js';
-import { MAX_DAY_SIZE, STATISTICS_FILE, STATISTICS_FOLDER } from './statistics.js';
+import { DAY, MAX_DAY_SIZE, STATISTICS_FILE, STATISTICS_FOLDER } from './statistics.js';
 
 /** What happened on one day, by Greenwich time: of each module, in no order. */
 export interface DayCounts {
@@ -26,7 +26,8 @@ export async function readStatistics(directory: string): Promise<DayCounts[]> {
   for (const day of names.filter((name) => STATISTICS_FILE.test(name)).sort()) {
     const text = await readLimited(path.join(folder, day)).catch(() => '');
     const modules = sumByModule(decodeLines(text));
-    if (modules.length > 0) days.push({ day, modules, isFull: text.length > MAX_DAY_SIZE - MAX_LINE });
+    const date = new Date(Number(day) * DAY).toISOString().slice(0, 10);
+    if (modules.length > 0) days.push({ day: date, modules, isFull: text.length > MAX_DAY_SIZE - MAX_LINE });
   }
   return days;
 }

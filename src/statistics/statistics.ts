@@ -8,25 +8,26 @@ import { encodeLine, KEY_DIGITS, type ModuleCounts } from './lines.js';
 // Captured: see stores/file-system.ts.
 const { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, unlinkSync, writeSync } = fs;
 const { now } = Date;
+const { floor } = Math;
 const { bigint: nanoseconds } = process.hrtime;
 const milliseconds = () => Number(nanoseconds()) / 1e6;
 
-/** In the cache folder: a file for each day, by Greenwich time. */
+/** In the cache folder: a file for each day, named by its number, see {@link dayOf}. */
 export const STATISTICS_FOLDER = 'statistics';
-export const STATISTICS_FILE = /^\d{4}-\d\d-\d\d$/;
+export const STATISTICS_FILE = /^\d{5}$/;
 /** Bytes of a day's file, some 6,000 lines. When it is full the rest of the day is not counted. */
 export const MAX_DAY_SIZE = 512 * 1024;
 /** A month and some days, so that there is always a whole one. */
 export const DAYS_KEPT = 35;
-const DAY = 24 * 3_600_000;
+export const DAY = 24 * 3_600_000;
 
 /**
- * What a process pays: this many milliseconds, and this part of what its look-ups take. Within it counts are written at once, because
- * a program whose modules are all final has nothing to do at its exit. A line takes 10 to 25 us, a name 10 us, each
- * the first time 0.1 to 0.3 ms.
+ * What a process pays while it runs: this many milliseconds, and this part of what its look-ups take. Within it counts are written at
+ * once, because a program whose modules are all final has nothing to do at its exit, and a signal may end it; then names are not
+ * asked for, and the rest is written together. A line takes 10 to 25 us, a name 10 us, each the first time 0.1 to 0.3 ms.
  */
 const FREE_OF_CHARGE = 1;
-const PART_OF_LOOKUPS = 1 / 50;
+const PART_OF_LOOKUPS = 1 / 100;
 /** Milliseconds after which the rest is written, if the process lives: later than the keys of misses are known. */
 const WRITTEN_AFTER = 1_500;
 
@@ -69,10 +70,14 @@ export interface StatisticsOptions {
 
 type Pending = Omit<ModuleCounts, 'key'> & { known: Pick<Known, 'key'>; missedAt: number };
 
-/** `undefined` when nobody wants them. */
-export function openStatistics(options: StatisticsOptions): Statistics | undefined {
+/**
+ * `undefined` when nobody wants them.
+ *
+ * @param onWaiting - called when something waits to be written, which is to be flushed at the exit
+ */
+export function openStatistics(options: StatisticsOptions, onWaiting: () => void): Statistics | undefined {
   const isKept = options.statistics && options.mode === 'read-write';
-  return isKept || options.runFile !== undefined ? new Statistics(options, isKept) : undefined;
+  return isKept || options.runFile !== undefined ? new Statistics(options, isKept, onWaiting) : undefined;
 }
 
 /**
@@ -87,15 +92,17 @@ export class Statistics {
   readonly #pending = new Map<object, Pending>();
   /** Of all modules that were seen; they may be used again. */
   readonly #names = new WeakMap<object, string>();
+  readonly #onWaiting: () => void;
   #lookedUp = 0;
   #spent = 0;
   #isWaiting = false;
   #isOff = false;
 
-  constructor({ directory, secrets, runFile }: StatisticsOptions, isKept: boolean) {
+  constructor({ directory, secrets, runFile }: StatisticsOptions, isKept: boolean, onWaiting: () => void) {
     this.#folder = isKept ? path.resolve(directory, STATISTICS_FOLDER) : undefined;
     this.#isShared = secrets !== undefined;
     this.#runFile = runFile;
+    this.#onWaiting = onWaiting;
   }
 
   /** The name of the calling package or file, for a look-up that comes when it is no longer on the stack. */
@@ -182,6 +189,7 @@ export class Statistics {
   #writeLater(): void {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
+    this.#onWaiting();
     setTimeout(() => {
       this.#isWaiting = false;
       this.#write(false);
@@ -223,7 +231,7 @@ export class Statistics {
   }
 
   #appendToDay(folder: string, text: string): void {
-    const file = path.join(folder, dayOf(now()));
+    const file = path.join(folder, String(dayOf(now())));
     const isNew = append(this.#openDay(folder, file), text, MAX_DAY_SIZE);
     if (isNew) removeOldDays(folder);
   }
@@ -241,9 +249,9 @@ export class Statistics {
   }
 }
 
-/** The name of the file of a day. */
-export function dayOf(time: number): string {
-  return new Date(time).toISOString().slice(0, 10);
+/** Of a time, by Greenwich: days since 1970, which is made faster than a date by 0.2 ms. */
+export function dayOf(time: number): number {
+  return floor(time / DAY);
 }
 
 /** In one write, or not at all. @returns whether it is the first in that file. */
@@ -261,8 +269,8 @@ function append(descriptor: number, text: string, maxSize: number): boolean {
 
 /** Once a day on a machine, and by a sweep. */
 function removeOldDays(folder: string): void {
-  const oldest = dayOf(now() - DAYS_KEPT * DAY);
+  const oldest = dayOf(now()) - DAYS_KEPT;
   for (const name of readdirSync(folder)) {
-    if (STATISTICS_FILE.test(name) && name < oldest) unlinkSync(path.join(folder, name));
+    if (STATISTICS_FILE.test(name) && Number(name) < oldest) unlinkSync(path.join(folder, name));
   }
 }

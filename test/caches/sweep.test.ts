@@ -71,7 +71,7 @@ describe('a sweep', () => {
 
   it('leaves statistics 2 % of a folder, and takes the oldest days', async () => {
     const directory = temporaryDirectory();
-    const days = [3, 1, 2].map((day) => put(directory, `statistics/2026-11-0${day}`, { size: 100 }));
+    const days = [3, 1, 2].map((day) => put(directory, `statistics/2078${day}`, { size: 100 }));
     const kept = put(directory, artifact('engine'), { size: 9_000 });
     const report = await sweep(directory, { maxSize: 10_000, maxFiles: Infinity });
     assert.deepEqual(report?.removed, [days[1]]);
@@ -110,8 +110,8 @@ describe('a sweep', () => {
     ["a program's list of last month", 'programs/app_main.js.json', 31 * DAY, true],
     ['what a writer of a list left', `programs/app_main.js.json.${hostTag()}-${dead}-0-abc.tmp`, 0, true],
     ['an unknown file beside the lists', 'programs/notes.txt', 300 * DAY, false],
-    ["a day's statistics", `statistics/2026-11-26`, 34 * DAY, false],
-    ["an old day's statistics", `statistics/2026-11-26`, 36 * DAY, true],
+    ["a day's statistics", 'statistics/20783', 34 * DAY, false],
+    ["an old day's statistics", 'statistics/20783', 36 * DAY, true],
     ['an unknown file beside the statistics', 'statistics/notes.txt', 300 * DAY, false],
     ['an unknown file', 'engine/notes.txt', 300 * DAY, false],
     ['an unknown file beside the engines', 'notes.txt', 300 * DAY, false],

@@ -23,7 +23,7 @@ describe('readStatistics', () => {
   it('sums up each day, in their order', async () => {
     const miss = encodeLine({ ...NONE, misses: 1, missTime: 2, compileTime: 30, name: 'old-name' });
     const hit = encodeLine({ ...NONE, restored: 1, hitTime: 5, nativeLength: 50, name: 'esbuild-wasm' });
-    const directory = folderWith({ '2026-11-26': hit + hit, '2026-11-25': `${miss}garbage\n${hit}`, notes: hit });
+    const directory = folderWith({ '20783': hit + hit, '20782': `${miss}garbage\n${hit}`, notes: hit });
     const named = { ...NONE, name: 'esbuild-wasm', nativeLength: 50 };
     assert.deepEqual(await readStatistics(directory), [
       {
@@ -37,12 +37,12 @@ describe('readStatistics', () => {
 
   it('finds nothing where there is nothing', async () => {
     assert.deepEqual(await readStatistics(path.join(temporaryDirectory(), 'none')), []);
-    assert.deepEqual(await readStatistics(folderWith({ '2026-11-26': 'no statistics' })), []);
+    assert.deepEqual(await readStatistics(folderWith({ '20783': 'no statistics' })), []);
   });
 
   it('reads no more of a file than its writers write, and says that it is full', async () => {
     const line = encodeLine({ ...NONE, misses: 1 });
-    const [day] = await readStatistics(folderWith({ '2026-11-26': line.repeat(20_000) }));
+    const [day] = await readStatistics(folderWith({ '20783': line.repeat(20_000) }));
     assert.equal(day?.isFull, true);
     const { misses = 0 } = day?.modules[0] ?? {};
     assert.ok(misses > 5000 && misses * line.length <= 512 * 1024, String(misses));
@@ -50,7 +50,7 @@ describe('readStatistics', () => {
 
   it('does not wait for a pipe that somebody put there', { skip: process.platform === 'win32' }, async () => {
     const directory = folderWith({});
-    execFileSync('mkfifo', [path.join(directory, 'statistics', '2026-11-26')]);
+    execFileSync('mkfifo', [path.join(directory, 'statistics', '20783')]);
     assert.deepEqual(await readStatistics(directory), []);
   });
 });

@@ -24,16 +24,17 @@ import {
 } from '../../dist/statistics/statistics.js';
 import { filesIn, statisticsIn, temporaryDirectory } from '../support/processes.js';
 
-const DAY = 24 * 3_600_000;
 const onPosix = { skip: process.platform === 'win32' };
 const module = {} as WebAssembly.Module;
 
 function setUp(options: Partial<StatisticsOptions> = {}) {
   const directory = path.join(temporaryDirectory(), 'cache');
   const usual = { mode: 'read-write', directory, secrets: undefined, statistics: true, runFile: undefined } as const;
-  const today = path.join(directory, 'statistics', dayOf(Date.now()));
+  const today = path.join(directory, 'statistics', String(dayOf(Date.now())));
   const lines = () => statisticsIn(directory);
-  return { directory, today, lines, statistics: openStatistics({ ...usual, ...options }) };
+  let waits = 0;
+  const statistics = openStatistics({ ...usual, ...options }, () => waits++);
+  return { directory, today, lines, statistics, waits: () => waits };
 }
 
 /** A module that was found in the folder; given again, alive in its thread. */
@@ -109,10 +110,11 @@ describe('Statistics', () => {
   });
 
   it('are written in few lines where hits are many and short', () => {
-    const { statistics, lines } = setUp();
+    const { statistics, lines, waits } = setUp();
     const known = [hit(), hit(), hit()];
     for (let i = 0; i < 3000; i++) statistics?.count(known[i % 3] as LookedUp, 0.001);
     assert.ok(lines().length < 600, String(lines().length));
+    assert.equal(waits(), 1, 'for the exit');
     statistics?.flush();
     const [restored = 0, alive = 0] = lines()
       .map(pick)
@@ -127,7 +129,7 @@ describe('Statistics', () => {
       program,
       `import { openStatistics } from ${JSON.stringify(new URL('../../dist/statistics/statistics.js', import.meta.url))};
        import { ModuleHash } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url))};
-       const statistics = openStatistics({ mode: 'read-write', directory: process.argv[2], statistics: true });
+       const statistics = openStatistics({ mode: 'read-write', directory: process.argv[2], statistics: true }, () => {});
        for (let i = 0; i < 200; i++) {
          const known = { key: ModuleHash.random() };
          statistics.count({ ...known, wireLength: 1000, module: {}, stored: { length: 500 }, known }, 1);
@@ -152,7 +154,7 @@ describe('Statistics', () => {
     const { statistics, today } = setUp();
     const folder = path.dirname(today);
     mkdirSync(folder, { recursive: true });
-    const names = [34, 36, 400].map((age) => dayOf(Date.now() - age * DAY));
+    const names = [34, 36, 400].map((age) => String(dayOf(Date.now()) - age));
     for (const name of [...names, 'notes']) writeFileSync(path.join(folder, name), '');
     statistics?.count(hit(), LONG);
     statistics?.count(hit(), LONG);
