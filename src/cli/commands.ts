@@ -18,6 +18,14 @@ Exit codes:
 Settings come from the same variables as those of the hook (WASM_CACHE_DIR and the others); options go before them.
 A secret is never an option, because everybody can see those: WASM_CACHE_SECRET, or WASM_CACHE_SECRET_FILE.`;
 
+const RUN = `
+Every Node process that the command starts has the hook, and so have their worker threads. Signals are passed on; what to do about
+them is the command's business. Its output is its own: what this one has to say goes to standard error when it has ended, with
+--json, too. The time saved is an estimate: what V8 would have taken to decode the modules and to compile them with its
+baseline compiler, less what the look-ups took. That optimised code is faster is not counted.
+
+Exit code: that of the command; 128 and the number of the signal that ended it.`;
+
 const TRAIN = `
 Runs the command with the hook, waits until what ran is optimised, and does that again until every artifact is final or nothing
 improves. What is optimised is what ran: give it work like that which it will do. Its output is shown only where it fails.
@@ -37,6 +45,7 @@ export function createProgram(): CliCommand {
     .version(version(), '-v, --version')
     .configureHelp({ sortSubcommands: false })
     .helpCommand('help [command]', 'help for a command')
+    .enablePositionalOptions()
     .addHelpText('after', EXIT_CODES)
     // Nothing ends the process before what it printed is out.
     .exitOverride();
@@ -47,6 +56,22 @@ export function createProgram(): CliCommand {
     )
     .addHelpText('after', examples(['wasm-cache ls', 'wasm-cache ls --sort size', 'wasm-cache ls --json | jq .totals']))
     .action(action(async () => (await import('./ls.js')).command));
+
+  declare(program, 'run', 'runs a command with the hook on, and says what that did')
+    .argument('<command...>', 'as it would be given to the shell, or a script for node')
+    .option('--json-file <file>', 'write the JSON to this file')
+    // What comes after the command is for it, with and without --.
+    .passThroughOptions()
+    .addHelpText('after', RUN)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache run -- node app.js --minify',
+        'wasm-cache run npx esbuild-wasm app.js --bundle',
+        'wasm-cache run --json-file run.json -- npm test',
+      ]),
+    )
+    .action(action(async () => (await import('./run.js')).command));
 
   declare(program, 'train', 'runs a command until all that can be learnt of it is stored')
     .argument('<command...>', 'after --, as it would be given to the shell')
@@ -90,8 +115,9 @@ function action<Options, Document>(load: () => Promise<Command<Options, Document
       import('./output.js'),
     ]);
     const document = await command.run(createContext(options), options, declaration.args);
-    const text = options.json ? JSON.stringify(document, null, 2) : command.render(document, colorsFor(process.stdout));
-    if (text !== '') process.stdout.write(`${text}\n`);
+    const output = process[command.output ?? 'stdout'];
+    const text = options.json ? JSON.stringify(document, null, 2) : command.render(document, colorsFor(output));
+    if (text !== '') output.write(`${text}\n`);
     process.exitCode = command.exitCode?.(document) ?? 0;
   };
 }
