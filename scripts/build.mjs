@@ -1,7 +1,7 @@
 // tsc for the library and the types; then the hook again as one file, because each further file costs every process that
 // is started with it half a millisecond.
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -24,6 +24,7 @@ const builtins = {
 
 for (const folder of ['dist', '.test-build']) rmSync(path.join(root, folder), { recursive: true, force: true });
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json'], { cwd: root, stdio: 'inherit' });
+chmodSync(path.join(root, 'dist/cli/main.js'), 0o755); // npm does so where it installs; npm link and a checkout do not
 /** One level below the package's folder, where `packageRoot` looks for it. */
 const bundle = (name, format) => ({
   absWorkingDir: root,

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { DAYS_KEPT } from '../statistics/statistics.js';
 import { hostTag } from '../stores/file-system.js';
 import { isWriterAlive } from '../stores/writer.js';
 import { batches, type FoundFile, inventory } from './inventory.js';
@@ -29,6 +30,8 @@ const DAY = 24 * HOUR;
  * artifact from then on.
  */
 const CUT_TO = 0.7;
+/** All days full are less than that of the default limit. */
+const PART_FOR_STATISTICS = 0.02;
 /** An engine of which nothing was used for so long is one of a Node that is gone, or of flags that nobody gives any more. */
 const ENGINE_IS_DEAD_AFTER = 14 * DAY;
 /** Between two sweeps that nothing but time asks for. */
@@ -58,8 +61,8 @@ export function isSweepDue(directory: string): boolean {
 }
 
 /**
- * Removes what nobody needs from a cache folder: temporary files of writers that are gone, old jobs, and, when the folder is over its
- * limits, artifacts until it is well below them: those of dead engines first, then the least recently used ones. Files that are
+ * Removes what nobody needs from a cache folder: temporary files of writers that are gone, old jobs and statistics, and, when the folder is
+ * over its limits, artifacts until it is well below them: those of dead engines first, then the least recently used ones. Files that are
  * not of this package count, and are never touched.
  *
  * One process at a time; `undefined` when another one is at it. What cannot be removed is left.
@@ -98,7 +101,8 @@ async function sweepLocked(directory: string, limits: FolderLimits): Promise<Swe
     removed.push(file);
   };
 
-  for (const batch of batches(found.filter(isLeftBehind))) await Promise.all(batch.map(remove));
+  const waste = new Set([...found.filter(isLeftBehind), ...statisticsOverLimit(found, limits)]);
+  for (const batch of batches([...waste])) await Promise.all(batch.map(remove));
 
   const isOver = (part: number) => after.size > limits.maxSize * part || after.files > limits.maxFiles * part;
   if (isOver(1)) {
@@ -119,7 +123,18 @@ export function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
   if (kind === 'job') return age > JOB_IS_LEFT_AFTER;
   if (kind === 'guard') return age > GUARD_IS_LEFT_AFTER;
   if (kind === 'list') return age > LIST_IS_LEFT_AFTER;
+  if (kind === 'statistics') return age > DAYS_KEPT * DAY;
   return kind === 'temporary' && (age > TEMPORARY_IS_LEFT_AFTER || (host === hostTag() && !isWriterAlive(pid, usedAt)));
+}
+
+/** The oldest days that are too much for a folder of that size: a small one is for artifacts. */
+function statisticsOverLimit(found: FoundFile[], { maxSize }: FolderLimits): FoundFile[] {
+  const days = found.filter(({ kind }) => kind === 'statistics').sort((a, b) => (a.file < b.file ? 1 : -1));
+  let size = 0;
+  return days.filter((day) => {
+    size += day.size;
+    return size > maxSize * PART_FOR_STATISTICS;
+  });
 }
 
 /** Artifacts, the first to go first. */

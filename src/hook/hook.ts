@@ -13,6 +13,7 @@ import { LearningJobs } from '../learning/jobs.js';
 import type { Push } from '../learning/push.js';
 import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
+import { openStatistics, type Statistics } from '../statistics/statistics.js';
 import { ProgramList, programName } from '../stores/program-list.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
 import type { FetchedArtifact, RemoteFailure } from './remote-source.js';
@@ -31,6 +32,9 @@ export interface HookOptions {
   maxSize: number | undefined;
   /** The store behind the folder. */
   remote: RemoteSettings | undefined;
+  /** See `StatisticsOptions`. */
+  statistics: boolean;
+  runFile: string | undefined;
 }
 
 /**
@@ -124,6 +128,7 @@ export class Hook {
   /** Saved, or new in the program's list, and not handed to a process that puts it into the store. */
   readonly #unpushed = new Set<string>();
   readonly #learns: boolean;
+  readonly #statistics: Statistics | undefined;
   #isOff = false;
   readonly #onExit = () => this.save(true);
   #madeRoomForListener = false;
@@ -131,6 +136,7 @@ export class Hook {
 
   constructor(options: HookOptions) {
     this.#options = options;
+    this.#statistics = openStatistics(options, () => this.#saveAtExit());
     // Every caller has the wire bytes in hand, so storing them as well would only double the size.
     this.#cache = new FileSystemCache(options.directory, {
       wireBytes: 'omit',
@@ -177,10 +183,16 @@ export class Hook {
     return this.#counted(wireBytes, () => this.#lookUp(wireBytes, remote && ((key) => remote.fetchSync(key))));
   }
 
+  /** Who calls, for a look-up that comes later. */
+  caller(): string | undefined {
+    return this.#statistics?.caller();
+  }
+
   /** As {@link lookUp}, for callers who get a promise: what comes from the store may come later. */
-  lookUpLater(wireBytes: Uint8Array): Lookup | Promise<LaterLookup> | undefined {
+  lookUpLater(wireBytes: Uint8Array, caller?: string): Lookup | Promise<LaterLookup> | undefined {
     const remote = this.#remote?.isOn ? this.#remote : undefined;
-    if (!remote) return this.lookUp(wireBytes);
+    if (!remote) return this.#counted(wireBytes, () => this.#lookUp(wireBytes, undefined), caller);
+    const start = milliseconds();
     let awaited: string | undefined;
     let lookup: Lookup | undefined;
     const fetchNow = (key: string) => {
@@ -188,24 +200,27 @@ export class Hook {
       if (fetched === undefined) awaited = key;
       return fetched === 'nothing' ? undefined : fetched;
     };
-    const found = this.#counted(wireBytes, () => {
+    const find = () => {
       lookup = this.#lookUp(wireBytes, fetchNow);
       return awaited === undefined ? lookup : undefined;
-    });
-    return awaited === undefined ? found : this.#lookUpAwaited(awaited, remote, wireBytes, lookup);
+    };
+    const found = this.#counted(wireBytes, find, caller, start);
+    if (awaited === undefined) return found;
+    return this.#lookUpAwaited(remote.fetch(awaited), wireBytes, lookup, caller, start);
   }
 
   async #lookUpAwaited(
-    key: string,
-    remote: RemoteTier,
+    fetching: Promise<FetchedArtifact | undefined>,
     given: Uint8Array,
     miss: Lookup | undefined,
+    caller: string | undefined,
+    start: number,
   ): Promise<LaterLookup> {
     const wireBytes = new Uint8Array(given); // The program may change its own.
-    const fetched = await remote.fetch(key);
+    const fetched = await fetching;
     // Of two calls at once for the same module one got it.
-    const lookUp = () => (fetched ? this.#lookUp(wireBytes, () => fetched) : (this.#lookUpKnown(wireBytes) ?? miss));
-    return { lookup: this.#counted(wireBytes, lookUp), wireBytes };
+    const find = () => (fetched ? this.#lookUp(wireBytes, () => fetched) : (this.#lookUpKnown(wireBytes) ?? miss));
+    return { lookup: this.#counted(wireBytes, find, caller, start), wireBytes };
   }
 
   /** The flags of V8, and with them the engine's id, may have changed since it was fetched. */
@@ -224,11 +239,17 @@ export class Hook {
     return this.#lookUpKnown(wireBytes) ?? this.#lookUpStored(wireBytes, fetch);
   }
 
-  #counted(wireBytes: Uint8Array, lookUp: () => Lookup | undefined): Lookup | undefined {
+  #counted(
+    wireBytes: Uint8Array,
+    lookUp: () => Lookup | undefined,
+    caller?: string,
+    start = milliseconds(),
+  ): Lookup | undefined {
     try {
       const lookup = lookUp();
       if (!lookup) return undefined;
       this.stats[lookup.module ? 'hits' : 'misses']++;
+      this.#statistics?.count(lookup, milliseconds() - start, caller);
       if (channels.load.hasSubscribers) {
         const key = lookup.key ?? sha256(wireBytes);
         channels.load.publish({ key: key.toString(), hit: lookup.module !== undefined });
@@ -241,8 +262,9 @@ export class Hook {
   }
 
   /** Remembers the module that V8 made after this look-up, so that its code can be saved. */
-  learn({ known, ...lookup }: Lookup, module: WebAssembly.Module): void {
+  learn(found: Lookup, module: WebAssembly.Module): void {
     try {
+      const { known, ...lookup } = found;
       if (known) {
         this.#known.addReference(known, module);
         return;
@@ -251,6 +273,7 @@ export class Hook {
       const reading = this.#options.mode === 'read-write' ? this.#engine.read(module) : undefined;
       const remembered = { ...lookup, reading, isLearnt: false };
       if (reading) setTimeout(() => this.#keyOf(remembered), KEY_IS_KNOWN_AFTER).unref();
+      this.#statistics?.compiled(found, remembered);
       this.#remember(remembered, module);
     } catch (error) {
       this.#report('remembering a module', error);
@@ -284,6 +307,8 @@ export class Hook {
       if (push) debug('to the store: %s', push.keys);
     } catch (error) {
       this.#report('looking for modules to save', error);
+    } finally {
+      this.#statistics?.flush(); // By now all keys are known.
     }
   }
 
@@ -420,6 +445,11 @@ export class Hook {
     this.#checkLater(FIRST_CHECK);
     // Now, because an exit does not wait.
     if (this.#noLearner !== undefined) void this.#cache.sweepIfDue();
+    this.#saveAtExit();
+  }
+
+  #saveAtExit(): void {
+    if (this.#options.mode !== 'read-write') return;
     // Asked every time: programs call process.removeAllListeners().
     if (process.listeners('exit').includes(this.#onExit)) return;
     process.on('exit', this.#onExit);

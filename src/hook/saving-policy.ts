@@ -76,15 +76,20 @@ export interface Load {
   readonly nativeLength: number;
 }
 
-/**
- * Whether loading an artifact took longer than V8 would have taken without it; that happens on slow disks. Without it V8
- * decodes the wire bytes, and compiles every function that runs with its baseline compiler, which an artifact holds all of.
- * What the slower code of the latter costs afterwards is not counted.
- */
-export function paid({ duration, preemptions, wireLength, nativeLength }: Load): boolean {
+/** Whether loading an artifact took longer than V8 would have taken without it; that happens on slow disks. */
+export function paid({ duration, preemptions, ...module }: Load): boolean {
   // Where the machine was too busy, its disk is not to blame.
   if (preemptions >= duration / PREEMPTED_EVERY) return true;
-  return duration <= UNNOTICED + SPIKE * (wireLength * DECODING + nativeLength * BASELINE_COMPILING);
+  return duration <= UNNOTICED + SPIKE * durationWithout(module);
+}
+
+/**
+ * An estimate, in milliseconds, of what V8 takes without an artifact: it decodes the wire bytes, and compiles every function that
+ * runs with its baseline compiler, which an artifact holds all of. What the slower code of the latter costs afterwards is not
+ * counted, which is most of what a warm cache gains a program that computes much.
+ */
+export function durationWithout({ wireLength, nativeLength }: Pick<Load, 'wireLength' | 'nativeLength'>): number {
+  return wireLength * DECODING + nativeLength * BASELINE_COMPILING;
 }
 
 /** A single load is measured, on a machine that may be busy: it counts only when it is far too long. */

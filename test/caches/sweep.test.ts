@@ -69,6 +69,16 @@ describe('a sweep', () => {
     assert.deepEqual(readdirSync(directory).sort(), ['living', 'swept'], 'the empty folder is gone');
   });
 
+  it('leaves statistics 2 % of a folder, and takes the oldest days', async () => {
+    const directory = temporaryDirectory();
+    const days = [3, 1, 2].map((day) => put(directory, `statistics/2078${day}`, { size: 100 }));
+    const kept = put(directory, artifact('engine'), { size: 9_000 });
+    const report = await sweep(directory, { maxSize: 10_000, maxFiles: Infinity });
+    assert.deepEqual(report?.removed, [days[1]]);
+    assert.deepEqual(report?.after, { files: 3, size: 9_200 });
+    assert.ok(existsSync(kept));
+  });
+
   it('counts a time in the future as just used', async () => {
     const directory = temporaryDirectory();
     const future = put(directory, artifact('engine'), { age: -300 * DAY });
@@ -100,6 +110,9 @@ describe('a sweep', () => {
     ["a program's list of last month", 'programs/app_main.js.json', 31 * DAY, true],
     ['what a writer of a list left', `programs/app_main.js.json.${hostTag()}-${dead}-0-abc.tmp`, 0, true],
     ['an unknown file beside the lists', 'programs/notes.txt', 300 * DAY, false],
+    ["a day's statistics", 'statistics/20783', 34 * DAY, false],
+    ["an old day's statistics", 'statistics/20783', 36 * DAY, true],
+    ['an unknown file beside the statistics', 'statistics/notes.txt', 300 * DAY, false],
     ['an unknown file', 'engine/notes.txt', 300 * DAY, false],
     ['an unknown file beside the engines', 'notes.txt', 300 * DAY, false],
     ['an unknown file that looks a little like ours', `engine/${'0'.repeat(32)}.artifact`, 300 * DAY, false],

@@ -25,6 +25,8 @@ describe('readSettings', () => {
       secrets: undefined,
       maxSize: undefined,
       remote: undefined,
+      statistics: true,
+      runFile: undefined,
       warnings: [],
     });
   });
@@ -120,6 +122,26 @@ describe('readSettings', () => {
       assert.match(warnings.join(), /64KiB is used/);
     });
   }
+
+  for (const [text, statistics, isGood] of [
+    ['', true, true],
+    ['on', true, true],
+    ['off', false, true],
+    ['0', true, false],
+  ] as const) {
+    it(`keeps ${statistics ? '' : 'no '}statistics with WASM_CACHE_STATISTICS=${text}`, () => {
+      const settings = read({ WASM_CACHE_STATISTICS: text });
+      assert.equal(settings.statistics, statistics);
+      const warnings = [`WASM_CACHE_STATISTICS=${text} is not one of on, off; on is used.`];
+      assert.deepEqual(settings.warnings, isGood ? [] : warnings);
+    });
+  }
+
+  it('takes for the file of a run only what is the same file in every folder', () => {
+    const file = path.resolve('/tmp/run');
+    assert.equal(read({ WASM_CACHE_RUN: file }).runFile, file);
+    for (const wrong of ['', 'run']) assert.equal(read({ WASM_CACHE_RUN: wrong }).runFile, undefined);
+  });
 
   it('warns about each wrong value', () => {
     assert.equal(read({ WASM_CACHE_MODE: 'x', WASM_CACHE_MIN_MODULE_SIZE: 'y' }).warnings.length, 2);

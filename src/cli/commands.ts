@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { type Command as CliCommand, Command as Declaration, Option } from 'commander';
+import { packageRoot } from '../package-root.js';
+import type { Command } from './command.js';
+import type { CommonOptions } from './context.js';
+import { atLeast, duration } from './option-values.js';
+
+// What can be given to which command. What a command does is loaded when it is called: `--help` needs none of it.
+
+const EXIT_CODES = `
+Exit codes:
+  0  done, or yes
+  1  no, or something was found: a miss (why), a bad artifact (verify), a problem (doctor)
+  2  called wrongly
+  3  could not be done, for example because the folder or the store is not to be trusted or not there
+
+Settings come from the same variables as those of the hook (WASM_CACHE_DIR and the others); options go before them.
+A secret is never an option, because everybody can see those: WASM_CACHE_SECRET, or WASM_CACHE_SECRET_FILE.`;
+
+const RUN = `
+Every Node process that the command starts has the hook, and so have their worker threads. Signals are passed on; what to do about
+them is the command's business. Its output is its own: what this one has to say goes to standard error when it has ended, with
+--json, too. The time saved is an estimate: what V8 would have taken to decode the modules and to compile them with its
+baseline compiler, less what the look-ups took. That optimised code is faster is not counted.
+
+Exit code: that of the command; 128 and the number of the signal that ended it.`;
+
+const TRAIN = `
+Runs the command with the hook, waits until what ran is optimised, and does that again until every artifact is final or nothing
+improves. What is optimised is what ran: give it work like that which it will do. Its output is shown only where it fails.
+
+What does not end by itself, such as a server, is sent SIGTERM after --stop-after, and SIGKILL 10 seconds later. Give it
+work meanwhile; every process is saved when SIGTERM comes. What only worker threads ran is saved when nothing new was optimised in them
+for nine seconds or more, or when the program ends them itself: give such a program a time that is long enough.
+
+Exit code 1: it compiled no module, or a run failed with --keep-going. 3: a run failed.`;
+
+/** All commands, with their options and their help. */
+export function createProgram(): CliCommand {
+  const program = new Declaration('wasm-cache')
+    .description(
+      'Looks after the cache of compiled WebAssembly modules that wasm-module-cache keeps between Node processes.',
+    )
+    .version(version(), '-v, --version')
+    .configureHelp({ sortSubcommands: false })
+    .helpCommand('help [command]', 'help for a command')
+    .enablePositionalOptions()
+    .addHelpText('after', EXIT_CODES)
+    // Nothing ends the process before what it printed is out.
+    .exitOverride();
+
+  declare(program, 'ls', 'lists the artifacts of the cache folder')
+    .addOption(
+      new Option('--sort <by>', 'what comes first: last used, or largest').choices(['used', 'size']).default('used'),
+    )
+    .addHelpText('after', examples(['wasm-cache ls', 'wasm-cache ls --sort size', 'wasm-cache ls --json | jq .totals']))
+    .action(action(async () => (await import('./ls.js')).command));
+
+  declare(program, 'run', 'runs a command with the hook on, and says what that did')
+    .argument('<command...>', 'as it would be given to the shell, or a script for node')
+    .option('--json-file <file>', 'write the JSON to this file')
+    // What comes after the command is for it, with and without --.
+    .passThroughOptions()
+    .addHelpText('after', RUN)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache run -- node app.js --minify',
+        'wasm-cache run npx esbuild-wasm app.js --bundle',
+        'wasm-cache run --json-file run.json -- npm test',
+      ]),
+    )
+    .action(action(async () => (await import('./run.js')).command));
+
+  declare(program, 'train', 'runs a command until all that can be learnt of it is stored')
+    .argument('<command...>', 'after --, as it would be given to the shell')
+    .option('--runs <max>', 'the most runs', atLeast(1), 10)
+    .option('--stop-after <time>', 'end each run after that time, for what does not end by itself: 30s', duration)
+    .option('--keep-going', 'go on where a run fails')
+    .addHelpText('after', TRAIN)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache train -- node app.js',
+        'wasm-cache train --dir ./wasm-cache -- npm run build',
+        'wasm-cache train --stop-after 30s -- node server.js',
+      ]),
+    )
+    .action(action(async () => (await import('./train.js')).command));
+
+  return program;
+}
+
+/** A command with the options that all have. */
+function declare(program: CliCommand, nameAndArguments: string, summary: string): CliCommand {
+  const [name = ''] = nameAndArguments.split(' ');
+  return program
+    .command(nameAndArguments)
+    .summary(summary)
+    .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
+    .option('-d, --dir <folder>', 'the cache folder (default: WASM_CACHE_DIR, or the one in your cache folder)')
+    .option('--json', 'print JSON, for scripts')
+    .showHelpAfterError(`(try: wasm-cache ${name} --help)`);
+}
+
+/** Runs a command that is loaded now, and prints its document. */
+function action<Options, Document>(load: () => Promise<Command<Options, Document>>) {
+  return async (...given: unknown[]): Promise<void> => {
+    const declaration = given.at(-1) as CliCommand;
+    const options = declaration.opts<Options & CommonOptions>();
+    const [command, { createContext }, { colorsFor }] = await Promise.all([
+      load(),
+      import('./context.js'),
+      import('./output.js'),
+    ]);
+    const document = await command.run(createContext(options), options, declaration.args);
+    const output = process[command.output ?? 'stdout'];
+    const text = options.json ? JSON.stringify(document, null, 2) : command.render(document, colorsFor(output));
+    if (text !== '') output.write(`${text}\n`);
+    process.exitCode = command.exitCode?.(document) ?? 0;
+  };
+}
+
+function examples(lines: string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')).version;
+}

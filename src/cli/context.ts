@@ -1,0 +1,65 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { readSettings, type Settings } from '../hook/settings.js';
+import { FileSystemStore } from '../stores/file-system.js';
+import { UsageError } from './exit-codes.js';
+import { type Colors, colorsFor } from './output.js';
+
+/** The options that every command has. */
+export interface CommonOptions {
+  dir?: string;
+  json?: boolean;
+}
+
+/** What a command works with: the settings of the hook in the same environment, with the options over them. */
+export interface Context {
+  settings: Settings;
+  /** Absolute path of the cache folder, which need not exist. */
+  directory: string;
+  /** Whether the document is printed as JSON. */
+  isJson: boolean;
+  /** For standard error, where notes and progress go. */
+  errorColors: Colors;
+  /** Prints a line to standard error. */
+  note(line: string): void;
+  /** Prints a line to standard error that begins with "warning:". */
+  warn(line: string): void;
+}
+
+/** @throws {UsageError} when the options or the environment are wrong. */
+export function createContext({ dir, json = false }: CommonOptions): Context {
+  const { env, platform } = process;
+  if (dir === '') throw new UsageError("--dir must be the path of a folder, not ''");
+  const environment = dir === undefined ? env : { ...env, WASM_CACHE_DIR: dir };
+  const settings = readSettings(environment, platform, os.homedir, (file) => fs.readFileSync(file, 'utf8'));
+  const errorColors = colorsFor(process.stderr);
+  const note = (line: string) => void process.stderr.write(`${line}\n`);
+  const warn = (line: string) => note(`${errorColors.yellow('warning:')} ${line}`);
+  const { directory, secrets, warnings } = settings;
+  const isSecretWanted = env.WASM_CACHE_SECRET !== undefined || env.WASM_CACHE_SECRET_FILE !== undefined;
+  const ofSecret = warnings.find((warning) => isSecretWanted && !secrets && /^WASM_CACHE_SECRET/.test(warning));
+  // Never without signatures where somebody wants them.
+  if (ofSecret) throw new UsageError(ofSecret.replace(/ Modules are not cached\.$/, ''));
+  for (const warning of warnings) warn(warning);
+  if (directory === undefined) {
+    throw new UsageError('There is no home folder for the cache: name a folder with --dir, or with WASM_CACHE_DIR');
+  }
+  if (fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory() === false) {
+    throw new UsageError(
+      `The cache folder ${directory} is not a folder: name another one with --dir, or with WASM_CACHE_DIR`,
+    );
+  }
+  return { settings, directory, isJson: json, errorColors, note, warn };
+}
+
+/** @throws {CacheError} kind `Untrusted` when others could have put there what this command would take for ours. */
+export function checkTrust({ directory, settings }: Context): void {
+  new FileSystemStore(directory, { isShared: settings.secrets !== undefined }).checkTrust();
+}
+
+/** A path as somebody would type it where they are. */
+export function shownPath(file: string): string {
+  const relative = path.relative(process.cwd(), file);
+  return relative.startsWith('..') || path.isAbsolute(relative) || relative === '' ? file : relative;
+}

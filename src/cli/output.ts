@@ -1,0 +1,95 @@
+import type tty from 'node:tty';
+import Table from 'cli-table3';
+import pc from 'picocolors';
+
+export type Colors = ReturnType<typeof pc.createColors>;
+
+/** Only for a terminal, and not where `NO_COLOR` says otherwise, or `TERM` that it can show none. */
+export function colorsFor(stream: Partial<Pick<tty.WriteStream, 'isTTY' | 'hasColors'>>): Colors {
+  return pc.createColors(stream.isTTY === true && stream.hasColors?.() === true);
+}
+
+/** One column of a table: its title, and what it shows of a row. */
+export interface Column<Row> {
+  title: string;
+  align?: 'left' | 'right';
+  value(row: Row): string;
+}
+
+/** Rows below each other, without lines: what `cut` and `awk` can read, too. */
+export function table<Row>(columns: Column<Row>[], rows: Row[], colors: Colors): string {
+  const printed = new Table({
+    head: columns.map(({ title }) => colors.dim(title)),
+    colAligns: columns.map(({ align = 'left' }) => align),
+    chars: NO_LINES,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
+  for (const row of rows) printed.push(columns.map(({ value }) => value(row)));
+  return withoutTrailingSpaces(printed.toString());
+}
+
+/** Names and what they are, below each other; those that are `undefined` are left out. */
+export function list(pairs: [name: string, value: string | undefined][], colors: Colors): string {
+  const shown = pairs.filter((pair): pair is [string, string] => pair[1] !== undefined);
+  const width = Math.max(0, ...shown.map(([name]) => name.length));
+  return shown.map(([name, value]) => `${colors.dim(name.padEnd(width))}  ${value}`).join('\n');
+}
+
+/** `1536` -> `1.5 KiB`. */
+export function formatSize(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  // What would be rounded to 1024 of a unit is 1 of the next one.
+  for (; unit < SIZE_UNITS.length - 1 && Number(value.toFixed(decimals(value))) >= 1024; unit++) value /= 1024;
+  return `${unit === 0 ? value : value.toFixed(decimals(value))} ${SIZE_UNITS[unit]}`;
+}
+
+/** `90000` -> `1.5 min`. */
+export function formatDuration(milliseconds: number): string {
+  let value = milliseconds;
+  let unit = 0;
+  for (; unit < DURATION_UNITS.length - 1; unit++) {
+    const [, length] = DURATION_UNITS[unit] as [string, number];
+    if (Number(value.toFixed(decimals(value))) < length) break;
+    value /= length;
+  }
+  return `${Number(value.toFixed(decimals(value)))} ${DURATION_UNITS[unit]?.[0]}`;
+}
+
+/** How long ago that was, in words. A time in the future is one of a clock that was wrong, then or now. */
+export function formatAge(time: string, now = Date.now()): string {
+  const age = now - Date.parse(time);
+  if (age < -60_000) return 'in the future';
+  return age < 60_000 ? 'just now' : `${formatDuration(age)} ago`;
+}
+
+/** `3 files`, `1 file`. */
+export function count(number: number, noun: string, plural = `${noun}s`): string {
+  return `${number} ${number === 1 ? noun : plural}`;
+}
+
+const NO_LINES = Object.fromEntries(
+  [
+    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
+    ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'],
+  ].map((name) => [name, '']),
+);
+NO_LINES.middle = '  ';
+
+const SIZE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+/** Each with how many of it are one of the next. */
+const DURATION_UNITS: [string, number][] = [
+  ['ms', 1000],
+  ['s', 60],
+  ['min', 60],
+  ['h', 24],
+  ['d', Infinity],
+];
+
+function decimals(value: number): number {
+  return Math.abs(value) < 9.95 ? 1 : 0;
+}
+
+function withoutTrailingSpaces(text: string): string {
+  return text.replace(/ +$/gm, '');
+}
