@@ -17,6 +17,10 @@ Exit codes:
 Settings come from the same variables as those of the hook (WASM_CACHE_DIR and the others); options go before them.
 A secret is never an option, because everybody can see those: WASM_CACHE_SECRET, or WASM_CACHE_SECRET_FILE.`;
 
+const KEY_OR_FILE = `
+A key is what "wasm-cache ls" shows: all its digits, or its first ones, 4 at least. A file that has a name like one: ./cafe.
+Exit code 1: nothing is stored for it.`;
+
 /** All commands, with their options and their help. */
 export function createProgram(): CliCommand {
   const program = new Declaration('wasm-cache')
@@ -36,6 +40,14 @@ export function createProgram(): CliCommand {
     )
     .addHelpText('after', examples(['wasm-cache ls', 'wasm-cache ls --sort size', 'wasm-cache ls --json | jq .totals']))
     .action(action(async () => (await import('./ls.js')).command));
+
+  declare(program, 'info <key-or-file>', 'tells all about what is stored for one module')
+    .addHelpText('after', KEY_OR_FILE)
+    .addHelpText(
+      'after',
+      examples(['wasm-cache info 43bbcdd4', 'wasm-cache info node_modules/sql.js/dist/sql-wasm.wasm']),
+    )
+    .action(action(async () => (await import('./info.js')).command));
 
   return program;
 }

@@ -3,8 +3,11 @@ import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Artifact } from '../../dist/artifact/artifact.js';
 import { entryName } from '../../dist/caches/file-system.js';
-import { encoded } from './bundles.js';
+import { ENGINE, encoded } from './bundles.js';
 import { type RunOptions, type RunResult, root, runProgram } from './processes.js';
+
+/** An engine of no Node that these tests run on. */
+export const OTHER_ENGINE = ENGINE.replace('v26.10.0', 'v25.1.0');
 
 const cli = path.join(root, 'dist', 'cli', 'main.js');
 
