@@ -49,6 +49,18 @@ export function createProgram(): CliCommand {
     )
     .action(action(async () => (await import('./info.js')).command));
 
+  declare(program, 'verify', 'reads all of the cache folder, and tells what is damaged, untrusted or out of place')
+    .option('--repair', 'remove what is damaged or was left behind, and put right what can be')
+    .addHelpText(
+      'after',
+      '\nExit code 1: an artifact is not in order, or was not before --repair. Files of others are never touched.',
+    )
+    .addHelpText(
+      'after',
+      examples(['wasm-cache verify', 'wasm-cache verify --repair', 'wasm-cache verify --json | jq .totals']),
+    )
+    .action(action(async () => (await import('./verify.js')).command));
+
   return program;
 }
 
