@@ -21,6 +21,13 @@ const KEY_OR_FILE = `
 A key is what "wasm-cache ls" shows: all its digits, or its first ones, 4 at least. A file that has a name like one: ./cafe.
 Exit code 1: nothing is stored for it.`;
 
+const ENGINES = `
+An engine is one build of Node with one set of V8 flags on one kind of CPU. Which other versions of Node this machine still has cannot be
+told. --dead-engines goes by use, which is noted to the hour: what an engine has used within two weeks stays.
+--other-engines goes by version, and so takes away what other versions of Node that you still use have learnt.
+What processes that are gone left behind goes in any case. Files that are not of this package count in --max-size, and stay.
+Nothing is damaged under a program that runs: it compiles what it does not find.`;
+
 /** All commands, with their options and their help. */
 export function createProgram(): CliCommand {
   const program = new Declaration('wasm-cache')
@@ -60,6 +67,26 @@ export function createProgram(): CliCommand {
       examples(['wasm-cache verify', 'wasm-cache verify --repair', 'wasm-cache verify --json | jq .totals']),
     )
     .action(action(async () => (await import('./verify.js')).command));
+
+  declare(program, 'prune', 'removes artifacts by size, age or engine')
+    .option('--max-size <size>', 'cut the folder to this size, such as 500MiB: the least recently used go first')
+    .option('--older-than <time>', 'remove what was not used for so long, such as 30d')
+    .option('--dead-engines', 'remove what is for engines of which nothing was used for two weeks')
+    .option('--other-engines', 'remove what is for any other Node than the one that runs this')
+    .option('--dry-run', 'only show what would go')
+    .addHelpText('after', ENGINES)
+    .addHelpText(
+      'after',
+      examples(['wasm-cache prune --max-size 500MiB --dry-run', 'wasm-cache prune --older-than 30d --dead-engines']),
+    )
+    .action(action(async () => (await import('./prune.js')).command));
+
+  declare(program, 'clear', 'removes everything from the cache folder')
+    .option('-y, --yes', 'do not ask')
+    .option('--dry-run', 'only show what would go')
+    .addHelpText('after', '\nFiles that are not of this package stay. Exit code 1: you said no.')
+    .addHelpText('after', examples(['wasm-cache clear', 'wasm-cache clear --yes', 'wasm-cache clear --dry-run --json']))
+    .action(action(async () => (await import('./clear.js')).command));
 
   return program;
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Artifact } from '../../dist/artifact/artifact.js';
@@ -14,6 +15,24 @@ const cli = path.join(root, 'dist', 'cli', 'main.js');
 /** Runs `wasm-cache` in a fresh process, without this process's WASM_CACHE_* and NODE_*. */
 export function runCli(args: string[], options: Omit<RunOptions, 'args'> = {}): RunResult {
   return runProgram(cli, { ...options, args });
+}
+
+/** Whether {@link runOnTerminal} can be used: only util-linux has a `script` that passes the exit code on. */
+export const hasTerminal = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux');
+
+/** Runs it on a terminal of its own, as somebody who types `input`; what it prints to either stream is in `stdout`. */
+export function runOnTerminal(args: string[], input: string, env: Record<string, string> = {}): RunResult {
+  const command = [process.execPath, cli, ...args].map((each) => `'${each}'`).join(' ');
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(NODE_|WASM_CACHE_|NO_COLOR$|FORCE_COLOR$)/.test(name),
+  );
+  const { status, signal, stdout, stderr } = spawnSync('script', ['-qec', command, '/dev/null'], {
+    input,
+    env: { ...Object.fromEntries(inherited), TERM: 'xterm', ...env },
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  return { status, signal, stdout: stdout.replaceAll('\r\n', '\n'), stderr };
 }
 
 /** What it prints with `--json`, when it ends with that code and says nothing else. */
