@@ -10,23 +10,33 @@ import type { CommonOptions } from './context.js';
 const EXIT_CODES = `
 Exit codes:
   0  done, or yes
-  1  no, or something was found: a miss (why), a bad artifact (verify), a problem (doctor)
+  1  no, or something was found: a miss (why), a bad artifact (verify), a
+     problem (doctor)
   2  called wrongly
-  3  could not be done, for example because the folder or the store is not to be trusted or not there
+  3  could not be done: the folder is not to be trusted, the store is down
 
-Settings come from the same variables as those of the hook (WASM_CACHE_DIR and the others); options go before them.
-A secret is never an option, because everybody can see those: WASM_CACHE_SECRET, or WASM_CACHE_SECRET_FILE.`;
+Settings come from the variables that the hook reads, WASM_CACHE_DIR and the
+others; options go before them. A secret is never an option, because everybody
+can see those: WASM_CACHE_SECRET, or WASM_CACHE_SECRET_FILE.`;
 
 const KEY_OR_FILE = `
-A key is what "wasm-cache ls" shows: all its digits, or its first ones, 4 at least. A file that has a name like one: ./cafe.
+A key is what "wasm-cache ls" shows: all its digits, or 4 and more of the first
+ones. A file that is called like one: ./cafe.
 Exit code 1: nothing is stored for it.`;
 
 const ENGINES = `
-An engine is one build of Node with one set of V8 flags on one kind of CPU. Which other versions of Node this machine still has cannot be
-told. --dead-engines goes by use, which is noted to the hour: what an engine has used within two weeks stays.
---other-engines goes by version, and so takes away what other versions of Node that you still use have learnt.
-What processes that are gone left behind goes in any case. Files that are not of this package count in --max-size, and stay.
-Nothing is damaged under a program that runs: it compiles what it does not find.`;
+An engine is one build of Node, with one set of V8 flags, on one kind of CPU.
+Which other versions of Node this machine still has cannot be told:
+--dead-engines goes by use, which is noted to the hour; --other-engines goes by
+version, and takes what other versions that you still use have learnt.
+
+What processes that are gone left behind goes in any case. Files that are not of
+this package stay; they count for --max-size. A program that runs meanwhile
+compiles what it does not find.`;
+
+const WHY = `
+NODE_OPTIONS counts, too, and so do the variables that the hook reads. A hit was
+loaded by V8, in a process of its own. Exit code 1: a miss.`;
 
 /** All commands, with their options and their help. */
 export function createProgram(): CliCommand {
@@ -55,6 +65,20 @@ export function createProgram(): CliCommand {
       examples(['wasm-cache info 43bbcdd4', 'wasm-cache info node_modules/sql.js/dist/sql-wasm.wasm']),
     )
     .action(action(async () => (await import('./info.js')).command));
+
+  declare(program, 'why <module>', 'tells whether a module would come from the cache, and if not, why')
+    .argument('[node-options...]', "options of node, after --: they decide V8's flags, and so what can be loaded")
+    .option('--node <binary>', 'ask this node (default: the one that runs this)')
+    .addHelpText('after', WHY)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache why node_modules/sql.js/dist/sql-wasm.wasm',
+        'wasm-cache why app.wasm -- --max-old-space-size=4096',
+        'wasm-cache why app.wasm --node /opt/node-24/bin/node',
+      ]),
+    )
+    .action(action(async () => (await import('./why.js')).command));
 
   declare(program, 'verify', 'reads all of the cache folder, and tells what is damaged, untrusted or out of place')
     .option('--repair', 'remove what is damaged or was left behind, and put right what can be')

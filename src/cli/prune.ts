@@ -34,7 +34,7 @@ export const command: Command<PruneOptions, Removal> = {
         if (file.kind !== 'artifact') continue;
         if (Date.now() - file.usedAt > maxAge) chosen.set(file, 'older-than');
         else if (dead.has(file.engine)) chosen.set(file, 'dead-engine');
-        else if (options.otherEngines && !entryEngine(file.engine, here).isThisNode) chosen.set(file, 'other-engine');
+        else if (options.otherEngines && isOfOtherNode(file, here)) chosen.set(file, 'other-engine');
       }
       return chosen;
     });
@@ -44,6 +44,12 @@ export const command: Command<PruneOptions, Removal> = {
 
   exitCode: ({ failed }) => (failed.length > 0 ? ExitCode.failed : ExitCode.ok),
 };
+
+/** Engines that a host made for itself know no Node, and are its own business. */
+function isOfOtherNode({ engine }: FoundFile, here: string): boolean {
+  const { node, isThisNode } = entryEngine(engine, here);
+  return node !== null && !isThisNode;
+}
 
 /** What was removed in a sentence; what would be, file by file. */
 export function renderRemoval({ directory, dryRun, before, after, removed, failed }: Removal, colors: Colors): string {

@@ -36,8 +36,12 @@ export function runOnTerminal(args: string[], input: string, env: Record<string,
 }
 
 /** What it prints with `--json`, when it ends with that code and says nothing else. */
-export function jsonOf<Document>(args: string[], options: Omit<RunOptions, 'args'> = {}, code = 0): Document {
-  const { status, stdout, stderr } = runCli([...args, '--json'], options);
+export function jsonOf<Document>(
+  [command = '', ...args]: string[],
+  options: Omit<RunOptions, 'args'> = {},
+  code = 0,
+): Document {
+  const { status, stdout, stderr } = runCli([command, '--json', ...args], options);
   assert.deepEqual([status, stderr], [code, ''], stdout);
   return JSON.parse(stdout) as Document;
 }
