@@ -1,8 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { packageRoot } from '../package-root.js';
+import { type ChildResult, howItEnded, runChild } from './child.js';
 import { UsageError } from './exit-codes.js';
 
 /** What a process is to look at besides itself. */
@@ -63,37 +61,23 @@ export function checkNodeOptions(options: readonly string[]): void {
 export async function askEngine(command: NodeCommand, question: ProbeQuestion = {}): Promise<ProbeAnswer> {
   const { node, options, nodeOptions } = command;
   const { NODE_OPTIONS: _, ...inherited } = process.env;
-  const child = spawn(node, [...options, PROBE, JSON.stringify(question)], {
-    // The hook must not save what is compiled here.
-    env: { ...inherited, WASM_CACHE_DISABLE: '1', ...(nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions }) },
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-    timeout: TIMEOUT,
-    killSignal: 'SIGKILL',
-  });
-  const [ended, stderr, answer] = await Promise.all([
-    endOf(child),
-    text(child.stderr as Readable),
-    text(child.stdio[3] as Readable),
-  ]);
-  if (ended.error) {
-    throw new UsageError(`${node} cannot be started: ${ended.error.message}`);
+  // The hook must not save what is compiled here.
+  const env = {
+    ...inherited,
+    WASM_CACHE_DISABLE: '1',
+    ...(nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions }),
+  };
+  let result: ChildResult;
+  try {
+    result = await runChild(node, [...options, PROBE, JSON.stringify(question)], env);
+  } catch (error) {
+    throw new UsageError(`${node} cannot be started: ${(error as Error).message}`);
   }
-  if (answer !== '') return JSON.parse(answer) as ProbeAnswer;
-  const said = stderr.trim().split('\n').at(-1) ?? '';
+  if (result.answer !== '') return JSON.parse(result.answer) as ProbeAnswer;
   // What node says to an option that it does not know, or that NODE_OPTIONS may not have.
-  if (ended.code === BAD_OPTION) throw new UsageError(said);
-  const how = ended.signal ? `was ended by ${ended.signal}` : `ended with ${ended.code}`;
-  throw new Error(`${[node, ...options].join(' ')} ${how}, without an answer${said && `: ${said}`}`);
+  if (result.code === BAD_OPTION) throw new UsageError(result.stderr.trim());
+  throw new Error(`${[node, ...options].join(' ')} ${howItEnded(result)}`);
 }
 
 const PROBE = path.join(packageRoot, 'dist/cli/engine-probe.js');
-/** Milliseconds; the largest modules take seconds to compile on a busy machine. */
-const TIMEOUT = 60_000;
 const BAD_OPTION = 9;
-
-function endOf(child: ChildProcess): Promise<{ code?: number | null; signal?: NodeJS.Signals | null; error?: Error }> {
-  return new Promise((resolve) => {
-    child.once('error', (error) => resolve({ error }));
-    child.once('close', (code, signal) => resolve({ code, signal }));
-  });
-}

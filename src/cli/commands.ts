@@ -34,6 +34,11 @@ What processes that are gone left behind goes in any case. Files that are not of
 this package stay; they count for --max-size. A program that runs meanwhile
 compiles what it does not find.`;
 
+const DOCTOR = `
+It compiles, saves and loads a module in two processes, in a folder of its own,
+and asks the store of WASM_CACHE_REMOTE; nothing is changed in either.
+Exit code 1: there is a problem. Warnings are none.`;
+
 const WHY = `
 NODE_OPTIONS counts, too, and so do the variables that the hook reads. A hit was
 loaded by V8, in a process of its own. Exit code 1: a miss.`;
@@ -74,11 +79,19 @@ export function createProgram(): CliCommand {
       'after',
       examples([
         'wasm-cache why node_modules/sql.js/dist/sql-wasm.wasm',
-        'wasm-cache why app.wasm -- --max-old-space-size=4096',
+        'wasm-cache why app.wasm -- --stack-size=4000',
         'wasm-cache why app.wasm --node /opt/node-24/bin/node',
       ]),
     )
     .action(action(async () => (await import('./why.js')).command));
+
+  declare(program, 'doctor', 'looks whether the cache can work here, and says what to do where it cannot')
+    .addHelpText('after', DOCTOR)
+    .addHelpText(
+      'after',
+      examples(['wasm-cache doctor', 'wasm-cache doctor --json | jq \'.findings[] | select(.status != "ok")\'']),
+    )
+    .action(action(async () => (await import('./doctor.js')).command));
 
   declare(program, 'verify', 'reads all of the cache folder, and tells what is damaged, untrusted or out of place')
     .option('--repair', 'remove what is damaged or was left behind, and put right what can be')
@@ -137,7 +150,7 @@ function action<Options, Document>(load: () => Promise<Command<Options, Document
       import('./context.js'),
       import('./output.js'),
     ]);
-    const document = await command.run(createContext(options), options, declaration.args);
+    const document = await command.run(createContext(options, command.showsWarnings), options, declaration.args);
     const text = options.json ? JSON.stringify(document, null, 2) : command.render(document, colorsFor(process.stdout));
     if (text !== '') process.stdout.write(`${text}\n`);
     process.exitCode = command.exitCode?.(document) ?? 0;

@@ -140,14 +140,14 @@ describe('wasm-cache why, of a miss', () => {
 
   it('V8 flags, by options or NODE_OPTIONS: says which', () => {
     for (const [args, env] of [
-      [['--', '--no-warnings', '--max-old-space-size=200'], {}],
-      [[], { NODE_OPTIONS: '--no-warnings --max-old-space-size=200' }],
+      [['--', '--no-warnings', '--stack-trace-limit=50'], {}],
+      [[], { NODE_OPTIONS: '--no-warnings --stack-trace-limit=50' }],
     ] as [string[], Record<string, string>][]) {
       const [code, message, advice] = onlyReason(hot, args, env);
       assert.equal(code, 'other-engine');
-      assert.match(message, /with other V8 flags: of the options given --max-old-space-size=200 changes them$/);
+      assert.match(message, /with other V8 flags: of the options given --stack-trace-limit=50 changes them$/);
       assert.match(advice, /^leave that out, or run/);
-      assert.deepEqual(why(hot, args, env).optionsOfEngine, ['--max-old-space-size=200']);
+      assert.deepEqual(why(hot, args, env).optionsOfEngine, ['--stack-trace-limit=50']);
     }
   });
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Artifact } from '../../dist/artifact/artifact.js';
 import { entryName } from '../../dist/caches/file-system.js';
 import { ENGINE, encoded } from './bundles.js';
-import { type RunOptions, type RunResult, root, runProgram } from './processes.js';
+import { type RunOptions, type RunResult, root, runProgram, runProgramAsync } from './processes.js';
 
 /** An engine of no Node that these tests run on. */
 export const OTHER_ENGINE = ENGINE.replace('v26.10.0', 'v25.1.0');
@@ -15,6 +15,11 @@ const cli = path.join(root, 'dist', 'cli', 'main.js');
 /** Runs `wasm-cache` in a fresh process, without this process's WASM_CACHE_* and NODE_*. */
 export function runCli(args: string[], options: Omit<RunOptions, 'args'> = {}): RunResult {
   return runProgram(cli, { ...options, args });
+}
+
+/** As {@link runCli}, for a command that asks a server in this process. */
+export function runCliAsync(args: string[], options: Omit<RunOptions, 'args'> = {}): Promise<RunResult> {
+  return runProgramAsync(cli, { ...options, args });
 }
 
 /** Whether {@link runOnTerminal} can be used: only util-linux has a `script` that passes the exit code on. */
