@@ -293,9 +293,10 @@ async function optimiseInFull(
   { key, data, onProgress }: Load,
   { cache, signal, waitAtMost = DEFAULT_WAIT_AT_MOST }: LoadModuleOptions,
 ): Promise<boolean> {
-  const { directory, signer } = folderOf(cache) as FileSystemCache;
+  const { directory, signer, limits } = folderOf(cache) as FileSystemCache;
   try {
-    await compileAheadOfTime(data, { directory, secret: signer?.secrets, signal, waitAtMost, onProgress });
+    const given = { directory, secret: signer?.secrets, ...limits, signal, waitAtMost, onProgress };
+    await compileAheadOfTime(data, given);
     return true;
   } catch (error) {
     signal?.throwIfAborted();

@@ -4,7 +4,7 @@ import { type Command as CliCommand, Command as Declaration, Option } from 'comm
 import { packageRoot } from '../package-root.js';
 import type { Command } from './command.js';
 import type { CommonOptions } from './context.js';
-import { atLeast, duration } from './option-values.js';
+import { atLeast, coverageAheadOfTime, duration, size } from './option-values.js';
 
 // What can be given to which command. What a command does is loaded when it is called: `--help` needs none of it.
 
@@ -62,6 +62,16 @@ for nine seconds or more, or when the program ends them itself: give such a prog
 
 Exit code 1: it compiled no module, or a run failed with --keep-going. 3: a run failed.`;
 
+const WARM = `
+For images, and where no program can be run. Artifacts are for the Node that runs this command, with its options of V8. They hold all functions, and so are larger and take longer to load than what "wasm-cache train" makes of
+those that ran, and replace that.
+
+Each module is compiled in a process of its own. What is stored is skipped, so that an interrupted command can be given again. Modules
+below WASM_CACHE_MIN_MODULE_SIZE (64 KiB) are skipped, because the hook leaves them to V8. Links in folders are not followed.
+A file or folder goes before a package of the same name.
+
+Exit code 3: a module could not be compiled; the others were.`;
+
 /** All commands, with their options and their help. */
 export function createProgram(): CliCommand {
   const program = new Declaration('wasm-cache')
@@ -114,6 +124,22 @@ export function createProgram(): CliCommand {
       ]),
     )
     .action(action(async () => (await import('./train.js')).command));
+
+  declare(program, 'warm', 'optimises modules ahead of time, all their functions')
+    .argument('<module...>', 'a .wasm file, a folder, a package in node_modules, or a pattern in quotes')
+    .addOption(new Option('--coverage <which>', 'which functions').argParser(coverageAheadOfTime).default('full'))
+    .option('--jobs <number>', 'modules compiled at once (default: one for each core)', atLeast(1))
+    .option('--memory <size>', 'memory that they may take together (default: 3/4 of what is available)', size)
+    .addHelpText('after', WARM)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache warm plugin.wasm',
+        'wasm-cache warm --dir ./wasm-cache esbuild-wasm sql.js',
+        "wasm-cache warm node_modules 'plugins/**/*.wasm' --memory 2GiB",
+      ]),
+    )
+    .action(action(async () => (await import('./warm.js')).command));
 
   declare(program, 'info <key-or-file>', 'tells all about what is stored for one module')
     .addHelpText('after', KEY_OR_FILE)

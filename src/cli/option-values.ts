@@ -22,3 +22,9 @@ export function size(text: string): number {
   if (value !== undefined && value > 0) return value;
   throw new InvalidArgumentError('It must be a size such as 512MiB or 2GiB.');
 }
+
+export function coverageAheadOfTime(text: string): 'full' {
+  if (text === 'full') return text;
+  const advice = text === 'hot' ? ' What is hot shows when it runs: wasm-cache train -- <command>.' : '';
+  throw new InvalidArgumentError(`It must be full.${advice}`);
+}

@@ -1,4 +1,6 @@
 import readline from 'node:readline';
+import { Presets, SingleBar } from 'cli-progress';
+import { formatDuration } from './output.js';
 
 /** One line on standard error that says what is going on, where that is a terminal; it goes when something else is printed. */
 export class StatusLine {
@@ -17,5 +19,55 @@ export class StatusLine {
     readline.cursorTo(process.stderr, 0);
     readline.clearLine(process.stderr, 0);
     this.#isShown = false;
+  }
+}
+
+/** A bar on standard error that says how much of a work is done, and how long the rest takes, where that is a terminal. */
+export class WorkBar {
+  readonly #start = performance.now();
+  readonly #bar: SingleBar | undefined;
+  readonly #total: number;
+  #timer: NodeJS.Timeout | undefined;
+  #done = 0;
+
+  /** @param total - in any unit */
+  constructor(total: number) {
+    this.#total = total;
+    if (!process.stderr.isTTY || total === 0) return;
+    const format = '{bar} {percentage} %, {left}{doing}';
+    this.#bar = new SingleBar(
+      { format, clearOnComplete: true, barsize: 30, hideCursor: false, linewrap: false },
+      Presets.shades_classic,
+    );
+    this.#bar.start(total, 0, { left: 'time left unknown', doing: '' });
+    this.#timer = setInterval(() => this.#update({}), 1000);
+  }
+
+  get isShown(): boolean {
+    return this.#bar !== undefined;
+  }
+
+  doing(names: string[]): void {
+    this.#update({ doing: names.length === 0 ? '' : `: ${names.join(', ')}` });
+  }
+
+  add(done: number): void {
+    this.#done += done;
+    this.#update({});
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#bar?.stop();
+  }
+
+  #update(payload: { doing?: string }): void {
+    if (this.#done === 0) {
+      this.#bar?.update(0, payload);
+      return;
+    }
+    const passed = performance.now() - this.#start;
+    const left = (passed * (this.#total - this.#done)) / this.#done;
+    this.#bar?.update(this.#done, { ...payload, left: `about ${formatDuration(Math.round(left / 1000) * 1000)} left` });
   }
 }

@@ -32,6 +32,10 @@ export interface CompileAheadOfTimeOptions {
   directory: string;
   /** As that of the `FileSystemCache`. */
   secret?: FileSystemCacheOptions['secret'];
+  /** As that of the `FileSystemCache`: the process that compiles also sweeps the folder, when it is time. */
+  maxSize?: FileSystemCacheOptions['maxSize'];
+  /** The same for its files. */
+  maxFiles?: FileSystemCacheOptions['maxFiles'];
   /** Ends the compilation, which rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Milliseconds after which it is given up. More than 0; default: 300000, which is also the longest that is possible. */
@@ -75,8 +79,9 @@ const POLL_INTERVAL = 50;
  */
 export async function compileAheadOfTime(
   source: BufferSource | HashedModuleData,
-  { directory, secret, signal, timeout = MAX_TIMEOUT, waitAtMost, onProgress }: CompileAheadOfTimeOptions,
+  options: CompileAheadOfTimeOptions,
 ): Promise<void> {
+  const { directory, secret, maxSize, maxFiles, signal, timeout = MAX_TIMEOUT, waitAtMost, onProgress } = options;
   if (!(timeout > 0 && timeout <= MAX_TIMEOUT)) {
     throw new TypeError(`The option timeout must be milliseconds up to ${MAX_TIMEOUT}, not ${timeout}`);
   }
@@ -88,7 +93,7 @@ export async function compileAheadOfTime(
   if (reason !== undefined)
     throw new CacheError('Serialize', `Modules cannot be compiled ahead of time here: ${reason}`);
   const data = source instanceof HashedModuleData ? source : HashedModuleData.sha256(source);
-  const cache = new FileSystemCache(directory, { wireBytes: 'omit', secret });
+  const cache = new FileSystemCache(directory, { wireBytes: 'omit', secret, maxSize, maxFiles });
   cache.checkTrust();
   const jobs = new LearningJobs(cache.directory, cache.signer);
   const key = data.hash;

@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict';
-import { chmodSync } from 'node:fs';
+import { chmodSync, existsSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';
-import { CacheError, compileAheadOfTime, FileSystemCache, HashedModuleData, V8Engine } from '../../dist/index.js';
+import {
+  CacheError,
+  compileAheadOfTime,
+  FileSystemCache,
+  HashedModuleData,
+  loadModule,
+  V8Engine,
+} from '../../dist/index.js';
 import { LearningJobs } from '../../dist/learning/jobs.js';
 import { ofKind } from '../../dist/testing/assertions.js';
 import { codeSection, moduleOf, section, sumModule } from '../../dist/testing/modules.js';
+import { madeUp } from '../support/bundles.js';
+import { putArtifact } from '../support/cli.js';
 import { everythingModule, observeEverything } from '../support/everything.js';
 import { snapshot } from '../support/learning.js';
 import { runProgram, temporaryDirectory } from '../support/processes.js';
@@ -38,6 +47,29 @@ describe('compileAheadOfTime', () => {
     const before = snapshot(directory);
     await compileAheadOfTime(wireBytes.buffer, { directory });
     assert.deepEqual(snapshot(directory), before);
+  });
+
+  it('keeps the folder within the limits that it is given, also for loadModule', async () => {
+    for (const compile of [
+      (directory: string, maxSize?: number) => compileAheadOfTime(wireBytes, { directory, maxSize }),
+      async (directory: string, maxSize?: number) => {
+        const cache = new FileSystemCache(directory, { wireBytes: 'omit', maxSize });
+        await loadModule(wireBytes, { cache, engine, coverage: 'full' });
+      },
+    ]) {
+      for (const [maxSize, isKept] of [
+        [undefined, true],
+        [2 ** 20, false],
+      ] as const) {
+        const directory = temporaryDirectory();
+        const old = putArtifact(directory, madeUp(1, { nativeCode: Buffer.alloc(2 ** 20) }), { age: 3_600_000 });
+        writeFileSync(path.join(directory, 'swept'), '');
+        utimesSync(path.join(directory, 'swept'), 0, 0); // so that it is time
+        await compile(directory, maxSize);
+        assert.equal(artifactIn(directory).coverage, 'full');
+        assert.equal(existsSync(old), isKept);
+      }
+    }
   });
 
   it('compiles once for all who want the same module', async () => {
