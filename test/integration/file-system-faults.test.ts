@@ -394,6 +394,12 @@ describe('while the program runs, its folder is', () => {
   });
 });
 
+/** Of the artifacts; statistics are kept, too. */
+async function outcomesIn(directory: string): Promise<string[]> {
+  const { files } = await verifyCache(directory);
+  return files.filter(({ file }) => file.endsWith('.artifact')).map(({ outcome }) => outcome);
+}
+
 describe('names that are not UTF-8:', { skip: process.platform === 'win32' ? 'Windows has none' : false }, () => {
   const BYTES = Buffer.of(0x61, 0xff, 0xfe, 0x62);
   const below = (directory: string, ...names: Buffer[]) =>
@@ -448,14 +454,10 @@ describe('names that are not UTF-8:', { skip: process.platform === 'win32' ? 'Wi
     };
 
     assert.deepEqual(counted(run(directory)), HIT);
-    const { files } = await verifyCache(directory);
-    assert.deepEqual(
-      files.map(({ outcome }) => outcome),
-      ['kept'],
-    );
+    assert.deepEqual(await outcomesIn(directory), ['kept']);
     assertThere();
     const report = await sweep(directory, { maxSize: 1, maxFiles: 1 });
-    assert.equal(report?.removed.length, 1);
+    assert.equal(report?.removed.filter((file) => file.endsWith('.artifact')).length, 1);
     assertThere();
     assert.deepEqual(counted(run(directory)), SAVED);
     assertThere();
@@ -486,11 +488,7 @@ describe('a file system where names that differ only in case are one:', () => {
   it('an injected one', async () => {
     const parent = temporaryDirectory();
     check(parent, { preload: 'fold-case.mjs', env: { FOLDED: parent } });
-    const { files } = await verifyCache(path.join(parent, 'cache'));
-    assert.deepEqual(
-      files.map(({ outcome }) => outcome),
-      ['kept'],
-    );
+    assert.deepEqual(await outcomesIn(path.join(parent, 'cache')), ['kept']);
   });
 
   it('a real one', async (test) => {

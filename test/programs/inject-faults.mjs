@@ -32,7 +32,7 @@ for (const [name, fault] of Object.entries(JSON.parse(process.env.FAULTS))) {
     const affected = fileOf(args[0]);
     if (!affected.startsWith(directory) || !affected.includes(file) || calls++ >= times) return original(...args);
     if (code === 'slow') {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 350); // longer than goes unnoticed
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500); // longer than goes unnoticed, also where the machine is busy
       return original(...args);
     }
     if (name === 'writeSync') writeSync(args[0], args[1].subarray(0, args[1].length / 2));
