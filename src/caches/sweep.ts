@@ -21,6 +21,18 @@ export interface SweepReport {
   removed: string[];
 }
 
+/** How a sweep that somebody asks for differs from those that come by themselves. */
+export interface SweepOptions {
+  /** Only report; nothing is changed, not even a lock made. Default false. */
+  dryRun?: boolean | undefined;
+  /** The part of the limits to which a folder that is over them is cut. */
+  cutTo?: number | undefined;
+  /** What is to go in any case, of all that is there. Default: nothing. */
+  unwanted?: ((found: readonly FoundFile[]) => FoundFile[]) | undefined;
+  /** Told of what could not be removed. */
+  onFailure?: ((file: string, error: unknown) => void) | undefined;
+}
+
 const { now } = Date;
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -67,49 +79,64 @@ export function isSweepDue(directory: string): boolean {
  *
  * One process at a time; `undefined` when another one is at it. What cannot be removed is left.
  */
-export async function sweep(directory: string, limits: FolderLimits): Promise<SweepReport | undefined> {
+export async function sweep(
+  directory: string,
+  limits: FolderLimits,
+  options: SweepOptions = {},
+): Promise<SweepReport | undefined> {
+  if (options.dryRun) return sweepLocked(directory, limits, options);
   const lock = path.join(directory, LOCK);
   if (!(await acquire(lock))) return undefined;
   try {
     // A disk without room for it is no reason not to make room; the next sweep comes sooner then.
     await fs.promises.writeFile(path.join(directory, MARK), '', { mode: 0o600 }).catch(() => {});
-    return await sweepLocked(directory, limits);
+    return await sweepLocked(directory, limits, options);
   } finally {
     await fs.promises.unlink(lock).catch(() => {});
   }
 }
 
-async function sweepLocked(directory: string, limits: FolderLimits): Promise<SweepReport> {
+async function sweepLocked(
+  directory: string,
+  limits: FolderLimits,
+  { dryRun = false, cutTo = CUT_TO, unwanted, onFailure }: SweepOptions,
+): Promise<SweepReport> {
   const found: FoundFile[] = [];
   for await (const file of inventory(directory)) found.push(file);
   const before = { files: found.length, size: sumOf(found) };
   const after = { ...before };
   const removed: string[] = [];
-  const remove = async ({ file, size }: FoundFile) => {
+  const tried = new Set<FoundFile>();
+  const remove = async (each: FoundFile) => {
+    if (tried.has(each)) return;
+    tried.add(each);
+    const { file, size } = each;
     // At once, for those that are removed at the same time.
     after.files--;
     after.size -= size;
     try {
-      await fs.promises.unlink(file);
+      if (!dryRun) await fs.promises.unlink(file);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
         after.files++;
         after.size += size;
+        onFailure?.(file, error);
         return;
       }
     }
     removed.push(file);
   };
 
-  const waste = new Set([...found.filter(isLeftBehind), ...statisticsOverLimit(found, limits)]);
-  for (const batch of batches([...waste])) await Promise.all(batch.map(remove));
+  const waste = [...found.filter(isLeftBehind), ...statisticsOverLimit(found, limits), ...(unwanted?.(found) ?? [])];
+  for (const batch of batches(waste)) await Promise.all(batch.map(remove));
 
   const isOver = (part: number) => after.size > limits.maxSize * part || after.files > limits.maxFiles * part;
   if (isOver(1)) {
     for (const batch of batches(inOrderOfWorth(found))) {
-      await Promise.all(batch.map(async (file) => (isOver(CUT_TO) ? remove(file) : undefined)));
+      await Promise.all(batch.map(async (file) => (isOver(cutTo) ? remove(file) : undefined)));
     }
   }
+  if (dryRun) return { before, after, removed };
   // Folders of engines that have nothing left; one that has something cannot be removed so.
   for (const engine of new Set(found.filter(({ kind }) => kind === 'artifact').map((file) => file.engine))) {
     await fs.promises.rmdir(path.join(directory, engine)).catch(() => {});

@@ -14,6 +14,8 @@ export interface Command<Options, Document> {
   render(document: Document, colors: Colors): string;
   /** Where that is printed, as JSON, too: by default to standard output, where that is not of somebody else. */
   output?: 'stdout' | 'stderr';
+  /** Whether it shows what is wrong with the settings itself. */
+  showsWarnings?: boolean;
   /** For scripts; by default `ExitCode.ok`. */
   exitCode?(document: Document): number;
 }

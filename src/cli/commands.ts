@@ -11,18 +11,47 @@ import { atLeast, duration } from './option-values.js';
 const EXIT_CODES = `
 Exit codes:
   0  done, or yes
-  1  no, or something was found: a miss (why), a bad artifact (verify), a problem (doctor)
+  1  no, or something was found: a miss (why), a bad artifact (verify), a
+     problem (doctor)
   2  called wrongly
-  3  could not be done, for example because the folder or the store is not to be trusted or not there
+  3  could not be done: the folder is not to be trusted, the store is down
 
-Settings come from the same variables as those of the hook (WASM_CACHE_DIR and the others); options go before them.
-A secret is never an option, because everybody can see those: WASM_CACHE_SECRET, or WASM_CACHE_SECRET_FILE.`;
+Settings come from the variables that the hook reads, WASM_CACHE_DIR and the
+others; options go before them. A secret is never an option, because everybody
+can see those: WASM_CACHE_SECRET, or WASM_CACHE_SECRET_FILE.`;
+
+const KEY_OR_FILE = `
+A key is what "wasm-cache ls" shows: all its digits, or 4 and more of the first
+ones. A file that is called like one: ./cafe.
+Exit code 1: nothing is stored for it.`;
+
+const ENGINES = `
+An engine is one build of Node, with one set of V8 flags, on one kind of CPU.
+Which other versions of Node this machine still has cannot be told:
+--dead-engines goes by use, which is noted to the hour; --other-engines goes by
+version, and takes what other versions that you still use have learnt.
+
+What processes that are gone left behind goes in any case. Files that are not of
+this package stay; they count for --max-size. A program that runs meanwhile
+compiles what it does not find.`;
+
+const DOCTOR = `
+It compiles, saves and loads a module in two processes, in a folder of its own,
+and asks the store of WASM_CACHE_REMOTE; nothing is changed in either.
+Exit code 1: there is a problem. Warnings are none.`;
+
+const WHY = `
+NODE_OPTIONS counts, too, and so do the variables that the hook reads. A hit was
+loaded by V8, in a process of its own. Exit code 1: a miss.`;
 
 const RUN = `
-Every Node process that the command starts has the hook, and so have their worker threads. Signals are passed on; what to do about
-them is the command's business. Its output is its own: what this one has to say goes to standard error when it has ended, with
---json, too. The time saved is an estimate: what V8 would have taken to decode the modules and to compile them with its
-baseline compiler, less what the look-ups took. That optimised code is faster is not counted.
+Every Node process that the command starts has the hook, and so have their
+worker threads. Signals are passed on. Standard output is the command's: what
+this one has to say goes to standard error, with --json, too.
+
+The time saved is an estimate: what V8 would have taken to decode the modules
+and to compile them with its baseline compiler, less what the look-ups took. That
+optimised code is faster is not counted.
 
 Exit code: that of the command; 128 and the number of the signal that ended it.`;
 
@@ -56,6 +85,68 @@ export function createProgram(): CliCommand {
     )
     .addHelpText('after', examples(['wasm-cache ls', 'wasm-cache ls --sort size', 'wasm-cache ls --json | jq .totals']))
     .action(action(async () => (await import('./ls.js')).command));
+
+  declare(program, 'info <key-or-file>', 'tells all about what is stored for one module')
+    .addHelpText('after', KEY_OR_FILE)
+    .addHelpText(
+      'after',
+      examples(['wasm-cache info 43bbcdd4', 'wasm-cache info node_modules/sql.js/dist/sql-wasm.wasm']),
+    )
+    .action(action(async () => (await import('./info.js')).command));
+
+  declare(program, 'why <module>', 'tells whether a module would come from the cache, and if not, why')
+    .argument('[node-options...]', "options of node, after --: they decide V8's flags, and so what can be loaded")
+    .option('--node <binary>', 'ask this node (default: the one that runs this)')
+    .addHelpText('after', WHY)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache why node_modules/sql.js/dist/sql-wasm.wasm',
+        'wasm-cache why app.wasm -- --stack-size=4000',
+        'wasm-cache why app.wasm --node /opt/node-24/bin/node',
+      ]),
+    )
+    .action(action(async () => (await import('./why.js')).command));
+
+  declare(program, 'doctor', 'looks whether the cache can work here, and says what to do where it cannot')
+    .addHelpText('after', DOCTOR)
+    .addHelpText(
+      'after',
+      examples(['wasm-cache doctor', 'wasm-cache doctor --json | jq \'.findings[] | select(.status != "ok")\'']),
+    )
+    .action(action(async () => (await import('./doctor.js')).command));
+
+  declare(program, 'verify', 'reads all of the cache folder, and tells what is damaged, untrusted or out of place')
+    .option('--repair', 'remove what is damaged or was left behind, and put right what can be')
+    .addHelpText(
+      'after',
+      '\nExit code 1: an artifact is not in order, or was not before --repair. Files of others are never touched.',
+    )
+    .addHelpText(
+      'after',
+      examples(['wasm-cache verify', 'wasm-cache verify --repair', 'wasm-cache verify --json | jq .totals']),
+    )
+    .action(action(async () => (await import('./verify.js')).command));
+
+  declare(program, 'prune', 'removes artifacts by size, age or engine')
+    .option('--max-size <size>', 'cut the folder to this size, such as 500MiB: the least recently used go first')
+    .option('--older-than <time>', 'remove what was not used for so long, such as 30d')
+    .option('--dead-engines', 'remove what is for engines of which nothing was used for two weeks')
+    .option('--other-engines', 'remove what is for any other Node than the one that runs this')
+    .option('--dry-run', 'only show what would go')
+    .addHelpText('after', ENGINES)
+    .addHelpText(
+      'after',
+      examples(['wasm-cache prune --max-size 500MiB --dry-run', 'wasm-cache prune --older-than 30d --dead-engines']),
+    )
+    .action(action(async () => (await import('./prune.js')).command));
+
+  declare(program, 'clear', 'removes everything from the cache folder')
+    .option('-y, --yes', 'do not ask')
+    .option('--dry-run', 'only show what would go')
+    .addHelpText('after', '\nFiles that are not of this package stay. Exit code 1: you said no.')
+    .addHelpText('after', examples(['wasm-cache clear', 'wasm-cache clear --yes', 'wasm-cache clear --dry-run --json']))
+    .action(action(async () => (await import('./clear.js')).command));
 
   declare(program, 'run', 'runs a command with the hook on, and says what that did')
     .argument('<command...>', 'as it would be given to the shell, or a script for node')
@@ -114,7 +205,7 @@ function action<Options, Document>(load: () => Promise<Command<Options, Document
       import('./context.js'),
       import('./output.js'),
     ]);
-    const document = await command.run(createContext(options), options, declaration.args);
+    const document = await command.run(createContext(options, command.showsWarnings), options, declaration.args);
     const output = process[command.output ?? 'stdout'];
     const text = options.json ? JSON.stringify(document, null, 2) : command.render(document, colorsFor(output));
     if (text !== '') output.write(`${text}\n`);

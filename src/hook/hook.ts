@@ -2,7 +2,6 @@ import diagnostics_channel from 'node:diagnostics_channel';
 import util from 'node:util';
 import { type Artifact, generationAfter } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
-import { LEFT_ALONE_AFTER_DEATHS } from '../caches/crash-guard.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { partToOptimise } from '../engine/ahead-of-time.js';
 import { sha256 } from '../engine/digest.js';
@@ -17,7 +16,7 @@ import { openStatistics, type Statistics } from '../statistics/statistics.js';
 import { ProgramList, programName } from '../stores/program-list.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
 import { type FetchedArtifact, type RemoteFailure, RemoteTier } from './remote-tier.js';
-import { type Current, decide, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
+import { type Current, decide, isLeftAlone, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
 import type { Learn, Mode, RemoteSettings } from './settings.js';
 
 export interface HookOptions {
@@ -605,12 +604,6 @@ const KEY_IS_KNOWN_AFTER = 1_000;
 const NOTHING_STORED = { length: 0, generation: -1, final: false };
 const MISS = { stored: NOTHING_STORED, module: undefined, known: undefined, isSuspect: false };
 const MINUTE = 60_000;
-
-/** A note that reaches further than any does is of a clock that was wrong, and not waited for. */
-function isLeftAlone({ leftAloneUntil }: Pick<Artifact, 'leftAloneUntil'>): boolean {
-  const minutes = leftAloneUntil - now() / MINUTE;
-  return minutes > 0 && minutes <= LEFT_ALONE_AFTER_DEATHS + 1;
-}
 
 /** An artifact that was not trusted, not the folder. */
 function isOfArtifact(error: unknown): boolean {

@@ -1,3 +1,9 @@
+import { LEFT_ALONE_AFTER_DEATHS } from '../caches/crash-guard.js';
+
+// Captured: programs replace globals.
+const { now } = Date;
+const MINUTE = 60_000;
+
 /** What there is of a module in the cache folder, as far as this process knows. */
 export interface Stored {
   /** Bytes of native code; 0 when nothing is stored. */
@@ -101,3 +107,14 @@ const BASELINE_COMPILING = 25 / 2.4e6;
 
 /** How long a module is left alone then: disks are slow for a while, and modules are small in number. */
 export const LEFT_ALONE_MINUTES = 24 * 60;
+
+/**
+ * Whether an artifact says that its module is to be left to V8 for now. A note that reaches further than any does is of a clock that was
+ * wrong, and not waited for.
+ *
+ * @param artifact - with its minutes since 1970
+ */
+export function isLeftAlone({ leftAloneUntil }: { readonly leftAloneUntil: number }): boolean {
+  const minutes = leftAloneUntil - now() / MINUTE;
+  return minutes > 0 && minutes <= LEFT_ALONE_AFTER_DEATHS + 1;
+}

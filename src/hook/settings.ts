@@ -48,7 +48,7 @@ export const DEFAULT_REMOTE_TIMEOUT = 250;
 /** Longer than anybody waits for a program to start. */
 export const MAX_REMOTE_TIMEOUT = 60_000;
 
-const DURATIONS: Record<string, number> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const DURATIONS: Record<string, number> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 // A module of 64 KiB compiles lazily in well under a millisecond, which is what looking it up costs.
 const DEFAULT_MIN_MODULE_SIZE = 64 * 1024;

@@ -82,7 +82,7 @@ describe('parseSize', () => {
 });
 
 describe('parseDuration', () => {
-  const DURATIONS = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+  const DURATIONS = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
   holds('reads what was written, in every unit', [fc.maxSafeNat(), fc.nat(1000)], (large, small) => {
     for (const [unit, factor] of Object.entries(DURATIONS)) {
       for (const number of [large, small]) {

@@ -1,0 +1,16 @@
+import { parseDuration, parseSize } from '../hook/settings.js';
+import { UsageError } from './exit-codes.js';
+
+/** Bytes, from 1. @throws {UsageError} */
+export function sizeOption(name: string, text: string): number {
+  const size = parseSize(text);
+  if (!size) throw new UsageError(`${name} must be a size such as 500MiB or 2GiB, not '${text}'`);
+  return size;
+}
+
+/** Milliseconds, from 1. Only with a unit: who writes 30 hardly means milliseconds. @throws {UsageError} */
+export function durationOption(name: string, text: string): number {
+  const duration = /[a-z]\s*$/i.test(text) ? parseDuration(text) : undefined;
+  if (!duration) throw new UsageError(`${name} must be a time with its unit, such as 30d, 12h or 90m, not '${text}'`);
+  return duration;
+}
