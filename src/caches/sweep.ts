@@ -127,9 +127,9 @@ async function sweepLocked(
     removed.push(file);
   };
 
-  const waste = new Set([...found.filter(isLeftBehind), ...statisticsOverLimit(found, limits)]);
+  const over = statisticsOverLimit(found, limits);
+  const waste = new Set([...found.filter(isLeftBehind), ...over, ...(unwanted?.(found) ?? [])]);
   for (const batch of batches([...waste])) await Promise.all(batch.map(remove));
-  for (const batch of batches(unwanted?.(found) ?? [])) await Promise.all(batch.map(remove));
 
   const isOver = (part: number) => after.size > limits.maxSize * part || after.files > limits.maxFiles * part;
   if (isOver(1)) {

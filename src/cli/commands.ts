@@ -45,10 +45,13 @@ NODE_OPTIONS counts, too, and so do the variables that the hook reads. A hit was
 loaded by V8, in a process of its own. Exit code 1: a miss.`;
 
 const RUN = `
-Every Node process that the command starts has the hook, and so have their worker threads. Signals are passed on; what to do about
-them is the command's business. Its output is its own: what this one has to say goes to standard error when it has ended, with
---json, too. The time saved is an estimate: what V8 would have taken to decode the modules and to compile them with its
-baseline compiler, less what the look-ups took. That optimised code is faster is not counted.
+Every Node process that the command starts has the hook, and so have their
+worker threads. Signals are passed on. Standard output is the command's: what
+this one has to say goes to standard error, with --json, too.
+
+The time saved is an estimate: what V8 would have taken to decode the modules
+and to compile them with its baseline compiler, less what the look-ups took. That
+optimised code is faster is not counted.
 
 Exit code: that of the command; 128 and the number of the signal that ended it.`;
 

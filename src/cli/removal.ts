@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import type { FoundFile } from '../caches/inventory.js';
-import { type FolderLimits, type SweepReport, sweep } from '../caches/sweep.js';
+import { type FolderLimits, isLeftBehind, type SweepReport, sweep } from '../caches/sweep.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { type EntryEngine, entryEngine } from './entries.js';
 
@@ -68,7 +68,7 @@ export async function removeFiles(
   if (!report) throw new Error(`Another process is sweeping ${directory}: try again in a minute`);
   const removed = report.removed.map((file) => {
     const found = files.get(file) as FoundFile;
-    const why = chosen.get(found) ?? (found.kind === 'artifact' ? 'max-size' : 'left-behind');
+    const why = chosen.get(found) ?? (isLeftBehind(found) ? 'left-behind' : 'max-size');
     return describe(found, why, here);
   });
   return { directory, dryRun, before: report.before, after: report.after, removed, failed };
