@@ -38,6 +38,15 @@ A file or folder goes before a package of the same name.
 
 Exit code 3: a module could not be compiled; the others were.`;
 
+const BENCH = `
+A command is trained first, as "wasm-cache train" does it, in a temporary folder, or in that of --dir. Then it is run by turns
+without the hook and with a warm cache, each time in a fresh process, from its start to its end. A difference counts where the middle halves of
+the times of both have nothing in common. One more run, under V8's profiler, tells which part of the time is WebAssembly's.
+
+For a file, compiling it is compared with loading an artifact that holds all its functions, optimised.
+
+No store is used. Exit code 1: no gain, or the command printed something else with the hook. 3: a run failed.`;
+
 /** All commands, with their options and their help. */
 export function createProgram(): CliCommand {
   const program = new Declaration('wasm-cache')
@@ -89,6 +98,20 @@ export function createProgram(): CliCommand {
       ]),
     )
     .action(action(async () => (await import('./warm.js')).command));
+
+  declare(program, 'bench', 'measures what the cache gains for a command, or for a module')
+    .argument('<file-or-command...>', 'one .wasm file, or a command after --')
+    .option('--runs <number>', 'how often each side is run (default: 5 to 20 times, for about 30 seconds)', atLeast(2))
+    .addHelpText('after', BENCH)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache bench -- node app.js',
+        'wasm-cache bench --runs 30 -- npx tsc --version',
+        'wasm-cache bench plugin.wasm',
+      ]),
+    )
+    .action(action(async () => (await import('./bench.js')).command));
 
   return program;
 }

@@ -1,5 +1,4 @@
 import childProcess from 'node:child_process';
-import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,8 +20,8 @@ export interface CommandRun {
   signal: NodeJS.Signals | null;
   /** Whether it was ended by us. */
   isStopped: boolean;
-  /** The SHA-256 of what it wrote to standard output. */
-  output: string;
+  /** What it wrote to standard output. */
+  output: Buffer;
   /** The last lines that it wrote to standard output and standard error. */
   lastLines: string;
 }
@@ -86,8 +85,7 @@ export async function runCommand(
     if (received) throw new InterruptedError(received);
     const written = fs.readFileSync(output);
     const lastLines = [written, fs.readFileSync(errors)].map(lastLinesOf).filter(Boolean).join('\n');
-    const hash = crypto.createHash('sha256').update(written).digest('hex');
-    return { milliseconds, exitCode, signal, isStopped, output: hash, lastLines };
+    return { milliseconds, exitCode, signal, isStopped, output: written, lastLines };
   } finally {
     for (const timer of timers) clearTimeout(timer);
     for (const signal of SIGNALS) process.off(signal, forward);

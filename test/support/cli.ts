@@ -15,7 +15,8 @@ export function runCli(args: string[], options: Omit<RunOptions, 'args'> = {}): 
 
 /** What it prints with `--json`, when it ends with that code and says nothing else. */
 export function jsonOf<Document>(args: string[], options: Omit<RunOptions, 'args'> = {}, code = 0): Document {
-  const { status, stdout, stderr } = runCli([...args, '--json'], options);
+  const [command = '', ...others] = args;
+  const { status, stdout, stderr } = runCli([command, '--json', ...others], options);
   assert.deepEqual([status, stderr], [code, ''], stdout);
   return JSON.parse(stdout) as Document;
 }
