@@ -47,6 +47,28 @@ For a file, compiling it is compared with loading an artifact that holds all its
 
 No store is used. Exit code 1: no gain, or the command printed something else with the hook. 3: a run failed.`;
 
+const PUSH = `
+An artifact that the store has as good or better stays there. What a program uses is what the folder knows of it, where it was run with
+WASM_CACHE_REMOTE, and else all that is stored for this Node: give such a program a folder of its own.
+
+Exit code 1: there was nothing to push, or something was left out, because it is damaged, quarantined, or not signed with the secret.`;
+
+const PULL = `
+Nothing in the folder is replaced by less. Of what does not fit it is said why. A web server cannot list what it has: name a program or
+keys.
+
+Exit code 1: nothing was there, or something was missing, did not fit or was refused.`;
+
+const BAKE = `
+For images and registries: "wasm-cache pull <bundle>" reads it, and checks every signature.
+It needs WASM_CACHE_SECRET, or WASM_CACHE_SECRET_FILE, to sign it; or WASM_CACHE_ALLOW_UNSIGNED=1.
+
+Exit code 1: there was nothing to bake, or something was left out.`;
+
+const STORES = `
+Addresses: redis://, rediss://, s3://bucket/prefix, https://, http://, file:///folder. One with a password goes into WASM_CACHE_REMOTE,
+because everybody can see options. Artifacts are signed with WASM_CACHE_SECRET, or only with WASM_CACHE_ALLOW_UNSIGNED=1 not.`;
+
 /** All commands, with their options and their help. */
 export function createProgram(): CliCommand {
   const program = new Declaration('wasm-cache')
@@ -112,6 +134,50 @@ export function createProgram(): CliCommand {
       ]),
     )
     .action(action(async () => (await import('./bench.js')).command));
+
+  declare(program, 'push', 'puts artifacts of the cache folder into a store that a fleet shares')
+    .option('--to <address>', 'the store (default: WASM_CACHE_REMOTE)')
+    .option('--all-engines', 'also what other versions of Node made, and other flags of V8')
+    .option(
+      '--program <file>',
+      "add what it uses to the program's list, which machines with nothing fetch when it starts",
+    )
+    .addHelpText('after', PUSH)
+    .addHelpText('after', STORES)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache push',
+        'wasm-cache push --program app.js',
+        'wasm-cache push --to s3://bucket/prefix --all-engines',
+      ]),
+    )
+    .action(action(async () => (await import('./push.js')).command));
+
+  declare(program, 'pull', 'fetches artifacts from a store, or out of a bundle, into the cache folder')
+    .argument('[bundle]', 'a file that "wasm-cache bake" wrote, instead of a store')
+    .option('--from <address>', 'the store (default: WASM_CACHE_REMOTE)')
+    .option('--all-engines', 'also what is for another Node than this one, or for other flags of V8')
+    .option('--program <file>', "only what the program's list has")
+    .option('--key <key...>', 'only these modules')
+    .addHelpText('after', PULL)
+    .addHelpText('after', STORES)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache pull',
+        'wasm-cache pull --program app.js',
+        'wasm-cache pull --dir ./wasm-cache wasm-cache.tar',
+      ]),
+    )
+    .action(action(async () => (await import('./pull.js')).command));
+
+  declare(program, 'bake', 'writes artifacts of the cache folder into one signed file')
+    .argument('<bundle>', 'the file, in place of what is there')
+    .option('--all-engines', 'also what other versions of Node made, and other flags of V8')
+    .addHelpText('after', BAKE)
+    .addHelpText('after', examples(['wasm-cache bake wasm-cache.tar', 'wasm-cache bake --all-engines wasm-cache.tar']))
+    .action(action(async () => (await import('./bake.js')).command));
 
   return program;
 }

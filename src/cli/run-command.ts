@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InterruptedError, UsageError } from './exit-codes.js';
+import { SIGNALS } from './interruption.js';
 
 /** How a command is run. */
 export interface RunCommandOptions {
@@ -29,7 +30,6 @@ export interface CommandRun {
 /** Milliseconds between the signal that asks a command to end and the one that ends it. */
 const GRACE = 10_000;
 const SHOWN_LINES = 20;
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Runs a command to its end, with what it prints kept aside. When this process is told to end meanwhile, the command is told so, too.
