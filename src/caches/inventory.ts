@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { STATISTICS_FILE, STATISTICS_FOLDER } from '../statistics/statistics.js';
 import { PROGRAMS_FOLDER } from '../stores/program-list.js';
 
 /** What one file of a cache folder is. */
@@ -10,9 +11,10 @@ export interface FoundFile {
    * - `job`: what a learner is to do, or has given up.
    * - `guard`: see `CrashGuard`.
    * - `list`: the modules of a program, see `ProgramList`.
+   * - `statistics`: what became of modules on one day, see `Statistics`.
    * - `unknown`: not of this package.
    */
-  kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'list' | 'unknown';
+  kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'list' | 'statistics' | 'unknown';
   file: string;
   /** Bytes. */
   size: number;
@@ -67,6 +69,7 @@ function kindOf(folder: string, name: string): Pick<FoundFile, 'kind' | 'engine'
   const nothing = { engine: folder, key: '', host: '', pid: 0 };
   if (folder === JOBS_FOLDER) return { ...nothing, kind: JOB.test(name) ? 'job' : 'unknown' };
   if (folder === PROGRAMS_FOLDER && LIST.test(name)) return { ...nothing, kind: 'list' };
+  if (folder === STATISTICS_FOLDER) return { ...nothing, kind: STATISTICS_FILE.test(name) ? 'statistics' : 'unknown' };
   const [, key] = ARTIFACT.exec(name) ?? [];
   if (key?.length === 64 || key?.length === 16) return { ...nothing, kind: 'artifact', key };
   const [, guarded] = GUARD.exec(name) ?? [];

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { DAYS_KEPT } from '../statistics/statistics.js';
 import { hostTag } from '../stores/file-system.js';
 import { isWriterAlive } from '../stores/writer.js';
 import { batches, type FoundFile, inventory } from './inventory.js';
@@ -20,6 +21,18 @@ export interface SweepReport {
   removed: string[];
 }
 
+/** How a sweep that somebody asks for differs from those that come by themselves. */
+export interface SweepOptions {
+  /** Only report; nothing is changed, not even a lock made. Default false. */
+  dryRun?: boolean | undefined;
+  /** The part of the limits to which a folder that is over them is cut. */
+  cutTo?: number | undefined;
+  /** What is to go in any case, of all that is there. Default: nothing. */
+  unwanted?: ((found: readonly FoundFile[]) => FoundFile[]) | undefined;
+  /** Told of what could not be removed. */
+  onFailure?: ((file: string, error: unknown) => void) | undefined;
+}
+
 const { now } = Date;
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -29,6 +42,8 @@ const DAY = 24 * HOUR;
  * artifact from then on.
  */
 const CUT_TO = 0.7;
+/** All days full are less than that of the default limit. */
+const PART_FOR_STATISTICS = 0.02;
 /** An engine of which nothing was used for so long is one of a Node that is gone, or of flags that nobody gives any more. */
 const ENGINE_IS_DEAD_AFTER = 14 * DAY;
 /** Between two sweeps that nothing but time asks for. */
@@ -58,54 +73,70 @@ export function isSweepDue(directory: string): boolean {
 }
 
 /**
- * Removes what nobody needs from a cache folder: temporary files of writers that are gone, old jobs, and, when the folder is over its
- * limits, artifacts until it is well below them: those of dead engines first, then the least recently used ones. Files that are
+ * Removes what nobody needs from a cache folder: temporary files of writers that are gone, old jobs and statistics, and, when the folder is
+ * over its limits, artifacts until it is well below them: those of dead engines first, then the least recently used ones. Files that are
  * not of this package count, and are never touched.
  *
  * One process at a time; `undefined` when another one is at it. What cannot be removed is left.
  */
-export async function sweep(directory: string, limits: FolderLimits): Promise<SweepReport | undefined> {
+export async function sweep(
+  directory: string,
+  limits: FolderLimits,
+  options: SweepOptions = {},
+): Promise<SweepReport | undefined> {
+  if (options.dryRun) return sweepLocked(directory, limits, options);
   const lock = path.join(directory, LOCK);
   if (!(await acquire(lock))) return undefined;
   try {
     // A disk without room for it is no reason not to make room; the next sweep comes sooner then.
     await fs.promises.writeFile(path.join(directory, MARK), '', { mode: 0o600 }).catch(() => {});
-    return await sweepLocked(directory, limits);
+    return await sweepLocked(directory, limits, options);
   } finally {
     await fs.promises.unlink(lock).catch(() => {});
   }
 }
 
-async function sweepLocked(directory: string, limits: FolderLimits): Promise<SweepReport> {
+async function sweepLocked(
+  directory: string,
+  limits: FolderLimits,
+  { dryRun = false, cutTo = CUT_TO, unwanted, onFailure }: SweepOptions,
+): Promise<SweepReport> {
   const found: FoundFile[] = [];
   for await (const file of inventory(directory)) found.push(file);
   const before = { files: found.length, size: sumOf(found) };
   const after = { ...before };
   const removed: string[] = [];
-  const remove = async ({ file, size }: FoundFile) => {
+  const tried = new Set<FoundFile>();
+  const remove = async (each: FoundFile) => {
+    if (tried.has(each)) return;
+    tried.add(each);
+    const { file, size } = each;
     // At once, for those that are removed at the same time.
     after.files--;
     after.size -= size;
     try {
-      await fs.promises.unlink(file);
+      if (!dryRun) await fs.promises.unlink(file);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
         after.files++;
         after.size += size;
+        onFailure?.(file, error);
         return;
       }
     }
     removed.push(file);
   };
 
-  for (const batch of batches(found.filter(isLeftBehind))) await Promise.all(batch.map(remove));
+  const waste = [...found.filter(isLeftBehind), ...statisticsOverLimit(found, limits), ...(unwanted?.(found) ?? [])];
+  for (const batch of batches(waste)) await Promise.all(batch.map(remove));
 
   const isOver = (part: number) => after.size > limits.maxSize * part || after.files > limits.maxFiles * part;
   if (isOver(1)) {
     for (const batch of batches(inOrderOfWorth(found))) {
-      await Promise.all(batch.map(async (file) => (isOver(CUT_TO) ? remove(file) : undefined)));
+      await Promise.all(batch.map(async (file) => (isOver(cutTo) ? remove(file) : undefined)));
     }
   }
+  if (dryRun) return { before, after, removed };
   // Folders of engines that have nothing left; one that has something cannot be removed so.
   for (const engine of new Set(found.filter(({ kind }) => kind === 'artifact').map((file) => file.engine))) {
     await fs.promises.rmdir(path.join(directory, engine)).catch(() => {});
@@ -119,7 +150,18 @@ export function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
   if (kind === 'job') return age > JOB_IS_LEFT_AFTER;
   if (kind === 'guard') return age > GUARD_IS_LEFT_AFTER;
   if (kind === 'list') return age > LIST_IS_LEFT_AFTER;
+  if (kind === 'statistics') return age > DAYS_KEPT * DAY;
   return kind === 'temporary' && (age > TEMPORARY_IS_LEFT_AFTER || (host === hostTag() && !isWriterAlive(pid, usedAt)));
+}
+
+/** The oldest days that are too much for a folder of that size: a small one is for artifacts. */
+function statisticsOverLimit(found: FoundFile[], { maxSize }: FolderLimits): FoundFile[] {
+  const days = found.filter(({ kind }) => kind === 'statistics').sort((a, b) => (a.file < b.file ? 1 : -1));
+  let size = 0;
+  return days.filter((day) => {
+    size += day.size;
+    return size > maxSize * PART_FOR_STATISTICS;
+  });
 }
 
 /** Artifacts, the first to go first. */

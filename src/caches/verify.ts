@@ -46,7 +46,7 @@ export interface VerifiedFile {
   /** Bytes. */
   size: number;
   /**
-   * - `kept`: an artifact that is in order, or the list of a program's modules.
+   * - `kept`: an artifact that is in order, the list of a program's modules, or a day's statistics.
    * - `repaired`: others could read or write it, or it was not where it belongs; it is in order now.
    * - `removed`: damaged, or left behind by a process that is gone.
    * - `quarantined`: in order, but a process died while it loaded it; it is not loaded until tries in other processes went well.
@@ -178,6 +178,7 @@ async function check(found: FoundFile, directory: string, signer: Signer | undef
   if (isLeftBehind(found))
     return { outcome: 'removed', reason: 'left behind by a process that is gone', repair: remove };
   if (kind === 'list') return { outcome: 'kept', reason: 'tells which modules a program uses' };
+  if (kind === 'statistics') return { outcome: 'kept', reason: 'tells what became of modules on one day' };
   if (kind === 'unknown') return { outcome: 'unknown', reason: 'not of this package' };
   if (kind !== 'artifact') return { outcome: 'kept', reason: 'a process is at work on it' };
 

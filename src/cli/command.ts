@@ -12,6 +12,10 @@ export interface Command<Options, Document> {
   run(context: Context, options: Options, args: string[]): Promise<Document>;
   /** The same for people; without a line end after the last line. */
   render(document: Document, colors: Colors): string;
+  /** Where that is printed, as JSON, too: by default to standard output, where that is not of somebody else. */
+  output?: 'stdout' | 'stderr';
+  /** Whether it shows what is wrong with the settings itself. */
+  showsWarnings?: boolean;
   /** For scripts; by default `ExitCode.ok`. */
   exitCode?(document: Document): number;
 }

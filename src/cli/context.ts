@@ -27,8 +27,11 @@ export interface Context {
   warn(line: string): void;
 }
 
-/** @throws {UsageError} when the options or the environment are wrong. */
-export function createContext({ dir, json = false }: CommonOptions): Context {
+/**
+ * @param showsWarnings - whether somebody else shows what is wrong with the settings
+ * @throws {UsageError} when the options or the environment are wrong.
+ */
+export function createContext({ dir, json = false }: CommonOptions, showsWarnings = false): Context {
   const { env, platform } = process;
   if (dir === '') throw new UsageError("--dir must be the path of a folder, not ''");
   const environment = dir === undefined ? env : { ...env, WASM_CACHE_DIR: dir };
@@ -41,7 +44,7 @@ export function createContext({ dir, json = false }: CommonOptions): Context {
   const ofSecret = warnings.find((warning) => isSecretWanted && !secrets && /^WASM_CACHE_SECRET/.test(warning));
   // Never without signatures where somebody wants them.
   if (ofSecret) throw new UsageError(ofSecret.replace(/ Modules are not cached\.$/, ''));
-  for (const warning of warnings) warn(warning);
+  if (!showsWarnings) for (const warning of warnings) warn(warning);
   if (directory === undefined) {
     throw new UsageError('There is no home folder for the cache: name a folder with --dir, or with WASM_CACHE_DIR');
   }

@@ -113,7 +113,8 @@ export function failureOf({ exitCode, signal, isStopped }: CommandRun): string |
   return exitCode === null ? `was ended by ${signal}` : `ended with exit code ${exitCode}`;
 }
 
-function whyNotStarted(program: string, error: Error): Error {
+/** In words, what the system says when a command is not there. */
+export function whyNotStarted(program: string, error: Error): Error {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT') return new UsageError(`There is no command ${program}: give one as you would in a shell`);
   if (code === 'EACCES') return new UsageError(`${program} is not a program that may be run`);

@@ -66,6 +66,10 @@ export interface EnableModuleCacheOptions {
   remoteMode?: RemoteMode | undefined;
   /** Whether what is not signed is loaded from it: whoever can write to it can run code here. Default: `WASM_CACHE_ALLOW_UNSIGNED`, else false. */
   allowUnsigned?: boolean | undefined;
+  /**
+   * Whether the folder keeps counts of hits and misses, and what they took, for `wasm-cache report`. Default: `WASM_CACHE_STATISTICS`, else true.
+   */
+  statistics?: boolean | undefined;
 }
 
 /**
@@ -192,7 +196,7 @@ function settingsOfProcess(): Settings {
 }
 
 function applyOptions(settings: Settings, options: EnableModuleCacheOptions): Settings {
-  const { directory, mode, minModuleSize, learn, maxSize, secret } = options;
+  const { directory, mode, minModuleSize, learn, maxSize, secret, statistics } = options;
   if (directory !== undefined && (typeof directory !== 'string' || directory === '')) {
     throw wrongOption('directory', 'a path', directory);
   }
@@ -203,6 +207,9 @@ function applyOptions(settings: Settings, options: EnableModuleCacheOptions): Se
   if (learn !== undefined && !['hot', 'full', 'off'].includes(learn)) {
     throw wrongOption('learn', 'hot, full or off', learn);
   }
+  if (statistics !== undefined && typeof statistics !== 'boolean') {
+    throw wrongOption('statistics', 'true or false', statistics);
+  }
   const secrets = secret === undefined ? settings.secrets : ([secret].flat() as string[]);
   if (secrets) new Signer(secrets); // which says what is wrong with them
   return {
@@ -211,6 +218,7 @@ function applyOptions(settings: Settings, options: EnableModuleCacheOptions): Se
     maxSize: sizeOf('maxSize', maxSize, 1) ?? settings.maxSize,
     remote: remoteOf(settings.remote, options, secrets),
     learn: learn ?? settings.learn,
+    statistics: statistics ?? settings.statistics,
     directory: directory ?? settings.directory,
     // The environment's "off" is the user's kill switch; no program overrides it.
     mode: settings.mode === 'off' ? 'off' : (mode ?? settings.mode),
@@ -261,14 +269,14 @@ function sizeOf(name: string, value: number | string | undefined, min: number): 
 function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined): EnableModuleCacheResult {
   const running = registry.hook;
   if (running) return { status: 'ALREADY_ENABLED', directory: running.directory };
-  for (const warning of settings.warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
-  const { mode, directory, minModuleSize, learn, secrets, maxSize, remote } = settings;
+  const { mode, directory, warnings, ...others } = settings;
+  for (const warning of warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
   if (mode === 'off') return { status: 'DISABLED' };
   if (globalThis.WebAssembly === undefined) return { status: 'FAILED', message: 'this process has no WebAssembly' };
   if (directory === undefined) {
     return { status: 'FAILED', message: 'there is no home folder for the cache; name a folder with WASM_CACHE_DIR' };
   }
-  const hook = new Hook({ mode, directory, minModuleSize, learn, secrets, maxSize, remote });
+  const hook = new Hook({ mode, directory, ...others });
   const message = whyNot?.(hook);
   if (message !== undefined) return { status: 'FAILED', message };
   install(globalThis.WebAssembly, hook);

@@ -2,7 +2,6 @@ import diagnostics_channel from 'node:diagnostics_channel';
 import util from 'node:util';
 import { type Artifact, generationAfter } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
-import { LEFT_ALONE_AFTER_DEATHS } from '../caches/crash-guard.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { partToOptimise } from '../engine/ahead-of-time.js';
 import { sha256 } from '../engine/digest.js';
@@ -13,10 +12,11 @@ import { LearningJobs } from '../learning/jobs.js';
 import type { Push } from '../learning/push.js';
 import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
+import { openStatistics, type Statistics } from '../statistics/statistics.js';
 import { ProgramList, programName } from '../stores/program-list.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
 import { type FetchedArtifact, type RemoteFailure, RemoteTier } from './remote-tier.js';
-import { type Current, decide, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
+import { type Current, decide, isLeftAlone, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
 import type { Learn, Mode, RemoteSettings } from './settings.js';
 
 export interface HookOptions {
@@ -30,6 +30,9 @@ export interface HookOptions {
   maxSize: number | undefined;
   /** The store behind the folder. */
   remote: RemoteSettings | undefined;
+  /** See `StatisticsOptions`. */
+  statistics: boolean;
+  runFile: string | undefined;
 }
 
 /**
@@ -118,6 +121,7 @@ export class Hook {
   /** Saved, or new in the program's list, and not handed to a process that puts it into the store. */
   readonly #unpushed = new Set<string>();
   readonly #learns: boolean;
+  readonly #statistics: Statistics | undefined;
   #isOff = false;
   readonly #onExit = () => this.save(true);
   #madeRoomForListener = false;
@@ -125,6 +129,7 @@ export class Hook {
 
   constructor(options: HookOptions) {
     this.#options = options;
+    this.#statistics = openStatistics(options, () => this.#saveAtExit());
     // Every caller has the wire bytes in hand, so storing them as well would only double the size.
     this.#cache = new FileSystemCache(options.directory, {
       wireBytes: 'omit',
@@ -173,27 +178,38 @@ export class Hook {
     });
   }
 
+  /** Who calls, for a look-up that comes later. */
+  caller(): string | undefined {
+    return this.#statistics?.caller();
+  }
+
   /** As {@link lookUp}, for callers who get a promise: what comes from the store comes later. */
-  lookUpLater(wireBytes: Uint8Array): Lookup | Promise<LaterLookup> | undefined {
+  lookUpLater(wireBytes: Uint8Array, caller?: string): Lookup | Promise<LaterLookup> | undefined {
     let lookup: Lookup | undefined;
     let remote: RemoteTier | undefined;
-    const found = this.#counted(wireBytes, () => {
+    const find = () => {
       lookup = this.#lookUp(wireBytes);
       remote = this.#remoteFor(lookup);
       return remote ? undefined : lookup;
-    });
-    return lookup && remote ? this.#lookUpRemote(lookup, remote, wireBytes) : found;
+    };
+    const found = this.#counted(wireBytes, find, caller);
+    return lookup && remote ? this.#lookUpRemote(lookup, remote, wireBytes, caller) : found;
   }
 
-  async #lookUpRemote(lookup: Lookup, remote: RemoteTier, given: Uint8Array): Promise<LaterLookup> {
+  async #lookUpRemote(
+    lookup: Lookup,
+    remote: RemoteTier,
+    given: Uint8Array,
+    caller: string | undefined,
+  ): Promise<LaterLookup> {
     const wireBytes = new Uint8Array(given); // The program may change its own.
     const fetched = await remote.fetch(String(this.#keyOfMiss(lookup, wireBytes)));
-    const found = this.#counted(wireBytes, () =>
+    const find = () =>
       // Of two calls at once for the same module one got it.
       this.#isFor(wireBytes, fetched)
         ? this.#lookUpStored(wireBytes, fetched)
-        : (this.#lookUpKnown(wireBytes) ?? lookup),
-    );
+        : (this.#lookUpKnown(wireBytes) ?? lookup);
+    const found = this.#counted(wireBytes, find, caller);
     return { lookup: found, wireBytes };
   }
 
@@ -222,11 +238,13 @@ export class Hook {
     return key ?? sha256(wireBytes);
   }
 
-  #counted(wireBytes: Uint8Array, lookUp: () => Lookup | undefined): Lookup | undefined {
+  #counted(wireBytes: Uint8Array, lookUp: () => Lookup | undefined, caller?: string): Lookup | undefined {
+    const start = milliseconds();
     try {
       const lookup = lookUp();
       if (!lookup) return undefined;
       this.stats[lookup.module ? 'hits' : 'misses']++;
+      this.#statistics?.count(lookup, milliseconds() - start, caller);
       if (channels.load.hasSubscribers) {
         const key = lookup.key ?? sha256(wireBytes);
         channels.load.publish({ key: key.toString(), hit: lookup.module !== undefined });
@@ -239,8 +257,9 @@ export class Hook {
   }
 
   /** Remembers the module that V8 made after this look-up, so that its code can be saved. */
-  learn({ known, ...lookup }: Lookup, module: WebAssembly.Module): void {
+  learn(found: Lookup, module: WebAssembly.Module): void {
     try {
+      const { known, ...lookup } = found;
       if (known) {
         this.#known.addReference(known, module);
         return;
@@ -249,6 +268,7 @@ export class Hook {
       const reading = this.#options.mode === 'read-write' ? this.#engine.read(module) : undefined;
       const remembered = { ...lookup, reading, isLearnt: false };
       if (reading) setTimeout(() => this.#keyOf(remembered), KEY_IS_KNOWN_AFTER).unref();
+      this.#statistics?.compiled(found, remembered);
       this.#remember(remembered, module);
     } catch (error) {
       this.#report('remembering a module', error);
@@ -281,6 +301,8 @@ export class Hook {
       if (push) debug('to the store: %s', push.keys);
     } catch (error) {
       this.#report('looking for modules to save', error);
+    } finally {
+      this.#statistics?.flush(); // By now all keys are known.
     }
   }
 
@@ -381,6 +403,11 @@ export class Hook {
     this.#checkLater(FIRST_CHECK);
     // Now, because an exit does not wait.
     if (this.#noLearner !== undefined) void this.#cache.sweepIfDue();
+    this.#saveAtExit();
+  }
+
+  #saveAtExit(): void {
+    if (this.#options.mode !== 'read-write') return;
     // Asked every time: programs call process.removeAllListeners().
     if (process.listeners('exit').includes(this.#onExit)) return;
     process.on('exit', this.#onExit);
@@ -577,12 +604,6 @@ const KEY_IS_KNOWN_AFTER = 1_000;
 const NOTHING_STORED = { length: 0, generation: -1, final: false };
 const MISS = { stored: NOTHING_STORED, module: undefined, known: undefined, isSuspect: false };
 const MINUTE = 60_000;
-
-/** A note that reaches further than any does is of a clock that was wrong, and not waited for. */
-function isLeftAlone({ leftAloneUntil }: Pick<Artifact, 'leftAloneUntil'>): boolean {
-  const minutes = leftAloneUntil - now() / MINUTE;
-  return minutes > 0 && minutes <= LEFT_ALONE_AFTER_DEATHS + 1;
-}
 
 /** An artifact that was not trusted, not the folder. */
 function isOfArtifact(error: unknown): boolean {

@@ -53,8 +53,9 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
     source: unknown,
     options: unknown,
     serve: (lookup: Lookup | undefined, source: unknown) => unknown,
+    caller?: string,
   ): unknown => {
-    const found = lookUpBy((wireBytes) => hook.lookUpLater(wireBytes), source, options);
+    const found = lookUpBy((wireBytes) => hook.lookUpLater(wireBytes, caller), source, options);
     if (!isLater(found)) return serve(found, source);
     return afterLookUp(found, serve);
   };
@@ -176,11 +177,12 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
     if (!isServable || typeof source !== 'object' || source === null)
       return apply(call, namespace, [source, ...others]);
     let lookup: Lookup | undefined;
+    const caller = hook.caller();
     const repeat = async () => {
       const response = await source;
       const received = await receive(response);
       if (!received) return response;
-      if (received.wireBytes) await lookUpThen(received.wireBytes, undefined, (found) => (lookup = found));
+      if (received.wireBytes) await lookUpThen(received.wireBytes, undefined, (found) => (lookup = found), caller);
       return replay(received);
     };
     return learning(apply(call, namespace, [repeat(), ...others]), (result) => {

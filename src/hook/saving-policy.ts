@@ -1,3 +1,9 @@
+import { LEFT_ALONE_AFTER_DEATHS } from '../caches/crash-guard.js';
+
+// Captured: programs replace globals.
+const { now } = Date;
+const MINUTE = 60_000;
+
 /** What there is of a module in the cache folder, as far as this process knows. */
 export interface Stored {
   /** Bytes of native code; 0 when nothing is stored. */
@@ -74,13 +80,18 @@ export interface Load {
   readonly nativeLength: number;
 }
 
+/** Whether loading an artifact took longer than V8 would have taken without it; that happens on slow disks. */
+export function paid({ duration, ...module }: Load): boolean {
+  return duration <= UNNOTICED + SPIKE * durationWithout(module);
+}
+
 /**
- * Whether loading an artifact took longer than V8 would have taken without it; that happens on slow disks. Without it V8
- * decodes the wire bytes, and compiles every function that runs with its baseline compiler, which an artifact holds all of.
- * What the slower code of the latter costs afterwards is not counted.
+ * An estimate, in milliseconds, of what V8 takes without an artifact: it decodes the wire bytes, and compiles every function that
+ * runs with its baseline compiler, which an artifact holds all of. What the slower code of the latter costs afterwards is not
+ * counted, which is most of what a warm cache gains a program that computes much.
  */
-export function paid({ duration, wireLength, nativeLength }: Load): boolean {
-  return duration <= UNNOTICED + SPIKE * (wireLength * DECODING + nativeLength * BASELINE_COMPILING);
+export function durationWithout({ wireLength, nativeLength }: Omit<Load, 'duration'>): number {
+  return wireLength * DECODING + nativeLength * BASELINE_COMPILING;
 }
 
 /** A single load is measured, on a machine that may be busy: it counts only when it is far too long. */
@@ -96,3 +107,14 @@ const BASELINE_COMPILING = 25 / 2.4e6;
 
 /** How long a module is left alone then: disks are slow for a while, and modules are small in number. */
 export const LEFT_ALONE_MINUTES = 24 * 60;
+
+/**
+ * Whether an artifact says that its module is to be left to V8 for now. A note that reaches further than any does is of a clock that was
+ * wrong, and not waited for.
+ *
+ * @param artifact - with its minutes since 1970
+ */
+export function isLeftAlone({ leftAloneUntil }: { readonly leftAloneUntil: number }): boolean {
+  const minutes = leftAloneUntil - now() / MINUTE;
+  return minutes > 0 && minutes <= LEFT_ALONE_AFTER_DEATHS + 1;
+}

@@ -21,6 +21,10 @@ export interface Settings {
   secrets: string[] | undefined;
   /** The store behind the folder, which a fleet shares. */
   remote: RemoteSettings | undefined;
+  /** Whether what became of each module is counted, in the cache folder. */
+  statistics: boolean;
+  /** Absolute path of the file in which `wasm-cache run` wants that of its run, too. */
+  runFile: string | undefined;
   /** What was wrong with the values given, one sentence each; the default was taken instead. */
   warnings: string[];
 }
@@ -44,7 +48,7 @@ export const DEFAULT_REMOTE_TIMEOUT = 250;
 /** Longer than anybody waits for a program to start. */
 export const MAX_REMOTE_TIMEOUT = 60_000;
 
-const DURATIONS: Record<string, number> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const DURATIONS: Record<string, number> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 // A module of 64 KiB compiles lazily in well under a millisecond, which is what looking it up costs.
 const DEFAULT_MIN_MODULE_SIZE = 64 * 1024;
@@ -106,6 +110,14 @@ export function readSettings(
     warnings.push(`WASM_CACHE_LEARN=${givenLearn} is not one of auto, hot, full, off; auto is used.`);
   }
 
+  const givenStatistics = env.WASM_CACHE_STATISTICS;
+  if (givenStatistics && givenStatistics !== 'on' && givenStatistics !== 'off') {
+    warnings.push(`WASM_CACHE_STATISTICS=${givenStatistics} is not one of on, off; on is used.`);
+  }
+  const statistics = givenStatistics !== 'off';
+  const givenRun = env.WASM_CACHE_RUN;
+  const runFile = givenRun && path.isAbsolute(givenRun) ? givenRun : undefined;
+
   let secrets: string[] | undefined;
   try {
     secrets = readSecrets(env, readFile);
@@ -118,7 +130,10 @@ export function readSettings(
   const remote = readRemote(env, secrets, warnings);
   const directory = env.WASM_CACHE_DIR || defaultDirectory(env, platform, homeDirectory);
   const resolved = directory && path.resolve(directory);
-  return { mode, directory: resolved, minModuleSize, learn, secrets, maxSize, remote, warnings };
+  return {
+    ...{ mode, directory: resolved, minModuleSize, learn, secrets, maxSize, remote },
+    ...{ statistics, runFile, warnings },
+  };
 }
 
 function readRemote(

@@ -457,19 +457,23 @@ function retryDelay(error: unknown, attempt: number): number | undefined {
   return isRetried ? RETRY_DELAYS[attempt] : undefined;
 }
 
+/** @internal Bytes of the disk that a folder is on: how many are free, and how many no write may take. @throws what the file system throws. */
+export function spaceOf(directory: string): { free: number; kept: number } {
+  const { bavail, blocks, bsize } = statfsSync(directory);
+  return { free: bavail * bsize, kept: Math.min(MAX_SPACE_KEPT_FREE, blocks * bsize * PART_KEPT_FREE) };
+}
+
 /** Whoever fills the disk up does not want it to be a cache. */
 function checkSpace(directory: string, parts: Uint8Array[]): void {
-  let stats: fs.StatsFs;
+  let space: ReturnType<typeof spaceOf>;
   try {
-    stats = statfsSync(directory);
+    space = spaceOf(directory);
   } catch {
     return; // The write will say what is wrong.
   }
-  const { bavail, blocks, bsize } = stats;
   const needed = parts.reduce((sum, { length }) => sum + length, 0);
-  const kept = Math.min(MAX_SPACE_KEPT_FREE, blocks * bsize * PART_KEPT_FREE);
-  if (bavail * bsize - needed >= kept) return;
-  const message = `${needed} bytes would leave less than ${Math.round(kept)} of the disk free`;
+  if (space.free - needed >= space.kept) return;
+  const message = `${needed} bytes would leave less than ${Math.round(space.kept)} of the disk free`;
   throw Object.assign(new Error(message), { code: 'ENOSPC' });
 }
 

@@ -52,6 +52,39 @@ describe('a sweep', () => {
     assert.equal(filesIn(directory).filter((file) => file.endsWith('.artifact')).length, 3);
   });
 
+  it('of which nothing is to come of it changes nothing, and tells what would go', async () => {
+    const directory = temporaryDirectory();
+    const files = [1, 2, 3].map((age) => put(directory, artifact('engine'), { age: age * HOUR }));
+    const report = await sweep(directory, { maxSize: 250, maxFiles: Infinity }, { dryRun: true });
+    assert.deepEqual(names(report?.removed ?? []), names(files.slice(1)));
+    assert.deepEqual(report?.after, { files: 1, size: 100 });
+    assert.deepEqual(filesIn(directory), files.toSorted());
+  });
+
+  it('cuts to another part of the limit, after it removed what is unwanted in any case', async () => {
+    const directory = temporaryDirectory();
+    const files = [1, 2, 3, 4].map((age) => put(directory, artifact('engine'), { age: age * HOUR }));
+    const limits = { maxSize: 250, maxFiles: Infinity };
+    const unwanted = (found: readonly { file: string }[]) => found.filter(({ file }) => file === files[0]) as never;
+    const report = await sweep(directory, limits, { cutTo: 1, unwanted });
+    assert.deepEqual(report?.removed, [files[0], files[3]]);
+    assert.deepEqual(report?.after, { files: 2, size: 200 });
+  });
+
+  it('tells of what it could not remove', async () => {
+    const directory = temporaryDirectory();
+    const file = put(directory, artifact('engine'));
+    const failed: string[] = [];
+    const unwanted = (found: readonly { file: string }[]) => {
+      // A folder cannot be unlinked.
+      fs.unlinkSync(file);
+      mkdirSync(file);
+      return [...found] as never;
+    };
+    const report = await sweep(directory, NO_LIMITS, { unwanted, onFailure: (each) => failed.push(each) });
+    assert.deepEqual([report?.removed, failed, report?.after.files], [[], [file], 1]);
+  });
+
   it('does the same with the number of files', async () => {
     const directory = temporaryDirectory();
     for (let age = 0; age < 20; age++) put(directory, artifact('engine'), { age: age * HOUR });
@@ -67,6 +100,16 @@ describe('a sweep', () => {
     assert.deepEqual(names(report?.removed ?? []), names(gone));
     assert.ok(living.every((file) => existsSync(file)));
     assert.deepEqual(readdirSync(directory).sort(), ['living', 'swept'], 'the empty folder is gone');
+  });
+
+  it('leaves statistics 2 % of a folder, and takes the oldest days', async () => {
+    const directory = temporaryDirectory();
+    const days = [3, 1, 2].map((day) => put(directory, `statistics/2078${day}`, { size: 100 }));
+    const kept = put(directory, artifact('engine'), { size: 9_000 });
+    const report = await sweep(directory, { maxSize: 10_000, maxFiles: Infinity });
+    assert.deepEqual(report?.removed, [days[1]]);
+    assert.deepEqual(report?.after, { files: 3, size: 9_200 });
+    assert.ok(existsSync(kept));
   });
 
   it('counts a time in the future as just used', async () => {
@@ -100,6 +143,9 @@ describe('a sweep', () => {
     ["a program's list of last month", 'programs/app_main.js.json', 31 * DAY, true],
     ['what a writer of a list left', `programs/app_main.js.json.${hostTag()}-${dead}-0-abc.tmp`, 0, true],
     ['an unknown file beside the lists', 'programs/notes.txt', 300 * DAY, false],
+    ["a day's statistics", 'statistics/20783', 34 * DAY, false],
+    ["an old day's statistics", 'statistics/20783', 36 * DAY, true],
+    ['an unknown file beside the statistics', 'statistics/notes.txt', 300 * DAY, false],
     ['an unknown file', 'engine/notes.txt', 300 * DAY, false],
     ['an unknown file beside the engines', 'notes.txt', 300 * DAY, false],
     ['an unknown file that looks a little like ours', `engine/${'0'.repeat(32)}.artifact`, 300 * DAY, false],

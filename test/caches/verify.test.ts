@@ -144,6 +144,18 @@ const cases: Case[] = [
     after: isUntouched,
   },
   {
+    what: "a day's statistics",
+    outcome: 'kept',
+    reason: /what became of modules/,
+    prepare({ directory }) {
+      const day = path.join(directory, 'statistics', '20783');
+      mkdirSync(path.dirname(day), { mode: 0o700 });
+      writeFileSync(day, '');
+      return day;
+    },
+    after: isUntouched,
+  },
+  {
     what: 'a file that is not of this package',
     outcome: 'unknown',
     reason: /not of this package/,

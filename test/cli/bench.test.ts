@@ -71,7 +71,7 @@ describe('wasm-cache bench -- <command>', () => {
     assert.match(failed.stderr, /^error: .* ended with exit code 4, so its times say nothing; it printed:\nwhy\n$/);
     for (const [args, message] of [
       [[], /missing required argument/],
-      [['--runs', '1', '--', 'true'], /'1' is invalid. It must be a whole number from 2/],
+      [['--runs', '1', '--', 'true'], /--runs must be a whole number from 2, not '1'/],
       [['--', 'no-such-command'], /There is no command no-such-command/],
       [['missing.wasm'], /There is no file missing.wasm: name the .wasm file of a module, or a command after --/],
     ] as [string[], RegExp][]) {

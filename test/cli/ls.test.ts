@@ -3,8 +3,8 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { LsDocument } from '../../dist/cli/ls.js';
-import { ENGINE, madeUp, SECRET } from '../support/bundles.js';
-import { jsonOf, putArtifact, runCli, shapeOf } from '../support/cli.js';
+import { madeUp, SECRET } from '../support/bundles.js';
+import { jsonOf, OTHER_ENGINE, putArtifact, runCli, shapeOf } from '../support/cli.js';
 import { engineIdOfPrograms } from '../support/learning.js';
 import { temporaryDirectory } from '../support/processes.js';
 
@@ -15,7 +15,10 @@ const here = engineIdOfPrograms();
 function folder(): string {
   const directory = temporaryDirectory();
   putArtifact(directory, madeUp(1, { engineId: here, generation: 2, final: true }), { age: 3 * HOUR });
-  putArtifact(directory, madeUp(2, { nativeCode: Buffer.alloc(5000, 1) }), { age: 50 * HOUR, secret: SECRET });
+  putArtifact(directory, madeUp(2, { engineId: OTHER_ENGINE, nativeCode: Buffer.alloc(5000, 1) }), {
+    age: 50 * HOUR,
+    secret: SECRET,
+  });
   putArtifact(directory, madeUp(3, { engineId: here }), { age: HOUR / 2, change: (bytes) => bytes.subarray(0, 200) });
   return directory;
 }
@@ -34,7 +37,7 @@ describe('wasm-cache ls', () => {
     assert.match(lines[0] as string, /^KEY +SIZE +MODULE +COVERAGE +GEN +USED +SIGNED +ENGINE$/);
     assert.match(lines[1] as string, /^[0-9a-f]{12} +200 B +\? +damaged +\? +30 min ago +\? +Node \d/);
     assert.match(lines[2] as string, /^[0-9a-f]{12} +4.2 KiB +1001 B +hot, final +2 +3 h ago +no +Node \d/);
-    assert.match(lines[3] as string, /^[0-9a-f]{12} +6.2 KiB +1002 B +hot +0 +2.1 d ago +yes +Node 26.10.0$/);
+    assert.match(lines[3] as string, /^[0-9a-f]{12} +6.2 KiB +1002 B +hot +0 +2.1 d ago +yes +Node 25.1.0$/);
     assert.match(lines.at(-1) as string, new RegExp(`^3 artifacts, .* KiB, in ${directory}$`));
     assert.ok(!stdout.includes('\x1b'), 'no colours where there is no terminal');
   });
@@ -59,7 +62,7 @@ describe('wasm-cache ls', () => {
     assert.equal(document.engine, here);
     const [, ofThis, ofOther] = document.entries;
     assert.deepEqual([ofThis?.engine.isThisNode, ofThis?.engine.isThisEngine, ofThis?.signed], [true, true, false]);
-    assert.deepEqual([ofOther?.engine.isThisNode, ofOther?.engine.id, ofOther?.signed], [false, ENGINE, true]);
+    assert.deepEqual([ofOther?.engine.isThisNode, ofOther?.engine.id, ofOther?.signed], [false, OTHER_ENGINE, true]);
   });
 
   it('sorts by size where that is asked for', () => {

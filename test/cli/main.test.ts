@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { runCli } from '../support/cli.js';
+import { madeUp } from '../support/bundles.js';
+import { hasTerminal, putArtifact, runCli, runOnTerminal } from '../support/cli.js';
 import { root, temporaryDirectory } from '../support/processes.js';
 
 describe('wasm-cache', () => {
@@ -47,5 +48,15 @@ describe('wasm-cache', () => {
     const secret = runCli(args, { env: { WASM_CACHE_SECRET: 'short' } });
     assert.deepEqual([secret.status, secret.stdout], [2, '']);
     assert.match(secret.stderr, /^error: WASM_CACHE_SECRET: /);
+  });
+
+  it('has colours on a terminal, and not with NO_COLOR', { skip: !hasTerminal && 'no terminal here' }, () => {
+    const directory = temporaryDirectory();
+    putArtifact(directory, madeUp(1));
+    const args = ['ls', '--dir', directory];
+    assert.ok(runOnTerminal(args, '').stdout.includes('\x1b['));
+    const plain = runOnTerminal(args, '', { NO_COLOR: '1' }).stdout;
+    assert.ok(plain.includes('KEY') && !plain.includes('\x1b['), plain);
+    assert.ok(!runCli(args, { env: { FORCE_COLOR: '1', CI: 'true' } }).stdout.includes('\x1b['));
   });
 });

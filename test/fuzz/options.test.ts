@@ -108,6 +108,7 @@ describe('enableModuleCache', () => {
     remoteTimeout: { isRight: isTimeout, right: [1, 60_000, '1s', ' 250 MS '] },
     allowUnsigned: oneOf(true, false),
     remoteMode: oneOf('read-write', 'read-only', 'write-only'),
+    statistics: oneOf(true, false),
   };
   const surface = () => [
     ...Reflect.ownKeys(WebAssembly).map((name) => Reflect.getOwnPropertyDescriptor(WebAssembly, name)?.value),

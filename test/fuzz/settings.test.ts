@@ -82,7 +82,7 @@ describe('parseSize', () => {
 });
 
 describe('parseDuration', () => {
-  const DURATIONS = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+  const DURATIONS = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
   holds('reads what was written, in every unit', [fc.maxSafeNat(), fc.nat(1000)], (large, small) => {
     for (const [unit, factor] of Object.entries(DURATIONS)) {
       for (const number of [large, small]) {
@@ -145,11 +145,11 @@ describe('parseRemoteUrl', () => {
 
 interface Variable {
   name: string;
-  field: 'mode' | 'minModuleSize' | 'maxSize' | 'learn';
+  field: 'mode' | 'minModuleSize' | 'maxSize' | 'learn' | 'statistics';
   texts: fc.Arbitrary<string>;
   /** What a good text means, `undefined` for a bad one; the empty text is none at all. */
   read(text: string): unknown;
-  default: Settings['mode' | 'learn'] | number | undefined;
+  default: Settings['mode' | 'learn' | 'statistics'] | number | undefined;
 }
 
 const oneOf = (...words: string[]) => ({
@@ -160,6 +160,13 @@ const oneOf = (...words: string[]) => ({
 const VARIABLES: Variable[] = [
   { name: 'WASM_CACHE_MODE', field: 'mode', ...oneOf('read-write', 'read-only', 'off'), default: 'read-write' },
   { name: 'WASM_CACHE_LEARN', field: 'learn', ...oneOf('hot', 'full', 'off'), default: 'hot' },
+  {
+    name: 'WASM_CACHE_STATISTICS',
+    field: 'statistics',
+    texts: oneOf('on', 'off').texts,
+    read: (text) => (text === 'on' || text === 'off' ? text === 'on' : undefined),
+    default: true,
+  },
   { name: 'WASM_CACHE_MIN_MODULE_SIZE', field: 'minModuleSize', texts: sizeTexts, read: sizeOf, default: 65_536 },
   {
     name: 'WASM_CACHE_MAX_SIZE',

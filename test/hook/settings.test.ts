@@ -25,6 +25,8 @@ describe('readSettings', () => {
       secrets: undefined,
       maxSize: undefined,
       remote: undefined,
+      statistics: true,
+      runFile: undefined,
       warnings: [],
     });
   });
@@ -121,6 +123,26 @@ describe('readSettings', () => {
     });
   }
 
+  for (const [text, statistics, isGood] of [
+    ['', true, true],
+    ['on', true, true],
+    ['off', false, true],
+    ['0', true, false],
+  ] as const) {
+    it(`keeps ${statistics ? '' : 'no '}statistics with WASM_CACHE_STATISTICS=${text}`, () => {
+      const settings = read({ WASM_CACHE_STATISTICS: text });
+      assert.equal(settings.statistics, statistics);
+      const warnings = [`WASM_CACHE_STATISTICS=${text} is not one of on, off; on is used.`];
+      assert.deepEqual(settings.warnings, isGood ? [] : warnings);
+    });
+  }
+
+  it('takes for the file of a run only what is the same file in every folder', () => {
+    const file = path.resolve('/tmp/run');
+    assert.equal(read({ WASM_CACHE_RUN: file }).runFile, file);
+    for (const wrong of ['', 'run']) assert.equal(read({ WASM_CACHE_RUN: wrong }).runFile, undefined);
+  });
+
   it('warns about each wrong value', () => {
     assert.equal(read({ WASM_CACHE_MODE: 'x', WASM_CACHE_MIN_MODULE_SIZE: 'y' }).warnings.length, 2);
   });
@@ -197,7 +219,8 @@ describe('parseDuration', () => {
     ['30m', 1_800_000],
     ['2h', 7_200_000],
     ['', undefined],
-    ['1d', undefined],
+    ['30d', 2_592_000_000],
+    ['1w', undefined],
     ['-1s', undefined],
     ['1e3', undefined],
     ['constructor', undefined],

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Artifact } from '../../dist/artifact/artifact.js';
 import { entryName } from '../../dist/caches/file-system.js';
-import { encoded } from './bundles.js';
-import { type RunOptions, type RunResult, root, runProgram } from './processes.js';
+import { ENGINE, encoded } from './bundles.js';
+import { type RunOptions, type RunResult, root, runProgram, runProgramAsync } from './processes.js';
+
+/** An engine of no Node that these tests run on. */
+export const OTHER_ENGINE = ENGINE.replace('v26.10.0', 'v25.1.0');
 
 const cli = path.join(root, 'dist', 'cli', 'main.js');
 
@@ -13,10 +17,36 @@ export function runCli(args: string[], options: Omit<RunOptions, 'args'> = {}): 
   return runProgram(cli, { ...options, args });
 }
 
+/** As {@link runCli}, for a command that asks a server in this process. */
+export function runCliAsync(args: string[], options: Omit<RunOptions, 'args'> = {}): Promise<RunResult> {
+  return runProgramAsync(cli, { ...options, args });
+}
+
+/** Whether {@link runOnTerminal} can be used: only util-linux has a `script` that passes the exit code on. */
+export const hasTerminal = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux');
+
+/** Runs it on a terminal of its own, as somebody who types `input`; what it prints to either stream is in `stdout`. */
+export function runOnTerminal(args: string[], input: string, env: Record<string, string> = {}): RunResult {
+  const command = [process.execPath, cli, ...args].map((each) => `'${each}'`).join(' ');
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(NODE_|WASM_CACHE_|NO_COLOR$|FORCE_COLOR$)/.test(name),
+  );
+  const { status, signal, stdout, stderr } = spawnSync('script', ['-qec', command, '/dev/null'], {
+    input,
+    env: { ...Object.fromEntries(inherited), TERM: 'xterm', ...env },
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  return { status, signal, stdout: stdout.replaceAll('\r\n', '\n'), stderr };
+}
+
 /** What it prints with `--json`, when it ends with that code and says nothing else. */
-export function jsonOf<Document>(args: string[], options: Omit<RunOptions, 'args'> = {}, code = 0): Document {
-  const [command = '', ...others] = args;
-  const { status, stdout, stderr } = runCli([command, '--json', ...others], options);
+export function jsonOf<Document>(
+  [command = '', ...args]: string[],
+  options: Omit<RunOptions, 'args'> = {},
+  code = 0,
+): Document {
+  const { status, stdout, stderr } = runCli([command, '--json', ...args], options);
   assert.deepEqual([status, stderr], [code, ''], stdout);
   return JSON.parse(stdout) as Document;
 }

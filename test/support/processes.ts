@@ -1,9 +1,10 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { decodeLines, type ModuleCounts } from '../../dist/statistics/lines.js';
 
 /** The repository; tests run from .test-build, one level below it. */
 export const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -30,12 +31,20 @@ function remove(directory: string): void {
   }
 }
 
-/** The paths of all files below a folder. */
+/** The paths of all files below a folder, but those of its statistics. */
 export function filesIn(directory: string): string[] {
+  const statistics = path.join(directory, 'statistics');
   return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && entry.parentPath !== statistics)
     .map((entry) => path.join(entry.parentPath, entry.name))
     .sort();
+}
+
+/** What a cache folder's programs counted: the lines of all days. */
+export function statisticsIn(directory: string): ModuleCounts[] {
+  const folder = path.join(directory, 'statistics');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).flatMap((day) => decodeLines(readFileSync(path.join(folder, day), 'utf8')));
 }
 
 export interface RunOptions {

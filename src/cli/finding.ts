@@ -1,0 +1,22 @@
+/** One thing that the doctor looked at. */
+export interface Finding {
+  /** What was looked at; stable. */
+  id: string;
+  /** `problem`: the cache does not work, or not as somebody wants it to. `warning`: it works, but something may surprise. */
+  status: 'ok' | 'warning' | 'problem';
+  message: string;
+  /** What to do about it; `null` where it is `ok`. */
+  advice: string | null;
+}
+
+export function ok(id: string, message: string): Finding {
+  return { id, status: 'ok', message, advice: null };
+}
+
+export function warning(id: string, message: string, advice: string): Finding {
+  return { id, status: 'warning', message, advice };
+}
+
+export function problem(id: string, message: string, advice: string): Finding {
+  return { id, status: 'problem', message, advice };
+}

@@ -1,0 +1,66 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { decodeLines, type ModuleCounts } from './lines.js';
+import { DAY, MAX_DAY_SIZE, STATISTICS_FILE, STATISTICS_FOLDER } from './statistics.js';
+
+/** What happened on one day, by Greenwich time: of each module, in no order. */
+export interface DayCounts {
+  /** `2026-11-26` */
+  day: string;
+  modules: ModuleCounts[];
+  /** Whether the file was full, so that this is less than there was. */
+  isFull: boolean;
+}
+
+/** No line is longer. */
+const MAX_LINE = 256;
+
+/**
+ * The days that a cache folder has counts of, in their order. Whoever wrote them, they are numbers and names; what cannot be read
+ * is left out.
+ */
+export async function readStatistics(directory: string): Promise<DayCounts[]> {
+  const folder = path.join(directory, STATISTICS_FOLDER);
+  const names = await fs.promises.readdir(folder).catch(() => []);
+  const days: DayCounts[] = [];
+  for (const day of names.filter((name) => STATISTICS_FILE.test(name)).sort()) {
+    const text = await readLimited(path.join(folder, day)).catch(() => '');
+    const modules = sumByModule(decodeLines(text));
+    const date = new Date(Number(day) * DAY).toISOString().slice(0, 10);
+    if (modules.length > 0) days.push({ day: date, modules, isFull: text.length > MAX_DAY_SIZE - MAX_LINE });
+  }
+  return days;
+}
+
+/** Counts of the same module become one. Without a key it is told by its size and its name. */
+export function sumByModule(all: Iterable<ModuleCounts>): ModuleCounts[] {
+  const modules = new Map<string, ModuleCounts>();
+  for (const each of all) {
+    const identity = each.key || `${each.wireLength} ${each.name}`;
+    const sum = modules.get(identity);
+    if (!sum) {
+      modules.set(identity, { ...each });
+      continue;
+    }
+    for (const count of ['restored', 'alive', 'misses', 'hitTime', 'missTime', 'compileTime'] as const) {
+      sum[count] += each[count];
+    }
+    // What is known last.
+    sum.name = each.name || sum.name;
+    sum.nativeLength = each.nativeLength || sum.nativeLength;
+  }
+  return [...modules.values()];
+}
+
+/** Not more than such a file can have, and nothing of what is no file: somebody else may have put it there. */
+async function readLimited(file: string): Promise<string> {
+  const { O_RDONLY, O_NONBLOCK = 0 } = fs.constants;
+  const handle = await fs.promises.open(file, O_RDONLY | O_NONBLOCK);
+  try {
+    if (!(await handle.stat()).isFile()) return '';
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAX_DAY_SIZE), 0, MAX_DAY_SIZE, 0);
+    return buffer.toString('latin1', 0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
