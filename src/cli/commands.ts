@@ -4,7 +4,7 @@ import { type Command as CliCommand, Command as Declaration, Option } from 'comm
 import { packageRoot } from '../package-root.js';
 import type { Command } from './command.js';
 import type { CommonOptions } from './context.js';
-import { atLeast, coverageAheadOfTime, duration, size } from './option-values.js';
+import { countOption, coverageOption, durationOption, sizeOption } from './options.js';
 
 // What can be given to which command. What a command does is loaded when it is called: `--help` needs none of it.
 
@@ -56,24 +56,75 @@ optimised code is faster is not counted.
 Exit code: that of the command; 128 and the number of the signal that ended it.`;
 
 const TRAIN = `
-Runs the command with the hook, waits until what ran is optimised, and does that again until every artifact is final or nothing
-improves. What is optimised is what ran: give it work like that which it will do. Its output is shown only where it fails.
+Runs the command with the hook, waits until what ran is optimised, and does that
+again until every artifact is final, or nothing improves. What is optimised is
+what ran: give it work like that which it will do. Its output is shown only
+where it fails.
 
-What does not end by itself, such as a server, is sent SIGTERM after --stop-after, and SIGKILL 10 seconds later. Give it
-work meanwhile; every process is saved when SIGTERM comes. What only worker threads ran is saved when nothing new was optimised in them
-for nine seconds or more, or when the program ends them itself: give such a program a time that is long enough.
+What does not end by itself, such as a server, is sent SIGTERM after
+--stop-after, and SIGKILL 10 seconds later. Give it work meanwhile: all threads
+of each process save what they have when SIGTERM comes. A thread that is busy
+without a pause for more than 3 seconds then is not saved.
 
-Exit code 1: it compiled no module, or a run failed with --keep-going. 3: a run failed.`;
+Exit code 1: it compiled no module, or a run failed with --keep-going. 3: a run
+failed.`;
 
 const WARM = `
-For images, and where no program can be run. Artifacts are for the Node that runs this command, with its options of V8. They hold all functions, and so are larger and take longer to load than what "wasm-cache train" makes of
-those that ran, and replace that.
+For images, and where no program can be run. Artifacts are for the Node that
+runs this command, with its options of V8. They hold all functions, and so are
+larger and take longer to load than what "wasm-cache train" makes of those that
+ran; they replace that.
 
-Each module is compiled in a process of its own. What is stored is skipped, so that an interrupted command can be given again. Modules
-below WASM_CACHE_MIN_MODULE_SIZE (64 KiB) are skipped, because the hook leaves them to V8. Links in folders are not followed.
-A file or folder goes before a package of the same name.
+Each module is compiled in a process of its own. What is stored is skipped, so
+that an interrupted command can be given again. Modules below
+WASM_CACHE_MIN_MODULE_SIZE (64 KiB) are skipped, because the hook leaves them to
+V8. Links in folders are not followed. A file or folder goes before a package of
+the same name.
 
 Exit code 3: a module could not be compiled; the others were.`;
+
+const BENCH = `
+A command is trained first, as "wasm-cache train" does it, in a temporary
+folder, or in that of --dir. Then it is run by turns without the hook and with a
+warm cache, each time in a fresh process, from its start to its end. A
+difference counts where the middle halves of the times of both have nothing in
+common. One more run, under V8's profiler, tells which part of the time is
+WebAssembly's.
+
+For a file, compiling it is compared with loading an artifact that holds all its
+functions, optimised.
+
+No store is used. Exit code 1: no gain, or the command printed something else
+with the hook. 3: a run failed.`;
+
+const PUSH = `
+An artifact that the store has as good or better stays there. What a program
+uses is what the folder knows of it, where it was run with WASM_CACHE_REMOTE,
+and else all that is stored for this Node: give such a program a folder of its
+own.
+
+Exit code 1: there was nothing to push, or something was left out, because it is
+damaged, quarantined, or not signed with the secret.`;
+
+const PULL = `
+Nothing in the folder is replaced by less. Of what does not fit it is said why.
+A web server cannot list what it has: name a program or keys.
+
+Exit code 1: nothing was there, or something was missing, did not fit or was
+refused.`;
+
+const BAKE = `
+For images and registries: "wasm-cache pull <bundle>" reads it, and checks every
+signature. It needs WASM_CACHE_SECRET or WASM_CACHE_SECRET_FILE, to sign it; or
+WASM_CACHE_ALLOW_UNSIGNED=1.
+
+Exit code 1: there was nothing to bake, or something was left out.`;
+
+const STORES = `
+Addresses: redis://, rediss://, s3://bucket/prefix, https://, http://, and
+file:///folder. One with a password goes into WASM_CACHE_REMOTE, because
+everybody can see options. Artifacts are signed with WASM_CACHE_SECRET; without
+one, WASM_CACHE_ALLOW_UNSIGNED=1 says that this is meant.`;
 
 /** All commands, with their options and their help. */
 export function createProgram(): CliCommand {
@@ -95,54 +146,6 @@ export function createProgram(): CliCommand {
     )
     .addHelpText('after', examples(['wasm-cache ls', 'wasm-cache ls --sort size', 'wasm-cache ls --json | jq .totals']))
     .action(action(async () => (await import('./ls.js')).command));
-
-  declare(program, 'run', 'runs a command with the hook on, and says what that did')
-    .argument('<command...>', 'as it would be given to the shell, or a script for node')
-    .option('--json-file <file>', 'write the JSON to this file')
-    // What comes after the command is for it, with and without --.
-    .passThroughOptions()
-    .addHelpText('after', RUN)
-    .addHelpText(
-      'after',
-      examples([
-        'wasm-cache run -- node app.js --minify',
-        'wasm-cache run npx esbuild-wasm app.js --bundle',
-        'wasm-cache run --json-file run.json -- npm test',
-      ]),
-    )
-    .action(action(async () => (await import('./run.js')).command));
-
-  declare(program, 'train', 'runs a command until all that can be learnt of it is stored')
-    .argument('<command...>', 'after --, as it would be given to the shell')
-    .option('--runs <max>', 'the most runs', atLeast(1), 10)
-    .option('--stop-after <time>', 'end each run after that time, for what does not end by itself: 30s', duration)
-    .option('--keep-going', 'go on where a run fails')
-    .addHelpText('after', TRAIN)
-    .addHelpText(
-      'after',
-      examples([
-        'wasm-cache train -- node app.js',
-        'wasm-cache train --dir ./wasm-cache -- npm run build',
-        'wasm-cache train --stop-after 30s -- node server.js',
-      ]),
-    )
-    .action(action(async () => (await import('./train.js')).command));
-
-  declare(program, 'warm', 'optimises modules ahead of time, all their functions')
-    .argument('<module...>', 'a .wasm file, a folder, a package in node_modules, or a pattern in quotes')
-    .addOption(new Option('--coverage <which>', 'which functions').argParser(coverageAheadOfTime).default('full'))
-    .option('--jobs <number>', 'modules compiled at once (default: one for each core)', atLeast(1))
-    .option('--memory <size>', 'memory that they may take together (default: 3/4 of what is available)', size)
-    .addHelpText('after', WARM)
-    .addHelpText(
-      'after',
-      examples([
-        'wasm-cache warm plugin.wasm',
-        'wasm-cache warm --dir ./wasm-cache esbuild-wasm sql.js',
-        "wasm-cache warm node_modules 'plugins/**/*.wasm' --memory 2GiB",
-      ]),
-    )
-    .action(action(async () => (await import('./warm.js')).command));
 
   declare(program, 'info', 'tells all about what is stored for one module')
     .argument('<key-or-file>', 'its key, or its .wasm file')
@@ -207,6 +210,122 @@ export function createProgram(): CliCommand {
     .addHelpText('after', '\nFiles that are not of this package stay. Exit code 1: you said no.')
     .addHelpText('after', examples(['wasm-cache clear', 'wasm-cache clear --yes', 'wasm-cache clear --dry-run --json']))
     .action(action(async () => (await import('./clear.js')).command));
+
+  declare(program, 'run', 'runs a command with the hook on, and says what that did')
+    .argument('<command...>', 'as it would be given to the shell, or a script for node')
+    .option('--json-file <file>', 'write the JSON to this file')
+    // What comes after the command is for it, with and without --.
+    .passThroughOptions()
+    .addHelpText('after', RUN)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache run -- node app.js --minify',
+        'wasm-cache run npx esbuild-wasm app.js --bundle',
+        'wasm-cache run --json-file run.json -- npm test',
+      ]),
+    )
+    .action(action(async () => (await import('./run.js')).command));
+
+  declare(program, 'train', 'runs a command until all that can be learnt of it is stored')
+    .argument('<command...>', 'as it would be given to the shell')
+    .option('--runs <max>', 'the most runs', (text) => countOption('--runs', text, 1), 10)
+    .option('--stop-after <time>', 'end each run after that time, for what does not end by itself: 30s', (text) =>
+      durationOption('--stop-after', text),
+    )
+    .option('--keep-going', 'go on where a run fails')
+    // What comes after the command is for it, with and without --.
+    .passThroughOptions()
+    .addHelpText('after', TRAIN)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache train -- node app.js',
+        'wasm-cache train --dir ./wasm-cache -- npm run build',
+        'wasm-cache train --stop-after 30s -- node server.js',
+      ]),
+    )
+    .action(action(async () => (await import('./train.js')).command));
+
+  declare(program, 'warm', 'optimises modules ahead of time, all their functions')
+    .argument('<module...>', 'a .wasm file, a folder, a package in node_modules, or a pattern in quotes')
+    .addOption(new Option('--coverage <which>', 'which functions').argParser(coverageOption).default('full'))
+    .option('--jobs <number>', 'modules compiled at once (default: one for each core)', (text) =>
+      countOption('--jobs', text, 1),
+    )
+    .option('--memory <size>', 'memory that they may take together (default: 3/4 of what is available)', (text) =>
+      sizeOption('--memory', text),
+    )
+    .addHelpText('after', WARM)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache warm plugin.wasm',
+        'wasm-cache warm --dir ./wasm-cache esbuild-wasm sql.js',
+        "wasm-cache warm node_modules 'plugins/**/*.wasm' --memory 2GiB",
+      ]),
+    )
+    .action(action(async () => (await import('./warm.js')).command));
+
+  declare(program, 'bench', 'measures what the cache gains for a command, or for a module')
+    .argument('<file-or-command...>', 'one .wasm file, or a command after --')
+    .option('--runs <number>', 'how often each side is run (default: 5 to 20 times, for about 30 seconds)', (text) =>
+      countOption('--runs', text, 2),
+    )
+    .addHelpText('after', BENCH)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache bench -- node app.js',
+        'wasm-cache bench --runs 30 -- npx tsc --version',
+        'wasm-cache bench plugin.wasm',
+      ]),
+    )
+    .action(action(async () => (await import('./bench.js')).command));
+
+  declare(program, 'push', 'puts artifacts of the cache folder into a store that a fleet shares')
+    .option('--to <address>', 'the store (default: WASM_CACHE_REMOTE)')
+    .option('--all-engines', 'also what other versions of Node made, and other flags of V8')
+    .option(
+      '--program <file>',
+      "add what it uses to the program's list, which machines with nothing fetch when it starts",
+    )
+    .addHelpText('after', PUSH)
+    .addHelpText('after', STORES)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache push',
+        'wasm-cache push --program app.js',
+        'wasm-cache push --to s3://bucket/prefix --all-engines',
+      ]),
+    )
+    .action(action(async () => (await import('./push.js')).command));
+
+  declare(program, 'pull', 'fetches artifacts from a store, or out of a bundle, into the cache folder')
+    .argument('[bundle]', 'a file that "wasm-cache bake" wrote, instead of a store')
+    .option('--from <address>', 'the store (default: WASM_CACHE_REMOTE)')
+    .option('--all-engines', 'also what is for another Node than this one, or for other flags of V8')
+    .option('--program <file>', "only what the program's list has")
+    .option('--key <key...>', 'only these modules')
+    .addHelpText('after', PULL)
+    .addHelpText('after', STORES)
+    .addHelpText(
+      'after',
+      examples([
+        'wasm-cache pull',
+        'wasm-cache pull --program app.js',
+        'wasm-cache pull --dir ./wasm-cache wasm-cache.tar',
+      ]),
+    )
+    .action(action(async () => (await import('./pull.js')).command));
+
+  declare(program, 'bake', 'writes artifacts of the cache folder into one signed file')
+    .argument('<bundle>', 'the file, in place of what is there')
+    .option('--all-engines', 'also what other versions of Node made, and other flags of V8')
+    .addHelpText('after', BAKE)
+    .addHelpText('after', examples(['wasm-cache bake wasm-cache.tar', 'wasm-cache bake --all-engines wasm-cache.tar']))
+    .action(action(async () => (await import('./bake.js')).command));
 
   return program;
 }

@@ -14,3 +14,17 @@ export function durationOption(name: string, text: string): number {
   if (!duration) throw new UsageError(`${name} must be a time with its unit, such as 30d, 12h or 90m, not '${text}'`);
   return duration;
 }
+
+/** A whole number. @throws {UsageError} */
+export function countOption(name: string, text: string, minimum: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= minimum && Number.isSafeInteger(value)) return value;
+  throw new UsageError(`${name} must be a whole number from ${minimum}, not '${text}'`);
+}
+
+/** Ahead of time nobody knows what will run. @throws {UsageError} */
+export function coverageOption(text: string): 'full' {
+  if (text === 'full') return text;
+  const advice = text === 'hot' ? ': what is hot shows when it runs, with wasm-cache train -- <command>' : '';
+  throw new UsageError(`--coverage must be full, not '${text}'${advice}`);
+}

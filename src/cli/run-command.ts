@@ -1,9 +1,9 @@
 import childProcess from 'node:child_process';
-import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InterruptedError, UsageError } from './exit-codes.js';
+import { SIGNALS } from './interruption.js';
 
 /** How a command is run. */
 export interface RunCommandOptions {
@@ -21,8 +21,8 @@ export interface CommandRun {
   signal: NodeJS.Signals | null;
   /** Whether it was ended by us. */
   isStopped: boolean;
-  /** The SHA-256 of what it wrote to standard output. */
-  output: string;
+  /** What it wrote to standard output. */
+  output: Buffer;
   /** The last lines that it wrote to standard output and standard error. */
   lastLines: string;
 }
@@ -30,7 +30,6 @@ export interface CommandRun {
 /** Milliseconds between the signal that asks a command to end and the one that ends it. */
 const GRACE = 10_000;
 const SHOWN_LINES = 20;
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Runs a command to its end, with what it prints kept aside. When this process is told to end meanwhile, the command is told so, too.
@@ -86,8 +85,7 @@ export async function runCommand(
     if (received) throw new InterruptedError(received);
     const written = fs.readFileSync(output);
     const lastLines = [written, fs.readFileSync(errors)].map(lastLinesOf).filter(Boolean).join('\n');
-    const hash = crypto.createHash('sha256').update(written).digest('hex');
-    return { milliseconds, exitCode, signal, isStopped, output: hash, lastLines };
+    return { milliseconds, exitCode, signal, isStopped, output: written, lastLines };
   } finally {
     for (const timer of timers) clearTimeout(timer);
     for (const signal of SIGNALS) process.off(signal, forward);

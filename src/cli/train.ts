@@ -103,7 +103,7 @@ async function train(
   const status = new StatusLine();
   let runNumber = 0;
   const onLearning = (keys: string[]) => status.show(`run ${runNumber}: learning ${keys.map(short).join(', ')} ...`);
-  const training = new Training({ command, directory, folder, stopAfter, onLearning });
+  const training = new Training({ command, env: process.env, directory, folder, stopAfter, onLearning });
   const stored = await training.stored();
   const runs: TrainDocumentRun[] = [];
   let artifacts: Entry[] = [];

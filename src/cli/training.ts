@@ -27,6 +27,8 @@ export interface TrainingRun extends CommandRun {
 
 export interface TrainingOptions {
   command: string[];
+  /** Its environment, to which the hook is added. */
+  env: NodeJS.ProcessEnv;
   /** The cache folder. */
   directory: string;
   /** A private folder for what the runs write besides. */
@@ -54,7 +56,7 @@ export class Training {
   async run(): Promise<TrainingRun> {
     const { command, directory, folder, stopAfter } = this.#options;
     const preloads = [this.#loads.preload({ saves: stopAfter !== undefined })];
-    const env = hookedEnvironment(process.env, { directory, learn: 'hot', preloads });
+    const env = hookedEnvironment(this.#options.env, { directory, learn: 'hot', preloads });
     const run = await runCommand(command, { env, folder, stopAfter });
     const loads = unique(this.#loads.take());
     for (const [name, load] of loads) this.#used.set(name, load);

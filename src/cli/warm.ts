@@ -9,9 +9,10 @@ import { whyNoLearner } from '../learning/start-learner.js';
 import type { Command } from './command.js';
 import { type Context, checkTrust, shownPath } from './context.js';
 import { readContents } from './entries.js';
-import { ExitCode, InterruptedError } from './exit-codes.js';
+import { ExitCode } from './exit-codes.js';
 import { findModules } from './find-modules.js';
 import { inParallel, type Task } from './in-parallel.js';
+import { interruptible } from './interruption.js';
 import { type Colors, type Column, count, formatDuration, formatSize, table } from './output.js';
 import { WorkBar } from './progress.js';
 import { checkStores } from './training.js';
@@ -69,7 +70,7 @@ export const command: Command<WarmOptions, WarmDocument> = {
     if (reason !== undefined) throw new Error(`Modules cannot be compiled ahead of time here: ${reason}`);
     const files = await findModules(given);
     const start = performance.now();
-    const modules = await warm(context, engine, files, options);
+    const modules = await interruptible((signal) => warm(context, engine, files, options, signal));
     const { directory } = context;
     return { directory, engine: engine.deterministicId, modules, milliseconds: performance.now() - start };
   },
@@ -99,11 +100,11 @@ async function warm(
   engine: V8Engine,
   files: string[],
   { jobs = os.availableParallelism(), memory = process.availableMemory() * PART_OF_MEMORY }: WarmOptions,
+  signal: AbortSignal,
 ): Promise<WarmedModule[]> {
   const { settings, directory } = context;
   const { secrets: secret, maxSize } = settings;
   const cache = new FileSystemCache(directory, { wireBytes: 'omit', secret, maxSize });
-  const interruption = new AbortController();
   const modules = files.map(
     (file): WarmedModule => ({
       ...{ file, size: fs.statSync(file).size, key: null },
@@ -129,12 +130,10 @@ async function warm(
     if (cache.readHeaderSync(key, engine)?.coverage === 'full') {
       module.result = 'fresh';
     } else {
-      await compileAheadOfTime(data, { directory, secret, maxSize, signal: interruption.signal }).catch(
-        async (error) => {
-          interruption.signal.throwIfAborted();
-          throw new Error((await whyRefused(data)) ?? error.message);
-        },
-      );
+      await compileAheadOfTime(data, { directory, secret, maxSize, signal }).catch(async (error) => {
+        signal.throwIfAborted();
+        throw new Error((await whyRefused(data)) ?? error.message);
+      });
       module.result = 'compiled';
     }
     module.artifactSize = fs.statSync(path.join(directory, entryName({ key, engineId: engine.deterministicId }))).size;
@@ -145,14 +144,14 @@ async function warm(
     return {
       memory: MEMORY_OF_PROCESS + size * MEMORY_PER_BYTE,
       run: async () => {
-        if (interruption.signal.aborted) return;
+        if (signal.aborted) return;
         underWay.add(path.basename(file));
         bar.doing([...underWay]);
         const start = performance.now();
         try {
           await compile(module);
         } catch (error) {
-          if (interruption.signal.aborted) return;
+          if (signal.aborted) return;
           module.result = 'failed';
           module.reason = error instanceof Error ? error.message : String(error);
         }
@@ -165,18 +164,15 @@ async function warm(
     };
   });
 
-  const interrupt = (signal: NodeJS.Signals) => interruption.abort(new InterruptedError(signal));
-  for (const signal of SIGNALS) process.once(signal, interrupt);
   try {
     await inParallel(tasks, { tasks: jobs, memory });
   } finally {
-    for (const signal of SIGNALS) process.off(signal, interrupt);
     bar.end();
   }
-  if (interruption.signal.aborted) {
+  if (signal.aborted) {
     const done = modules.filter(({ result }) => result === 'compiled').length;
     context.note(`Interrupted: ${count(done, 'module')} compiled by then stay. The same command goes on from there.`);
-    throw interruption.signal.reason;
+    throw signal.reason;
   }
   const { entries, others } = await readContents(directory, engine.deterministicId);
   const total = [...entries, ...others].reduce((sum, { size }) => sum + size, 0);
@@ -188,8 +184,6 @@ async function warm(
   }
   return modules;
 }
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** What V8 itself has against a module; the process that compiled it does not say. */
 async function whyRefused(data: HashedModuleData): Promise<string | undefined> {

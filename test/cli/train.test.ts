@@ -140,8 +140,8 @@ describe('wasm-cache train', () => {
     const directory = temporaryDirectory();
     for (const [args, env, message] of [
       [[], {}, /missing required argument 'command'/],
-      [['--runs', '0', '--', 'true'], {}, /argument '0' is invalid. It must be a whole number from 1/],
-      [['--stop-after', '30', '--', 'true'], {}, /argument '30' is invalid. It must be a time such as 500ms, 30s/],
+      [['--runs', '0', '--', 'true'], {}, /--runs must be a whole number from 1, not '0'/],
+      [['--stop-after', '30', '--', 'true'], {}, /--stop-after must be a time with its unit, such as .*, not '30'/],
       [['--', 'no-such-command'], {}, /There is no command no-such-command/],
       [['--', 'true'], { WASM_CACHE_DISABLE: '1' }, /WASM_CACHE_DISABLE=1: unset it/],
       [['--', 'true'], { WASM_CACHE_MODE: 'read-only' }, /WASM_CACHE_MODE=read-only: unset it/],

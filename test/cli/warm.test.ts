@@ -168,10 +168,10 @@ describe('wasm-cache warm', () => {
       [['../node_modules/without'], /There is no .wasm file in the folder ..\/node_modules\/without/],
       [
         ['--coverage', 'hot', 'plugin.wasm'],
-        /'hot' is invalid. It must be full. What is hot shows when it runs: wasm-cache train/,
+        /--coverage must be full, not 'hot': what is hot shows when it runs, with wasm-cache train/,
       ],
-      [['--jobs', '0', 'plugin.wasm'], /'0' is invalid. It must be a whole number from 1/],
-      [['--memory', 'much', 'plugin.wasm'], /'much' is invalid. It must be a size such as 512MiB/],
+      [['--jobs', '0', 'plugin.wasm'], /--jobs must be a whole number from 1, not '0'/],
+      [['--memory', 'much', 'plugin.wasm'], /--memory must be a size such as .*, not 'much'/],
     ] as [string[], RegExp][]) {
       const { status, stderr, document } = warm(given, args);
       assert.deepEqual([status, document], [2, undefined], args.join(' '));

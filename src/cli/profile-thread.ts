@@ -1,0 +1,61 @@
+// Loaded into the processes of a command, without the hook: measures how much of each thread's time is WebAssembly's, by V8's profiler, and
+// adds a line of JSON to the file that is named by `to` in this module's address when the thread ends.
+import fs from 'node:fs';
+import inspector from 'node:inspector';
+import type { ThreadProfile } from './thread-profiles.js';
+
+const { appendFileSync } = fs; // Captured, as everything: programs patch it.
+const { stringify } = JSON;
+const { bigint: nanoseconds } = process.hrtime;
+const microseconds = () => Number(nanoseconds() / 1000n);
+const to = new URL(import.meta.url).searchParams.get('to') ?? '';
+/** Microseconds between two samples. */
+const INTERVAL = 500;
+
+/** When this thread was waiting for V8, which compiles in threads of its own. */
+const waits: [from: number, to: number][] = [];
+for (const name of ['compile', 'instantiate', 'compileStreaming', 'instantiateStreaming'] as const) {
+  const original = WebAssembly[name] as (...args: unknown[]) => Promise<unknown>;
+  const timed = async (...args: unknown[]) => {
+    const start = microseconds();
+    try {
+      return await original(...args);
+    } finally {
+      waits.push([start, microseconds()]);
+    }
+  };
+  Object.defineProperty(WebAssembly, name, { value: timed });
+}
+
+const session = new inspector.Session();
+session.connect();
+session.post('Profiler.enable');
+session.post('Profiler.setSamplingInterval', { interval: INTERVAL });
+session.post('Profiler.start');
+process.on('exit', () => {
+  // A session with its own thread answers at once.
+  session.post('Profiler.stop', (error, result) => {
+    if (error === null) appendFileSync(to, `${stringify(summary(result.profile))}\n`);
+  });
+});
+
+function summary({ nodes, samples = [], timeDeltas = [], startTime }: inspector.Profiler.Profile): ThreadProfile {
+  const kinds = new Map(nodes.map(({ id, callFrame }) => [id, kindOf(callFrame)]));
+  const sums = { running: 0, compiling: 0 };
+  let at = startTime;
+  for (const [index, id] of samples.entries()) {
+    const delta = timeDeltas[index] ?? 0;
+    at += delta;
+    const kind = kinds.get(id);
+    if (kind === 'running' || kind === 'compiling') sums[kind] += delta;
+    else if (kind === 'idle' && waits.some(([from, until]) => at >= from && at <= until)) sums.compiling += delta;
+  }
+  return { runningMilliseconds: sums.running / 1000, compilingMilliseconds: sums.compiling / 1000 };
+}
+
+function kindOf({ functionName, url }: inspector.Runtime.CallFrame): 'running' | 'compiling' | 'idle' | undefined {
+  if (url.startsWith('wasm://')) return 'running';
+  // V8's own functions have no address.
+  if (url === '' && /^(Module|Instance|compile|instantiate)$/.test(functionName)) return 'compiling';
+  return functionName === '(idle)' || functionName === '(program)' ? 'idle' : undefined;
+}

@@ -1,0 +1,29 @@
+/** What several measurements of the same thing say. */
+export interface Spread {
+  /** In their order. */
+  milliseconds: number[];
+  median: number;
+  lowerQuartile: number;
+  upperQuartile: number;
+}
+
+export function spreadOf(milliseconds: number[]): Spread {
+  const sorted = milliseconds.toSorted((a, b) => a - b);
+  return {
+    milliseconds,
+    median: quantile(sorted, 0.5),
+    lowerQuartile: quantile(sorted, 0.25),
+    upperQuartile: quantile(sorted, 0.75),
+  };
+}
+
+/** Whether the middle halves of both have times in common: then their medians may differ by chance. */
+export function overlap(a: Spread, b: Spread): boolean {
+  return a.lowerQuartile <= b.upperQuartile && b.lowerQuartile <= a.upperQuartile;
+}
+
+function quantile(sorted: number[], part: number): number {
+  const at = (sorted.length - 1) * part;
+  const [below, above] = [sorted[Math.floor(at)] as number, sorted[Math.ceil(at)] as number];
+  return below + (above - below) * (at - Math.floor(at));
+}
