@@ -2,7 +2,7 @@ import { checkSignature, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.
 import { startUnpacking, type UnpackedArtifact, wanted, wireLengthOf } from '../artifact/packed.js';
 import { CacheError } from '../cache-error.js';
 import { entryName, type FileSystemCache } from '../caches/file-system.js';
-import { V8Engine } from '../engine/v8-engine.js';
+import type { Engine } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
 import { AnotherWayError, type DirectAnswer, type DirectReader } from '../stores/direct.js';
 import { decodeList, type ProgramList } from '../stores/program-list.js';
@@ -25,7 +25,7 @@ export class DirectSource implements RemoteSource {
   readonly hasAsked = true;
   readonly #reader: DirectReader;
   readonly #folder: FileSystemCache;
-  readonly #engine = new V8Engine();
+  readonly #engine: Engine;
   readonly #program: ProgramList | undefined;
   #isListWanted: boolean;
   /** The list that came, until it is in the folder. */
@@ -39,9 +39,10 @@ export class DirectSource implements RemoteSource {
   readonly #unkept = new Map<string, UnpackedArtifact>();
 
   /** @param program - the list to fetch, and all it tells of */
-  constructor(reader: DirectReader, folder: FileSystemCache, program: ProgramList | undefined) {
+  constructor(reader: DirectReader, folder: FileSystemCache, engine: Engine, program: ProgramList | undefined) {
     this.#reader = reader;
     this.#folder = folder;
+    this.#engine = engine;
     this.#program = program;
     this.#isListWanted = program !== undefined;
     if (program) reader.ask(program.name);

@@ -1,4 +1,6 @@
 import diagnostics_channel from 'node:diagnostics_channel';
+import nodeModule from 'node:module';
+import path from 'node:path';
 import util from 'node:util';
 import { type Artifact, generationAfter } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
@@ -12,11 +14,12 @@ import { LearningJobs } from '../learning/jobs.js';
 import type { Push } from '../learning/push.js';
 import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
+import { packageRoot } from '../package-root.js';
 import { openStatistics, type Statistics } from '../statistics/statistics.js';
-import { ProgramList, programName } from '../stores/program-list.js';
+import type { ProgramList } from '../stores/program-list.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
 import type { FetchedArtifact, RemoteFailure } from './remote-source.js';
-import { RemoteTier } from './remote-tier.js';
+import type { RemoteTier } from './remote-tier.js';
 import { type Current, decide, isLeftAlone, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
 import type { Learn, Mode, RemoteSettings } from './settings.js';
 
@@ -149,7 +152,8 @@ export class Hook {
     if (!options.remote || options.mode !== 'read-write') return;
     const { directory, secrets, remote } = options;
     const failed = (failure: RemoteFailure) => this.#reportRemote(failure);
-    if (remote.mode !== 'write-only') this.#remote = new RemoteTier(remote, this.#cache, failed);
+    const { RemoteTier, ProgramList, programName } = loadRemote();
+    if (remote.mode !== 'write-only') this.#remote = new RemoteTier(remote, this.#cache, this.#engine, failed);
     const name = programName(process.argv[1]);
     if (name === undefined) return;
     this.#program = new ProgramList(name, directory, secrets !== undefined);
@@ -630,6 +634,11 @@ export class Hook {
       // The program broke the means of reporting.
     }
   }
+}
+
+/** A file of its own, as the build makes it: only who has a store needs it, and it would take all others 0.7 ms. */
+function loadRemote(): typeof import('./remote.js') {
+  return nodeModule.createRequire(import.meta.url)(path.join(packageRoot, 'dist/remote.cjs'));
 }
 
 /**

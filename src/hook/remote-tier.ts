@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { FileSystemCache } from '../caches/file-system.js';
+import type { Engine } from '../module-cache.js';
 import { AnotherWayError } from '../stores/direct.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { openDirectly } from '../stores/open-directly.js';
@@ -42,6 +43,7 @@ export class RemoteTier {
   readonly #task: Omit<RemoteTask, 'program'>;
   readonly #timeout: number;
   readonly #folder: FileSystemCache;
+  readonly #engine: Engine;
   readonly #onFailure: (failure: RemoteFailure) => void;
   #source: RemoteSource | undefined;
   #program: ProgramList | undefined;
@@ -59,11 +61,13 @@ export class RemoteTier {
   constructor(
     { url, timeout, allowUnsigned }: Omit<RemoteSettings, 'mode'>,
     folder: FileSystemCache,
+    engine: Engine,
     onFailure: (failure: RemoteFailure) => void,
   ) {
     const { directory, signer, limits } = folder;
     this.#onFailure = onFailure;
     this.#folder = folder;
+    this.#engine = engine;
     this.#timeout = timeout;
     const patience = timeout + LATE_AT_MOST;
     this.#task = { url, allowUnsigned, directory, secrets: signer?.secrets, maxSize: limits.maxSize, patience };
@@ -202,7 +206,7 @@ export class RemoteTier {
     }
     try {
       const reader = openDirectly(this.#task.url, process.env);
-      this.#source = reader && new DirectSource(reader, this.#folder, this.#program);
+      this.#source = reader && new DirectSource(reader, this.#folder, this.#engine, this.#program);
     } catch {
       // No addon, no thread of its own, or a wrong address, of which the other way says what is wrong.
     }
