@@ -64,7 +64,7 @@ export const command: Command<TrainOptions, TrainDocument> = {
   render(document, colors) {
     const { runs, outcome, artifacts } = document;
     const [first, last] = [runs[0], runs.at(-1)] as [TrainDocumentRun, TrainDocumentRun];
-    const lines = [OUTCOMES[outcome]];
+    const lines = [outcome === 'settled' && artifacts.length === 0 ? NOTHING_STORED : OUTCOMES[outcome]];
     if (artifacts.length > 0) lines.unshift(table(columns(colors), artifacts, colors), '');
     if (runs.length > 1 && !last.stopped) {
       const times = `${formatDuration(first.milliseconds)}, the last one, run ${runs.length}, ${formatDuration(last.milliseconds)}`;
@@ -78,9 +78,9 @@ export const command: Command<TrainOptions, TrainDocument> = {
     return lines.join('\n');
   },
 
-  exitCode: ({ outcome, runs }) => {
+  exitCode: ({ runs, artifacts }) => {
     const hasFailed = runs.some(({ stopped, exitCode }) => !stopped && exitCode !== 0);
-    return outcome === 'no-modules' || hasFailed ? ExitCode.finding : ExitCode.ok;
+    return artifacts.length === 0 || hasFailed ? ExitCode.finding : ExitCode.ok;
   },
 };
 
@@ -92,6 +92,9 @@ const OUTCOMES: Record<TrainDocument['outcome'], string> = {
     'It compiled no module of the size that the cache cares for (WASM_CACHE_MIN_MODULE_SIZE, 64 KiB), or in a Node that is not supported ' +
     '(wasm-cache doctor).',
 };
+
+const NOTHING_STORED =
+  'Nothing is stored of its modules: nothing could be learnt, or its processes were killed before they could save anything.';
 
 async function train(
   context: Context,
