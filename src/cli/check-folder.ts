@@ -59,7 +59,7 @@ function checkSize({ directory, settings }: Context, found: FoundFile[]): Findin
   const artifacts = found.filter(({ kind }) => kind === 'artifact').length;
   const message = `${count(artifacts, 'artifact')} in ${count(found.length, 'file')}, ${formatSize(size)} of ${formatSize(maxSize)}`;
   if (size <= maxSize && found.length <= maxFiles) return ok('size', message);
-  const advice = 'nothing: the next program sweeps it; or now: wasm-cache prune --max-size';
+  const advice = 'nothing: the next program sweeps it; or now: wasm-cache prune --max-size <size>';
   return warning('size', `${message}: it is over its limits`, advice);
 }
 

@@ -18,7 +18,7 @@ export interface StoreCheck {
   latencyMs: number | null;
 }
 
-/** Asks the store whether it has something that it does not have. Stores nothing there. */
+/** Asks the store for something that it does not have. Stores nothing there. */
 export async function checkStore({ remote, mode }: Settings): Promise<StoreCheck> {
   const nothing = { description: null, connectMs: null, latencyMs: null };
   if (!remote) {
@@ -29,16 +29,17 @@ export async function checkStore({ remote, mode }: Settings): Promise<StoreCheck
     return { ...nothing, finding };
   }
   const description = withoutSecrets(remote.url);
+  const name = entryName({ key: ModuleHash.random(), engineId: new V8Engine().deterministicId });
   let store: ArtifactStore | undefined;
   try {
-    store = await openStore(remote.url);
-    const times = [await askOnce(store), await askOnce(store), await askOnce(store), await askOnce(store)];
-    const [connectMs = 0, ...later] = times;
+    store = await openStore(remote.url, process.env, 'reading'); // as programs do
+    const connectMs = await askOnce(store, name);
+    const later = [await askOnce(store, name), await askOnce(store, name), await askOnce(store, name)];
     const latencyMs = later.sort((a, b) => a - b)[1] as number;
     const answers = { description: store.description, connectMs, latencyMs };
     return { ...answers, finding: judge(answers, remote.timeout, mode) };
   } catch (error) {
-    const { message } = error as Error;
+    const message = (error as Error).message.replaceAll(name, 'an artifact');
     const finding = problem('store', `${description} cannot be used: ${message}`, ADVICE);
     return { ...nothing, description, finding };
   } finally {
@@ -50,15 +51,14 @@ const ADVICE = 'check the address, the network and the credentials; meanwhile pr
 /** Milliseconds. */
 const TIMEOUT = 5_000;
 
-async function askOnce(store: ArtifactStore): Promise<number> {
-  const name = entryName({ key: ModuleHash.random(), engineId: new V8Engine().deterministicId });
+async function askOnce(store: ArtifactStore, name: string): Promise<number> {
   const start = performance.now();
   const signal = AbortSignal.timeout(TIMEOUT);
   // Not every store minds the signal before it is connected.
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(new Error(`no answer within ${formatDuration(TIMEOUT)}`)));
   });
-  await Promise.race([store.has(name, { signal }), aborted]);
+  await Promise.race([store.get(name, { signal }), aborted]);
   return performance.now() - start;
 }
 

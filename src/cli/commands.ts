@@ -147,7 +147,8 @@ export function createProgram(): CliCommand {
     .addHelpText('after', examples(['wasm-cache ls', 'wasm-cache ls --sort size', 'wasm-cache ls --json | jq .totals']))
     .action(action(async () => (await import('./ls.js')).command));
 
-  declare(program, 'info <key-or-file>', 'tells all about what is stored for one module')
+  declare(program, 'info', 'tells all about what is stored for one module')
+    .argument('<key-or-file>', 'its key, or its .wasm file')
     .addHelpText('after', KEY_OR_FILE)
     .addHelpText(
       'after',
@@ -155,7 +156,8 @@ export function createProgram(): CliCommand {
     )
     .action(action(async () => (await import('./info.js')).command));
 
-  declare(program, 'why <module>', 'tells whether a module would come from the cache, and if not, why')
+  declare(program, 'why', 'tells whether a module would come from the cache, and if not, why')
+    .argument('<module>', 'its .wasm file')
     .argument('[node-options...]', "options of node, after --: they decide V8's flags, and so what can be loaded")
     .option('--node <binary>', 'ask this node (default: the one that runs this)')
     .addHelpText('after', WHY)
@@ -329,10 +331,9 @@ export function createProgram(): CliCommand {
 }
 
 /** A command with the options that all have. */
-function declare(program: CliCommand, nameAndArguments: string, summary: string): CliCommand {
-  const [name = ''] = nameAndArguments.split(' ');
+function declare(program: CliCommand, name: string, summary: string): CliCommand {
   return program
-    .command(nameAndArguments)
+    .command(name)
     .summary(summary)
     .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
     .option('-d, --dir <folder>', 'the cache folder (default: WASM_CACHE_DIR, or the one in your cache folder)')

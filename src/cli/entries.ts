@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { type ArtifactHeader, decodeHeader, HEADER_LENGTH, isSigned } from '../artifact/artifact.js';
-import { type FoundFile, inventory } from '../caches/inventory.js';
+import { batches, type FoundFile, inventory } from '../caches/inventory.js';
 import { describeEngine } from '../engine/engine-id.js';
 
 /** One artifact of the cache folder, as JSON shows it. What cannot be read of a damaged one is `null`. */
@@ -50,22 +50,31 @@ export interface Contents {
   others: FoundFile[];
 }
 
-/** @param engineId - of the engine of this process */
-export async function readContents(directory: string, engineId: string): Promise<Contents> {
-  const contents: Contents = { entries: [], others: [] };
+/**
+ * @param engineId - of the engine of this process
+ * @param isWanted - which artifacts are asked for, by the name of their file; the others are left out
+ */
+export async function readContents(
+  directory: string,
+  engineId: string,
+  isWanted: (found: FoundFile) => boolean = () => true,
+): Promise<Contents> {
+  const artifacts: FoundFile[] = [];
+  const others: FoundFile[] = [];
   for await (const found of inventory(directory)) {
-    if (found.kind !== 'artifact') {
-      contents.others.push(found);
-      continue;
-    }
-    const entry = await readEntry(found, engineId);
-    if (entry) contents.entries.push(entry);
+    if (found.kind !== 'artifact') others.push(found);
+    else if (isWanted(found)) artifacts.push(found);
   }
-  return contents;
+  const entries: Entry[] = [];
+  for (const batch of batches(artifacts)) {
+    const read = await Promise.all(batch.map((found) => readEntry(found, engineId)));
+    entries.push(...read.filter((entry) => entry !== undefined));
+  }
+  return { entries, others };
 }
 
 /** `undefined` when the file is gone by now. */
-export async function readEntry(found: FoundFile, engineId: string): Promise<Entry | undefined> {
+async function readEntry(found: FoundFile, engineId: string): Promise<Entry | undefined> {
   const { key, file, size } = found;
   let bytes: Uint8Array;
   let birthtimeMs: number;

@@ -60,7 +60,7 @@ export const command: Command<object, InfoDocument> = {
     }
     const module = isKey ? undefined : await readModuleFile(given);
     const start = module ? module.key.toString() : given.toLowerCase();
-    const entries = (await readContents(directory, engine)).entries.filter(({ key }) => key.startsWith(start));
+    const { entries } = await readContents(directory, engine, ({ key }) => key.startsWith(start));
     const keys = [...new Set(entries.map(({ key }) => key))];
     if (keys.length > 1) {
       throw new UsageError(`${given} is the start of ${keys.length} keys: give more digits\n  ${keys.join('\n  ')}`);

@@ -1,6 +1,7 @@
 import type tty from 'node:tty';
 import Table from 'cli-table3';
 import pc from 'picocolors';
+import stringWidth from 'string-width';
 
 export type Colors = ReturnType<typeof pc.createColors>;
 
@@ -18,15 +19,28 @@ export interface Column<Row> {
 
 /** Rows below each other, without lines: what `cut` and `awk` can read, too. */
 export function table<Row>(columns: Column<Row>[], rows: Row[], colors: Colors): string {
-  const printed = new Table({
-    head: columns.map(({ title }) => colors.dim(title)),
+  const head = columns.map(({ title }) => colors.dim(title));
+  const cells = [head, ...rows.map((row) => columns.map(({ value }) => value(row)))];
+  const options = {
     colAligns: columns.map(({ align = 'left' }) => align),
+    // At least 1, or the library chooses.
+    colWidths: columns.map((_, column) =>
+      cells.reduce((width, row) => Math.max(width, stringWidth(row[column] as string)), 1),
+    ),
     chars: NO_LINES,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-  });
-  for (const row of rows) printed.push(columns.map(({ value }) => value(row)));
-  return withoutTrailingSpaces(printed.toString());
+  };
+  const pieces: string[] = [];
+  for (let at = 0; at < cells.length; at += ROWS_AT_ONCE) {
+    const piece = new Table(options);
+    piece.push(...cells.slice(at, at + ROWS_AT_ONCE));
+    pieces.push(piece.toString());
+  }
+  return withoutTrailingSpaces(pieces.join('\n'));
 }
+
+/** The library's time is quadratic: 17 s for 10,000 rows, which a cache folder may have. */
+const ROWS_AT_ONCE = 100;
 
 /** Names and what they are, below each other; those that are `undefined` are left out. */
 export function list(pairs: [name: string, value: string | undefined][], colors: Colors): string {

@@ -80,7 +80,7 @@ export const command: Command<WhyOptions, WhyDocument> = {
     const { directory } = context;
     const key = module.key.toString();
     const place = path.join(directory, entryName({ key: module.key, engineId: probe.engineId }));
-    const ofModule = (await readContents(directory, probe.engineId)).entries.filter((entry) => entry.key === key);
+    const { entries: ofModule } = await readContents(directory, probe.engineId, (found) => found.key === key);
     const others = ofModule.filter(({ file }) => file !== place);
     others.sort((a, b) => Number(b.engine.isThisNode) - Number(a.engine.isThisNode));
     const asked: Asked = { context, module, nodeCommand, probe, others };

@@ -32,6 +32,10 @@ describe('wasm-cache', () => {
       [[], /^Usage: wasm-cache/],
       [['lss'], /error: unknown command 'lss'\n\(Did you mean ls\?\)/],
       [['ls', '--jsn'], /error: unknown option '--jsn'\n\(Did you mean --json\?\)/],
+      [
+        ['ls', 'sql.wasm'],
+        /error: too many arguments for 'ls'. Expected 0 arguments but got 1.\n\(try: wasm-cache ls --help\)/,
+      ],
       [['ls', '--dir', ''], /error: --dir must be the path of a folder/],
     ] as const) {
       const { status, stdout, stderr } = runCli([...args]);
