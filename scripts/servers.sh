@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# The servers that the tests of the stores start, from Debian. As root. Without them those tests are skipped, and fail where CI=true.
+# The servers that the tests of the stores start, and the browser that looks at the report, from Debian. As root. Without them those tests are skipped, and fail where CI=true.
 set -euo pipefail
 
 packages=(
   nginx-light openssl # test/stores/http.test.ts
   radosgw ceph-mon ceph-osd # test/stores/s3.test.ts
   redis-server # test/stores/redis.test.ts
+  chromium # test/cli/report.test.ts
 )
 missing=()
 for package in "${packages[@]}"; do

@@ -55,6 +55,13 @@ optimised code is faster is not counted.
 
 Exit code: that of the command; 128 and the number of the signal that ended it.`;
 
+const REPORT = `
+One file without scripts, which opens anywhere; by default wasm-cache-report.html,
+here. It tells of what the folder's statistics have, the last 35 days at most.
+With --json the same is printed, and a page is written only where one is named.
+
+The time saved is an estimate; "wasm-cache bench" measures.`;
+
 const TRAIN = `
 Runs the command with the hook, waits until what ran is optimised, and does that
 again until every artifact is final, or nothing improves. What is optimised is
@@ -226,6 +233,18 @@ export function createProgram(): CliCommand {
       ]),
     )
     .action(action(async () => (await import('./run.js')).command));
+
+  declare(
+    program,
+    'report [file.html]',
+    'writes a page about what the cache did: time saved, hit rates, what is stored',
+  )
+    .addHelpText('after', REPORT)
+    .addHelpText(
+      'after',
+      examples(['wasm-cache report', 'wasm-cache report public/wasm.html', 'wasm-cache report --json | jq .findings']),
+    )
+    .action(action(async () => (await import('./report.js')).command));
 
   declare(program, 'train', 'runs a command until all that can be learnt of it is stored')
     .argument('<command...>', 'as it would be given to the shell')

@@ -12,6 +12,7 @@ import { type Context, checkTrust, shownPath } from './context.js';
 import { type Entry, engineName, readContents } from './entries.js';
 import { ExitCode, UsageError } from './exit-codes.js';
 import { type ModuleFile, readModuleFile } from './module-file.js';
+import { readModuleNames } from './module-names.js';
 import { type Colors, formatAge, formatSize, list } from './output.js';
 
 export interface InfoDocument {
@@ -20,6 +21,8 @@ export interface InfoDocument {
   engine: string;
   /** As given, where nothing is stored for it. */
   key: string;
+  /** Which package, else which file, called WebAssembly, as the folder's statistics have it. */
+  name: string | null;
   /** The absolute path of the module, where a file was given. */
   module: string | null;
   /** Those of all engines, that of this one first. */
@@ -69,10 +72,12 @@ export const command: Command<object, InfoDocument> = {
     entries.sort((a, b) => rank(a) - rank(b) || (a.usedAt < b.usedAt ? 1 : -1));
     const artifacts: InfoArtifact[] = [];
     for (const entry of entries) artifacts.push(await inspect(entry, context, module, engine));
-    return { directory, engine, key: keys[0] ?? start, module: module?.file ?? null, artifacts };
+    const key = keys[0] ?? start;
+    const name = artifacts.length > 0 ? (await readModuleNames(directory))(key) : null;
+    return { directory, engine, key, name, module: module?.file ?? null, artifacts };
   },
 
-  render({ directory, key, module, artifacts }, colors) {
+  render({ directory, key, name, module, artifacts }, colors) {
     const of = module === null ? key : `${shownPath(module)}, key ${key}`;
     if (artifacts.length === 0) {
       const advice = module === null ? '' : `\nWhat to do: wasm-cache why ${shownPath(module)}`;
@@ -82,6 +87,7 @@ export const command: Command<object, InfoDocument> = {
     const head = list(
       [
         ['Key', colors.bold(key)],
+        ['Name', name ?? undefined],
         [
           'Module',
           join(module === null ? null : shownPath(module), moduleSize === null ? null : formatSize(moduleSize)),

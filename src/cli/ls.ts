@@ -2,10 +2,16 @@ import { V8Engine } from '../engine/v8-engine.js';
 import type { Command } from './command.js';
 import { checkTrust } from './context.js';
 import { type Entry, engineName, readContents } from './entries.js';
+import { readModuleNames } from './module-names.js';
 import { type Colors, type Column, count, formatAge, formatSize, table } from './output.js';
 
 export interface LsOptions {
   sort: 'used' | 'size';
+}
+
+export interface LsEntry extends Entry {
+  /** Which package, else which file, called WebAssembly, as the folder's statistics have it. */
+  name: string | null;
 }
 
 export interface LsDocument {
@@ -13,11 +19,11 @@ export interface LsDocument {
   /** The id of the engine of this process. */
   engine: string;
   /** In the order asked for. */
-  entries: Entry[];
+  entries: LsEntry[];
   totals: {
     artifacts: number;
     artifactsSize: number;
-    /** Everything else: notes, jobs, temporary files, and what is not of this package. */
+    /** Everything else: statistics, notes, jobs, temporary files, and what is not of this package. */
     otherFiles: number;
     otherFilesSize: number;
   };
@@ -28,7 +34,9 @@ export const command: Command<LsOptions, LsDocument> = {
     checkTrust(context);
     const { directory } = context;
     const engine = new V8Engine().deterministicId;
-    const { entries, others } = await readContents(directory, engine);
+    const nameOf = await readModuleNames(directory);
+    const { entries: found, others } = await readContents(directory, engine);
+    const entries = found.map((entry) => ({ ...entry, name: nameOf(entry.key) }));
     const compare = {
       used: (a: Entry, b: Entry) => Date.parse(b.usedAt) - Date.parse(a.usedAt),
       size: (a: Entry, b: Entry) => b.size - a.size,
@@ -51,9 +59,10 @@ export const command: Command<LsOptions, LsDocument> = {
   },
 };
 
-function columns(colors: Colors): Column<Entry>[] {
+function columns(colors: Colors): Column<LsEntry>[] {
   return [
     { title: 'KEY', value: ({ key }) => key.slice(0, 12) },
+    { title: 'NAME', value: ({ name }) => name ?? '?' },
     { title: 'SIZE', align: 'right', value: ({ size }) => formatSize(size) },
     {
       title: 'MODULE',

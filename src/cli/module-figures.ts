@@ -24,7 +24,7 @@ export interface ModuleFigures {
   compileMilliseconds: number;
   /**
    * An estimate: what V8 would have taken to decode the module and to compile with its baseline compiler what the native code holds, less
-   * what all look-ups took. That optimised code runs faster is not in it; negative where loading did not pay.
+   * what all look-ups took. That optimised code runs faster is not in it. Negative where loading did not pay, or on a busy machine.
    */
   savedMillisecondsEstimate: number;
 }
@@ -66,11 +66,13 @@ export function totalsOf(figures: ModuleFigures[]): FiguresTotals {
   };
 }
 
-/** For people, who are to know that it is none that was measured. */
+/**
+ * For people, who are to know that it is none that was measured. On a busy machine loads take longer than on that of the estimate, and
+ * compiling would have, too: so nothing is said of how much less than nothing it is.
+ */
 export function savedInWords({ savedMillisecondsEstimate: saved }: { savedMillisecondsEstimate: number }): string {
-  if (Math.abs(saved) < 1) return 'hardly any time saved (an estimate)';
-  if (saved > 0) return `about ${formatDuration(saved)} saved (an estimate)`;
-  return `about ${formatDuration(-saved)} more than compiling would have taken (an estimate)`;
+  if (saved >= 1) return `about ${formatDuration(saved)} saved (an estimate)`;
+  return 'no time saved by the estimate, which does not count that code is optimised from the start';
 }
 
 function rounded(milliseconds: number): number {

@@ -10,6 +10,8 @@ export function colorsFor(stream: Partial<Pick<tty.WriteStream, 'isTTY' | 'hasCo
   return pc.createColors(stream.isTTY === true && stream.hasColors?.() === true);
 }
 
+export const noColors = pc.createColors(false);
+
 /** One column of a table: its title, and what it shows of a row. */
 export interface Column<Row> {
   title: string;

@@ -1,33 +1,35 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { decodeLines, type ModuleCounts } from './lines.js';
-import { DAY, MAX_DAY_SIZE, STATISTICS_FILE, STATISTICS_FOLDER } from './statistics.js';
+import { DAY, dayOf, MAX_DAY_SIZE, STATISTICS_FILE, STATISTICS_FOLDER } from './statistics.js';
 
 /** What happened on one day, by Greenwich time: of each module, in no order. */
 export interface DayCounts {
   /** `2026-11-26` */
   day: string;
   modules: ModuleCounts[];
-  /** Whether the file was full, so that this is less than there was. */
+  /** Whether the file was full, or nearly, so that this may be less than there was. */
   isFull: boolean;
 }
 
-/** No line is longer. */
-const MAX_LINE = 256;
+/** What a process with hundreds of modules writes at once, or not at all. */
+const MAX_WRITE = 32 * 1024;
 
 /**
- * The days that a cache folder has counts of, in their order. Whoever wrote them, they are numbers and names; what cannot be read
+ * The days that a cache folder has counts of, in their order, less those of a clock that was wrong. Whoever wrote them, they are numbers and names; what cannot be read
  * is left out.
  */
 export async function readStatistics(directory: string): Promise<DayCounts[]> {
   const folder = path.join(directory, STATISTICS_FOLDER);
   const names = await fs.promises.readdir(folder).catch(() => []);
   const days: DayCounts[] = [];
-  for (const day of names.filter((name) => STATISTICS_FILE.test(name)).sort()) {
+  // Of another machine the clock may go a little fast.
+  const last = dayOf(Date.now()) + 1;
+  for (const day of names.filter((name) => STATISTICS_FILE.test(name) && Number(name) <= last).sort()) {
     const text = await readLimited(path.join(folder, day)).catch(() => '');
     const modules = sumByModule(decodeLines(text));
     const date = new Date(Number(day) * DAY).toISOString().slice(0, 10);
-    if (modules.length > 0) days.push({ day: date, modules, isFull: text.length > MAX_DAY_SIZE - MAX_LINE });
+    if (modules.length > 0) days.push({ day: date, modules, isFull: text.length > MAX_DAY_SIZE - MAX_WRITE });
   }
   return days;
 }

@@ -71,7 +71,12 @@ export interface StatisticsOptions {
   runFile: string | undefined;
 }
 
-type Pending = Omit<ModuleCounts, 'key'> & { known: Pick<Known, 'key'>; missedAt: number };
+/** What is not written yet of one module of this thread. */
+interface Pending extends Omit<ModuleCounts, 'key'> {
+  known: Pick<Known, 'key'>;
+  missedAt: number;
+  isWaiting: boolean;
+}
 
 /**
  * `undefined` when nobody wants them.
@@ -92,13 +97,13 @@ export class Statistics {
   readonly #folder: string | undefined;
   readonly #isShared: boolean;
   #runFile: string | undefined;
-  readonly #pending = new Map<object, Pending>();
-  /** Of all modules that were seen; they may be used again. */
-  readonly #names = new WeakMap<object, string>();
+  /** All modules that were seen; they may be used again. */
+  readonly #modules = new WeakMap<object, Pending>();
+  #waiting: Pending[] = [];
   readonly #onWaiting: () => void;
   #lookedUp = 0;
   #spent = 0;
-  #isWaiting = false;
+  #hasTimer = false;
   #isOff = false;
 
   constructor({ directory, secrets, runFile }: StatisticsOptions, isKept: boolean, onWaiting: () => void) {
@@ -126,14 +131,13 @@ export class Statistics {
   #count(lookup: LookedUp, duration: number, caller: string | undefined): void {
     this.#lookedUp += duration;
     const owner = lookup.known ?? lookup;
-    const isAlive = this.#names.has(owner);
-    const isAsked = !lookup.module || ASKS_AT_HITS || this.#runFile !== undefined;
-    const name = this.#names.get(owner) ?? caller ?? (isAsked ? this.caller() : '');
-    this.#names.set(owner, name);
-    const counts = this.#countsOf(owner, lookup, name);
+    const isAlive = this.#modules.has(owner);
+    const counts = this.#modules.get(owner) ?? this.#add(owner, lookup, caller);
+    this.#wait(counts);
     if (lookup.module) {
       counts[isAlive ? 'alive' : 'restored']++;
       counts.hitTime += duration;
+      counts.nativeLength = lookup.stored.length;
       this.#writeIfFree();
     } else {
       counts.misses++;
@@ -145,13 +149,12 @@ export class Statistics {
 
   /** Notes that V8 has made the module that was not found, as which it is known from now on. */
   compiled(lookup: LookedUp, known: Known): void {
-    const counts = this.#pending.get(lookup);
+    const counts = this.#modules.get(lookup);
     if (this.#isOff || !counts) return;
     counts.compileTime += milliseconds() - counts.missedAt;
     counts.known = known;
-    this.#pending.delete(lookup);
-    this.#pending.set(known, counts);
-    this.#names.set(known, counts.name);
+    this.#modules.set(known, counts);
+    this.#wait(counts);
     // Otherwise its key is on its way.
     if (known.key || !known.reading) this.#writeIfFree();
   }
@@ -161,15 +164,30 @@ export class Statistics {
     this.#write(true);
   }
 
-  #countsOf(owner: object, { key, wireLength, stored, known }: LookedUp, name: string): Pending {
-    let counts = this.#pending.get(owner);
-    if (!counts) {
-      const none = { restored: 0, alive: 0, misses: 0, hitTime: 0, missTime: 0, compileTime: 0, missedAt: 0 };
-      counts = { known: known ?? { key }, name, wireLength, nativeLength: 0, ...none };
-      this.#pending.set(owner, counts);
-    }
-    if (known) counts.nativeLength = stored.length;
+  #add(owner: object, { module, known, key, wireLength }: LookedUp, caller: string | undefined): Pending {
+    const isAsked = !module || ASKS_AT_HITS || this.#runFile !== undefined;
+    const counts = {
+      known: known ?? { key },
+      name: caller ?? (isAsked ? this.caller() : ''),
+      wireLength,
+      nativeLength: 0,
+      restored: 0,
+      alive: 0,
+      misses: 0,
+      hitTime: 0,
+      missTime: 0,
+      compileTime: 0,
+      missedAt: 0,
+      isWaiting: false,
+    };
+    this.#modules.set(owner, counts);
     return counts;
+  }
+
+  #wait(counts: Pending): void {
+    if (counts.isWaiting) return;
+    counts.isWaiting = true;
+    this.#waiting.push(counts);
   }
 
   #isFree(): boolean {
@@ -191,18 +209,18 @@ export class Statistics {
   }
 
   #writeLater(): void {
-    if (this.#isWaiting) return;
-    this.#isWaiting = true;
+    if (this.#hasTimer) return;
+    this.#hasTimer = true;
     this.#onWaiting();
     setTimeout(() => {
-      this.#isWaiting = false;
+      this.#hasTimer = false;
       this.#write(false);
-      if (this.#pending.size > 0) this.#writeLater();
+      if (this.#waiting.length > 0) this.#writeLater();
     }, WRITTEN_AFTER).unref();
   }
 
   #write(isAll: boolean): void {
-    if (this.#isOff || this.#pending.size === 0) return;
+    if (this.#isOff || this.#waiting.length === 0) return;
     try {
       this.#charge(() => {
         const text = this.#take(isAll);
@@ -212,17 +230,26 @@ export class Statistics {
     } catch {
       // A full disk, a folder that may not be written to, a file that somebody else put there.
       this.#isOff = true;
-      this.#pending.clear();
+      this.#waiting = [];
     }
   }
 
+  /** The lines of those that wait, or, unless it is for all, of those of which the key is known by now. */
   #take(isAll: boolean): string {
     let text = '';
-    for (const [owner, { known, ...counts }] of this.#pending) {
-      if (!known.key && !isAll) continue;
-      text += encodeLine({ ...counts, key: known.key ? String(known.key).slice(0, KEY_DIGITS) : '' });
-      this.#pending.delete(owner);
+    const left: Pending[] = [];
+    for (const counts of this.#waiting) {
+      const { key } = counts.known;
+      if (!key && !isAll) {
+        left.push(counts);
+        continue;
+      }
+      text += encodeLine({ ...counts, key: key ? String(key).slice(0, KEY_DIGITS) : '' });
+      counts.restored = counts.alive = counts.misses = 0;
+      counts.hitTime = counts.missTime = counts.compileTime = 0;
+      counts.isWaiting = false;
     }
+    this.#waiting = left;
     return text;
   }
 

@@ -31,7 +31,10 @@ describe('wasm-cache info', () => {
   it('tells of a module by its file, with its functions', () => {
     const { status, stdout, stderr } = runCli(['info', file, '--dir', directory]);
     assert.deepEqual([status, stderr], [0, '']);
-    assert.match(stdout, new RegExp(`^Key +${key}\nModule +.*sum.wasm, 68 KiB\n\nNode .*, as here\n`));
+    assert.match(
+      stdout,
+      new RegExp(`^Key +${key}\nName +programs/hot.mjs\nModule +.*sum.wasm, 68 KiB\n\nNode .*, as here\n`),
+    );
     assert.match(stdout, / Coverage +hot, generation 0/);
     assert.match(stdout, / Functions +(2 of 2 optimised|1 of 2 optimised, 1 more ran)\n/);
     assert.match(stdout, / Signature +none\n/);
@@ -49,7 +52,7 @@ describe('wasm-cache info', () => {
 
   it('prints JSON of the documented shape', () => {
     assert.deepEqual(shapeOf(jsonOf(['info', file, '--dir', directory])), {
-      ...{ directory: 'string', engine: 'string', key: 'string', module: 'string' },
+      ...{ directory: 'string', engine: 'string', key: 'string', name: 'string', module: 'string' },
       artifacts: [
         {
           ...{ key: 'string', file: 'string', size: 'number', moduleSize: 'number', nativeCodeSize: 'number' },

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { LsDocument } from '../../dist/cli/ls.js';
 import { madeUp, SECRET } from '../support/bundles.js';
-import { jsonOf, OTHER_ENGINE, putArtifact, runCli, shapeOf } from '../support/cli.js';
+import { jsonOf, OTHER_ENGINE, putArtifact, putStatistics, runCli, shapeOf } from '../support/cli.js';
 import { engineIdOfPrograms } from '../support/learning.js';
 import { temporaryDirectory } from '../support/processes.js';
 
@@ -14,7 +14,9 @@ const here = engineIdOfPrograms();
 /** Three artifacts: of this engine, of another Node, and a damaged one. */
 function folder(): string {
   const directory = temporaryDirectory();
-  putArtifact(directory, madeUp(1, { engineId: here, generation: 2, final: true }), { age: 3 * HOUR });
+  const artifact = madeUp(1, { engineId: here, generation: 2, final: true });
+  putArtifact(directory, artifact, { age: 3 * HOUR });
+  putStatistics(directory, [{ key: String(artifact.key), name: '@scope/name', misses: 1 }]);
   putArtifact(directory, madeUp(2, { engineId: OTHER_ENGINE, nativeCode: Buffer.alloc(5000, 1) }), {
     age: 50 * HOUR,
     secret: SECRET,
@@ -34,11 +36,14 @@ describe('wasm-cache ls', () => {
     const { status, stdout, stderr } = runCli(['ls', '--dir', directory]);
     assert.deepEqual([status, stderr], [0, '']);
     const lines = stdout.trimEnd().split('\n');
-    assert.match(lines[0] as string, /^KEY +SIZE +MODULE +COVERAGE +GEN +USED +SIGNED +ENGINE$/);
-    assert.match(lines[1] as string, /^[0-9a-f]{12} +200 B +\? +damaged +\? +30 min ago +\? +Node \d/);
-    assert.match(lines[2] as string, /^[0-9a-f]{12} +4.2 KiB +1001 B +hot, final +2 +3 h ago +no +Node \d/);
-    assert.match(lines[3] as string, /^[0-9a-f]{12} +6.2 KiB +1002 B +hot +0 +2.1 d ago +yes +Node 25.1.0$/);
-    assert.match(lines.at(-1) as string, new RegExp(`^3 artifacts, .* KiB, in ${directory}$`));
+    assert.match(lines[0] as string, /^KEY +NAME +SIZE +MODULE +COVERAGE +GEN +USED +SIGNED +ENGINE$/);
+    assert.match(lines[1] as string, /^[0-9a-f]{12} +\? +200 B +\? +damaged +\? +30 min ago +\? +Node \d/);
+    assert.match(
+      lines[2] as string,
+      /^[0-9a-f]{12} +@scope\/name +4.2 KiB +1001 B +hot, final +2 +3 h ago +no +Node \d/,
+    );
+    assert.match(lines[3] as string, /^[0-9a-f]{12} +\? +6.2 KiB +1002 B +hot +0 +2.1 d ago +yes +Node 25.1.0$/);
+    assert.match(lines.at(-1) as string, new RegExp(`^3 artifacts, .* KiB, in ${directory}, and 1 other file$`));
     assert.ok(!stdout.includes('\x1b'), 'no colours where there is no terminal');
   });
 
@@ -46,17 +51,24 @@ describe('wasm-cache ls', () => {
     const directory = folder();
     const document = jsonOf<LsDocument>(['ls', '--dir', directory]);
     const known = {
-      ...{ key: 'string', file: 'string', size: 'number', moduleSize: 'number', nativeCodeSize: 'number' },
+      ...{
+        name: 'string',
+        key: 'string',
+        file: 'string',
+        size: 'number',
+        moduleSize: 'number',
+        nativeCodeSize: 'number',
+      },
       ...{ coverage: 'string', generation: 'number', final: 'boolean', leftAloneUntil: 'null', signed: 'boolean' },
       ...{ engine: engineShape, writtenAt: 'string', usedAt: 'string', damage: 'null' },
     };
     const damaged = {
-      ...{ key: 'string', file: 'string', size: 'number', moduleSize: 'null', nativeCodeSize: 'null' },
+      ...{ name: 'null', key: 'string', file: 'string', size: 'number', moduleSize: 'null', nativeCodeSize: 'null' },
       ...{ coverage: 'null', generation: 'null', final: 'null', leftAloneUntil: 'null', signed: 'null' },
       ...{ engine: engineShape, writtenAt: 'null', usedAt: 'string', damage: 'string' },
     };
     assert.deepEqual(shapeOf(document), {
-      ...{ directory: 'string', engine: 'string', entries: [damaged, known] },
+      ...{ directory: 'string', engine: 'string', entries: [damaged, known, { ...known, name: 'null' }] },
       totals: { artifacts: 'number', artifactsSize: 'number', otherFiles: 'number', otherFilesSize: 'number' },
     });
     assert.equal(document.engine, here);

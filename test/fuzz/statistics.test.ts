@@ -10,7 +10,7 @@ import { arbitraryBytes, arbitraryMutations, arbitraryText, holds, mutate } from
 import { temporaryDirectory } from '../support/processes.js';
 
 const directory = temporaryDirectory();
-const file = path.join(directory, 'statistics', '20783');
+const file = path.join(directory, 'statistics', '20000');
 mkdirSync(path.dirname(file));
 
 const NAME = /^[\w.@/+-]{0,64}$/;

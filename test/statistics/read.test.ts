@@ -23,26 +23,26 @@ describe('readStatistics', () => {
   it('sums up each day, in their order', async () => {
     const miss = encodeLine({ ...NONE, misses: 1, missTime: 2, compileTime: 30, name: 'old-name' });
     const hit = encodeLine({ ...NONE, restored: 1, hitTime: 5, nativeLength: 50, name: 'esbuild-wasm' });
-    const directory = folderWith({ '20783': hit + hit, '20782': `${miss}garbage\n${hit}`, notes: hit });
+    const directory = folderWith({ '20001': hit + hit, '20000': `${miss}garbage\n${hit}`, notes: hit, '99999': hit });
     const named = { ...NONE, name: 'esbuild-wasm', nativeLength: 50 };
     assert.deepEqual(await readStatistics(directory), [
       {
-        day: '2026-11-25',
+        day: '2024-10-04',
         modules: [{ ...named, misses: 1, missTime: 2, compileTime: 30, restored: 1, hitTime: 5 }],
         isFull: false,
       },
-      { day: '2026-11-26', modules: [{ ...named, restored: 2, hitTime: 10 }], isFull: false },
+      { day: '2024-10-05', modules: [{ ...named, restored: 2, hitTime: 10 }], isFull: false },
     ]);
   });
 
   it('finds nothing where there is nothing', async () => {
     assert.deepEqual(await readStatistics(path.join(temporaryDirectory(), 'none')), []);
-    assert.deepEqual(await readStatistics(folderWith({ '20783': 'no statistics' })), []);
+    assert.deepEqual(await readStatistics(folderWith({ '20001': 'no statistics' })), []);
   });
 
   it('reads no more of a file than its writers write, and says that it is full', async () => {
     const line = encodeLine({ ...NONE, misses: 1 });
-    const [day] = await readStatistics(folderWith({ '20783': line.repeat(20_000) }));
+    const [day] = await readStatistics(folderWith({ '20001': line.repeat(20_000) }));
     assert.equal(day?.isFull, true);
     const { misses = 0 } = day?.modules[0] ?? {};
     assert.ok(misses > 5000 && misses * line.length <= 512 * 1024, String(misses));
@@ -50,7 +50,7 @@ describe('readStatistics', () => {
 
   it('does not wait for a pipe that somebody put there', { skip: process.platform === 'win32' }, async () => {
     const directory = folderWith({});
-    execFileSync('mkfifo', [path.join(directory, 'statistics', '20783')]);
+    execFileSync('mkfifo', [path.join(directory, 'statistics', '20001')]);
     assert.deepEqual(await readStatistics(directory), []);
   });
 });

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Artifact } from '../../dist/artifact/artifact.js';
 import { entryName } from '../../dist/caches/file-system.js';
+import { encodeLine, KEY_DIGITS, type ModuleCounts } from '../../dist/statistics/lines.js';
+import { dayOf, STATISTICS_FOLDER } from '../../dist/statistics/statistics.js';
 import { ENGINE, encoded } from './bundles.js';
 import { type RunOptions, type RunResult, root, runProgram, runProgramAsync } from './processes.js';
 
@@ -76,5 +78,18 @@ export function putArtifact(
   writeFileSync(file, change(encoded(artifact, secret)), { mode: 0o600 });
   const seconds = (Date.now() - age) / 1000;
   utimesSync(file, seconds, seconds);
+  return file;
+}
+
+/** Adds what happened to some modules on a day, by default today. */
+export function putStatistics(directory: string, modules: Partial<ModuleCounts>[], daysAgo = 0): string {
+  const file = path.join(directory, STATISTICS_FOLDER, String(dayOf(Date.now()) - daysAgo));
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  const none = { restored: 0, alive: 0, misses: 0, hitTime: 0, missTime: 0, compileTime: 0 };
+  const usual = { key: '', name: '', wireLength: 1_000_000, nativeLength: 0, ...none };
+  const lines = modules.map(({ key = '', ...each }) =>
+    encodeLine({ ...usual, ...each, key: key.slice(0, KEY_DIGITS) }),
+  );
+  appendFileSync(file, lines.join(''), { mode: 0o600 });
   return file;
 }

@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { pathToFileURL } from 'node:url';
+import { temporaryDirectory } from './processes.js';
+import { whyMissing } from './servers.js';
+
+export const chromiumMissing = () => whyMissing('chromium', 'chromium');
+
+/** How a page is looked at. */
+export interface View {
+  width: number;
+  colors: 'light' | 'dark';
+}
+
+/** What a page turned out to be. */
+export interface Seen {
+  /** Errors, warnings and everything else that the console had. */
+  console: string[];
+  /** Addresses other than its own that it asked for. */
+  requests: string[];
+  /** What the expression gave in it. */
+  value: unknown;
+  /** A PNG of all of it. */
+  screenshot: Buffer;
+}
+
+interface Message {
+  id?: number;
+  method?: string;
+  params?: Record<string, unknown>;
+  result?: Record<string, unknown>;
+  error?: { message: string };
+}
+
+/** A Chromium without a window, spoken to by its DevTools protocol over a pipe. */
+export class Browser {
+  readonly #process: ChildProcess;
+  readonly #waiting = new Map<number, (message: Message) => void>();
+  #onEvent: (message: Message) => void = () => {};
+  #calls = 0;
+  #session: string | undefined;
+
+  constructor() {
+    // Without its sandbox, which root cannot have: it is shown nothing but what the tests write.
+    const options = ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-dev-shm-usage'];
+    const own = [`--user-data-dir=${temporaryDirectory()}`, '--remote-debugging-pipe'];
+    const stdio = ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] as const;
+    this.#process = spawn('chromium', [...options, ...own], { stdio: [...stdio] });
+    let rest = '';
+    (this.#process.stdio[4] as Readable).setEncoding('utf8').on('data', (data: string) => {
+      const messages = (rest + data).split('\0');
+      rest = messages.pop() ?? '';
+      for (const text of messages) this.#receive(JSON.parse(text));
+    });
+  }
+
+  /** Opens a file, and gives what it printed, asked for, shows, and what the expression is in it. */
+  async look(file: string, { width, colors }: View, expression: string): Promise<Seen> {
+    const address = pathToFileURL(file).href;
+    const { targetId } = await this.#call('Target.createTarget', { url: 'about:blank' });
+    this.#session = String((await this.#call('Target.attachToTarget', { targetId, flatten: true })).sessionId);
+    const seen: Pick<Seen, 'console' | 'requests'> = { console: [], requests: [] };
+    const isLoaded = new Promise<void>((resolve) => {
+      this.#onEvent = ({ method, params = {} }) => {
+        if (method === 'Page.loadEventFired') resolve();
+        if (
+          method === 'Log.entryAdded' ||
+          method === 'Runtime.consoleAPICalled' ||
+          method === 'Runtime.exceptionThrown'
+        ) {
+          seen.console.push(JSON.stringify(params));
+        }
+        const { url } = (params.request ?? {}) as { url?: string };
+        if (method === 'Network.requestWillBeSent' && url !== address && url !== 'data:,')
+          seen.requests.push(String(url));
+      };
+    });
+    for (const domain of ['Page', 'Runtime', 'Log', 'Network']) await this.#call(`${domain}.enable`);
+    const metrics = { width, height: 800, deviceScaleFactor: 1, mobile: width < 600 };
+    await this.#call('Emulation.setDeviceMetricsOverride', metrics);
+    const features = [{ name: 'prefers-color-scheme', value: colors }];
+    await this.#call('Emulation.setEmulatedMedia', { features });
+    await this.#call('Page.navigate', { url: address });
+    await isLoaded;
+    const { result } = await this.#call('Runtime.evaluate', { expression, returnByValue: true, awaitPromise: true });
+    const { data } = await this.#call('Page.captureScreenshot', { captureBeyondViewport: true });
+    this.#session = undefined;
+    await this.#call('Target.closeTarget', { targetId });
+    const { value } = result as { value: unknown };
+    return { ...seen, value, screenshot: Buffer.from(String(data), 'base64') };
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#process.once('exit', () => resolve());
+      this.#process.kill('SIGKILL');
+    });
+  }
+
+  #call(method: string, params: object = {}): Promise<Record<string, unknown>> {
+    const id = ++this.#calls;
+    const message = { id, method, params, ...(this.#session && { sessionId: this.#session }) };
+    (this.#process.stdio[3] as Writable).write(`${JSON.stringify(message)}\0`);
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, ({ result = {}, error }) => {
+        if (error) reject(new Error(`${method}: ${error.message}`));
+        else resolve(result);
+      });
+    });
+  }
+
+  #receive(message: Message): void {
+    const answer = this.#waiting.get(message.id ?? 0);
+    if (!answer) {
+      this.#onEvent(message);
+      return;
+    }
+    this.#waiting.delete(message.id ?? 0);
+    answer(message);
+  }
+}
