@@ -3,6 +3,7 @@ import { type Context, checkTrust } from './context.js';
 import { type Entry, engineName } from './entries.js';
 import { ExitCode, UsageError } from './exit-codes.js';
 import { coverageOf } from './ls.js';
+import { readModuleNames } from './module-names.js';
 import { type Colors, type Column, count, formatDuration, formatSize, table } from './output.js';
 import { StatusLine } from './progress.js';
 import { failureOf } from './run-command.js';
@@ -47,6 +48,8 @@ export interface TrainDocumentRun {
 }
 
 export interface TrainedArtifact {
+  /** Which package, else which file, called WebAssembly; `null` where the folder's statistics do not tell. */
+  name: string | null;
   /** What was stored before, if anything was. */
   before: Entry | null;
   after: Entry;
@@ -132,7 +135,12 @@ async function train(
     else if (!hasChanged(before, artifacts)) outcome = 'settled';
   }
   const known = new Map(stored.map((entry) => [entry.file, entry]));
-  const trained = artifacts.map((after) => ({ before: known.get(after.file) ?? null, after }));
+  const nameOf = await readModuleNames(directory);
+  const trained = artifacts.map((after) => ({
+    name: nameOf(after.key),
+    before: known.get(after.file) ?? null,
+    after,
+  }));
   return { directory, command, runs, outcome, artifacts: trained };
 }
 
@@ -162,6 +170,7 @@ function columns(colors: Colors): Column<TrainedArtifact>[] {
     artifact.before ? value(artifact.before) : '-';
   return [
     { title: 'KEY', value: ({ after }) => short(after.key) },
+    { title: 'NAME', value: ({ name }) => name ?? '?' },
     { title: 'MODULE', align: 'right', value: ({ after }) => formatSize(after.moduleSize ?? 0) },
     { title: 'BEFORE', align: 'right', value: before(({ size }) => formatSize(size)) },
     { title: 'AFTER', align: 'right', value: ({ after }) => formatSize(after.size) },

@@ -58,7 +58,7 @@ describe('wasm-cache train', () => {
     };
     assert.deepEqual(shapeOf(document), {
       ...{ directory: 'string', command: ['string'], runs: [run], outcome: 'string' },
-      artifacts: [{ before: 'null', after: artifact }],
+      artifacts: [{ name: 'string', before: 'null', after: artifact }],
     });
     assert.equal(document?.outcome, 'runs-used-up');
     assert.deepEqual([document?.runs[0]?.modules, document?.runs[0]?.hits], [1, 0]);
