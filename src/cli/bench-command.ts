@@ -5,7 +5,7 @@ import { type Colors, type Column, count, formatDuration, formatSize, table } fr
 import { StatusLine } from './progress.js';
 import { type CommandRun, failureOf, runCommand } from './run-command.js';
 import { overlap, type Spread, spreadOf } from './spread.js';
-import { type ThreadProfile, ThreadProfiles } from './thread-profiles.js';
+import { busyMilliseconds, type ThreadProfile, ThreadProfiles } from './thread-profiles.js';
 import { hasChanged, Training, type TrainingOptions, type TrainingRun } from './training.js';
 
 /** How something is benched. */
@@ -67,7 +67,8 @@ export async function benchCommand(
     checked(command, await runCommand(command, { env: environment, folder }));
 
   const profiles = new ThreadProfiles(folder);
-  const { milliseconds: wholeMilliseconds } = await run(plainEnvironment(env, [profiles.preload()]));
+  const profiled = plainEnvironment(env, [profiles.preload()]);
+  const { milliseconds: wholeMilliseconds } = await profiles.watch(() => run(profiled));
   const busiest = profiles.busiest();
   const webAssembly = busiest ? { ...busiest, wholeMilliseconds, share: shareOf(busiest, wholeMilliseconds) } : null;
 
@@ -109,13 +110,16 @@ export function renderCommandBench(bench: CommandBench, colors: Colors): string 
   return lines.join('\n');
 }
 
-function partOf({ share, runningMilliseconds, compilingMilliseconds, wholeMilliseconds }: WebAssemblyPart): string {
+function partOf(part: WebAssemblyPart): string {
+  const { share, runningMilliseconds, compilingMilliseconds, exitingMilliseconds, wholeMilliseconds } = part;
   const whole = `a plain run under V8's profiler (${formatDuration(wholeMilliseconds)})`;
   if (share === 0) return `WebAssembly had no part of ${whole}.`;
-  const parts = `${formatDuration(runningMilliseconds)} running and ${formatDuration(compilingMilliseconds)} compiling`;
+  const [running, compiling, exiting] = [runningMilliseconds, compilingMilliseconds, exitingMilliseconds].map(
+    formatDuration,
+  );
   return (
-    `WebAssembly had ${percent(share)} of ${whole}: ${parts}, in the thread that was busiest with it. ` +
-    'What V8 compiles when it is first called is part of running.'
+    `WebAssembly had ${percent(share)} of ${whole}, in the thread that was busiest with it: ${running} running, with what V8 compiles when ` +
+    `it is first called; ${compiling} compiling; ${exiting} at the exit, which waits for what V8 is just optimising.`
   );
 }
 
@@ -196,8 +200,8 @@ export function conclude(
   }
 }
 
-function shareOf({ runningMilliseconds, compilingMilliseconds }: ThreadProfile, whole: number): number {
-  return Math.min(1, (runningMilliseconds + compilingMilliseconds) / whole);
+function shareOf(profile: ThreadProfile, whole: number): number {
+  return Math.min(1, busyMilliseconds(profile) / whole);
 }
 
 function factor(value: number): string {

@@ -73,8 +73,8 @@ What does not end by itself, such as a server, is sent SIGTERM after
 of each process save what they have when SIGTERM comes. A thread that is busy
 without a pause for more than 3 seconds then is not saved.
 
-Exit code 1: it compiled no module, or a run failed with --keep-going. 3: a run
-failed.`;
+Exit code 1: it compiled no module, nothing is stored of those that it compiled,
+or a run failed with --keep-going. 3: a run failed.`;
 
 const WARM = `
 For images, and where no program can be run. Artifacts are for the Node that

@@ -39,7 +39,7 @@ function withPreloads(env: NodeJS.ProcessEnv, preloads: URL[]): NodeJS.ProcessEn
 }
 
 /** A module of this folder that is loaded into other processes; what it is told is in its address. */
-export function preload(file: string, told: Record<string, string>): URL {
+export function preload(file: string, told: Record<string, string> = {}): URL {
   const address = url.pathToFileURL(path.join(packageRoot, 'dist/cli', file));
   address.search = new URLSearchParams(told).toString();
   return address;

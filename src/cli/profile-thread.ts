@@ -2,11 +2,14 @@
 // adds a line of JSON to the file that is named by `to` in this module's address when the thread ends.
 import fs from 'node:fs';
 import inspector from 'node:inspector';
-import type { ThreadProfile } from './thread-profiles.js';
+import workerThreads from 'node:worker_threads';
+import type { ReportedProfile } from './thread-profiles.js';
 
 const { appendFileSync } = fs; // Captured, as everything: programs patch it.
 const { stringify } = JSON;
 const { bigint: nanoseconds } = process.hrtime;
+const { pid } = process;
+const { isMainThread } = workerThreads;
 const microseconds = () => Number(nanoseconds() / 1000n);
 const to = new URL(import.meta.url).searchParams.get('to') ?? '';
 /** Microseconds between two samples. */
@@ -39,7 +42,7 @@ process.on('exit', () => {
   });
 });
 
-function summary({ nodes, samples = [], timeDeltas = [], startTime }: inspector.Profiler.Profile): ThreadProfile {
+function summary({ nodes, samples = [], timeDeltas = [], startTime }: inspector.Profiler.Profile): ReportedProfile {
   const kinds = new Map(nodes.map(({ id, callFrame }) => [id, kindOf(callFrame)]));
   const sums = { running: 0, compiling: 0 };
   let at = startTime;
@@ -50,7 +53,12 @@ function summary({ nodes, samples = [], timeDeltas = [], startTime }: inspector.
     if (kind === 'running' || kind === 'compiling') sums[kind] += delta;
     else if (kind === 'idle' && waits.some(([from, until]) => at >= from && at <= until)) sums.compiling += delta;
   }
-  return { runningMilliseconds: sums.running / 1000, compilingMilliseconds: sums.compiling / 1000 };
+  return {
+    pid: isMainThread ? pid : null,
+    reportedAtMilliseconds: microseconds() / 1000,
+    runningMilliseconds: sums.running / 1000,
+    compilingMilliseconds: sums.compiling / 1000,
+  };
 }
 
 function kindOf({ functionName, url }: inspector.Runtime.CallFrame): 'running' | 'compiling' | 'idle' | undefined {

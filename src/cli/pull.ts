@@ -5,7 +5,7 @@ import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
 import { decodeList } from '../stores/program-list.js';
 import type { Command } from './command.js';
-import { type Context, checkTrust, shownPath } from './context.js';
+import { type Context, checkTrust } from './context.js';
 import { ExitCode, UsageError } from './exit-codes.js';
 import { interruptible } from './interruption.js';
 import { listNameOf } from './push.js';
@@ -44,7 +44,7 @@ export const command: Command<PullOptions, PullDocument> = {
 
   render: (document, colors) => {
     const { directory, source, missing } = document;
-    const lines = [`${renderCarried(document, 'pulled', colors)}, from ${shownPath(source)} to ${directory}`];
+    const lines = [`${renderCarried(document, 'pulled', colors)}, from ${source} to ${directory}`];
     if (missing.length > 0) lines.push(colors.yellow(`Not there for this Node: ${missing.join(', ')}`));
     return lines.join('\n');
   },

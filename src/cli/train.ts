@@ -3,6 +3,7 @@ import { type Context, checkTrust } from './context.js';
 import { type Entry, engineName } from './entries.js';
 import { ExitCode, UsageError } from './exit-codes.js';
 import { coverageOf } from './ls.js';
+import { readModuleNames } from './module-names.js';
 import { type Colors, type Column, count, formatDuration, formatSize, table } from './output.js';
 import { StatusLine } from './progress.js';
 import { failureOf } from './run-command.js';
@@ -47,6 +48,8 @@ export interface TrainDocumentRun {
 }
 
 export interface TrainedArtifact {
+  /** Which package, else which file, called WebAssembly; `null` where the folder's statistics do not tell. */
+  name: string | null;
   /** What was stored before, if anything was. */
   before: Entry | null;
   after: Entry;
@@ -64,7 +67,7 @@ export const command: Command<TrainOptions, TrainDocument> = {
   render(document, colors) {
     const { runs, outcome, artifacts } = document;
     const [first, last] = [runs[0], runs.at(-1)] as [TrainDocumentRun, TrainDocumentRun];
-    const lines = [OUTCOMES[outcome]];
+    const lines = [outcome === 'settled' && artifacts.length === 0 ? NOTHING_STORED : OUTCOMES[outcome]];
     if (artifacts.length > 0) lines.unshift(table(columns(colors), artifacts, colors), '');
     if (runs.length > 1 && !last.stopped) {
       const times = `${formatDuration(first.milliseconds)}, the last one, run ${runs.length}, ${formatDuration(last.milliseconds)}`;
@@ -78,9 +81,9 @@ export const command: Command<TrainOptions, TrainDocument> = {
     return lines.join('\n');
   },
 
-  exitCode: ({ outcome, runs }) => {
+  exitCode: ({ runs, artifacts }) => {
     const hasFailed = runs.some(({ stopped, exitCode }) => !stopped && exitCode !== 0);
-    return outcome === 'no-modules' || hasFailed ? ExitCode.finding : ExitCode.ok;
+    return artifacts.length === 0 || hasFailed ? ExitCode.finding : ExitCode.ok;
   },
 };
 
@@ -92,6 +95,9 @@ const OUTCOMES: Record<TrainDocument['outcome'], string> = {
     'It compiled no module of the size that the cache cares for (WASM_CACHE_MIN_MODULE_SIZE, 64 KiB), or in a Node that is not supported ' +
     '(wasm-cache doctor).',
 };
+
+const NOTHING_STORED =
+  'Nothing is stored of its modules: nothing could be learnt, or its processes were killed before they could save anything.';
 
 async function train(
   context: Context,
@@ -129,7 +135,12 @@ async function train(
     else if (!hasChanged(before, artifacts)) outcome = 'settled';
   }
   const known = new Map(stored.map((entry) => [entry.file, entry]));
-  const trained = artifacts.map((after) => ({ before: known.get(after.file) ?? null, after }));
+  const nameOf = await readModuleNames(directory);
+  const trained = artifacts.map((after) => ({
+    name: nameOf(after.key),
+    before: known.get(after.file) ?? null,
+    after,
+  }));
   return { directory, command, runs, outcome, artifacts: trained };
 }
 
@@ -159,6 +170,7 @@ function columns(colors: Colors): Column<TrainedArtifact>[] {
     artifact.before ? value(artifact.before) : '-';
   return [
     { title: 'KEY', value: ({ after }) => short(after.key) },
+    { title: 'NAME', value: ({ name }) => name ?? '?' },
     { title: 'MODULE', align: 'right', value: ({ after }) => formatSize(after.moduleSize ?? 0) },
     { title: 'BEFORE', align: 'right', value: before(({ size }) => formatSize(size)) },
     { title: 'AFTER', align: 'right', value: ({ after }) => formatSize(after.size) },

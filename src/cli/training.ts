@@ -5,7 +5,7 @@ import { ModuleHash } from '../module-hash.js';
 import type { Context } from './context.js';
 import { type Entry, readContents } from './entries.js';
 import { UsageError } from './exit-codes.js';
-import { hookedEnvironment } from './hooked-environment.js';
+import { hookedEnvironment, preload } from './hooked-environment.js';
 import { type CommandRun, runCommand } from './run-command.js';
 import { type WatchedLoad, WatchedLoads } from './watched-loads.js';
 
@@ -55,7 +55,7 @@ export class Training {
   /** Waits for the learners, too. */
   async run(): Promise<TrainingRun> {
     const { command, directory, folder, stopAfter } = this.#options;
-    const preloads = [this.#loads.preload({ saves: stopAfter !== undefined })];
+    const preloads = [this.#loads.preload(), ...(stopAfter === undefined ? [] : [preload('save-before-end.js')])];
     const env = hookedEnvironment(this.#options.env, { directory, learn: 'hot', preloads });
     const run = await runCommand(command, { env, folder, stopAfter });
     const loads = unique(this.#loads.take());

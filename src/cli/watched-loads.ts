@@ -19,9 +19,9 @@ export class WatchedLoads {
     this.#file = path.join(folder, 'loads');
   }
 
-  /** For the command's environment. `saves`: a process that SIGTERM ends is saved before. */
-  preload({ saves = false } = {}): URL {
-    return preload('watch-loads.js', { to: this.#file, ...(saves ? { saves: '' } : {}) });
+  /** For the command's environment. */
+  preload(): URL {
+    return preload('watch-loads.js', { to: this.#file });
   }
 
   /** What was asked for since the last time. */

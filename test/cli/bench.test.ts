@@ -29,7 +29,7 @@ describe('wasm-cache bench -- <command>', () => {
       ...{ kind: 'string', command: ['string'], directory: 'null', trainingRuns: 'number', modules: 'number' },
       ...{ artifactsSize: 'number', plain: spread, warm: spread, timesAsFast: 'number' },
       webAssembly: {
-        ...{ runningMilliseconds: 'number', compilingMilliseconds: 'number' },
+        ...{ runningMilliseconds: 'number', compilingMilliseconds: 'number', exitingMilliseconds: 'number' },
         ...{ wholeMilliseconds: 'number', share: 'number' },
       },
       ...{ verdict: 'string', output: 'string', conclusion: 'string' },
@@ -123,7 +123,13 @@ describe('conclude', () => {
   const fast = spreadOf([100, 110, 90, 105, 95]);
   const noisy = spreadOf([120, 260, 140, 220, 200]);
   const part = (share: number) => ({
-    ...{ share, runningMilliseconds: 200 * share, compilingMilliseconds: 0, wholeMilliseconds: 200 },
+    ...{
+      share,
+      runningMilliseconds: 200 * share,
+      compilingMilliseconds: 0,
+      exitingMilliseconds: 0,
+      wholeMilliseconds: 200,
+    },
   });
   for (const [plain, warm, share, expected] of [
     [slow, fast, 0.6, '2.0 times as fast: 200 ms plain, 100 ms warm.'],

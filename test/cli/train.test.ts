@@ -58,7 +58,7 @@ describe('wasm-cache train', () => {
     };
     assert.deepEqual(shapeOf(document), {
       ...{ directory: 'string', command: ['string'], runs: [run], outcome: 'string' },
-      artifacts: [{ before: 'null', after: artifact }],
+      artifacts: [{ name: 'string', before: 'null', after: artifact }],
     });
     assert.equal(document?.outcome, 'runs-used-up');
     assert.deepEqual([document?.runs[0]?.modules, document?.runs[0]?.hits], [1, 0]);
@@ -74,6 +74,22 @@ describe('wasm-cache train', () => {
     assert.equal(document?.outcome, 'final', stderr);
     assert.ok(document.runs.every(({ stopped }) => stopped));
     assert.match(stderr, /^run 1: stopped after 3/);
+  });
+
+  it('saves what the workers of such a program have', () => {
+    const script = `new (require('node:worker_threads').Worker)(${JSON.stringify(program('server.mjs'))})`;
+    const { status, stderr, document } = train(temporaryDirectory(), ['--stop-after', '3s'], [node, '-e', script]);
+    assert.equal(status, 0, stderr);
+    assert.equal(document?.outcome, 'final', stderr);
+  });
+
+  it('says that nothing could be saved, with 1', () => {
+    const file = JSON.stringify(path.join(root, 'node_modules/sql.js/dist/sql-wasm.wasm'));
+    const script = `new WebAssembly.Module(require('fs').readFileSync(${file})); process.kill(process.pid, 'SIGKILL');`;
+    const options = ['--dir', temporaryDirectory(), '--keep-going'];
+    const { status, stdout } = runCli(['train', ...options, '--', node, '-e', script]);
+    assert.equal(status, 1);
+    assert.match(stdout, /^Nothing is stored of its modules/);
   });
 
   it('trains what only workers run', () => {
