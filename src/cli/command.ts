@@ -1,5 +1,5 @@
 import type { Context } from './context.js';
-import type { Colors } from './output.js';
+import type { Colors } from './terminal/output.js';
 
 /** What the file of a command exports as `command`. */
 export interface Command<Options, Document> {

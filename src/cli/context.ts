@@ -4,7 +4,7 @@ import path from 'node:path';
 import { readSettings, type Settings } from '../hook/settings.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { UsageError } from './exit-codes.js';
-import { type Colors, colorsFor } from './output.js';
+import { type Colors, colorsFor } from './terminal/output.js';
 
 /** The options that every command has. */
 export interface CommonOptions {

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import util from 'node:util';
 import { CommanderError } from 'commander';
-import { createProgram } from './commands.js';
 import { ExitCode, InterruptedError, UsageError } from './exit-codes.js';
-import { colorsFor } from './output.js';
+import { createProgram } from './program.js';
+import { colorsFor } from './terminal/output.js';
 
 // Whoever reads less than all of it, as `head` does, has what they want.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,0 +1,213 @@
+import type { Context } from '../context.js';
+import { hookedEnvironment, plainEnvironment } from '../processes/hooked-environment.js';
+import { type CommandRun, failureOf, runCommand } from '../processes/run-command.js';
+import { hasChanged, Training, type TrainingOptions, type TrainingRun } from '../processes/training.js';
+import { type Colors, type Column, count, formatDuration, formatSize, table } from '../terminal/output.js';
+import { StatusLine } from '../terminal/progress.js';
+import { interleaved } from './interleaved.js';
+import { overlap, type Spread, spreadOf } from './spread.js';
+import { busyMilliseconds, type ThreadProfile, ThreadProfiles } from './thread-profiles.js';
+
+/** How something is benched. */
+export interface BenchSettings {
+  runs: number | undefined;
+  /** The cache folder; `undefined` for a temporary one. */
+  directory: string | undefined;
+  /** A private folder. */
+  folder: string;
+}
+
+/** Of the thread that was busiest with WebAssembly, in one plain run of its own under V8's profiler. */
+export interface WebAssemblyPart extends ThreadProfile {
+  /** From the command's start to its end. */
+  wholeMilliseconds: number;
+  /** Of that, from 0 to 1. */
+  share: number;
+}
+
+/** What a command takes without the hook and with a warm cache. */
+export interface CommandBench {
+  kind: 'command';
+  command: string[];
+  /** The cache folder; `null` where it was a temporary one. */
+  directory: string | null;
+  trainingRuns: number;
+  /** Modules that it compiled, and bytes of their artifacts. */
+  modules: number;
+  artifactsSize: number;
+  plain: Spread;
+  warm: Spread;
+  /** The median of plain by that of warm. */
+  timesAsFast: number;
+  /** `null` where no thread ended so that it could tell. */
+  webAssembly: WebAssemblyPart | null;
+  verdict: 'faster' | 'slower' | 'within-noise' | 'no-modules';
+  /** Whether the runs with the hook printed what those without did: to standard output. `varies`: those of one side did not agree. */
+  output: 'equal' | 'different' | 'varies';
+  /** What it comes to, in words. */
+  conclusion: string;
+}
+
+/** Most need three. */
+const MOST_TRAINING_RUNS = 8;
+/** Above it WebAssembly is not what keeps a program from being faster. */
+const SMALL_SHARE = 0.25;
+
+/** @throws {Error} when a run fails. */
+export async function benchCommand(
+  context: Context,
+  command: string[],
+  { runs, directory, folder }: BenchSettings,
+): Promise<CommandBench> {
+  const cacheFolder = directory ?? `${folder}/cache`;
+  const env = withoutStore(process.env);
+  const trained = await train({ command, env, directory: cacheFolder, folder });
+  const { loads, artifacts } = trained.last;
+  const run = async (environment: NodeJS.ProcessEnv): Promise<CommandRun> =>
+    checked(command, await runCommand(command, { env: environment, folder }));
+
+  const profiles = new ThreadProfiles(folder);
+  const profiled = plainEnvironment(env, [profiles.preload()]);
+  const { milliseconds: wholeMilliseconds } = await profiles.watch(() => run(profiled));
+  const busiest = profiles.busiest();
+  const webAssembly = busiest ? { ...busiest, wholeMilliseconds, share: shareOf(busiest, wholeMilliseconds) } : null;
+
+  const [plainRuns, warmRuns] = await interleaved(
+    () => run(plainEnvironment(env)),
+    // Nothing more is learnt while something is measured.
+    () => run(hookedEnvironment(env, { directory: cacheFolder, learn: 'off' })),
+    runs,
+  );
+  const [plain, warm] = [plainRuns, warmRuns].map((each) => spreadOf(each.map(({ milliseconds }) => milliseconds))) as [
+    Spread,
+    Spread,
+  ];
+  const bench: Omit<CommandBench, 'conclusion'> = {
+    ...{ kind: 'command', command, directory: directory ?? null, trainingRuns: trained.runs, modules: loads.length },
+    artifactsSize: artifacts.reduce((sum, { size }) => sum + size, 0),
+    ...{ plain, warm, timesAsFast: plain.median / warm.median, webAssembly },
+    verdict: loads.length === 0 ? 'no-modules' : verdictOf(plain, warm),
+    output: compare(plainRuns, warmRuns),
+  };
+  return { ...bench, conclusion: conclude(bench, context.settings.minModuleSize) };
+}
+
+export function renderCommandBench(bench: CommandBench, colors: Colors): string {
+  const { plain, warm, modules, artifactsSize, trainingRuns, webAssembly, output, verdict } = bench;
+  const rows = [
+    { name: 'plain', spread: plain },
+    { name: 'warm', spread: warm },
+  ];
+  const paint = verdict === 'faster' ? colors.green : colors.yellow;
+  const lines = [table(spreadColumns, rows, colors), '', colors.bold(paint(bench.conclusion))];
+  const trained = `${count(modules, 'module')}, ${formatSize(artifactsSize)} after ${count(trainingRuns, 'training run')}`;
+  lines.push(`Cached: ${trained}.`);
+  if (webAssembly) lines.push(partOf(webAssembly));
+  if (output === 'different') {
+    lines.push(colors.red('Warning: with the hook it printed something else to standard output than without.'));
+  }
+  if (output === 'varies') lines.push('What it prints differs from run to run, so that was not compared.');
+  return lines.join('\n');
+}
+
+function partOf(part: WebAssemblyPart): string {
+  const { share, runningMilliseconds, compilingMilliseconds, exitingMilliseconds, wholeMilliseconds } = part;
+  const whole = `a plain run under V8's profiler (${formatDuration(wholeMilliseconds)})`;
+  if (share === 0) return `WebAssembly had no part of ${whole}.`;
+  const [running, compiling, exiting] = [runningMilliseconds, compilingMilliseconds, exitingMilliseconds].map(
+    formatDuration,
+  );
+  return (
+    `WebAssembly had ${percent(share)} of ${whole}, in the thread that was busiest with it: ${running} running, with what V8 compiles when ` +
+    `it is first called; ${compiling} compiling; ${exiting} at the exit, which waits for what V8 is just optimising.`
+  );
+}
+
+/** Of rows that have a name and a spread. */
+export const spreadColumns: Column<{ name: string; spread: Spread }>[] = [
+  { title: '', value: ({ name }) => name },
+  { title: 'RUNS', align: 'right', value: ({ spread }) => String(spread.milliseconds.length) },
+  { title: 'MEDIAN', align: 'right', value: ({ spread }) => formatDuration(spread.median) },
+  {
+    title: 'MIDDLE HALF',
+    value: ({ spread }) => `${formatDuration(spread.lowerQuartile)} to ${formatDuration(spread.upperQuartile)}`,
+  },
+];
+
+export function verdictOf(plain: Spread, warm: Spread): 'faster' | 'slower' | 'within-noise' {
+  if (overlap(plain, warm)) return 'within-noise';
+  return warm.median < plain.median ? 'faster' : 'slower';
+}
+
+/** Of a store nothing is to be measured, and nothing is to be put there. */
+export function withoutStore(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...env, WASM_CACHE_REMOTE: '' };
+}
+
+async function train(options: TrainingOptions): Promise<{ runs: number; last: TrainingRun }> {
+  const status = new StatusLine();
+  const training = new Training(options);
+  let before = await training.stored();
+  try {
+    for (let runs = 1; ; runs++) {
+      status.show(`training: run ${runs} of at most ${MOST_TRAINING_RUNS} ...`);
+      const last = checked(options.command, await training.run());
+      const isDone = last.artifacts.every(({ final }) => final) || !hasChanged(before, last.artifacts);
+      if (isDone || runs === MOST_TRAINING_RUNS) return { runs, last };
+      before = last.artifacts;
+    }
+  } finally {
+    status.clear();
+  }
+}
+
+function checked<Run extends CommandRun>(command: string[], run: Run): Run {
+  const failure = failureOf(run);
+  if (failure === undefined) return run;
+  const printed = run.lastLines === '' ? '' : `; it printed:\n${run.lastLines}`;
+  throw new Error(`${command.join(' ')} ${failure}, so its times say nothing${printed}`);
+}
+
+function compare(plain: CommandRun[], warm: CommandRun[]): CommandBench['output'] {
+  const [ofPlain, ofWarm] = [plain, warm].map(
+    (runs) => new Set(runs.map(({ output }) => output.toString('latin1'))),
+  ) as [Set<string>, Set<string>];
+  if (ofPlain.size > 1 || ofWarm.size > 1) return 'varies';
+  return [...ofPlain][0] === [...ofWarm][0] ? 'equal' : 'different';
+}
+
+/** What the numbers come to, for people. */
+export function conclude(
+  bench: Pick<CommandBench, 'verdict' | 'plain' | 'warm' | 'timesAsFast' | 'webAssembly'>,
+  minModuleSize: number,
+): string {
+  const { verdict, plain, warm, timesAsFast, webAssembly } = bench;
+  const outside = webAssembly && webAssembly.share < SMALL_SHARE ? percent(1 - webAssembly.share) : undefined;
+  const times = `${formatDuration(plain.median)} plain, ${formatDuration(warm.median)} warm`;
+  const isSlower = verdictOf(plain, warm) === 'slower';
+  const cost = isSlower ? ` The hook itself takes ${formatDuration(warm.median - plain.median)}.` : '';
+  switch (verdict) {
+    case 'no-modules':
+      return `No gain: no module of at least ${formatSize(minModuleSize)} was compiled.${cost}`;
+    case 'faster':
+      return `${factor(timesAsFast)} times as fast: ${times}.`;
+    case 'slower':
+      return `Slower: it takes ${factor(1 / timesAsFast)} times as long: ${times}.`;
+    case 'within-noise':
+      if (outside)
+        return `No gain: ${outside} of the time is outside WebAssembly, and the difference is within the noise.`;
+      return `No gain that can be told: the difference is within the noise (${times}).`;
+  }
+}
+
+function shareOf(profile: ThreadProfile, whole: number): number {
+  return Math.min(1, busyMilliseconds(profile) / whole);
+}
+
+function factor(value: number): string {
+  return value < 1.095 ? value.toFixed(2) : value.toFixed(1);
+}
+
+function percent(part: number): string {
+  return `${Math.round(part * 100)} %`;
+}

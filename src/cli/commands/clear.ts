@@ -1,0 +1,81 @@
+import readline from 'node:readline/promises';
+import type { FoundFile } from '../../caches/inventory.js';
+import { inventory } from '../../caches/inventory.js';
+import { isLeftBehind } from '../../caches/sweep.js';
+import type { Command } from '../command.js';
+import { checkTrust } from '../context.js';
+import { ExitCode, UsageError } from '../exit-codes.js';
+import { type Removal, removeFiles } from '../folder/removal.js';
+import { count, formatSize } from '../terminal/output.js';
+import { renderRemoval } from './prune.js';
+
+export interface ClearOptions {
+  yes?: boolean;
+  dryRun?: boolean;
+}
+
+export interface ClearDocument extends Removal {
+  /** Whether somebody was asked, and said no. */
+  declined: boolean;
+}
+
+export const command: Command<ClearOptions, ClearDocument> = {
+  async run(context, { yes = false, dryRun = false }) {
+    checkTrust(context);
+    const { directory } = context;
+    const { files, size } = await whatGoes(directory);
+    if (!yes && !dryRun && files > 0) {
+      const what = `${count(files, 'file')}, ${formatSize(size)}, in ${directory}`;
+      if (!process.stdin.isTTY || !process.stderr.isTTY) {
+        throw new UsageError(`This would remove ${what}, and there is no terminal to ask on: give --yes, or --dry-run`);
+      }
+      if (!(await ask(`Remove ${what}? [y/N] `))) {
+        const all = { files, size };
+        return { directory, dryRun, before: all, after: all, removed: [], failed: [], declined: true };
+      }
+    }
+    const removal = await removeFiles(
+      directory,
+      dryRun,
+      Infinity,
+      (found) => new Map(found.filter(isOurs).map((file) => [file, 'clear'])),
+    );
+    return { ...removal, declined: false };
+  },
+
+  render(document, colors) {
+    return document.declined ? 'Nothing was removed.' : renderRemoval(document, colors);
+  },
+
+  exitCode({ declined, failed }) {
+    if (failed.length > 0) return ExitCode.failed;
+    return declined ? ExitCode.finding : ExitCode.ok;
+  },
+};
+
+/** Not what a process is just writing: its artifact comes after all the same. */
+function isOurs(found: FoundFile): boolean {
+  if (found.kind === 'unknown') return false;
+  return found.kind !== 'temporary' || isLeftBehind(found);
+}
+
+async function whatGoes(directory: string): Promise<{ files: number; size: number }> {
+  const sum = { files: 0, size: 0 };
+  for await (const found of inventory(directory)) {
+    if (!isOurs(found)) continue;
+    sum.files++;
+    sum.size += found.size;
+  }
+  return sum;
+}
+
+async function ask(question: string): Promise<boolean> {
+  const terminal = readline.createInterface({ input: process.stdin, output: process.stderr });
+  const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
+  try {
+    // At the end of the input there is no answer.
+    return /^y(es)?$/i.test((await Promise.race([terminal.question(question), closed])).trim());
+  } finally {
+    terminal.close();
+  }
+}

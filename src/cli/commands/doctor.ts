@@ -1,0 +1,84 @@
+import { V8Engine } from '../../engine/v8-engine.js';
+import type { Command } from '../command.js';
+import { checkFolder } from '../doctor/check-folder.js';
+import { checkProcess } from '../doctor/check-process.js';
+import { checkStore, type StoreCheck } from '../doctor/check-store.js';
+import { type Finding, ok, problem } from '../doctor/finding.js';
+import { makeRoundTrip, type RoundTrip } from '../doctor/round-trip.js';
+import { ExitCode } from '../exit-codes.js';
+import { type EntryEngine, entryEngine } from '../folder/entries.js';
+import { tellingLine } from '../processes/child.js';
+import { type Colors, count, formatDuration, formatSize } from '../terminal/output.js';
+
+export interface DoctorDocument {
+  directory: string;
+  engine: EntryEngine;
+  /** In the order in which they matter. */
+  findings: Finding[];
+  store: Omit<StoreCheck, 'finding'>;
+  /** `null` where it was not made. */
+  roundTrip: Omit<RoundTrip, 'stderr'> | null;
+}
+
+export const command: Command<object, DoctorDocument> = {
+  showsWarnings: true,
+
+  async run(context) {
+    const { directory, settings } = context;
+    const { deterministicId, canSerialize } = new V8Engine();
+    const { finding: ofStore, ...store } = await checkStore(settings);
+    const { finding: ofRoundTrip, roundTrip } = canSerialize ? await checkRoundTrip() : NOT_MADE;
+    const findings = [...checkProcess(settings), ...(await checkFolder(context)), ofStore, ofRoundTrip];
+    return { directory, engine: entryEngine(deterministicId, deterministicId), findings, store, roundTrip };
+  },
+
+  render({ findings }, colors) {
+    const width = Math.max(...findings.map(({ id }) => id.length));
+    const lines = findings.map((finding) => renderFinding(finding, width, colors));
+    const problems = findings.filter(({ status }) => status === 'problem').length;
+    const warnings = findings.filter(({ status }) => status === 'warning').length;
+    const found = [
+      ...(problems ? [count(problems, 'problem')] : []),
+      ...(warnings ? [count(warnings, 'warning')] : []),
+    ];
+    lines.push('', found.length > 0 ? `${found.join(' and ')}.` : 'All is well.');
+    return lines.join('\n');
+  },
+
+  exitCode: ({ findings }) => (findings.some(({ status }) => status === 'problem') ? ExitCode.finding : ExitCode.ok),
+};
+
+async function checkRoundTrip(): Promise<{ finding: Finding; roundTrip: DoctorDocument['roundTrip'] }> {
+  let made: RoundTrip;
+  try {
+    made = await makeRoundTrip();
+  } catch (error) {
+    const { message } = error as Error;
+    return {
+      finding: problem('round-trip', message, 'run it again with NODE_DEBUG=wasm-cache, and report it'),
+      roundTrip: null,
+    };
+  }
+  const { stderr, ...roundTrip } = made;
+  const { hit, firstMs, secondMs, artifactSize } = roundTrip;
+  if (hit) {
+    const first = `compiled in ${formatDuration(firstMs)} and saved (${formatSize(artifactSize)}) by one process`;
+    const message = `a module too small to gain anything was ${first}, and loaded in ${formatDuration(secondMs)} by a second one`;
+    return { finding: ok('round-trip', message), roundTrip };
+  }
+  const what = artifactSize === 0 ? 'nothing was saved by the first process' : 'the second process did not load it';
+  const said = tellingLine(stderr);
+  const advice = 'run it again with NODE_DEBUG=wasm-cache, which shows what the hook does, and report it';
+  return { finding: problem('round-trip', `${what}${said && `: ${said}`}`, advice), roundTrip };
+}
+
+const NOT_MADE = {
+  finding: problem('round-trip', 'not made, because native code cannot be used', 'see what is said of node'),
+  roundTrip: null,
+};
+
+function renderFinding({ id, status, message, advice }: Finding, width: number, colors: Colors): string {
+  const color = { ok: colors.green, warning: colors.yellow, problem: colors.red }[status];
+  const line = `${color(status.padEnd(7))}  ${colors.bold(id.padEnd(width))}  ${message}`;
+  return advice === null ? line : `${line}\n${' '.repeat(9 + width)}  do: ${advice}`;
+}

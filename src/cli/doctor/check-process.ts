@@ -1,0 +1,93 @@
+import nodeModule from 'node:module';
+import path from 'node:path';
+import { loadAddon } from '../../engine/addon.js';
+import { V8Engine } from '../../engine/v8-engine.js';
+import type { Settings } from '../../hook/settings.js';
+import { whyNoLearner } from '../../learning/start-learner.js';
+import { packageRoot } from '../../package-root.js';
+import { type Finding, ok, problem, warning } from './finding.js';
+
+/** What the doctor finds out about this Node and the variables that it was started with. */
+export function checkProcess(settings: Settings): Finding[] {
+  return [
+    checkNode(),
+    checkAddon(),
+    ...checkSettings(settings),
+    checkNodeOptions(),
+    checkSecret(settings),
+    checkLearning(settings),
+  ];
+}
+
+function checkNode(): Finding {
+  const { version, versions, platform, arch } = process;
+  const { unsupportedReason, deterministicId } = new V8Engine();
+  const name = `Node ${version} with V8 ${versions.v8} on ${platform}-${arch}`;
+  if (unsupportedReason === undefined) return ok('node', `${name}: engine ${deterministicId}`);
+  const advice =
+    'use a release of Node 20.19+, 22.12+, 24 or 26, without an option that turns it off; programs run as ever meanwhile';
+  return problem('node', `${name}: native code cannot be used: ${unsupportedReason}`, advice);
+}
+
+function checkAddon(): Finding {
+  const { addon, error } = loadAddon();
+  if (!addon) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return problem(
+      'addon',
+      `the addon cannot be loaded: ${reason.split('\n')[0]}`,
+      'install the package again: npm rebuild wasm-module-cache',
+    );
+  }
+  const nodeGypBuild = nodeModule.createRequire(import.meta.url)('node-gyp-build') as { path(folder: string): string };
+  return ok('addon', nodeGypBuild.path(packageRoot));
+}
+
+function checkSettings({ warnings, mode }: Settings): Finding[] {
+  const { WASM_CACHE_DISABLE: disable, WASM_CACHE_MODE: givenMode } = process.env;
+  const findings = warnings.map((each) => warning('settings', each, 'correct the variable'));
+  if (mode === 'off') {
+    const variable = disable && disable !== '0' ? `WASM_CACHE_DISABLE=${disable}` : `WASM_CACHE_MODE=${givenMode}`;
+    findings.push(problem('mode', `the cache is turned off by ${variable}`, `unset ${variable.replace(/=.*/, '')}`));
+  } else if (mode === 'read-only') {
+    findings.push(ok('mode', 'read-only: modules are loaded, and nothing is stored'));
+  } else findings.push(ok('mode', 'read-write'));
+  return findings;
+}
+
+function checkNodeOptions(): Finding {
+  const { NODE_OPTIONS: options } = process.env;
+  if (!options)
+    return ok(
+      'node-options',
+      'NODE_OPTIONS is not set: the hook is on where node is started with --import wasm-module-cache/register',
+    );
+  const isHooked =
+    options.includes('wasm-module-cache/register') || options.includes(path.join(packageRoot, 'dist/register.js'));
+  const message = `NODE_OPTIONS=${options}: the hook is ${isHooked ? 'on in every node' : 'not among them'}`;
+  return ok('node-options', message);
+}
+
+function checkSecret({ secrets }: Settings): Finding {
+  const { WASM_CACHE_SECRET_FILE: file } = process.env;
+  if (!secrets) return ok('secret', 'none: artifacts are not signed, which a private folder does not need');
+  const from = file === undefined ? 'WASM_CACHE_SECRET' : `WASM_CACHE_SECRET_FILE=${file}`;
+  return ok(
+    'secret',
+    `artifacts are signed with ${from}${secrets.length > 1 ? `; ${secrets.length} secrets are accepted` : ''}`,
+  );
+}
+
+function checkLearning({ learn }: Settings): Finding {
+  const { CI: ci, WASM_CACHE_LEARN: given } = process.env;
+  const reason = whyNoLearner();
+  if (reason !== undefined) {
+    const advice = 'nothing: what a program optimises itself is stored all the same, but it takes more runs';
+    return warning('learning', `no process can be started that learns: ${reason}`, advice);
+  }
+  if (learn !== 'off')
+    return ok('learning', `${learn}: modules are optimised in a process of their own, after the program`);
+  if (given === 'off') return ok('learning', 'off, by WASM_CACHE_LEARN=off');
+  const advice = 'nothing, where the folder is thrown away after the job; else set WASM_CACHE_LEARN=hot';
+  return warning('learning', `off, because CI=${ci} is set`, advice);
+}

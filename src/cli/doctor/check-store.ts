@@ -1,0 +1,81 @@
+import type { ArtifactStore } from '../../artifact-store.js';
+import { entryName } from '../../caches/file-system.js';
+import { V8Engine } from '../../engine/v8-engine.js';
+import type { Settings } from '../../hook/settings.js';
+import { ModuleHash } from '../../module-hash.js';
+import { openStore } from '../../stores/open-store.js';
+import { withoutSecrets } from '../../stores/remote-url.js';
+import { formatDuration } from '../terminal/output.js';
+import { type Finding, ok, problem, warning } from './finding.js';
+
+/** How the store behind the folder answered. */
+export interface StoreCheck {
+  finding: Finding;
+  /** What it is and where, without user names and passwords; `null` where none is used. */
+  description: string | null;
+  /** Milliseconds of the first answer, and the middle one of those after it; `null` where there was none. */
+  connectMs: number | null;
+  latencyMs: number | null;
+}
+
+/** Asks the store for something that it does not have. Stores nothing there. */
+export async function checkStore({ remote, mode }: Settings): Promise<StoreCheck> {
+  const nothing = { description: null, connectMs: null, latencyMs: null };
+  if (!remote) {
+    const isWanted = Boolean(process.env.WASM_CACHE_REMOTE);
+    const finding = isWanted
+      ? problem('store', 'WASM_CACHE_REMOTE is set, but not used: see the warning of the settings', 'correct it')
+      : ok('store', 'none: WASM_CACHE_REMOTE is not set');
+    return { ...nothing, finding };
+  }
+  const description = withoutSecrets(remote.url);
+  const name = entryName({ key: ModuleHash.random(), engineId: new V8Engine().deterministicId });
+  let store: ArtifactStore | undefined;
+  try {
+    store = await openStore(remote.url, process.env, 'reading'); // as programs do
+    const connectMs = await askOnce(store, name);
+    const later = [await askOnce(store, name), await askOnce(store, name), await askOnce(store, name)];
+    const latencyMs = later.sort((a, b) => a - b)[1] as number;
+    const answers = { description: store.description, connectMs, latencyMs };
+    return { ...answers, finding: judge(answers, remote.timeout, mode) };
+  } catch (error) {
+    const message = (error as Error).message.replaceAll(name, 'an artifact');
+    const finding = problem('store', `${description} cannot be used: ${message}`, ADVICE);
+    return { ...nothing, description, finding };
+  } finally {
+    await store?.close?.().catch(() => {});
+  }
+}
+
+const ADVICE = 'check the address, the network and the credentials; meanwhile programs go on without it';
+/** Milliseconds. */
+const TIMEOUT = 5_000;
+
+async function askOnce(store: ArtifactStore, name: string): Promise<number> {
+  const start = performance.now();
+  const signal = AbortSignal.timeout(TIMEOUT);
+  // Not every store minds the signal before it is connected.
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(new Error(`no answer within ${formatDuration(TIMEOUT)}`)));
+  });
+  await Promise.race([store.get(name, { signal }), aborted]);
+  return performance.now() - start;
+}
+
+function judge(
+  { description, connectMs, latencyMs }: { description: string; connectMs: number; latencyMs: number },
+  timeout: number,
+  mode: Settings['mode'],
+): Finding {
+  const message = `${description} answers in ${formatDuration(latencyMs)}, the first time in ${formatDuration(connectMs)}`;
+  if (mode === 'read-only') {
+    return warning(
+      'store',
+      `${message}, but is not used: WASM_CACHE_MODE=read-only`,
+      'use WASM_CACHE_MODE=read-write for it',
+    );
+  }
+  if (connectMs < timeout) return ok('store', message);
+  const advice = 'set WASM_CACHE_REMOTE_TIMEOUT to more than the first answer takes';
+  return warning('store', `${message}; programs wait for ${formatDuration(timeout)} at most`, advice);
+}

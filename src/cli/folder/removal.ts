@@ -1,0 +1,89 @@
+import fs from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import type { FoundFile } from '../../caches/inventory.js';
+import { type FolderLimits, isLeftBehind, type SweepReport, sweep } from '../../caches/sweep.js';
+import { V8Engine } from '../../engine/v8-engine.js';
+import { type EntryEngine, entryEngine } from './entries.js';
+
+/** What was removed from the cache folder, or would be. */
+export interface Removal extends Pick<SweepReport, 'before' | 'after'> {
+  directory: string;
+  dryRun: boolean;
+  removed: RemovedFile[];
+  /** What could not be removed, and why. */
+  failed: { file: string; error: string }[];
+}
+
+export interface RemovedFile {
+  file: string;
+  size: number;
+  kind: FoundFile['kind'];
+  /** `null` for what is no artifact. */
+  key: string | null;
+  engine: EntryEngine | null;
+  usedAt: string;
+  why: Why;
+}
+
+/** `left-behind`: by a process that is gone; that goes in any case. */
+export type Why = 'left-behind' | 'older-than' | 'dead-engine' | 'other-engine' | 'max-size' | 'clear';
+
+/** Which files are unwanted, and why. */
+export type Choose = (found: readonly FoundFile[], here: string) => Map<FoundFile, Why>;
+
+/**
+ * Removes files as a sweep does, and not beside another one.
+ *
+ * @throws when the folder cannot be changed, or another process is sweeping it and does not come to an end.
+ */
+export async function removeFiles(
+  directory: string,
+  dryRun: boolean,
+  maxSize: number,
+  choose: Choose,
+): Promise<Removal> {
+  const isThere = fs.existsSync(directory);
+  // Or nobody could tell it from a folder that another process is sweeping.
+  if (isThere && !dryRun) fs.accessSync(directory, fs.constants.W_OK);
+  const here = new V8Engine().deterministicId;
+  const limits: FolderLimits = { maxSize, maxFiles: Infinity };
+  const files = new Map<string, FoundFile>();
+  let chosen = new Map<FoundFile, Why>();
+  const failed: Removal['failed'] = [];
+  const options = {
+    dryRun: dryRun || !isThere,
+    cutTo: 1,
+    unwanted(found: readonly FoundFile[]) {
+      for (const each of found) files.set(each.file, each);
+      chosen = choose(found, here);
+      return [...chosen.keys()];
+    },
+    onFailure: (file: string, error: unknown) => failed.push({ file, error: (error as Error).message }),
+  };
+  let report = await sweep(directory, limits, options);
+  for (const end = Date.now() + PATIENCE; !report && Date.now() < end; ) {
+    await setTimeout(RETRY);
+    report = await sweep(directory, limits, options);
+  }
+  if (!report) throw new Error(`Another process is sweeping ${directory}: try again in a minute`);
+  const removed = report.removed.map((file) => {
+    const found = files.get(file) as FoundFile;
+    const why = chosen.get(found) ?? (isLeftBehind(found) ? 'left-behind' : 'max-size');
+    return describe(found, why, here);
+  });
+  return { directory, dryRun, before: report.before, after: report.after, removed, failed };
+}
+
+/** Milliseconds; a sweep takes seconds. */
+const PATIENCE = 10_000;
+const RETRY = 100;
+
+function describe({ file, size, kind, key, engine, usedAt }: FoundFile, why: Why, here: string): RemovedFile {
+  const isArtifact = kind === 'artifact';
+  return {
+    ...{ file, size, kind, why },
+    key: isArtifact ? key : null,
+    engine: isArtifact ? entryEngine(engine, here) : null,
+    usedAt: new Date(usedAt).toISOString(),
+  };
+}

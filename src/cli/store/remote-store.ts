@@ -1,0 +1,119 @@
+import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../../artifact-store.js';
+import { openStore } from '../../stores/open-store.js';
+import { parseRemoteUrl } from '../../stores/remote-url.js';
+import type { Context } from '../context.js';
+import { UsageError } from '../exit-codes.js';
+import { formatDuration } from '../terminal/output.js';
+
+/** Milliseconds that a store may take for one answer: for a person who waits, and for artifacts of 100 MB. */
+const PATIENCE = 60_000;
+
+/** With what is signed, or that nothing is. */
+export type Trust = { secret: string[] } | { allowUnsigned: true };
+
+/** @throws {UsageError} where there is neither a secret nor leave to do without, as for programs. */
+export function trustOf({ settings: { secrets } }: Context): Trust {
+  if (secrets) return { secret: secrets };
+  if ((process.env.WASM_CACHE_ALLOW_UNSIGNED || '0') !== '0') return { allowUnsigned: true };
+  throw new UsageError(
+    'Whoever can change what is carried could run code where it is loaded: set WASM_CACHE_SECRET or WASM_CACHE_SECRET_FILE, or ' +
+      'WASM_CACHE_ALLOW_UNSIGNED=1 to do without',
+  );
+}
+
+/**
+ * The store at an address, or at that of `WASM_CACHE_REMOTE`; nothing is asked of it yet.
+ *
+ * @param option - with which the address can be given
+ * @throws {UsageError} when it is none.
+ */
+export async function openRemote(option: string, address = process.env.WASM_CACHE_REMOTE): Promise<PatientStore> {
+  if (!address) throw new UsageError(`Name a store, with ${option} or with WASM_CACHE_REMOTE`);
+  try {
+    parseRemoteUrl(address);
+  } catch (error) {
+    throw new UsageError(`${option}: ${(error as Error).message}`);
+  }
+  return new PatientStore(await openStore(address));
+}
+
+/** A store of which nobody waits for an answer for ever, and that lists what is asked for only. */
+export class PatientStore implements ArtifactStore {
+  readonly #store: ArtifactStore;
+  /** Only where the store can list, or it is known what to look for. */
+  list?: (prefix: string, options?: StoreOptions) => AsyncIterable<string>;
+
+  constructor(store: ArtifactStore) {
+    this.#store = store;
+    if (store.list) this.list = (prefix, options) => this.#list(prefix, options);
+  }
+
+  get description(): string {
+    return this.#store.description;
+  }
+
+  get isConditional(): boolean {
+    return this.#store.isConditional;
+  }
+
+  /** Has it list only what begins so, where it can list. */
+  onlyBelow(prefix: string): void {
+    if (this.list) this.list = (_, options) => this.#list(prefix, options);
+  }
+
+  /** Has it list these names, whether they are there or not. */
+  only(names: string[]): void {
+    this.list = async function* () {
+      yield* names;
+    };
+  }
+
+  get(name: string, options: StoreOptions = {}): Promise<StoredValue | undefined> {
+    return withDeadline(options, (limited) => this.#store.get(name, limited));
+  }
+
+  put(name: string, bytes: Uint8Array, options: PutOptions = {}): Promise<boolean> {
+    return withDeadline(options, (limited) =>
+      this.#store.put(name, bytes, { ...limited, ifVersion: options.ifVersion }),
+    );
+  }
+
+  has(name: string, options: StoreOptions = {}): Promise<boolean> {
+    return withDeadline(options, (limited) => this.#store.has(name, limited));
+  }
+
+  delete(name: string, options: StoreOptions = {}): Promise<void> {
+    return withDeadline(options, (limited) => this.#store.delete(name, limited));
+  }
+
+  async close(): Promise<void> {
+    await this.#store.close?.().catch(() => {}); // What was to be done is done.
+  }
+
+  async *#list(prefix: string, options: StoreOptions = {}): AsyncGenerator<string> {
+    const names = this.#store.list?.(prefix, options)[Symbol.asyncIterator]();
+    while (names) {
+      const { value, done } = await withDeadline(options, () => names.next());
+      if (done) return;
+      yield value;
+    }
+  }
+}
+
+/** Not every store minds the signal before it is connected. */
+async function withDeadline<T>({ signal }: StoreOptions, ask: (options: StoreOptions) => Promise<T>): Promise<T> {
+  const deadline = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const passed = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      deadline.abort();
+      reject(new Error(`no answer within ${formatDuration(PATIENCE)}`));
+    }, PATIENCE);
+  });
+  try {
+    const either = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
+    return await Promise.race([ask({ signal: either }), passed]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

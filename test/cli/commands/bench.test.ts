@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { type CommandBench, conclude, verdictOf } from '../../../dist/cli/bench/bench-command.js';
+import type { ModuleBench } from '../../../dist/cli/bench/bench-module.js';
+import { spreadOf } from '../../../dist/cli/bench/spread.js';
+import { sumModule } from '../../../dist/testing/modules.js';
+import { jsonOf, runCli, shapeOf } from '../../support/cli.js';
+import { filesIn, root, temporaryDirectory } from '../../support/processes.js';
+
+const node = process.execPath;
+const SWC = `
+  const { transformSync } = require('@swc/wasm');
+  const source = 'class A { #b = 1; get c() { return this.#b ?? 2; } }\\n'.repeat(500);
+  console.log(transformSync(source, { jsc: { target: 'es5' } }).code.length);
+`;
+const spread = { milliseconds: ['number'], median: 'number', lowerQuartile: 'number', upperQuartile: 'number' };
+
+describe('wasm-cache bench -- <command>', () => {
+  it('says how many times as fast a command is, and leaves nothing behind', () => {
+    const env = { TMPDIR: temporaryDirectory(), CI: 'true', WASM_CACHE_DIR: temporaryDirectory() };
+    const bench = jsonOf<CommandBench>(['bench', '--runs', '3', '--', node, '-e', SWC], { cwd: root, env });
+    assert.equal(bench.verdict, 'faster', bench.conclusion);
+    assert.match(bench.conclusion, /^[\d.]+ times as fast: [\d.]+ m?s plain, [\d.]+ m?s warm.$/);
+    assert.deepEqual([bench.modules, bench.output, bench.directory], [1, 'equal', null]);
+    assert.ok((bench.webAssembly?.share as number) > 0.1, JSON.stringify(bench.webAssembly));
+    assert.deepEqual(shapeOf(bench), {
+      ...{ kind: 'string', command: ['string'], directory: 'null', trainingRuns: 'number', modules: 'number' },
+      ...{ artifactsSize: 'number', plain: spread, warm: spread, timesAsFast: 'number' },
+      webAssembly: {
+        ...{ runningMilliseconds: 'number', compilingMilliseconds: 'number', exitingMilliseconds: 'number' },
+        ...{ wholeMilliseconds: 'number', share: 'number' },
+      },
+      ...{ verdict: 'string', output: 'string', conclusion: 'string' },
+    });
+    assert.deepEqual([...readdirSync(env.TMPDIR), ...readdirSync(env.WASM_CACHE_DIR)], []);
+  });
+
+  it('says that there is nothing to gain where no module is compiled, with 1', () => {
+    const { status, stdout, stderr } = runCli(['bench', '--runs', '2', '--', node, '-e', 'console.log(1)']);
+    assert.deepEqual([status, stderr], [1, '']);
+    assert.match(
+      stdout,
+      /^ +RUNS +MEDIAN +MIDDLE HALF\nplain +2 .*\nwarm +2 .*\n\nNo gain: no module of at least 64 KiB was/,
+    );
+    assert.match(stdout, /Cached: 0 modules, 0 B after 1 training run.\nWebAssembly had no part of a plain run/);
+  });
+
+  it('warns where the output is another one with the hook, and not where it varies anyway', () => {
+    const directory = temporaryDirectory();
+    const bench = (script: string, code: number) =>
+      jsonOf<CommandBench>(['bench', '--runs', '2', '--dir', directory, '--', node, '-e', script], {}, code).output;
+    assert.equal(bench('console.log(process.env.WASM_CACHE_DISABLE)', 1), 'different');
+    assert.equal(bench('console.log(process.hrtime())', 1), 'varies');
+    const { stdout } = runCli(['bench', '--runs', '2', '--', node, '-p', 'process.env.WASM_CACHE_DISABLE']);
+    assert.match(stdout, /^Warning: with the hook it printed something else/m);
+  });
+
+  it('uses the folder that is named', () => {
+    const directory = temporaryDirectory();
+    const work = [node, path.join(root, 'test/programs/work.mjs')];
+    const { stdout } = runCli(['bench', '--runs', '2', '--json', '--dir', directory, '--', ...work]);
+    assert.equal((JSON.parse(stdout) as CommandBench).directory, directory);
+    assert.ok(filesIn(directory).some((file) => file.endsWith('.artifact')));
+  });
+
+  it('ends with 3 when a run fails, and with 2 when it is called wrongly', () => {
+    const failed = runCli(['bench', '--', node, '-e', 'console.error("why"); process.exit(4)']);
+    assert.deepEqual([failed.status, failed.stdout], [3, '']);
+    assert.match(failed.stderr, /^error: .* ended with exit code 4, so its times say nothing; it printed:\nwhy\n$/);
+    for (const [args, message] of [
+      [[], /missing required argument/],
+      [['--runs', '1', '--', 'true'], /--runs must be a whole number from 2, not '1'/],
+      [['--', 'no-such-command'], /There is no command no-such-command/],
+      [['missing.wasm'], /There is no file missing.wasm: name the .wasm file of a module, or a command after --/],
+    ] as [string[], RegExp][]) {
+      const { status, stdout, stderr } = runCli(['bench', ...args]);
+      assert.deepEqual([status, stdout], [2, ''], args.join(' '));
+      assert.match(stderr, message);
+    }
+  });
+});
+
+describe('wasm-cache bench <file>', () => {
+  const file = path.join(root, 'node_modules/sql.js/dist/sql-wasm.wasm');
+
+  it('compares compiling with loading, and says what that leaves out', () => {
+    const { status, stdout, stderr } = runCli(['bench', file, '--runs', '3']);
+    assert.ok(status === 0 || status === 1, stderr);
+    assert.match(stdout, /sql-wasm.wasm, 672 KiB\n\n +RUNS +MEDIAN +MIDDLE HALF\ncompile +3 .*\nload +3 /);
+    assert.match(stdout, /^Loading (is|takes) /m);
+    assert.match(
+      stdout,
+      /^What is loaded is optimised, all functions of it, for which V8 took .*No function was called here.$/m,
+    );
+    assert.match(stdout, /wasm-cache bench -- <command>\n$/);
+  });
+
+  it('prints JSON of the documented shape, also of what is too small', () => {
+    const small = path.join(temporaryDirectory(), 'small.wasm');
+    writeFileSync(small, sumModule());
+    const bench = jsonOf<ModuleBench>(['bench', small, '--runs', '2'], {}, 1);
+    assert.deepEqual(shapeOf(bench), {
+      ...{ kind: 'string', file: 'string', size: 'number', key: 'string', directory: 'null' },
+      ...{ optimisingMilliseconds: 'null', compile: spread, load: spread, timesAsFast: 'number' },
+      ...{ verdict: 'string', conclusion: 'string' },
+    });
+    assert.match(bench.conclusion, /^No gain: it has less than 64 KiB/);
+  });
+
+  it('ends with 3 for what is no module', () => {
+    const broken = path.join(temporaryDirectory(), 'broken.wasm');
+    writeFileSync(broken, Buffer.alloc(70_000));
+    const { status, stderr } = runCli(['bench', broken]);
+    assert.equal(status, 3);
+    assert.match(stderr, /^error: /);
+  });
+});
+
+describe('conclude', () => {
+  const slow = spreadOf([200, 210, 190, 205, 195]);
+  const fast = spreadOf([100, 110, 90, 105, 95]);
+  const noisy = spreadOf([120, 260, 140, 220, 200]);
+  const part = (share: number) => ({
+    ...{
+      share,
+      runningMilliseconds: 200 * share,
+      compilingMilliseconds: 0,
+      exitingMilliseconds: 0,
+      wholeMilliseconds: 200,
+    },
+  });
+  for (const [plain, warm, share, expected] of [
+    [slow, fast, 0.6, '2.0 times as fast: 200 ms plain, 100 ms warm.'],
+    [fast, slow, 0.6, 'Slower: it takes 2.0 times as long: 100 ms plain, 200 ms warm.'],
+    [slow, noisy, 0.08, 'No gain: 92 % of the time is outside WebAssembly, and the difference is within the noise.'],
+    [slow, noisy, 0.6, 'No gain that can be told: the difference is within the noise (200 ms plain, 200 ms warm).'],
+    [
+      slow,
+      noisy,
+      undefined,
+      'No gain that can be told: the difference is within the noise (200 ms plain, 200 ms warm).',
+    ],
+  ] as const) {
+    it(`says: ${expected}${share === undefined ? ' (also where the share is not known)' : ''}`, () => {
+      const webAssembly = share === undefined ? null : part(share);
+      const timesAsFast = plain.median / warm.median;
+      const verdict = verdictOf(plain, warm);
+      assert.equal(conclude({ plain, warm, timesAsFast, webAssembly, verdict }, 65_536), expected);
+    });
+  }
+
+  it('says what the hook costs where it has nothing to do', () => {
+    const given = { plain: fast, warm: slow, timesAsFast: 0.5, webAssembly: null, verdict: 'no-modules' } as const;
+    const expected = 'No gain: no module of at least 64 KiB was compiled. The hook itself takes 100 ms.';
+    assert.equal(conclude(given, 65_536), expected);
+  });
+});
