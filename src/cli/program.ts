@@ -228,7 +228,7 @@ export function createProgram(): CliCommand {
       'after',
       examples([
         'wasm-cache run -- node app.js --minify',
-        'wasm-cache run npx esbuild-wasm app.js --bundle',
+        'wasm-cache run npm run build',
         'wasm-cache run --json-file run.json -- npm test',
       ]),
     )

@@ -47,7 +47,7 @@ function miss(key?: ModuleHash): LookedUp {
 }
 
 /** Of look-ups that took so long any number of lines may be written. */
-const LONG = 1000;
+const LONG = 60_000;
 
 const pick = ({ restored, alive, misses }: ModuleCounts) => [restored, alive, misses];
 
