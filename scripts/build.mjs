@@ -23,7 +23,10 @@ const builtins = {
 };
 
 for (const folder of ['dist', '.test-build']) rmSync(path.join(root, folder), { recursive: true, force: true });
-execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json'], { cwd: root, stdio: 'inherit' });
+// Comments are for those who read the types, and half of what JavaScript would weigh in the package.
+for (const what of [['--emitDeclarationOnly'], ['--declaration', 'false', '--removeComments']]) {
+  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json', ...what], { cwd: root, stdio: 'inherit' });
+}
 chmodSync(path.join(root, 'dist/cli/main.js'), 0o755); // npm does so where it installs; npm link and a checkout do not
 /** One level below the package's folder, where `packageRoot` looks for it. */
 const bundle = (name, format) => ({
