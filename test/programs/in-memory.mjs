@@ -58,7 +58,7 @@ for (const [name, cache] of Object.entries({
   shared: new SharedCache({ name: 'of this program' }),
   inMemory: inMemory(),
   fallback: new FallbackCache(new ThreadLocalCache(), new SharedCache({ name: 'behind it' })),
-  chain: new ThreadLocalCache().withFallback(new FileSystemCache('nowhere')),
+  chain: new ThreadLocalCache().withFallback(new FileSystemCache(process.env.WASM_CACHE_DIR)),
 })) {
   const miss = await kindOfLater(cache.load(data.hash, engine));
   const first = await loadModule(data, { cache, engine });
@@ -92,7 +92,7 @@ if (!engine.canSerialize) {
     kindOf(() => engine.serialize(module)),
     kindOf(() => engine.wireBytes(module)),
     kindOf(() => engine.deserialize(new Uint8Array(3), wireBytes)),
-    await kindOfLater(new FileSystemCache('nowhere').save(data.hash, engine, module)),
+    await kindOfLater(new FileSystemCache(process.env.WASM_CACHE_DIR).save(data.hash, engine, module)),
   ].join(' ');
 }
 console.log(JSON.stringify(found, undefined, 2));
