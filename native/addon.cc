@@ -1389,13 +1389,16 @@ napi_value Unsupported(napi_env env, napi_callback_info) {
 constexpr napi_callback Serialize = Unsupported, WireBytes = Unsupported, HasWireBytes = Unsupported,
                         Clone = Unsupported, Deserialize = Unsupported, VersionTag = Unsupported,
                         SetFlags = Unsupported, ChangeFlags = Unsupported, WithSteadyFlags = Unsupported,
-                        Sha256 = Unsupported, Crc32 = Unsupported, HmacSha256 = Unsupported, StartUnpacking = Unsupported, JoinUnpacking = Unsupported,
-                        SpawnDetached = Unsupported, EndAfter = Unsupported, YieldAfter = Unsupported,
+                        JoinUnpacking = Unsupported, SpawnDetached = Unsupported, EndAfter = Unsupported, YieldAfter = Unsupported,
                         Receive = Unsupported, Finish = Unsupported, Abort = Unsupported,
                         WithOnlyBodies = Unsupported, ReadRecords = Unsupported,
                         StartReading = Unsupported, JoinReading = Unsupported,
                         GuardBytesBehind = Unsupported, OpenShared = Unsupported, SaveShared = Unsupported, FindShared = Unsupported,
                         LoadShared = Unsupported;
+
+// As where Node's binary does not have them: node:crypto and node:zlib do it then.
+napi_value Absent(napi_env env, napi_callback_info) { return Undefined(env); }
+constexpr napi_callback Sha256 = Absent, Crc32 = Absent, HmacSha256 = Absent, StartUnpacking = Absent;
 
 #endif
 

@@ -1,7 +1,7 @@
 // tsc for the library and the types; then the hook again as one file, because each further file costs every process that
 // is started with it half a millisecond.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -23,7 +23,10 @@ const builtins = {
 };
 
 for (const folder of ['dist', '.test-build']) rmSync(path.join(root, folder), { recursive: true, force: true });
-execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json'], { cwd: root, stdio: 'inherit' });
+// Comments are for those who read the types, and half of what JavaScript would weigh in the package.
+for (const what of [['--emitDeclarationOnly'], ['--declaration', 'false', '--removeComments']]) {
+  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json', ...what], { cwd: root, stdio: 'inherit' });
+}
 chmodSync(path.join(root, 'dist/cli/main.js'), 0o755); // npm does so where it installs; npm link and a checkout do not
 /** One level below the package's folder, where `packageRoot` looks for it. */
 const bundle = (name, format) => ({
@@ -52,3 +55,17 @@ for (const name of ['hook/remote', 'hook/remote-worker']) {
   });
 }
 execFileSync(process.execPath, [tsc, '-p', 'test/tsconfig.json'], { cwd: root, stdio: 'inherit' });
+
+// Half of the types are for the tests alone: what the package's entries do not need is not packed.
+const { exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+const entries = Object.values(exports).flatMap(({ types }) => types ?? []);
+const options = ['--ignoreConfig', '--listFilesOnly', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
+const needed = execFileSync(process.execPath, [tsc, ...options, ...entries], { cwd: root, encoding: 'utf8' }).split(
+  '\n',
+);
+const dist = path.join(root, 'dist');
+const unneeded = readdirSync(dist, { recursive: true }).filter(
+  (file) => file.endsWith('.d.ts') && !needed.some((each) => path.resolve(each) === path.join(dist, file)),
+);
+const asPatterns = unneeded.map((file) => `/${file.replaceAll(path.sep, '/')}\n`);
+writeFileSync(path.join(dist, '.npmignore'), ['/hook/remote-worker.js\n', ...asPatterns].join(''));

@@ -1,4 +1,4 @@
-// The supported Node versions as binaries from npm, kept in .nodes (ignored by git).
+// The supported Node versions, and other runtimes, as binaries from npm, kept in .nodes (ignored by git).
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -11,26 +11,27 @@ const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${
 
 /** The path of a node binary of that major version: the running one if it is of that version, else one from npm. */
 export function nodeBinary(major) {
-  const prefix = path.join(folder, String(major));
-  if (!installedNode(major)) {
-    console.error(`Fetching Node ${major} (${name} from npm) ...`);
-    mkdirSync(prefix, { recursive: true });
-    const options = [
-      '--prefix',
-      prefix,
-      '--no-save',
-      '--no-package-lock',
-      '--ignore-scripts',
-      '--no-audit',
-      '--no-fund',
-    ];
-    execFileSync('npm', ['install', ...options, '--loglevel=error', `${name}@${major}`], {
-      cwd: prefix,
-      stdio: ['ignore', 'ignore', 'inherit'],
-      shell: process.platform === 'win32',
-    });
-  }
+  if (!installedNode(major)) fetchBinary(path.join(folder, String(major)), `${name}@${major}`);
   return installedNode(major);
+}
+
+/** The path of a file of that package, for other runtimes. */
+export function runtimeBinary(runtime, spec, file) {
+  const prefix = path.join(folder, runtime);
+  const binary = path.join(prefix, 'node_modules', spec.replace(/@[^@/]*$/, ''), file);
+  if (!existsSync(binary)) fetchBinary(prefix, spec);
+  return binary;
+}
+
+function fetchBinary(prefix, spec) {
+  console.error(`Fetching ${spec} from npm ...`);
+  mkdirSync(prefix, { recursive: true });
+  const options = ['--prefix', prefix, '--no-save', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund'];
+  execFileSync('npm', ['install', ...options, '--loglevel=error', spec], {
+    cwd: prefix,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    shell: process.platform === 'win32',
+  });
 }
 
 /** As {@link nodeBinary}, but nothing is fetched: `undefined` when it is not there. */

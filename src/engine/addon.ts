@@ -1,6 +1,7 @@
 import nodeModule from 'node:module';
 import path from 'node:path';
 import { packageRoot } from '../package-root.js';
+import { libcOf } from './libc.js';
 
 /** Wire bytes in V8's hands that wait for their native code; V8 lets go of them at `finish`, `abort` or garbage collection. */
 export type Restoring = { readonly restoring: unique symbol };
@@ -80,7 +81,13 @@ export interface Addon {
 }
 
 // Captured: programs replace globals.
-const { dlopen, platform, arch } = process;
+const { dlopen, execPath, platform, arch, versions } = process;
+
+/** What this is where it only looks like Node.js: its versions of Node and V8 are borrowed. */
+export const otherRuntime = ['bun', 'deno', 'electron'].flatMap((name) => {
+  const version = versions[name];
+  return version ? [`${name} ${version}`] : [];
+})[0];
 
 let loaded: { addon?: Addon; error?: unknown } | undefined;
 
@@ -91,16 +98,15 @@ export function loadAddon(): { addon?: Addon; error?: unknown } {
 }
 
 function tryLoad(): { addon?: Addon; error?: unknown } {
-  // The two places where it usually is, tried first: node-gyp-build takes 6 ms to find the same file, dlopen 0.3 ms
-  // (Node 26, 2-core machine), and the hook pays that in every process that meets a large module.
-  for (const place of ['build/Release', `prebuilds/${platform}-${arch}`]) {
-    try {
-      const module = { exports: {} };
-      dlopen(module, path.join(packageRoot, place, 'wasm_module_cache.node'));
-      return { addon: module.exports as Addon };
-    } catch {
-      // Not there, or built for another libc.
-    }
+  if (otherRuntime) return { error: new Error(`${otherRuntime} is not Node.js`) };
+  // Where it is in the package and in a checkout, tried first: node-gyp-build takes 6 ms to find the same file, dlopen 0.3 ms (Node
+  // 26, 2-core machine), and the hook pays that in every process that meets a large module.
+  try {
+    const module = { exports: {} };
+    dlopen(module, path.join(packageRoot, prebuilt()));
+    return { addon: module.exports as Addon };
+  } catch {
+    // Not there, or somebody built it in another place.
   }
   try {
     const nodeGypBuild = nodeModule.createRequire(import.meta.url)('node-gyp-build') as (directory: string) => Addon;
@@ -108,4 +114,10 @@ function tryLoad(): { addon?: Addon; error?: unknown } {
   } catch (error) {
     return { error };
   }
+}
+
+/** As prebuildify names it. */
+function prebuilt(): string {
+  const libc = platform === 'linux' ? `.${libcOf(execPath)}` : '';
+  return `prebuilds/${platform}-${arch}/wasm_module_cache${libc}.node`;
 }

@@ -1,4 +1,4 @@
-import { type Addon, loadAddon } from './addon.js';
+import { type Addon, loadAddon, otherRuntime } from './addon.js';
 
 // Captured: programs replace globals.
 const { WebAssembly } = globalThis;
@@ -10,18 +10,27 @@ const { versions, version, platform, arch } = process;
  */
 const TESTED_V8 = ['11.3', '12.4', '13.6', '14.6'];
 
+/** Where that was. The package has the addon for others, too, for whoever tries it there. */
+const TESTED_PLATFORMS = ['linux-x64'];
+
 export function v8Version(): string {
   return versions.v8.split('.').slice(0, 2).join('.');
 }
 
+/** Why V8's native code cannot be used here, as far as can be told without the addon. */
+export function whyNeverSupported(): string | undefined {
+  if (WebAssembly === undefined) return 'this process has no WebAssembly (--jitless?)';
+  if (otherRuntime) return `${otherRuntime} is not Node.js`;
+  const v8 = v8Version();
+  if (!TESTED_V8.includes(v8)) return `V8 ${v8} (Node ${version}) has not been tried`;
+  const here = `${platform}-${arch}`;
+  return TESTED_PLATFORMS.includes(here) ? undefined : `${here} has not been tried`;
+}
+
 /** The addon where it may be used, or why it may not. */
 export function openAddon(): { addon: Addon } | { addon?: undefined; unsupportedReason: string } {
-  if (WebAssembly === undefined) return { unsupportedReason: 'this process has no WebAssembly (--jitless?)' };
-  for (const runtime of ['bun', 'deno', 'electron']) {
-    if (versions[runtime]) return { unsupportedReason: `${runtime} ${versions[runtime]} is not Node.js` };
-  }
-  const v8 = v8Version();
-  if (!TESTED_V8.includes(v8)) return { unsupportedReason: `V8 ${v8} (Node ${version}) has not been tried` };
+  const unsupportedReason = whyNeverSupported();
+  if (unsupportedReason !== undefined) return { unsupportedReason };
 
   const { addon, error } = loadAddon();
   if (!addon) {

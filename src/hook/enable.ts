@@ -1,5 +1,6 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import { Signer } from '../artifact/signature.js';
+import { whyNeverSupported } from '../engine/supported.js';
 import { parseRemoteUrl } from '../stores/remote-url.js';
 import { wrongOption } from '../wrong-option.js';
 import { Hook, type ModuleCacheStats } from './hook.js';
@@ -272,7 +273,8 @@ function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined):
   const { mode, directory, warnings, ...others } = settings;
   for (const warning of warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
   if (mode === 'off') return { status: 'DISABLED' };
-  if (globalThis.WebAssembly === undefined) return { status: 'FAILED', message: 'this process has no WebAssembly' };
+  const unsupportedReason = whyNeverSupported();
+  if (unsupportedReason !== undefined) return { status: 'FAILED', message: unsupportedReason };
   if (directory === undefined) {
     return { status: 'FAILED', message: 'there is no home folder for the cache; name a folder with WASM_CACHE_DIR' };
   }

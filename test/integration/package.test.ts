@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { before, describe, it } from 'node:test';
+import { V8Engine } from '../../dist/index.js';
+import { until } from '../support/learning.js';
+import { type RunOptions, type RunResult, root, runProgram, temporaryDirectory } from '../support/processes.js';
+
+// The package as npm installs it, in an empty folder and without install scripts. On another machine it is all that there is.
+const folder = temporaryDirectory();
+const installed = path.join(folder, 'node_modules', 'wasm-module-cache');
+const { unsupportedReason } = new V8Engine();
+const skip = unsupportedReason ?? false;
+/** What the program prints without the hook. */
+let plain: string;
+
+before(() => {
+  const { status, stderr } = spawnSync(process.execPath, [path.join(root, 'scripts', 'install.mjs'), folder], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 0, stderr);
+  for (const file of ['package.json', 'dist/sql-wasm.js', 'dist/sql-wasm.wasm']) {
+    cpSync(path.join(root, 'node_modules/sql.js', file), path.join(folder, 'node_modules/sql.js', file));
+  }
+  cpSync(path.join(root, 'bench/programs/sql.js.mjs'), path.join(folder, 'program.mjs'));
+  cpSync(path.join(root, 'test/programs/in-memory.mjs'), path.join(folder, 'in-memory.mjs'));
+  plain = run('program.mjs').stdout;
+  assert.match(plain, /^[0-9a-f]{64}\n$/);
+});
+
+function run(program: string, options: Omit<RunOptions, 'cwd'> = {}): RunResult {
+  return runProgram(path.join(folder, program), { cwd: folder, ...options });
+}
+
+/** As somebody would type it there. */
+function npx(args: string[], env: Record<string, string>): RunResult {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(NODE_|WASM_CACHE_|npm_|CI$)/.test(name));
+  const PATH = `${path.dirname(process.execPath)}${path.delimiter}${process.env.PATH}`;
+  const { status, signal, stdout, stderr } = spawnSync('npx', ['--no', ...args], {
+    cwd: folder,
+    env: { ...Object.fromEntries(inherited), PATH, ...env },
+    encoding: 'utf8',
+  });
+  return { status, signal, stdout, stderr };
+}
+
+function contentsOf(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((each) => each.replaceAll(path.sep, '/'));
+}
+
+it('holds what it needs and nothing else', () => {
+  const top = ['LICENSE', 'README.md', 'binding.gyp', 'dist', 'native', 'package.json', 'prebuilds'];
+  assert.deepEqual(readdirSync(installed).sort(), top);
+  const files = contentsOf(path.join(installed, 'dist')).filter((each) => path.extname(each) !== '');
+  assert.deepEqual(
+    files.filter((each) => !/\.(js|cjs|d\.ts)$/.test(each) || /\.test\./.test(each)),
+    [],
+  );
+  assert.ok(!files.includes('cli/main.d.ts'), 'types that no entry needs');
+});
+
+describe('the hook', { skip }, () => {
+  const directory = temporaryDirectory();
+  const env = { WASM_CACHE_DIR: directory, NODE_DEBUG: 'wasm-cache', WASM_CACHE_LEARN: 'hot' };
+  const hook = ['--import', 'wasm-module-cache/register'];
+
+  it('gives a program what its last run optimised, and what was optimised after that', async (t) => {
+    const timed = (nodeOptions: string[]) => {
+      const start = performance.now();
+      const result = run('program.mjs', { nodeOptions, env });
+      assert.equal(result.status, 0, result.stderr);
+      return { ...result, milliseconds: Math.round(performance.now() - start) };
+    };
+    const medianOfFive = (nodeOptions: string[]) => {
+      const times = [1, 2, 3, 4, 5].map(() => timed(nodeOptions).milliseconds).sort((a, b) => a - b);
+      return times[2] as number;
+    };
+    const first = timed(hook);
+    assert.match(first.stderr, /miss/);
+    const jobs = path.join(directory, 'learning');
+    await until('the learner is done', () => contentsOf(jobs).length === 0);
+    const second = timed(hook);
+    assert.match(second.stderr, /hit [0-9a-f]{64}/);
+    assert.equal(second.stdout, plain);
+    t.diagnostic(`plain ${medianOfFive([])} ms, warm ${medianOfFive(hook)} ms, on Node ${process.version}`);
+  });
+
+  it('is there for require, too', () => {
+    const { stdout, stderr } = run('program.mjs', { nodeOptions: ['-r', 'wasm-module-cache/register'], env });
+    assert.match(stderr, /hit [0-9a-f]{64}/);
+    assert.equal(stdout, plain);
+  });
+
+  it('is what wasm-cache run gives a command', () => {
+    const { status, stdout, stderr } = npx(['wasm-cache', 'run', '--', 'node', 'program.mjs'], {
+      WASM_CACHE_DIR: directory,
+      WASM_CACHE_LEARN: 'off',
+    });
+    assert.equal(status, 0, stderr);
+    assert.equal(stdout, plain);
+    assert.match(stderr, /1 hit/);
+  });
+
+  it('is found well by wasm-cache doctor', () => {
+    const { status, stdout, stderr } = npx(['wasm-cache', 'doctor'], { WASM_CACHE_DIR: temporaryDirectory() });
+    assert.equal(status, 0, stdout + stderr);
+    assert.ok(stdout.includes(`Node ${process.version} `), stdout);
+    assert.match(stdout, /round-trip +.* loaded in/);
+    assert.ok(stdout.includes(path.join(installed, 'prebuilds')), stdout);
+  });
+});
+
+it('every entry is there for import and for require', () => {
+  const entries = ['', '/testing', '/stores/http', '/stores/s3', '/stores/redis', '/stores/unstorage', '/package.json'];
+  const names = JSON.stringify(entries.map((each) => `wasm-module-cache${each}`));
+  writeFileSync(
+    path.join(folder, 'entries.cjs'),
+    `for (const name of ${names}) {
+       const required = require(name);
+       if (name.endsWith('.json')) continue;
+       import(name).then((imported) => {
+         for (const each of Object.keys(imported)) if (imported[each] !== required[each]) throw new Error(name + each);
+         console.log(name);
+       });
+     }`,
+  );
+  const { status, stdout, stderr } = run('entries.cjs');
+  assert.deepEqual([status, stderr], [0, '']);
+  assert.equal(stdout.trim().split('\n').length, entries.length - 1);
+});
+
+it('the contract suites run from wasm-module-cache/testing', () => {
+  writeFileSync(
+    path.join(folder, 'contract.mjs'),
+    `import { ThreadLocalCache } from 'wasm-module-cache';
+     import { artifactStoreContract, MemoryStore, syncModuleCacheContract } from 'wasm-module-cache/testing';
+     syncModuleCacheContract('ThreadLocalCache', () => new ThreadLocalCache());
+     artifactStoreContract('MemoryStore', () => new MemoryStore());`,
+  );
+  const { status, stdout } = run('contract.mjs');
+  assert.equal(status, 0, stdout);
+  assert.match(stdout, /tests [3-9]\d/);
+});
+
+describe('where V8’s native code cannot be used, all in memory works, and the hook does nothing:', () => {
+  const versions = (change: object) =>
+    `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, ...${JSON.stringify(change)} } })`;
+  const withoutAddon = () => rmSync(path.join(installed, 'prebuilds'), { recursive: true });
+  const withAddonOfAnotherPlatform = () => {
+    const place = path.join(installed, 'prebuilds', `${process.platform}-${process.arch}`);
+    mkdirSync(place, { recursive: true });
+    for (const libc of ['', '.glibc', '.musl']) writeFileSync(path.join(place, `wasm_module_cache${libc}.node`), 'MZ');
+  };
+  const { v8 } = process.versions;
+  const otherMachine = "data:text/javascript,Object.defineProperty(process, 'arch', { value: 'riscv64' })";
+  const cases: { name: string; nodeOptions?: string[]; change?: () => void; reason: RegExp }[] = [
+    { name: 'like Electron', nodeOptions: ['--import', versions({ electron: '99' })], reason: /^electron 99 is not/ },
+    {
+      name: 'a V8 to come',
+      nodeOptions: ['--import', versions({ v8: `1${v8}` })],
+      reason: /^V8 1.* has not been tried/,
+    },
+    { name: 'a machine to come', nodeOptions: ['--import', otherMachine], reason: /-riscv64 has not been tried$/ },
+    { name: 'no addon for this platform', change: withoutAddon, reason: /could not be loaded \(No native build/ },
+    { name: 'an addon that is no such', change: withAddonOfAnotherPlatform, reason: /could not be loaded \(/ },
+  ];
+  // Where there is an addon that can do nothing: musl, Windows.
+  if (unsupportedReason !== undefined) cases.unshift({ name: 'here', change: () => {}, reason: /./ });
+  for (const { name, nodeOptions = [], change, reason } of cases) {
+    it(name, () => {
+      change?.();
+      const { status, stdout, stderr } = run('in-memory.mjs', { nodeOptions, env: { WASM_CACHE_DIR: folder } });
+      assert.equal(status, 0, stderr);
+      const found = JSON.parse(stdout);
+      assert.match(found.reason, reason);
+      // That an addon is missing is found out when the first large module comes.
+      const early = change ? { hooked: true, enabled: 'ALREADY_ENABLED false' } : {};
+      assert.deepEqual(found, { ...EXPECTED, ...early, reason: found.reason });
+
+      const hook = [...nodeOptions, '--import', 'wasm-module-cache/register'];
+      const env = { WASM_CACHE_DIR: temporaryDirectory(), NODE_DEBUG: 'wasm-cache' };
+      const hooked = run('program.mjs', { nodeOptions: hook, env });
+      assert.equal(hooked.status, 0, hooked.stderr);
+      assert.equal(hooked.stdout, plain);
+      assert.equal(hooked.stderr.match(/^WASM-CACHE \d+: /gm)?.length, 1, hooked.stderr);
+      assert.deepEqual(readdirSync(env.WASM_CACHE_DIR), []);
+    });
+  }
+});
+
+const works = 'NotFound compiler cache 42 true';
+const EXPECTED = {
+  hash: '0faa08ca3cd6dfbee00e27cc4620cabe806b083f335fb075ab5990910afc11ee',
+  hooked: false,
+  ...{ threadLocal: works, shared: works, inMemory: works, fallback: works, chain: works },
+  sync: 'compiler cache',
+  sameId: true,
+  random: 64,
+  remote: 42,
+  packed: 42,
+  canSerialize: false,
+  enabled: 'FAILED true',
+  stats: '0 0 0 0 0',
+  errors: 'Serialize Serialize Deserialize Serialize',
+};
