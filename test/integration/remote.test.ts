@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpsServer } from 'node:https';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -16,7 +17,7 @@ import { until } from '../support/learning.js';
 import { filesIn, register, root, runProgramAsync, temporaryDirectory } from '../support/processes.js';
 import { redisMissing, startRedis } from '../support/redis-server.js';
 import { FAULTS, type FaultScene, faultScene, QUIET_FAULTS } from '../support/remote-faults.js';
-import { nginxMissing, startNginx } from '../support/servers.js';
+import { makeCertificate, nginxMissing, opensslMissing, startNginx } from '../support/servers.js';
 
 const major = Number(process.versions.node.split('.')[0]);
 const SECRET = 'correct-horse-battery-staple';
@@ -314,6 +315,29 @@ describe('a program before a store', { concurrency: 2 }, () => {
     // Others, with a secret, do not.
     const { restored, stats } = await equal({ url: shared });
     assert.deepEqual([restored, stats.untrusted], [false, 1]);
+  });
+
+  it('reads from it with TLS, where the certificate is trusted', { skip: opensslMissing() }, async () => {
+    const { key, cert } = makeCertificate();
+    const asked: (string | undefined)[] = [];
+    const server = createHttpsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => {
+      asked.push(request.headers.authorization);
+      const file = path.join(store, request.url as string);
+      if (existsSync(file)) response.end(readFileSync(file));
+      else response.writeHead(404).end();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const there = `https://localhost:${(server.address() as { port: number }).port}/`;
+    const env = { WASM_CACHE_REMOTE_TOKEN: 'a-token', WASM_CACHE_REMOTE_MODE: 'read-only' };
+    for (const way of ['Module', 'instantiate']) {
+      const trusted = { ...env, NODE_EXTRA_CA_CERTS: cert };
+      const { restored, stats } = await equal({ url: there, args: [way], env: trusted });
+      assert.deepEqual([restored, stats.hits, stats.errors], [true, 1, 0]);
+    }
+    assert.ok(asked.length >= 4 && asked.every((each) => each === 'Bearer a-token'));
+    const { restored, stats } = await equal({ url: there, env });
+    assert.deepEqual([restored, stats.errors], [false, 1]);
+    server.close();
   });
 
   it('and another one with the same list at once', async () => {

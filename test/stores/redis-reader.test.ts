@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
@@ -23,10 +22,10 @@ import {
   startRedis,
   urlOf,
 } from '../support/redis-server.js';
-import { freePort, whyMissing } from '../support/servers.js';
+import { freePort, makeCertificate, opensslMissing } from '../support/servers.js';
 
 const skip = redisMissing();
-const noOpenssl = whyMissing('openssl', 'openssl');
+const noOpenssl = opensslMissing();
 
 const stores: RedisStore[] = [];
 after(async () => {
@@ -416,17 +415,10 @@ describe('RedisStore.forReading', { skip }, () => {
   });
 
   describe('with TLS', { skip: noOpenssl }, () => {
-    const folder = temporaryDirectory();
-    const [key, cert] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
+    const { key, cert } = noOpenssl ? { key: '', cert: '' } : makeCertificate();
     let secure: RedisServer;
     const url = (host: string) => `rediss://:${encodeURIComponent(SECRET)}@${host}:${secure.port}/1`;
     before(async () => {
-      const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1';
-      const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc'];
-      const files = ['-keyout', key, '-out', cert];
-      execFileSync('openssl', ['req', '-x509', ...curve, ...files, '-subj', '/CN=test', '-addext', names], {
-        stdio: 'ignore',
-      });
       const port = await freePort();
       const tls = { 'tls-port': `${port}`, 'tls-cert-file': cert, 'tls-key-file': key, 'tls-auth-clients': 'no' };
       secure = await startRedis({ port: '0', requirepass: SECRET, ...tls }, port);
@@ -473,7 +465,7 @@ describe('RedisStore.forReading', { skip }, () => {
       const folder = temporaryDirectory();
       for (const each of ['dist', 'package.json', 'test/programs'])
         cpSync(path.join(root, each), path.join(folder, each), { recursive: true });
-      symlinkSync(path.join(root, 'build'), path.join(folder, 'build'));
+      symlinkSync(path.join(root, 'prebuilds'), path.join(folder, 'prebuilds'));
       mkdirSync(path.join(folder, 'node_modules'));
       for (const each of readdirSync(path.join(root, 'node_modules'))) {
         if (each === '@redis' || each === 'redis') continue;

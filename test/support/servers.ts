@@ -33,6 +33,21 @@ export function whyMissing(debianPackages: string, ...programs: string[]): strin
   return reason;
 }
 
+export const opensslMissing = () => whyMissing('openssl', 'openssl');
+
+/** The files of a key and of a certificate of its own for this machine. */
+export function makeCertificate(): { key: string; cert: string } {
+  const folder = temporaryDirectory();
+  const [key, cert] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
+  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1';
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc'];
+  const files = ['-keyout', key, '-out', cert];
+  execFileSync('openssl', ['req', '-x509', ...curve, ...files, '-subj', '/CN=test', '-addext', names], {
+    stdio: 'ignore',
+  });
+  return { key, cert };
+}
+
 export const nginxMissing = () => whyMissing('nginx-light', 'nginx');
 
 /** An nginx that keeps files with its DAV module; with a user name and a password, only for those who have them. */
