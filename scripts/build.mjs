@@ -43,7 +43,16 @@ const bundle = (name, format) => ({
   plugins: [builtins],
   allowOverwrite: true,
 });
-await build(bundle('register', 'esm'));
+// A module cannot return: where it could not even be evaluated (an older Node, an older runtime that looks like it), the program must start.
+await build({
+  ...bundle('register', 'iife'),
+  define: { 'import.meta.dirname': '__moduleDirname', 'import.meta.url': '__moduleUrl' },
+  banner: {
+    js: `const { dirname: __moduleDirname, url: __moduleUrl } = import.meta;
+if (globalThis.process?.getBuiltinModule && __moduleDirname) {`,
+  },
+  footer: { js: '}' },
+});
 // A thread starts up to 10 ms faster with it than with an ES module, and only it can be loaded later without an event loop.
 for (const name of ['hook/remote', 'hook/remote-worker']) {
   await build({

@@ -143,6 +143,13 @@ it('the contract suites run from wasm-module-cache/testing', () => {
   assert.match(stdout, /tests [3-9]\d/);
 });
 
+it('a program starts where the hook cannot even be evaluated', () => {
+  const older = 'data:text/javascript,delete process.getBuiltinModule';
+  const nodeOptions = ['--import', older, '--import', 'wasm-module-cache/register'];
+  const { status, stdout, stderr } = run('program.mjs', { nodeOptions });
+  assert.deepEqual([status, stdout, stderr], [0, plain, '']);
+});
+
 describe('where V8’s native code cannot be used, all in memory works, and the hook does nothing:', () => {
   const versions = (change: object) =>
     `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, ...${JSON.stringify(change)} } })`;
