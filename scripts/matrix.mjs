@@ -1,4 +1,4 @@
-// node scripts/matrix.mjs [--nodes 22,24] [part of a file name]...: the tests on every supported Node version.
+// node scripts/matrix.mjs [--nodes 22,24] [what test.mjs takes]...: the tests on every supported Node version.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { nodeBinary, SUPPORTED } from './nodes.mjs';

@@ -1,4 +1,4 @@
-// node scripts/test.mjs [--node <binary>] [part of a file name]...
+// node scripts/test.mjs [--node <binary>] [--without <part of a file name>] [part of a file name]...
 // Runs the compiled tests with node:test. Files are listed here because Node 20 takes no patterns.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -7,11 +7,16 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const args = process.argv.slice(2);
-const at = args.indexOf('--node');
-const [node] = at < 0 ? [process.execPath] : args.splice(at, 2).slice(1);
+const option = (name) => {
+  const at = args.indexOf(name);
+  return at < 0 ? undefined : args.splice(at, 2)[1];
+};
+const node = option('--node') ?? process.execPath;
+const without = option('--without');
 
 const files = readdirSync(path.join(root, '.test-build'), { recursive: true })
   .filter((file) => file.endsWith('.test.js') && (args.length === 0 || args.some((part) => file.includes(part))))
+  .filter((file) => without === undefined || !file.includes(without))
   .sort()
   .map((file) => path.join('.test-build', file));
 if (files.length === 0) {
