@@ -23,7 +23,7 @@ export interface ModuleCounts {
   compileTime: number;
 }
 
-const { round, min, max } = Math;
+const { round } = Math;
 
 /** So that lines of another version are not taken for these. */
 const VERSION = '1';
@@ -35,22 +35,17 @@ const LINE = new RegExp(
   `^${VERSION} (-|[0-9a-f]{${KEY_DIGITS}}) ${Array(8).fill(NUMBER).join(' ')} (-|[\\w.@/+-]{1,${MAX_NAME}})$`,
 );
 const MICROSECONDS = 1000;
-const MAX = 999_999_999_999_999;
 
 /** One line, with its end: numbers and names without spaces, which `awk` can read, too. */
 export function encodeLine(counts: ModuleCounts): string {
   const { key, name, wireLength, nativeLength, restored, alive, misses, hitTime, missTime, compileTime } = counts;
-  const counted = `${number(wireLength)} ${number(nativeLength)} ${number(restored)} ${number(alive)} ${number(misses)}`;
-  const times = `${microseconds(hitTime)} ${microseconds(missTime)} ${microseconds(compileTime)}`;
-  return `${VERSION} ${key || '-'} ${counted} ${times} ${name || '-'}\n`;
-}
-
-function number(value: number): number {
-  return min(max(0, round(value)), MAX);
-}
-
-function microseconds(time: number): number {
-  return number(time * MICROSECONDS);
+  const counted = `${wireLength} ${nativeLength} ${restored} ${alive} ${misses}`;
+  const [hit, miss, compile] = [
+    round(hitTime * MICROSECONDS),
+    round(missTime * MICROSECONDS),
+    round(compileTime * MICROSECONDS),
+  ];
+  return `${VERSION} ${key || '-'} ${counted} ${hit} ${miss} ${compile} ${name || '-'}\n`;
 }
 
 /** What is no such line is left out, whatever it is: another version's, cut off by a full disk, or somebody else's. */

@@ -20,11 +20,6 @@ describe('a line of statistics', () => {
     assert.deepEqual(decodeLines(encodeLine(unknown)), [unknown]);
   });
 
-  it('can be read whatever the clock did, and whatever it counted', () => {
-    const line = encodeLine({ ...COUNTS, hitTime: -5, misses: 1e300 });
-    assert.deepEqual(decodeLines(line), [{ ...COUNTS, hitTime: 0, misses: 999_999_999_999_999 }]);
-  });
-
   for (const [what, line] of Object.entries({
     'of another version': LINE.replace('1 ', '2 '),
     'that was cut off': `${LINE.slice(0, 40)}\n`,
