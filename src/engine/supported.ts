@@ -10,9 +10,6 @@ const { versions, version, platform, arch } = process;
  */
 const TESTED_V8 = ['11.3', '12.4', '13.6', '14.6'];
 
-/** Where that was. The package has the addon for others, too, for whoever tries it there. */
-const TESTED_PLATFORMS = ['linux-x64'];
-
 export function v8Version(): string {
   return versions.v8.split('.').slice(0, 2).join('.');
 }
@@ -22,9 +19,7 @@ export function whyNeverSupported(): string | undefined {
   if (WebAssembly === undefined) return 'this process has no WebAssembly (--jitless?)';
   if (otherRuntime) return `${otherRuntime} is not Node.js`;
   const v8 = v8Version();
-  if (!TESTED_V8.includes(v8)) return `V8 ${v8} (Node ${version}) has not been tried`;
-  const here = `${platform}-${arch}`;
-  return TESTED_PLATFORMS.includes(here) ? undefined : `${here} has not been tried`;
+  return TESTED_V8.includes(v8) ? undefined : `V8 ${v8} (Node ${version}) has not been tried`;
 }
 
 /** The addon where it may be used, or why it may not. */
