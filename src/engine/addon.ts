@@ -89,22 +89,26 @@ export const otherRuntime = ['bun', 'deno', 'electron'].flatMap((name) => {
   return version ? [`${name} ${version}`] : [];
 })[0];
 
-let loaded: { addon?: Addon; error?: unknown } | undefined;
+/** With the file that it is of, where it was found at once. */
+type Loaded = { addon?: Addon; file?: string; error?: unknown };
+
+let loaded: Loaded | undefined;
 
 /** The addon, or why there is none. Loaded once, when first needed. */
-export function loadAddon(): { addon?: Addon; error?: unknown } {
+export function loadAddon(): Loaded {
   loaded ??= tryLoad();
   return loaded;
 }
 
-function tryLoad(): { addon?: Addon; error?: unknown } {
+function tryLoad(): Loaded {
   if (otherRuntime) return { error: new Error(`${otherRuntime} is not Node.js`) };
   // Where it is in the package and in a checkout, tried first: node-gyp-build takes 6 ms to find the same file, dlopen 0.3 ms (Node
   // 26, 2-core machine), and the hook pays that in every process that meets a large module.
   try {
     const module = { exports: {} };
-    dlopen(module, path.join(packageRoot, prebuilt()));
-    return { addon: module.exports as Addon };
+    const file = path.join(packageRoot, prebuilt());
+    dlopen(module, file);
+    return { addon: module.exports as Addon, file };
   } catch {
     // Not there, or somebody built it in another place.
   }

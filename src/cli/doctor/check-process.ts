@@ -1,4 +1,3 @@
-import nodeModule from 'node:module';
 import path from 'node:path';
 import { loadAddon } from '../../engine/addon.js';
 import { V8Engine } from '../../engine/v8-engine.js';
@@ -30,17 +29,16 @@ function checkNode(): Finding {
 }
 
 function checkAddon(): Finding {
-  const { addon, error } = loadAddon();
+  const { addon, file, error } = loadAddon();
   if (!addon) {
     const reason = error instanceof Error ? error.message : String(error);
     return problem(
       'addon',
       `the addon cannot be loaded: ${reason.split('\n')[0]}`,
-      'install the package again: npm rebuild wasm-module-cache',
+      'remove the package and install it again; in a checkout: npm run build:native',
     );
   }
-  const nodeGypBuild = nodeModule.createRequire(import.meta.url)('node-gyp-build') as { path(folder: string): string };
-  return ok('addon', nodeGypBuild.path(packageRoot));
+  return ok('addon', file ?? 'found by node-gyp-build');
 }
 
 function checkSettings({ warnings, mode }: Settings): Finding[] {
