@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import type { BakeDocument } from '../../dist/cli/bake.js';
-import type { PullDocument } from '../../dist/cli/pull.js';
+import { noColors } from '../../dist/cli/output.js';
+import { type PullDocument, command as pullCommand } from '../../dist/cli/pull.js';
 import type { PushDocument } from '../../dist/cli/push.js';
 import { ENGINE, madeUp, SECRET } from '../support/bundles.js';
 import { putArtifact, runCli, shapeOf } from '../support/cli.js';
@@ -228,6 +229,11 @@ describe('wasm-cache pull', () => {
       assert.match(stderr, message);
     }
   });
+});
+
+test('the address of a store that pull has asked is shown as it is', () => {
+  const document = { directory: '/folder', source: 'redis://host:6379/0', missing: [], artifacts: [], leftOut: [] };
+  assert.equal(pullCommand.render(document, noColors), 'Nothing, from redis://host:6379/0 to /folder');
 });
 
 describe('wasm-cache bake', () => {
