@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The servers that the tests of the stores start, and the browser that looks at the report, from Debian. As root. Without them those tests are skipped, and fail where CI=true.
+# The servers that the tests of the stores start, the browser that looks at the report, and the terminal of docs/cli.md, from Debian. As root. Without them those tests are skipped, and fail where CI=true.
 set -euo pipefail
 
 packages=(
@@ -7,6 +7,7 @@ packages=(
   radosgw ceph-mon ceph-osd # test/stores/s3.test.ts
   redis-server # test/stores/redis.test.ts
   chromium # test/cli/report.test.ts
+  tmux # npm run docs:cli
 )
 missing=()
 for package in "${packages[@]}"; do

@@ -1,10 +1,10 @@
 import { parseDuration, parseSize } from '../hook/settings.js';
 import { UsageError } from './exit-codes.js';
 
-/** Bytes, from 1. @throws {UsageError} */
+/** Bytes, from 1. Only with a unit: who writes 500 hardly means bytes, and `prune` does not ask. @throws {UsageError} */
 export function sizeOption(name: string, text: string): number {
-  const size = parseSize(text);
-  if (!size) throw new UsageError(`${name} must be a size such as 500MiB or 2GiB, not '${text}'`);
+  const size = /[a-z]\s*$/i.test(text) ? parseSize(text) : undefined;
+  if (!size) throw new UsageError(`${name} must be a size with its unit, such as 500MiB or 2GiB, not '${text}'`);
   return size;
 }
 

@@ -38,7 +38,7 @@ compiles what it does not find.`;
 const DOCTOR = `
 It compiles, saves and loads a module in two processes, in a folder of its own,
 and asks the store of WASM_CACHE_REMOTE; nothing is changed in either.
-Exit code 1: there is a problem. Warnings are none.`;
+Exit code 1: there is a problem. Warnings do not count.`;
 
 const WHY = `
 NODE_OPTIONS counts, too, and so do the variables that the hook reads. A hit was
@@ -190,7 +190,7 @@ export function createProgram(): CliCommand {
     .option('--repair', 'remove what is damaged or was left behind, and put right what can be')
     .addHelpText(
       'after',
-      '\nExit code 1: an artifact is not in order, or was not before --repair. Files of others are never touched.',
+      '\nExit code 1: an artifact is not in order, or was not before --repair. Files of\nothers are never touched.',
     )
     .addHelpText(
       'after',

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import type { BakeDocument } from '../../dist/cli/commands/bake.js';
-import type { PullDocument } from '../../dist/cli/commands/pull.js';
+import { type PullDocument, command as pullCommand } from '../../dist/cli/commands/pull.js';
 import type { PushDocument } from '../../dist/cli/commands/push.js';
+import { noColors } from '../../dist/cli/terminal/output.js';
 import { ENGINE, madeUp, SECRET } from '../support/bundles.js';
 import { putArtifact, runCli, shapeOf } from '../support/cli.js';
 import { engineIdOfPrograms } from '../support/learning.js';
@@ -228,6 +229,11 @@ describe('wasm-cache pull', () => {
       assert.match(stderr, message);
     }
   });
+});
+
+test('the address of a store that pull has asked is shown as it is', () => {
+  const document = { directory: '/folder', source: 'redis://host:6379/0', missing: [], artifacts: [], leftOut: [] };
+  assert.equal(pullCommand.render(document, noColors), 'Nothing, from redis://host:6379/0 to /folder');
 });
 
 describe('wasm-cache bake', () => {

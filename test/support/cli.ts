@@ -31,7 +31,7 @@ export const hasTerminal = spawnSync('script', ['--version'], { encoding: 'utf8'
 export function runOnTerminal(args: string[], input: string, env: Record<string, string> = {}): RunResult {
   const command = [process.execPath, cli, ...args].map((each) => `'${each}'`).join(' ');
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(NODE_|WASM_CACHE_|NO_COLOR$|FORCE_COLOR$)/.test(name),
+    ([name]) => !/^(NODE_|WASM_CACHE_|NO_COLOR$|FORCE_COLOR$|CI$)/.test(name),
   );
   const { status, signal, stdout, stderr } = spawnSync('script', ['-qec', command, '/dev/null'], {
     input,

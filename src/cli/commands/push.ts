@@ -46,7 +46,7 @@ export const command: Command<PushOptions, PushDocument> = {
   render: (document, colors) => {
     const { directory, store, program } = document;
     const lines = [`${renderCarried(document, 'pushed', colors)}, from ${directory} to ${store}`];
-    if (program) lines.push(`The store's list of ${program.name} has ${count(program.modules.length, 'module')}.`);
+    if (program) lines.push(`The store's list ${program.name} has ${count(program.modules.length, 'module')}.`);
     return lines.join('\n');
   },
 

@@ -172,7 +172,7 @@ function columns(colors: Colors): Column<TrainedArtifact>[] {
     { title: 'KEY', value: ({ after }) => short(after.key) },
     { title: 'NAME', value: ({ name }) => name ?? '?' },
     { title: 'MODULE', align: 'right', value: ({ after }) => formatSize(after.moduleSize ?? 0) },
-    { title: 'BEFORE', align: 'right', value: before(({ size }) => formatSize(size)) },
+    { title: 'SIZE BEFORE', align: 'right', value: before(({ size }) => formatSize(size)) },
     { title: 'AFTER', align: 'right', value: ({ after }) => formatSize(after.size) },
     { title: 'COVERAGE BEFORE', value: before((entry) => coverageOf(entry, colors)) },
     { title: 'AFTER', value: ({ after }) => coverageOf(after, colors) },

@@ -60,7 +60,7 @@ export const command: Command<VerifyOptions, VerifyDocument> = {
     );
     if (!files.some(isBad)) lines.push(colors.green('Everything is in order.'));
     if (!repaired && totals.removed.files + totals.repaired.files > 0) {
-      lines.push('Nothing was changed. To put it right: wasm-cache verify --repair');
+      lines.push('Nothing was changed. To put it right: the same command with --repair');
     }
     return lines.join('\n');
   },

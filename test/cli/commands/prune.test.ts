@@ -118,7 +118,8 @@ describe('wasm-cache prune', () => {
       [['--dry-run'], /Nothing says what is to go/],
       [['--older-than', '30'], /--older-than must be a time with its unit, such as 30d, 12h or 90m, not '30'/],
       [['--older-than', '0d'], /not '0d'/],
-      [['--max-size', 'half'], /--max-size must be a size such as 500MiB or 2GiB, not 'half'/],
+      [['--max-size', 'half'], /--max-size must be a size with its unit, such as 500MiB or 2GiB, not 'half'/],
+      [['--max-size', '500'], /not '500'/],
       [['--max-size', '0'], /not '0'/],
       [['--max-size'], /option '--max-size <size>' argument missing/],
     ] as const) {

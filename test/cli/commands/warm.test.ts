@@ -171,7 +171,7 @@ describe('wasm-cache warm', () => {
         /--coverage must be full, not 'hot': what is hot shows when it runs, with wasm-cache train/,
       ],
       [['--jobs', '0', 'plugin.wasm'], /--jobs must be a whole number from 1, not '0'/],
-      [['--memory', 'much', 'plugin.wasm'], /--memory must be a size such as .*, not 'much'/],
+      [['--memory', 'much', 'plugin.wasm'], /--memory must be a size with its unit, such as .*, not 'much'/],
     ] as [string[], RegExp][]) {
       const { status, stderr, document } = warm(given, args);
       assert.deepEqual([status, document], [2, undefined], args.join(' '));

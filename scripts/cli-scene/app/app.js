@@ -1,0 +1,3 @@
+import { report } from './database.js';
+
+console.log(await report());
