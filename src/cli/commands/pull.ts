@@ -44,8 +44,7 @@ export const command: Command<PullOptions, PullDocument> = {
 
   render: (document, colors) => {
     const { directory, source, missing } = document;
-    const from = path.isAbsolute(source) ? shownPath(source) : source;
-    const lines = [`${renderCarried(document, 'pulled', colors)}, from ${from} to ${directory}`];
+    const lines = [`${renderCarried(document, 'pulled', colors)}, from ${source} to ${directory}`];
     if (missing.length > 0) lines.push(colors.yellow(`Not there for this Node: ${missing.join(', ')}`));
     return lines.join('\n');
   },
