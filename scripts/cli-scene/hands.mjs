@@ -33,11 +33,11 @@ export const meanwhile = {
   async 'warm-packages'({ terminal, hasEnded }) {
     const peak = peakMemory(hasEnded);
     await until(() => hasEnded.aborted || / [3-9]\d %/.test(terminal.screen()), 'no progress');
-    const screen = terminal.screen();
+    const bar = terminal.screen().split('\n').at(-1);
     console.log(
       `warm-packages: ${Math.round((await peak) / 2 ** 20)} MiB of memory at its peak, of all processes together`,
     );
-    return ['warm-bar', screen];
+    return ['warm-bar', bar];
   },
 };
 
