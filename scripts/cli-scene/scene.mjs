@@ -35,7 +35,7 @@ export class Scene {
     fs.mkdirSync(this.#path('home/me'), { recursive: true });
     fs.cpSync(new URL('app', import.meta.url), app, { recursive: true });
     for (const name of ['sql.js', '@swc/wasm', '@redis/client']) install(name, modules);
-    for (const part of ['package.json', 'dist', 'build/Release/wasm_module_cache.node'])
+    for (const part of ['package.json', 'dist', 'prebuilds'])
       fs.cpSync(path.join(root, part), path.join(modules, 'wasm-module-cache', part), { recursive: true });
     const { dependencies } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
     for (const name of Object.keys(dependencies)) install(name, modules);

@@ -60,10 +60,10 @@ async function checkRoundTrip(): Promise<{ finding: Finding; roundTrip: DoctorDo
     };
   }
   const { stderr, ...roundTrip } = made;
-  const { hit, firstMs, secondMs, artifactSize } = roundTrip;
+  const { hit, firstMilliseconds, secondMilliseconds, artifactSize } = roundTrip;
   if (hit) {
-    const first = `compiled in ${formatDuration(firstMs)} and saved (${formatSize(artifactSize)}) by one process`;
-    const message = `a module too small to gain anything was ${first}, and loaded in ${formatDuration(secondMs)} by a second one`;
+    const first = `compiled in ${formatDuration(firstMilliseconds)} and saved (${formatSize(artifactSize)}) by one process`;
+    const message = `a module too small to gain anything was ${first}, and loaded in ${formatDuration(secondMilliseconds)} by a second one`;
     return { finding: ok('round-trip', message), roundTrip };
   }
   const what = artifactSize === 0 ? 'nothing was saved by the first process' : 'the second process did not load it';

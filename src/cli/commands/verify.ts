@@ -28,7 +28,7 @@ export interface VerifyDocument {
     isOfDeadEngine: boolean;
   }[];
   totals: VerifyReport['totals'];
-  durationMs: number;
+  durationMilliseconds: number;
 }
 
 export const command: Command<VerifyOptions, VerifyDocument> = {
@@ -44,19 +44,19 @@ export const command: Command<VerifyOptions, VerifyDocument> = {
         engine: header ? entryEngine(header.engineId, here) : null,
       })),
       totals,
-      durationMs: steps.reduce((sum, { duration }) => sum + duration, 0),
+      durationMilliseconds: steps.reduce((sum, { duration }) => sum + duration, 0),
     };
   },
 
   render(document, colors) {
-    const { directory, repaired, files, totals, durationMs } = document;
+    const { directory, repaired, files, totals, durationMilliseconds } = document;
     if (files.length === 0) return `Nothing is stored in ${directory}.`;
     const shown = files.filter(({ outcome }) => outcome !== 'kept');
     const lines: string[] = [];
     if (shown.length > 0) lines.push(table(columns(repaired, colors), shown, colors), '');
     const size = files.reduce((sum, each) => sum + each.size, 0);
     lines.push(
-      `${count(files.length, 'file')}, ${formatSize(size)}, read in ${formatDuration(durationMs)}, in ${directory}`,
+      `${count(files.length, 'file')}, ${formatSize(size)}, read in ${formatDuration(durationMilliseconds)}, in ${directory}`,
     );
     if (!files.some(isBad)) lines.push(colors.green('Everything is in order.'));
     if (!repaired && totals.removed.files + totals.repaired.files > 0) {

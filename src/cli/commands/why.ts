@@ -43,7 +43,7 @@ export interface WhyDocument {
   /** Those options of that node that change V8's flags, and so its engine; `null` where that was not to be found out. */
   optionsOfEngine: string[] | null;
   /** What it took a process to load it; of a hit in the folder. */
-  loadMs: number | null;
+  loadMilliseconds: number | null;
   /** What would matter for some programs. */
   notes: string[];
 }
@@ -114,11 +114,11 @@ interface Asked {
   others: Entry[];
 }
 
-type Verdict = Pick<WhyDocument, 'source' | 'reasons' | 'optionsOfEngine' | 'loadMs'>;
+type Verdict = Pick<WhyDocument, 'source' | 'reasons' | 'optionsOfEngine' | 'loadMilliseconds'>;
 
 /** In the order in which the hook looks. */
 async function judge(asked: Asked, artifact: Entry | undefined): Promise<Verdict> {
-  const miss = { source: null, optionsOfEngine: null, loadMs: null };
+  const miss = { source: null, optionsOfEngine: null, loadMilliseconds: null };
   const before = withoutLooking(asked);
   if (before.length > 0) return { ...miss, reasons: before };
 
@@ -126,7 +126,7 @@ async function judge(asked: Asked, artifact: Entry | undefined): Promise<Verdict
   let options: OptionsOfEngine | undefined;
   if (artifact) {
     const outcome = (await whyNotUsable(asked, artifact)) ?? (await load(asked, artifact));
-    if (typeof outcome === 'number') return { ...miss, source: 'folder', reasons: [], loadMs: outcome };
+    if (typeof outcome === 'number') return { ...miss, source: 'folder', reasons: [], loadMilliseconds: outcome };
     reason = outcome;
   } else {
     if (asked.others.some(({ engine }) => engine.isThisNode)) options = await findOptionsOfEngine(asked);
@@ -222,8 +222,8 @@ async function whyNotUsable({ context, module, probe }: Asked, { file }: Entry):
 async function load({ nodeCommand, module }: Asked, { file }: Entry): Promise<number | Reason> {
   const advice = 'nothing: the next program that compiles it replaces it';
   try {
-    const { loadMs, refused } = await askEngine(nodeCommand, { module: module.file, artifact: file });
-    return loadMs ?? { code: 'refused', message: `V8 does not take it: ${refused}`, advice };
+    const { loadMilliseconds, refused } = await askEngine(nodeCommand, { module: module.file, artifact: file });
+    return loadMilliseconds ?? { code: 'refused', message: `V8 does not take it: ${refused}`, advice };
   } catch (error) {
     return { code: 'refused', message: `a process that tried to load it: ${(error as Error).message}`, advice };
   }
@@ -316,10 +316,10 @@ function notes({ imports }: ProbeAnswer): string[] {
 }
 
 function renderWhy(document: WhyDocument, colors: Colors): string {
-  const { hit, source, module, moduleSize, key, engine, artifact, reasons, others, loadMs } = document;
+  const { hit, source, module, moduleSize, key, engine, artifact, reasons, others, loadMilliseconds } = document;
   const { options, nodeOptions } = document.node;
   const name = colors.bold(shownPath(module));
-  const took = loadMs === null ? '' : `, loaded in ${formatDuration(loadMs)}`;
+  const took = loadMilliseconds === null ? '' : `, loaded in ${formatDuration(loadMilliseconds)}`;
   const isInvalid = reasons.some(({ code }) => code === 'invalid-module');
   const head = hit
     ? `${colors.green('hit')}: ${name} comes from the ${source}${took}`

@@ -14,13 +14,13 @@ export interface StoreCheck {
   /** What it is and where, without user names and passwords; `null` where none is used. */
   description: string | null;
   /** Milliseconds of the first answer, and the middle one of those after it; `null` where there was none. */
-  connectMs: number | null;
-  latencyMs: number | null;
+  connectMilliseconds: number | null;
+  latencyMilliseconds: number | null;
 }
 
 /** Asks the store for something that it does not have. Stores nothing there. */
 export async function checkStore({ remote, mode }: Settings): Promise<StoreCheck> {
-  const nothing = { description: null, connectMs: null, latencyMs: null };
+  const nothing = { description: null, connectMilliseconds: null, latencyMilliseconds: null };
   if (!remote) {
     const isWanted = Boolean(process.env.WASM_CACHE_REMOTE);
     const finding = isWanted
@@ -33,10 +33,10 @@ export async function checkStore({ remote, mode }: Settings): Promise<StoreCheck
   let store: ArtifactStore | undefined;
   try {
     store = await openStore(remote.url, process.env, 'reading'); // as programs do
-    const connectMs = await askOnce(store, name);
+    const connectMilliseconds = await askOnce(store, name);
     const later = [await askOnce(store, name), await askOnce(store, name), await askOnce(store, name)];
-    const latencyMs = later.sort((a, b) => a - b)[1] as number;
-    const answers = { description: store.description, connectMs, latencyMs };
+    const latencyMilliseconds = later.sort((a, b) => a - b)[1] as number;
+    const answers = { description: store.description, connectMilliseconds, latencyMilliseconds };
     return { ...answers, finding: judge(answers, remote.timeout, mode) };
   } catch (error) {
     const message = (error as Error).message.replaceAll(name, 'an artifact');
@@ -63,11 +63,15 @@ async function askOnce(store: ArtifactStore, name: string): Promise<number> {
 }
 
 function judge(
-  { description, connectMs, latencyMs }: { description: string; connectMs: number; latencyMs: number },
+  {
+    description,
+    connectMilliseconds,
+    latencyMilliseconds,
+  }: { description: string; connectMilliseconds: number; latencyMilliseconds: number },
   timeout: number,
   mode: Settings['mode'],
 ): Finding {
-  const message = `${description} answers in ${formatDuration(latencyMs)}, the first time in ${formatDuration(connectMs)}`;
+  const message = `${description} answers in ${formatDuration(latencyMilliseconds)}, the first time in ${formatDuration(connectMilliseconds)}`;
   if (mode === 'read-only') {
     return warning(
       'store',
@@ -75,7 +79,7 @@ function judge(
       'use WASM_CACHE_MODE=read-write for it',
     );
   }
-  if (connectMs < timeout) return ok('store', message);
+  if (connectMilliseconds < timeout) return ok('store', message);
   const advice = 'set WASM_CACHE_REMOTE_TIMEOUT to more than the first answer takes';
   return warning('store', `${message}; programs wait for ${formatDuration(timeout)} at most`, advice);
 }

@@ -17,8 +17,8 @@ export interface RoundTrip {
   /** Whether the second process got the module from the cache. */
   hit: boolean;
   /** What `new WebAssembly.Module()` took in each, in milliseconds. */
-  firstMs: number;
-  secondMs: number;
+  firstMilliseconds: number;
+  secondMilliseconds: number;
   /** Bytes that the first process stored; 0 when it stored nothing. */
   artifactSize: number;
   /** What either of them said on standard error. */
@@ -42,8 +42,8 @@ export async function makeRoundTrip(): Promise<RoundTrip> {
     const second = await run(env);
     return {
       hit: second.hits > 0,
-      firstMs: first.compileMs,
-      secondMs: second.compileMs,
+      firstMilliseconds: first.compileMs,
+      secondMilliseconds: second.compileMs,
       artifactSize,
       stderr: `${first.stderr}${second.stderr}`.trim(),
     };

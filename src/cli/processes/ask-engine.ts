@@ -20,7 +20,7 @@ export interface ProbeAnswer {
   invalid: string | null;
   /** The names of the modules from which the module imports. */
   imports: string[];
-  loadMs: number | null;
+  loadMilliseconds: number | null;
   /** Why V8 does not take the artifact. */
   refused: string | null;
 }

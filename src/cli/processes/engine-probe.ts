@@ -16,7 +16,7 @@ const answer: ProbeAnswer = {
   unsupported: engine.unsupportedReason ?? null,
   invalid: null,
   imports: [],
-  loadMs: null,
+  loadMilliseconds: null,
   refused: null,
 };
 if (module !== undefined && globalThis.WebAssembly !== undefined) {
@@ -41,7 +41,7 @@ function load(wireBytes: Uint8Array, file: string): void {
     const exact = new Uint8Array(nativeCode);
     const start = performance.now();
     engine.deserialize(exact, wireBytes);
-    answer.loadMs = performance.now() - start;
+    answer.loadMilliseconds = performance.now() - start;
   } catch (error) {
     answer.refused = (error as Error).message;
   }

@@ -59,8 +59,12 @@ describe('wasm-cache doctor', () => {
       ...{ isThisNode: 'boolean', isThisEngine: 'boolean' },
     };
     assert.deepEqual(shapeOf(document), {
-      ...{ directory: 'string', engine, store: { description: 'null', connectMs: 'null', latencyMs: 'null' } },
-      roundTrip: { hit: 'boolean', firstMs: 'number', secondMs: 'number', artifactSize: 'number' },
+      ...{
+        directory: 'string',
+        engine,
+        store: { description: 'null', connectMilliseconds: 'null', latencyMilliseconds: 'null' },
+      },
+      roundTrip: { hit: 'boolean', firstMilliseconds: 'number', secondMilliseconds: 'number', artifactSize: 'number' },
     });
     assert.equal(document.roundTrip?.hit, true);
     const ids = [
@@ -195,7 +199,7 @@ describe('wasm-cache doctor, of the store', () => {
     const document = withStore(pathToFileURL(folder).href, allow);
     assert.equal(findingOf(document, 'store')[0], 'ok');
     assert.equal(document.store.description, folder);
-    assert.equal(typeof document.store.latencyMs, 'number');
+    assert.equal(typeof document.store.latencyMilliseconds, 'number');
     assert.deepEqual(readdirSync(folder), []);
   });
 
@@ -213,7 +217,7 @@ describe('wasm-cache doctor, of the store', () => {
       const [of, message] = findingOf(document, 'store');
       assert.equal(of, 'warning');
       assert.match(message, /\/cache\/ answers in \d+ ms, the first time in \d+ ms; programs wait for 20 ms at most$/);
-      assert.ok((document.store.latencyMs as number) >= 50);
+      assert.ok((document.store.latencyMilliseconds as number) >= 50);
       assert.ok(!stdout.includes('hidden'));
     } finally {
       server.closeAllConnections();

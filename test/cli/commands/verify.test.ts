@@ -76,7 +76,7 @@ describe('wasm-cache verify', () => {
     const total = { files: 'number', size: 'number' };
     const { files, ...rest } = document;
     assert.deepEqual(shapeOf(rest), {
-      ...{ directory: 'string', repaired: 'boolean', durationMs: 'number' },
+      ...{ directory: 'string', repaired: 'boolean', durationMilliseconds: 'number' },
       totals: { kept: total, repaired: total, removed: total, quarantined: total, untrusted: total, unknown: total },
     });
     const shapes = Object.fromEntries(files.map((each) => [each.outcome, shapeOf(each)]));

@@ -71,7 +71,7 @@ describe('wasm-cache why, of a hit', () => {
 
   it('prints JSON of the documented shape', () => {
     assert.deepEqual(shapeOf(why(hot, [], {}, 0)), {
-      ...{ ...common, source: 'string', reasons: [], optionsOfEngine: 'null', loadMs: 'number' },
+      ...{ ...common, source: 'string', reasons: [], optionsOfEngine: 'null', loadMilliseconds: 'number' },
       ...{ artifact: artifactShape, others: [], notes: [] },
     });
   });
@@ -119,7 +119,7 @@ describe('wasm-cache why, of a miss', () => {
     const others = [{ artifact: artifactShape, why: ['string'] }];
     const reasons = [{ code: 'string', message: 'string', advice: 'string' }];
     assert.deepEqual(shapeOf(why(stored({ engineId: OTHER_ENGINE }))), {
-      ...{ ...common, source: 'null', reasons, optionsOfEngine: 'null', loadMs: 'null' },
+      ...{ ...common, source: 'null', reasons, optionsOfEngine: 'null', loadMilliseconds: 'null' },
       ...{ artifact: 'null', others, notes: [] },
     });
   });
