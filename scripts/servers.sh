@@ -6,7 +6,7 @@ packages=(
   nginx-light openssl # test/stores/http.test.ts
   radosgw ceph-mon ceph-osd # test/stores/s3.test.ts
   redis-server # test/stores/redis.test.ts
-  chromium # test/cli/report.test.ts
+  chromium # test/cli/commands/report.test.ts
   tmux # npm run docs:cli
 )
 missing=()
