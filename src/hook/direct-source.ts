@@ -81,10 +81,10 @@ export class DirectSource implements RemoteSource {
   prepare(wireLength: number): void {
     try {
       this.advance(0);
-      for (const key of this.#ahead) this.#receive(key);
     } catch {
-      // Who asks for it is told.
+      // Who asks for a module is told.
     }
+    for (const key of this.#ahead) this.#receive(key);
     for (const [key, came] of this.#came) {
       if (!came.bytes || wireLengthOf(came.bytes) !== wireLength) continue;
       came.unpack ??= this.#startUnpacking(key, came.bytes);
@@ -122,10 +122,14 @@ export class DirectSource implements RemoteSource {
   }
 
   #receive(key: string): void {
-    const answer = this.#reader.answer(this.#nameOf(key), 0);
-    if (!answer) return;
-    this.#ahead.delete(key);
-    this.#came.set(key, { ...answer, unpack: undefined });
+    try {
+      const answer = this.#reader.answer(this.#nameOf(key), 0);
+      if (!answer) return;
+      this.#ahead.delete(key);
+      this.#came.set(key, { ...answer, unpack: undefined });
+    } catch {
+      // Who asks for it is told.
+    }
   }
 
   #look(key: string, patience: number): Found | undefined {

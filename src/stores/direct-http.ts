@@ -14,6 +14,7 @@ interface Exchange {
   body: Uint8Array | undefined;
   /** Bytes of it that have come. */
   filled: number;
+  error: Error | undefined;
 }
 
 /**
@@ -35,20 +36,20 @@ export class DirectHttp implements DirectReader {
     const lines = Object.entries(headers).map(([header, value]) => `${header}: ${value}\r\n`);
     const request = Buffer.from(`GET ${pathname} HTTP/1.1\r\n${lines.join('')}\r\n`, 'latin1');
     const link = new Link(hostname.replace(/^\[|\]$/g, ''), Number(port || 80), request);
-    this.#exchanges.set(name, { link, head: Buffer.alloc(0), body: undefined, filled: 0 });
+    this.#exchanges.set(name, { link, head: Buffer.alloc(0), body: undefined, filled: 0, error: undefined });
   }
 
   answer(name: string, milliseconds: number): DirectAnswer | undefined {
     const exchange = this.#exchanges.get(name);
     if (!exchange) return undefined;
+    if (exchange.error) throw exchange.error;
     let answer: DirectAnswer | undefined;
     try {
       const read = exchange.link.read(milliseconds);
       answer = read && this.#take(exchange, read);
     } catch (error) {
-      if (error instanceof AnotherWayError) throw error;
-      const { origin, pathname } = this.#address.of(name);
-      throw new Error(`GET ${origin}${pathname}: ${(error as Error).message}`);
+      exchange.error = error instanceof AnotherWayError ? error : this.#failure(name, error as Error);
+      throw exchange.error;
     }
     if (answer) {
       exchange.link.close();
@@ -59,6 +60,11 @@ export class DirectHttp implements DirectReader {
 
   close(): void {
     for (const { link } of this.#exchanges.values()) link.close();
+  }
+
+  #failure(name: string, { message }: Error): Error {
+    const { origin, pathname } = this.#address.of(name);
+    return new Error(`GET ${origin}${pathname}: ${message}`);
   }
 
   #take(exchange: Exchange, read: Buffer): DirectAnswer | undefined {

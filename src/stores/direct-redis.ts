@@ -13,6 +13,7 @@ export class DirectRedis implements DirectReader {
   readonly #answers = new Map<string, DirectAnswer>();
   readonly #parser = new AnswerParser((answer) => this.#take(answer));
   #link: Link | undefined;
+  #error: Error | undefined;
 
   constructor(target: Target) {
     this.#target = target;
@@ -27,11 +28,13 @@ export class DirectRedis implements DirectReader {
   }
 
   answer(name: string, milliseconds: number): DirectAnswer | undefined {
+    if (this.#error) throw this.#error;
     try {
       const read = this.#answers.has(name) ? undefined : this.#link?.read(milliseconds);
       if (read) this.#parser.push(read);
     } catch (error) {
-      throw new Error(`${this.#target.description}: ${this.#shown(error as Error)}`);
+      this.#error = new Error(`${this.#target.description}: ${this.#shown(error as Error)}`);
+      throw this.#error;
     }
     const answer = this.#answers.get(name);
     this.#answers.delete(name);

@@ -8,7 +8,8 @@ export interface DirectReader {
   /**
    * The answer to what was asked, once; waits up to so many milliseconds for it, and gives `undefined` when it does not come.
    *
-   * @throws {AnotherWayError} when it takes a client to understand it; another error, without secrets, when the store failed.
+   * @throws {AnotherWayError} when it takes a client to understand it; another error, without secrets, when the store
+   *   failed. The same again when it is asked for again.
    */
   answer(name: string, milliseconds: number): DirectAnswer | undefined;
   close(): void;

@@ -451,6 +451,46 @@ describe('RemoteTier', () => {
       });
     }
 
+    it('goes another way also when what was fetched ahead came in chunks', async () => {
+      const { url, put, served } = await serve((response, file, asked) => {
+        if (asked.endsWith('.json')) plainly(response, file);
+        else {
+          response.write(readFileSync(file));
+          response.end();
+        }
+      });
+      const { tier, list, failures } = scene({ url });
+      const wanted = key();
+      await put(wanted);
+      await new FileSystemStore(served, { isShared: true }).put(PROGRAM, encodeList([String(wanted)]));
+      tier.prefetch(list());
+      tier.advance();
+      await setTimeout(200); // until all of it is here, and the connection is closed
+      tier.prepare(artifact(wanted).wireLength);
+      assertArtifact(await tier.fetch(String(wanted)));
+      assert.deepEqual(failures, []);
+    });
+
+    it('tells at once of what was fetched ahead and cut off', async () => {
+      const { url, put, served } = await serve((response, file, asked) => {
+        if (asked.endsWith('.json')) plainly(response, file);
+        else response.writeHead(200, { 'content-length': 5000 }).write('x', () => response.destroy());
+      });
+      const { tier, list, failures } = scene({ url });
+      const wanted = key();
+      await put(wanted);
+      await new FileSystemStore(served, { isShared: true }).put(PROGRAM, encodeList([String(wanted)]));
+      tier.prefetch(list());
+      tier.advance();
+      await setTimeout(200);
+      tier.prepare(artifact(wanted).wireLength);
+      assert.ok(milliseconds(() => tier.fetchSync(String(wanted))) < PATIENT / 2);
+      assert.deepEqual(
+        failures.map(({ of }) => of),
+        ['store'],
+      );
+    });
+
     it('keeps what was late', async () => {
       const { url, put } = await serve((response, file) => void setTimeout(300).then(() => plainly(response, file)));
       const { tier, folder, failures } = scene({ url, timeout: 100 });

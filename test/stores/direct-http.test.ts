@@ -99,7 +99,13 @@ describe('DirectHttp', () => {
     ['a part', 'HTTP/1.1 206 Partial Content\r\ncontent-length: 3\r\n\r\nabc'],
   ] as const) {
     it(`leaves to a client: ${what}`, async () => {
-      await assert.rejects(ask(answer), (error) => error instanceof AnotherWayError);
+      const { port } = await serve(answer);
+      const reader = new DirectHttp({ url: `http://127.0.0.1:${port}`, maxSize: 1000 });
+      reader.ask('a/b');
+      const isAnotherWay = (error: unknown) => error instanceof AnotherWayError;
+      await assert.rejects(answerOf(reader), isAnotherWay);
+      await setTimeout(20); // until the connection is closed
+      assert.throws(() => reader.answer('a/b', 0), isAnotherWay);
     });
   }
 

@@ -100,6 +100,7 @@ describe('DirectRedis', () => {
         assert.match(error.message, message);
         return error.message.startsWith(`redis://127.0.0.1:${port}/0: `);
       });
+      assert.throws(() => reader.answer('a', 0), message, 'again');
     });
   }
 
