@@ -44,4 +44,5 @@ export {
 export type { LoadProgress, ReadProgress, StepFinished, StepOutcomes, StepStarted } from './load-progress.js';
 export type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from './module-cache.js';
 export { type HashAlgorithm, ModuleHash } from './module-hash.js';
+export { type ProbeV8Options, probeV8, type V8Verdict } from './probe/probe-v8.js';
 export { FileSystemStore } from './stores/file-system.js';

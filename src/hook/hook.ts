@@ -12,7 +12,7 @@ import { V8Engine } from '../engine/v8-engine.js';
 import { countFunctions, type FunctionCounts } from '../engine/wasm-binary.js';
 import { LearningJobs } from '../learning/jobs.js';
 import type { Push } from '../learning/push.js';
-import { startLearner, whyNoLearner } from '../learning/start-learner.js';
+import { startLearner, whyNoLearner, whyNotLearnt } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { packageRoot } from '../package-root.js';
 import { openStatistics, type Statistics } from '../statistics/statistics.js';
@@ -147,7 +147,7 @@ export class Hook {
     });
     this.#jobs = new LearningJobs(this.#cache.directory, this.#cache.signer);
     this.#noLearner = whyNoLearner();
-    this.#learns = options.learn !== 'off' && this.#noLearner === undefined;
+    this.#learns = options.learn !== 'off' && whyNotLearnt() === undefined;
     // What comes from a store goes through the folder.
     if (!options.remote || options.mode !== 'read-write') return;
     const { directory, secrets, remote } = options;
@@ -669,7 +669,7 @@ function functionsOf({ functions }: KnownModule, nativeCode: Uint8Array | undefi
   try {
     return functions && nativeCode && readNativeCode(nativeCode, functions);
   } catch (error) {
-    debug('native code that cannot be read: %o', error);
+    debug('native code that cannot be read: %s', error);
     return undefined;
   }
 }

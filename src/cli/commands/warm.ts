@@ -5,7 +5,7 @@ import { entryName, FileSystemCache } from '../../caches/file-system.js';
 import { V8Engine } from '../../engine/v8-engine.js';
 import { HashedModuleData } from '../../hashed-module-data.js';
 import { compileAheadOfTime } from '../../learning/compile-ahead-of-time.js';
-import { whyNoLearner } from '../../learning/start-learner.js';
+import { whyNotLearnt } from '../../learning/start-learner.js';
 import type { Command } from '../command.js';
 import { type Context, checkTrust, shownPath } from '../context.js';
 import { ExitCode } from '../exit-codes.js';
@@ -66,7 +66,7 @@ export const command: Command<WarmOptions, WarmDocument> = {
     checkTrust(context);
     checkStores(context);
     const engine = new V8Engine();
-    const reason = engine.unsupportedReason ?? whyNoLearner();
+    const reason = engine.unsupportedReason ?? whyNotLearnt();
     if (reason !== undefined) throw new Error(`Modules cannot be compiled ahead of time here: ${reason}`);
     const files = await findModules(given);
     const start = performance.now();
