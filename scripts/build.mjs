@@ -54,7 +54,7 @@ if (globalThis.process?.getBuiltinModule && __moduleDirname) {`,
   footer: { js: '}' },
 });
 // A thread starts up to 10 ms faster with it than with an ES module, and only it can be loaded later without an event loop.
-for (const name of ['hook/remote', 'hook/remote-worker', 'probe/ask-verdict']) {
+for (const name of ['hook/remote', 'hook/remote-worker']) {
   await build({
     ...bundle(name, 'cjs'),
     packages: 'bundle', // what is an ES module cannot be required everywhere; optional peers stay where they are

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { FileSystemCache } from '../caches/file-system.js';
 import { isTestedV8 } from '../engine/supported.js';
 import { readSettings, type Settings } from '../hook/settings.js';
-import { keepVerdict, keptVerdict } from '../probe/probe-v8.js';
+import { keepVerdict, keptVerdict } from '../probe/probe.js';
 import type { KeptVerdict } from '../probe/verdict.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { UsageError } from './exit-codes.js';

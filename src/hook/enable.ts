@@ -5,8 +5,8 @@ import { Signer } from '../artifact/signature.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { isTestedV8, nameOfV8, takeVerdict, whyNeverSupported } from '../engine/supported.js';
 import { untriedEngine } from '../engine/v8-engine.js';
-import { LearningJobs } from '../learning/jobs.js';
 import { packageRoot } from '../package-root.js';
+import { readVerdict, subjectOf } from '../probe/verdict.js';
 import { parseRemoteUrl } from '../stores/remote-url.js';
 import { wrongOption } from '../wrong-option.js';
 import { Hook, type ModuleCacheStats } from './hook.js';
@@ -295,17 +295,19 @@ function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined):
 
 /**
  * Takes the verdict that the folder keeps on a V8 that is not among the tested ones, or has it found out, for the processes after this
- * one. In a file of its own, as the build makes it: all others would pay for it.
+ * one. What starts that is not in this bundle: it is needed once.
  */
-function whyUntried({ secrets, mode, learn }: Settings, directory: string): string | undefined {
+function whyUntried({ secrets: secret, mode, learn }: Settings, directory: string): string | undefined {
   const untried = untriedEngine();
   if (untried.id === undefined) return untried.reason;
-  const cache = new FileSystemCache(directory, { secret: secrets });
-  const jobs = new LearningJobs(cache.directory, cache.signer);
-  const file = path.join(packageRoot, 'dist/ask-verdict.cjs');
-  const { askVerdict } = nodeModule.createRequire(import.meta.url)(file) as typeof import('../probe/ask-verdict.js');
-  const verdict = askVerdict(cache, jobs, untried.id, mode === 'read-write' && learn !== 'off');
-  if (typeof verdict === 'string') return `${nameOfV8()} has not been tried, and ${verdict}`;
-  takeVerdict(verdict);
-  return undefined;
+  const cache = new FileSystemCache(directory, { secret });
+  const verdict = readVerdict(cache, subjectOf(untried.id));
+  if (verdict) {
+    takeVerdict(verdict);
+    return undefined;
+  }
+  if (mode === 'read-only' || learn === 'off') return undefined;
+  const file = path.join(packageRoot, 'dist/probe/start-prober.js');
+  const { startProber } = nodeModule.createRequire(import.meta.url)(file) as typeof import('../probe/start-prober.js');
+  return `${nameOfV8()} has not been tried, and ${startProber(cache, untried.id)}`;
 }

@@ -5,7 +5,7 @@ import { FileSystemCache } from '../caches/file-system.js';
 import { loadAddon } from '../engine/addon.js';
 import { untriedEngine } from '../engine/v8-engine.js';
 import { LearningJobs } from '../learning/jobs.js';
-import { probe } from './probe-v8.js';
+import { probe } from './probe.js';
 import { keyOf, subjectOf } from './verdict.js';
 
 /** All steps together take seconds; each has a limit of its own. */

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { sweep } from '../../dist/caches/sweep.js';
 import { untriedEngine } from '../../dist/engine/v8-engine.js';
 import { CacheError, FileSystemCache, probeV8 } from '../../dist/index.js';
-import { keepVerdict, keptVerdict, probe } from '../../dist/probe/probe-v8.js';
+import { keepVerdict, keptVerdict, probe } from '../../dist/probe/probe.js';
 import { type KeptVerdict, readVerdict, subjectOf, verdictFile } from '../../dist/probe/verdict.js';
 import { SECRET } from '../support/bundles.js';
 import { filesIn, root, temporaryDirectory } from '../support/processes.js';

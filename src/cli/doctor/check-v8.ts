@@ -1,5 +1,5 @@
 import { isTestedV8, nameOfV8 } from '../../engine/supported.js';
-import { probe } from '../../probe/probe-v8.js';
+import { probe } from '../../probe/probe.js';
 import { type Context, cacheOf, verdictOf } from '../context.js';
 import { count, formatDuration } from '../terminal/output.js';
 import { type Finding, ok, warning } from './finding.js';
