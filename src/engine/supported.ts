@@ -9,7 +9,7 @@ const { versions, version, platform, arch } = process;
  * The versions of V8 on which every door that is used here was tried, crashes included (Node 20, 22, 24, 26). V8 gives no
  * promise about any of them, so another version is unsupported until it was tried too: by src/probe, where it runs.
  */
-const TESTED_V8 = ['11.3', '12.4', '13.6', '14.6'];
+export const TESTED_V8: readonly string[] = ['11.3', '12.4', '13.6', '14.6'];
 
 /** What trying a V8 that is not among the tested ones gave. */
 export interface Verdict {

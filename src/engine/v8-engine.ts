@@ -14,8 +14,8 @@ const { versions, version, platform, arch, execPath } = process;
 const { statSync } = fs;
 const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].flatMap((each) => each.split(' '));
 
-/** V8's defaults (v8-facts.md, section 10, rule 24). */
-const TIERING_BUDGETS: Record<string, number> = {
+/** @internal V8's defaults (v8-facts.md, section 10, rule 24). */
+export const TIERING_BUDGETS: Record<string, number> = {
   '11.3': 1_800_000,
   '12.4': 13_000_000,
   '13.6': 13_000_000,

@@ -18,8 +18,11 @@ const nodeOptions = process.env.NODE_OPTIONS ?? '';
  * (--import, --require), open a port (--inspect) or write files (--cpu-prof). With an option that is missing here the learner
  * finds another engine id than it was given, and ends.
  */
-const COPIED_OPTIONS =
-  /^--(stack-size|stack-trace-limit|max-old-space-size|max-semi-space-size|max-heap-size|expose-gc|hash-seed|no-opt|optimize-for-size|single-threaded|harmony(-[a-z-]+)?)(=|$)/;
+export const COPIED_OPTIONS = [
+  ...['stack-size', 'stack-trace-limit', 'max-old-space-size', 'max-semi-space-size', 'max-heap-size'],
+  ...['expose-gc', 'hash-seed', 'no-opt', 'optimize-for-size', 'single-threaded', 'harmony'],
+];
+const COPIED_OPTION = new RegExp(`^--(${COPIED_OPTIONS.join('|')}|harmony-[a-z-]+)(=|$)`);
 
 /** What a process needs to start at all. Above all not NODE_OPTIONS and what else tells Node to run or write something. */
 const { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD } = process.env;
@@ -106,7 +109,7 @@ export function learnerArguments(
 /** {@link COPIED_OPTIONS} of this process. */
 export function v8Options(): string[] {
   const options = [...execArgv, ...nodeOptions.split(/\s+/)];
-  return options.filter((option) => COPIED_OPTIONS.test(option.replaceAll('_', '-')));
+  return options.filter((option) => COPIED_OPTION.test(option.replaceAll('_', '-')));
 }
 
 /** @param signer - of the cache that the learner writes to */
