@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { globSync } from 'tinyglobby';
 import { root } from '../support/processes.js';
 
-const pages = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'], {
-  cwd: root,
-  encoding: 'utf8',
-})
-  .split('\n')
-  .filter((page) => existsSync(path.join(root, page)) && page !== '');
+const pages = globSync(['*.md', '{docs,examples}/**/*.md'], { cwd: root, ignore: '**/node_modules/**' });
 
 test('every link between pages, and to files and folders, leads somewhere', () => {
   const dead = pages.flatMap((page) =>
