@@ -27,7 +27,7 @@ test('files and npm scripts that a page names are there', () => {
   const named = pages.flatMap((page) =>
     [
       ...textOf(page).matchAll(
-        /(?<![\w./-])(?:(?:src|test|bench|scripts|native|examples)\/[\w./-]*[\w/]|npm run [\w:]+)/g,
+        /(?<![\w./-])(?:(?:src|test|bench|scripts|native|examples)\/[\w./-]*[\w/]|npm run [\w:-]+)/g,
       ),
     ].map(([name]) => ({ page, name })),
   );
