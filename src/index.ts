@@ -1,3 +1,10 @@
+/**
+ * The library: caches of compiled modules, loading through them, and the hook for programs that turn it on themselves.
+ *
+ * @module wasm-module-cache
+ */
+
+export type { ArtifactHeader } from './artifact/artifact.js';
 export { decodeModule, decodeModuleSync, encodeModule } from './artifact/module.js';
 export type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from './artifact-store.js';
 export {

@@ -96,7 +96,6 @@ type Fetch = (key: string) => FetchedArtifact | undefined;
 const { now } = Date;
 const { debuglog } = util;
 const { resourceUsage } = process;
-const preemptions = () => resourceUsage().involuntaryContextSwitches;
 const { bigint: nanoseconds } = process.hrtime;
 /** Not performance.now(): that object is made when it is first mentioned, which takes 1 ms. */
 const milliseconds = () => Number(nanoseconds()) / 1e6;
@@ -361,7 +360,7 @@ export class Hook {
 
   #lookUpStored(wireBytes: Uint8Array, fetch: Fetch | undefined): Lookup | undefined {
     const start = milliseconds();
-    const preemptionsBefore = preemptions();
+    const before = resourceUsage();
     const engineId = this.#engine.deterministicId;
     const wireLength = wireBytes.length;
     const functions = this.#countFunctions(wireBytes);
@@ -393,8 +392,8 @@ export class Hook {
       const module = this.#cache.guarded(entry, () => received.finish(nativeCode), isUse);
       const duration = milliseconds() - start;
       debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, Math.round(duration));
-      const load = { duration, preemptions: preemptions() - preemptionsBefore };
-      if (!paid({ ...load, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
+      const load = { duration, ...usageSince(before), wireLength, nativeLength: nativeCode.length };
+      if (!paid(load)) this.#leaveAlone(key);
       const known = { ...lookup, stored, isSuspect: false, reading: undefined, isLearnt: false };
       this.#remember(known, module);
       return { ...known, module, known };
@@ -663,6 +662,15 @@ function isNothing(error: unknown): boolean {
 /** An artifact that was not trusted, not the folder. */
 function isOfArtifact(error: unknown): boolean {
   return CacheError.is(error, 'Untrusted') && error.path === undefined;
+}
+
+/** What `paid` asks. */
+function usageSince(before: NodeJS.ResourceUsage): { cpuTime: number; preemptions: number } {
+  const { userCPUTime, systemCPUTime, involuntaryContextSwitches } = resourceUsage();
+  return {
+    cpuTime: (userCPUTime + systemCPUTime - before.userCPUTime - before.systemCPUTime) / 1000,
+    preemptions: involuntaryContextSwitches - before.involuntaryContextSwitches,
+  };
 }
 
 function functionsOf({ functions }: KnownModule, nativeCode: Uint8Array | undefined): Current['functions'] {

@@ -171,13 +171,20 @@ describe('loading an artifact paid', () => {
     ['a small one, from a network that hangs', 600, 0.1, 0.1, false],
   ] as const) {
     it(`${name}: ${expected ? 'yes' : 'no'}`, () => {
-      assert.equal(paid({ duration, preemptions: 3, wireLength: wireMB * MB, nativeLength: nativeMB * MB }), expected);
+      const load = { duration, cpuTime: 20, preemptions: 3 };
+      assert.equal(paid({ ...load, wireLength: wireMB * MB, nativeLength: nativeMB * MB }), expected);
     });
   }
 
   it('is not told by a load for which the machine was too busy', () => {
-    const load = { duration: 600, wireLength: 0.1 * MB, nativeLength: 0.1 * MB };
-    assert.equal(paid({ ...load, preemptions: 29 }), false);
-    assert.equal(paid({ ...load, preemptions: 30 }), true);
+    const load = { duration: 6402, wireLength: 0.1 * MB, nativeLength: 0.1 * MB };
+    assert.equal(paid({ ...load, cpuTime: 65, preemptions: 44 }), true);
+    assert.equal(paid({ ...load, cpuTime: 200, preemptions: 10 }), true);
+    assert.equal(paid({ ...load, cpuTime: 200, preemptions: 9 }), false);
+    assert.equal(
+      paid({ ...load, cpuTime: 1, preemptions: 4 }),
+      false,
+      'a disk is slow on a machine that does other things, too',
+    );
   });
 });
