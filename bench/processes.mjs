@@ -29,6 +29,7 @@ export function run(node, program, { cwd, directory, env = {} } = {}) {
     env: { ...inherited, PATH: searchPath, ...hooked, ...env },
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
+    timeout: 600_000,
   });
   const ms = performance.now() - start;
   if (status === 0) return { ms, cpuMs: cpuOfChildren() - cpuBefore, output: stdout };
