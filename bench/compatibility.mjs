@@ -2,8 +2,8 @@
 //   [-- --firsts 3] [-- --json docs/compatibility.json] [-- --again]
 // Which packages gain what, on which versions of Node. Every program of the folders (default: ../shared/workloads and
 // bench/compatibility) is run as npm run bench does, without `full`, on each version, and stored in the JSON file when it is done; the
-// table is written beside that, as Markdown. What the file has of the same packages, measured in the same way, is not measured again
-// without --again. Controls (ctl_*) are no packages, and left out. A folder needs its packages: npm ci --ignore-scripts in it.
+// table is written beside that, as Markdown. What the file has of the same packages, measured in the same way, and did not fail, is
+// not measured again without --again. Controls (ctl_*) are no packages, and left out. A folder needs its packages: npm ci --ignore-scripts in it.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -81,8 +81,8 @@ async function visit(program, node) {
   const packages = packagesOf(program);
   const entry = known[program.name];
   const before = isDeepStrictEqual(entry?.packages, packages) ? entry.nodes : {};
-  const { runs, train, firsts } = before[node.version] ?? {};
-  if (!values.again && isDeepStrictEqual({ runs, train, firsts, full: false }, counts)) {
+  const { runs, train, firsts, failed } = before[node.version] ?? {};
+  if (!values.again && !failed && isDeepStrictEqual({ runs, train, firsts, full: false }, counts)) {
     bar.increment(2 + runsOf(counts), { doing: `${program.name} on Node ${node.version}: is known` });
     return;
   }
@@ -128,10 +128,10 @@ async function measureOne(program, { binary: node }, onRun) {
         sameOutput: new Set(Object.values(outputs).flat()).size === 1,
       };
     } catch (error) {
-      return { ...settings, modules, failed: shortened(error), sameOutput: false };
+      return { ...settings, modules, failed: shortened(error, program), sameOutput: false };
     }
   } catch (error) {
-    return { ...settings, modules: [], failed: `plain: ${shortened(error)}`, sameOutput: false };
+    return { ...settings, modules: [], failed: shortened(error, program), sameOutput: false };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -154,13 +154,12 @@ function missedBy({ file, cwd }, node, folder) {
   return modules.filter(({ misses }) => misses > 0).map(({ key }) => key);
 }
 
-/** What was being done, and the line that says what went wrong. */
-function shortened({ message }) {
-  const lines = message.split('\n').filter((line) => line.trim() !== '');
-  const [head = ''] = lines;
-  const reason = lines.slice(1).find((line) => /^\w*(Error|Exception)\b/.test(line)) ?? lines.at(-1);
-  const what = head.replace(/ \S*node \S*? ended with/, ' ended with').replace(/:$/, '');
-  return lines.length > 1 ? `${what}: ${reason.trim()}` : what;
+/** What was being done, and the line that says what went wrong, without the folders of this machine. */
+function shortened({ doing = 'plain', ended, stderr, message }, { cwd }) {
+  if (ended === undefined) return `${doing}: ${message}`;
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  const reason = lines.find((line) => /^\w*(Error|Exception)\b/.test(line)) ?? lines.at(-1) ?? 'it said nothing';
+  return `${doing}: ended with ${ended}: ${reason.trim().slice(0, 200).replaceAll(cwd, '.')}`;
 }
 
 function fail(message) {

@@ -5,10 +5,11 @@ import { learnersAreDone, run } from './processes.mjs';
 
 /** The programs of a folder, by default the w_*.mjs that folders of workloads have. */
 export function programsIn(folder, pattern = /^w_(.*)\.mjs$/) {
-  return readdirSync(folder)
+  const cwd = path.resolve(folder);
+  return readdirSync(cwd)
     .filter((file) => pattern.test(file))
     .sort()
-    .map((file) => ({ name: pattern.exec(file)[1], file: path.join(folder, file), cwd: path.resolve(folder) }));
+    .map((file) => ({ name: pattern.exec(file)[1], file: path.join(cwd, file), cwd }));
 }
 
 /** How many runs {@link measure} makes of a program. */
@@ -23,19 +24,14 @@ export function runsOf({ runs, train, firsts, full }) {
  *
  * @param onRun - told what is going to be run
  * @returns the results by kind, and the different outputs by kind
- * @throws {Error} when a run fails, which its message names
+ * @throws {Error} when a run fails, with what was done as `doing`
  */
 export async function measure({ file, cwd }, { node, runs, train, firsts, full, folder, onRun }) {
   const results = { plain: [], first: [], warm: [], full: [], plainBesideFirst: [] };
   const outputs = {};
   const step = async (kind, doing, directory, env) => {
     onRun(doing);
-    let result;
-    try {
-      result = run(node, file, { cwd, directory, env });
-    } catch (error) {
-      throw new Error(`${doing}: ${error.message}`, { cause: error });
-    }
+    const result = runOrSay(doing, node, file, { cwd, directory, env });
     // Programs may print times; what they compute is in a line of its own.
     const output = /^RESULT .*$/m.exec(result.output)?.[0] ?? result.output;
     outputs[kind] = [...new Set([...(outputs[kind] ?? []), output])];
@@ -62,4 +58,12 @@ export async function measure({ file, cwd }, { node, runs, train, firsts, full, 
     if (full) results.full.push(await fully());
   }
   return { results, outputs };
+}
+
+function runOrSay(doing, ...what) {
+  try {
+    return run(...what);
+  } catch (error) {
+    throw Object.assign(error, { doing });
+  }
 }

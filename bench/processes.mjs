@@ -15,6 +15,7 @@ const inherited = Object.fromEntries(
  *
  * @param program - its path, or all arguments of node
  * @returns wall and CPU time in ms (the latter only on Linux, in steps of 10) and what it wrote to stdout
+ * @throws {Error} when it fails or takes longer than ten minutes, with the exit code or signal as `ended`, and its `stderr`
  */
 export function run(node, program, { cwd, directory, env = {} } = {}) {
   const hooked = directory
@@ -33,7 +34,8 @@ export function run(node, program, { cwd, directory, env = {} } = {}) {
   });
   const ms = performance.now() - start;
   if (status === 0) return { ms, cpuMs: cpuOfChildren() - cpuBefore, output: stdout };
-  throw new Error(`${node} ${program} ended with ${status ?? signal}:\n${stderr}`);
+  const ended = status ?? signal;
+  throw Object.assign(new Error(`${node} ${program} ended with ${ended}:\n${stderr}`), { ended, stderr });
 }
 
 /** A job without bytes was given up, and a learner that is not done after five minutes was ended. */
