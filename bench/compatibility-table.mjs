@@ -59,7 +59,7 @@ function sizeOf(nodes) {
   const modules = new Map(modulesOf(nodes).map(({ key, bytes }) => [key, bytes]));
   if (modules.size === 0) return '-';
   const sum = [...modules.values()].reduce((a, b) => a + b);
-  const text = sum < 1e5 ? `${(sum / 1e3).toFixed(1)} kB` : `${(sum / 1e6).toFixed(1)} MB`;
+  const text = sum < 1e3 ? `${sum} B` : sum < 1e5 ? `${(sum / 1e3).toFixed(1)} kB` : `${(sum / 1e6).toFixed(1)} MB`;
   return modules.size === 1 ? text : `${text} in ${modules.size}`;
 }
 
