@@ -102,7 +102,7 @@ function remarkOf(measured) {
   const large = new Set(modules.filter(({ bytes }) => bytes >= MIN_MODULE_SIZE).map(({ key }) => key));
   if (modules.length === 0) remarks.push('compiles no module');
   else if (large.size === 0) remarks.push('only modules that are left to V8');
-  else if (missed.length > 0) remarks.push(`${missed.length} of ${large.size} modules are compiled again`);
+  else if (missed.length > 0) remarks.push(`${missed.length} of ${large.size} modules not from the cache`);
   if (warm < LOSS) remarks.push('slower');
   else if (warm < GAIN && large.size > 0 && missed.length === 0) remarks.push('its time is elsewhere');
   return remarks.join(', ');

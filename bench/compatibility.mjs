@@ -118,7 +118,7 @@ async function measureOne(program, { binary: node }, onRun) {
       return {
         ...settings,
         modules,
-        missed: missedBy(program, node, folder),
+        missed: missedBy(program, node, folder, modules),
         plainMs: Math.round(of('plain')),
         warmMs: Math.round(of('warm')),
         first: of('plainBesideFirst') / of('first'),
@@ -144,14 +144,16 @@ function modulesOf({ file, cwd }, node, list) {
   return [...new Set(lines)].map((line) => JSON.parse(line));
 }
 
-/** The modules that a warm run did not have from the cache. */
-function missedBy({ file, cwd }, node, folder) {
+/** Those of its modules that a warm run did not have from the cache, also because loading them had not paid. */
+function missedBy({ file, cwd }, node, folder, modules) {
   const json = path.join(folder, 'run.json');
   const cli = local('../dist/cli/main.js');
   const env = { WASM_CACHE_DIR: path.join(folder, 'warm'), WASM_CACHE_LEARN: 'off' };
   run(node, [cli, 'run', '--json-file', json, '--', 'node', file], { cwd, env });
-  const { modules } = JSON.parse(readFileSync(json, 'utf8'));
-  return modules.filter(({ misses }) => misses > 0).map(({ key }) => key);
+  const report = JSON.parse(readFileSync(json, 'utf8'));
+  const hits = report.modules.filter((each) => each.hits > 0 && each.misses === 0).map(({ key }) => key);
+  const large = modules.filter(({ bytes }) => bytes >= report.minModuleSize).map(({ key }) => key);
+  return [...new Set(large)].filter((key) => !hits.includes(key));
 }
 
 /** What was being done, and the line that says what went wrong, without the folders of this machine. */

@@ -21,11 +21,12 @@ export function run(node, program, { cwd, directory, env = {} } = {}) {
   const hooked = directory
     ? { NODE_OPTIONS: `--import=${hook}`, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot' }
     : {};
+  const binary = node.includes(path.sep) ? path.resolve(node) : node; // a path is one of this folder, not of `cwd`
   // Packages that start `node` get the same one.
   const searchPath = `${path.dirname(path.resolve(node))}${path.delimiter}${inherited.PATH}`;
   const cpuBefore = cpuOfChildren();
   const start = performance.now();
-  const { status, signal, stdout, stderr } = spawnSync(node, [program].flat(), {
+  const { status, signal, stdout, stderr, error } = spawnSync(binary, [program].flat(), {
     cwd,
     env: { ...inherited, PATH: searchPath, ...hooked, ...env },
     encoding: 'utf8',
@@ -34,6 +35,7 @@ export function run(node, program, { cwd, directory, env = {} } = {}) {
   });
   const ms = performance.now() - start;
   if (status === 0) return { ms, cpuMs: cpuOfChildren() - cpuBefore, output: stdout };
+  if (error && signal === null) throw error; // it was not started
   const ended = status ?? signal;
   throw Object.assign(new Error(`${node} ${program} ended with ${ended}:\n${stderr}`), { ended, stderr });
 }
