@@ -78,15 +78,18 @@ export interface Load {
   readonly duration: number;
   /** How often the system gave the processor to somebody else meanwhile. */
   readonly preemptions: number;
+  /** Milliseconds that the thread has waited for a processor since it began; asked only where it matters. */
+  readonly waited: () => number;
   readonly wireLength: number;
   readonly nativeLength: number;
 }
 
 /** Whether loading an artifact took longer than V8 would have taken without it; that happens on slow disks. */
-export function paid({ duration, preemptions, ...module }: Load): boolean {
-  // Where the machine was too busy, its disk is not to blame.
-  if (preemptions >= duration / PREEMPTED_EVERY) return true;
-  return duration <= UNNOTICED + SPIKE * durationWithout(module);
+export function paid({ duration, preemptions, waited, ...module }: Load): boolean {
+  const limit = UNNOTICED + SPIKE * durationWithout(module);
+  if (duration <= limit) return true;
+  // Where the machine was too busy, its disk is not to blame. A thread that was blocked waits for a processor without a preemption.
+  return preemptions >= duration / PREEMPTED_EVERY || duration - waited() <= limit;
 }
 
 /**

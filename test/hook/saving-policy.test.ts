@@ -171,13 +171,21 @@ describe('loading an artifact paid', () => {
     ['a small one, from a network that hangs', 600, 0.1, 0.1, false],
   ] as const) {
     it(`${name}: ${expected ? 'yes' : 'no'}`, () => {
-      assert.equal(paid({ duration, preemptions: 3, wireLength: wireMB * MB, nativeLength: nativeMB * MB }), expected);
+      const module = { wireLength: wireMB * MB, nativeLength: nativeMB * MB };
+      assert.equal(paid({ duration, preemptions: 3, waited: () => 5, ...module }), expected);
     });
   }
 
   it('is not told by a load for which the machine was too busy', () => {
-    const load = { duration: 600, wireLength: 0.1 * MB, nativeLength: 0.1 * MB };
+    const load = { duration: 600, waited: () => 0, wireLength: 0.1 * MB, nativeLength: 0.1 * MB };
     assert.equal(paid({ ...load, preemptions: 29 }), false);
     assert.equal(paid({ ...load, preemptions: 30 }), true);
+  });
+
+  it('is not told by a load that was blocked and then waited for a processor, which is no preemption', () => {
+    // tailwind's scanner on two cores with a load of 22: 8 of 296 ms it ran.
+    const load = { duration: 296, preemptions: 10, wireLength: 1.6 * MB, nativeLength: 0.52 * MB };
+    assert.equal(paid({ ...load, waited: () => 232 }), true);
+    assert.equal(paid({ ...load, waited: () => 15 }), false);
   });
 });
