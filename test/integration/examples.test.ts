@@ -12,6 +12,8 @@ import { buildImage } from '../support/images.js';
 import { until } from '../support/learning.js';
 import { filesIn, type RunResult, register, root, runProgram, temporaryDirectory } from '../support/processes.js';
 
+/** A section that means nothing. */
+const customSection = (content: number) => Buffer.from([0, 3, 1, 0x61, content]);
 const HIT = /: hit [0-9a-f]{64}: \d+ bytes/;
 const { unsupportedReason } = new V8Engine();
 const skip = unsupportedReason ?? false;
@@ -189,6 +191,23 @@ describe('plugin-host', { skip }, () => {
     assert.match(result.stderr, /^text\.wasm is left out: .*expected magic word/m);
     assert.match(result.stderr, /^large\.wasm is left out: it has 9437184 bytes, and may have 8388608$/m);
     assert.match(result.stdout, /^primes\.wasm: from the cache; run\(1000\) is 168$/m);
+  });
+
+  it('ends at a signal, also in the middle of a load', async () => {
+    const many = path.join(folder, 'many');
+    mkdirSync(many);
+    const primes = readFileSync(path.join(plugins, 'primes.wasm'));
+    // Each with a section of its own, so that each is a process that optimises: far more than a signal takes to arrive.
+    for (let i = 10; i < 60; i++)
+      writeFileSync(path.join(many, `${i}.wasm`), Buffer.concat([primes, customSection(i)]));
+    const args = ['--plugins', many, '--cache', path.join(folder, 'other-cache'), '10'];
+    const stopped = spawn(process.execPath, [example('plugin-host', 'host.js'), ...args], { timeout: 120_000 });
+    const lines: string[] = [];
+    createInterface(stopped.stderr).on('line', (line) => {
+      if (lines.push(line) === 1) stopped.kill('SIGINT');
+    });
+    assert.deepEqual(await once(stopped, 'close'), [1, null], lines.join('\n'));
+    assert.equal(lines.at(-1), '59.wasm is left out: stopped by SIGINT');
   });
 
   it('says what it was called wrongly with', () => {
