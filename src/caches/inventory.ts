@@ -37,7 +37,7 @@ const TEMPORARY_LIST = /\.json\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
 const BATCH = 100;
 
 /** The name of the folder of the learners' jobs. */
-export const JOBS_FOLDER = 'learning';
+const JOBS_FOLDER = 'learning';
 
 /** All files of a cache folder, two levels deep, which is as deep as this package goes. A folder that is not there has none. */
 export async function* inventory(directory: string): AsyncGenerator<FoundFile> {
