@@ -14,7 +14,8 @@ import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
 import { FakeEngine } from '../../dist/testing/fake-engine.js';
 import { optimisedFurther, sample } from '../../dist/testing/sample.js';
 import { MemoryStore, moduleCacheContract } from '../../dist/testing.js';
-import { temporaryDirectory } from '../support/processes.js';
+import { until } from '../support/learning.js';
+import { filesIn, temporaryDirectory } from '../support/processes.js';
 
 const secret = 'the-secret-of-this-fleet';
 
@@ -198,11 +199,12 @@ describe('RemoteCache never hands to the engine', () => {
 describe('RemoteCache in front of trouble:', () => {
   class Troubled extends MemoryStore {
     override readonly description: string = 'memory://somewhere';
-    delay = 0;
+    /** What answers wait for. */
+    held: Promise<void> | undefined;
     error: Error | undefined;
 
     override async get(name: string): Promise<StoredValue | undefined> {
-      if (this.delay) await setTimeout(this.delay);
+      await this.held;
       if (this.error) throw this.error;
       return super.get(name);
     }
@@ -225,12 +227,17 @@ describe('RemoteCache in front of trouble:', () => {
     const store = new Troubled();
     const { key, engine, module, wireBytes } = sample();
     await new RemoteCache(store, { secret }).save(key, engine, module);
-    store.delay = 60;
-    const folder = new FileSystemCache(temporaryDirectory(), { wireBytes: 'omit' });
+    let release = () => {};
+    store.held = new Promise((resolve) => {
+      release = resolve;
+    });
+    const directory = temporaryDirectory();
+    const folder = new FileSystemCache(directory, { wireBytes: 'omit' });
     const cache = new RemoteCache(store, { secret, timeout: 20, folder });
     await assert.rejects(cache.load(key, engine, { wireBytes }), ofKind('Other'));
     assert.equal(await folder.contains(key, engine), false);
-    await setTimeout(150);
+    release();
+    await until('the answer is there', () => filesIn(directory).length === 1);
     assertSameModule(await folder.load(key, engine, { wireBytes }), module);
     assert.equal(cache.stats.late, 1);
   });
@@ -247,7 +254,7 @@ describe('RemoteCache in front of trouble:', () => {
 
   it('an abort rejects with the reason', async () => {
     const store = new Troubled();
-    store.delay = 200;
+    store.held = new Promise(() => {});
     const { key, engine } = sample();
     const reason = new Error('enough');
     const load = new RemoteCache(store, { secret }).load(key, engine, { signal: AbortSignal.abort(reason) });
