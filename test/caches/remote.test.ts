@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { canPack, unpackArtifact } from '../../dist/artifact/packed.js';
 import type { StoredValue } from '../../dist/artifact-store.js';
 import {
+  CacheError,
   FileSystemCache,
   FileSystemStore,
   ModuleHash,
@@ -221,6 +222,36 @@ describe('RemoteCache in front of trouble:', () => {
         assert.equal(cause, store.error);
       }),
     );
+  });
+
+  it('contains is an error of kind Other, too, and does not say that nothing is there', async () => {
+    const store = new Troubled();
+    store.has = () => Promise.reject(new Error('connection refused'));
+    const { key, engine } = sample();
+    await assert.rejects(
+      new RemoteCache(store, { secret }).contains(key, engine),
+      ofKind('Other', ({ message }) => assert.match(message, /memory:\/\/somewhere, asked for .*: connection refused/)),
+    );
+  });
+
+  it('what the engine refuses is NotFound, with the reason, and counted as a miss', async () => {
+    const store = new Troubled();
+    const { key, engine, module, wireBytes } = sample();
+    const cache = new RemoteCache(store, { secret });
+    await cache.save(key, engine, module);
+    engine.deserialize = () => {
+      throw new CacheError('Deserialize', 'not of this engine');
+    };
+    for (const options of [{}, { wireBytes }]) {
+      await assert.rejects(
+        cache.load(key, engine, options),
+        ofKind('NotFound', ({ message, cause }) => {
+          assert.match(message, /was refused by the engine/);
+          assert.ok(CacheError.is(cause, 'Deserialize'));
+        }),
+      );
+    }
+    assert.equal(cache.stats.misses, 2);
   });
 
   it('what comes late is put into the folder in front of it', async () => {
