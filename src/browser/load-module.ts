@@ -1,0 +1,275 @@
+import { CacheError } from '../cache-error.js';
+import { FallbackCache, lookUp } from '../caches/fallback.js';
+import { Flight } from '../flight.js';
+import { compile, type LoadProgress, type StepFinished, startStep } from '../load-progress.js';
+import type { LoadedModule } from '../loaded-module.js';
+import type { ModuleCache } from '../module-cache.js';
+import { ModuleHash } from '../module-hash.js';
+import { BrowserEngine } from './browser-engine.js';
+import { CacheStorageCache } from './cache-storage.js';
+import { sha256 } from './digest.js';
+import { HashedModuleData } from './hashed-module-data.js';
+
+/**
+ * Bytes of the module that have arrived, while the browser compiles them.
+ *
+ * @example
+ * ```ts
+ * import type { DownloadProgress } from 'wasm-module-cache/browser';
+ *
+ * const textOf = ({ bytes, totalBytes }: DownloadProgress) =>
+ *   totalBytes === undefined ? `${bytes} bytes` : `${Math.round((100 * bytes) / totalBytes)} %`;
+ * console.log(textOf({ state: 'reading', step: 'compile', bytes: 512, totalBytes: 1024 })); // 50 %
+ * ```
+ */
+export interface DownloadProgress {
+  /** Tells it from the beginning and the end of a step. */
+  readonly state: 'reading';
+  /** The step that has begun and not ended. */
+  readonly step: 'compile';
+  /** Bytes that have arrived, those of earlier reports included. */
+  readonly bytes: number;
+  /** Bytes that are to arrive in all; `undefined` where the server does not say, or compresses them. */
+  readonly totalBytes: number | undefined;
+}
+
+/**
+ * What a load in a browser tells of its way: as in Node.js, and of the download.
+ *
+ * @example
+ * ```ts
+ * import { type BrowserLoadProgress, loadModule, ThreadLocalCache } from 'wasm-module-cache/browser';
+ *
+ * const states: string[] = [];
+ * const onProgress = ({ step, state }: BrowserLoadProgress) => states.push(`${step} ${state}`);
+ * const response = new Response(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
+ * await loadModule(response, { cache: new ThreadLocalCache(), onProgress });
+ * console.log(states.slice(0, 3).join(', ')); // compile started, compile reading, compile finished
+ * ```
+ */
+export type BrowserLoadProgress = LoadProgress | DownloadProgress;
+
+/**
+ * What {@link loadModule} is called with in a browser.
+ *
+ * @example
+ * ```ts
+ * import { inMemory, type LoadModuleOptions, loadModule, ModuleHash } from 'wasm-module-cache/browser';
+ *
+ * const wireBytes = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+ * const options: LoadModuleOptions = { cache: inMemory(), key: ModuleHash.sha256(wireBytes) };
+ * const { source } = await loadModule(new Response(wireBytes), options);
+ * console.log(source); // compiler
+ * ```
+ */
+export interface LoadModuleOptions {
+  /** What is asked for the module, and is given it when it was compiled. */
+  cache: ModuleCache;
+  /** What compiles. Default: a `BrowserEngine`. */
+  engine?: BrowserEngine | undefined;
+  /**
+   * The hash that the wire bytes must have. With it the cache is asked before anything is fetched; without it, only what was fetched
+   * tells what to ask for.
+   */
+  key?: ModuleHash | undefined;
+  /** Ends the load and its download; it rejects with the signal's reason at once. */
+  signal?: AbortSignal | undefined;
+  /** Told of every step. What it throws ends the load, which then rejects with that. */
+  onProgress?: ((progress: BrowserLoadProgress) => void) | undefined;
+}
+
+const flights = new WeakMap<ModuleCache, Map<string, Flight<LoadedModule, BrowserLoadProgress>>>();
+const ownEngine = new BrowserEngine();
+
+/**
+ * The module at an address, in a response, or with these wire bytes: from the cache, or else compiled while it arrives, and saved.
+ * Trouble with the cache never fails the load. Callers of this thread who ask one cache for the same address, key or bytes at the same
+ * time share one load, which goes on as long as one of them wants it.
+ *
+ * An address is fetched as the browser always does it, HTTP cache and code cache included, unless the cache has the module under the
+ * `key`. Where that fails, or the server does (5xx), a `CacheStorageCache` among the caches is asked for what came from there before.
+ *
+ * @throws {WebAssembly.CompileError} when the wire bytes are not a valid module.
+ * @throws {CacheError} kind `Other` when the server has no module (the message has the status), kind `Untrusted` when it is not that of
+ * the `key`.
+ * @throws {TypeError} when an option or the source is not what it should be, and where nothing could be fetched.
+ * @throws the signal's reason, or what `onProgress` throws.
+ *
+ * @example
+ * ```ts
+ * import { CacheStorageCache, inMemory, loadModule } from 'wasm-module-cache/browser';
+ *
+ * const cache = inMemory().withFallback(new CacheStorageCache());
+ * const url = 'data:application/wasm;base64,AGFzbQEAAAA='; // '/app.wasm'
+ * const { module, source } = await loadModule(url, { cache });
+ * console.log(WebAssembly.Module.exports(module).length, source); // 0 compiler
+ * ```
+ */
+export async function loadModule(
+  source: string | URL | Response | BufferSource | HashedModuleData,
+  options: LoadModuleOptions,
+): Promise<LoadedModule> {
+  checkOptions(options);
+  const { cache, signal, onProgress, key } = options;
+  signal?.throwIfAborted();
+  const from = await normalised(source);
+  signal?.throwIfAborted();
+  const start = () =>
+    new Flight<LoadedModule, BrowserLoadProgress>((shared) => loadOrCompile(from, { ...options, ...shared }));
+  // A response can be read only once.
+  if (from instanceof Response) return start().join({ signal, onProgress });
+
+  const ofCache = flights.get(cache) ?? new Map<string, Flight<LoadedModule, BrowserLoadProgress>>();
+  flights.set(cache, ofCache);
+  const name = from instanceof URL ? `${from.href} ${key}` : String(from.hash);
+  let flight = ofCache.get(name);
+  if (!flight || flight.isAbandoned) {
+    const started = start();
+    ofCache.set(name, started);
+    started.over.then(() => {
+      if (ofCache.get(name) === started) ofCache.delete(name);
+    });
+    flight = started;
+  }
+  return flight.join({ signal, onProgress });
+}
+
+async function loadOrCompile(
+  source: URL | Response | HashedModuleData,
+  options: LoadModuleOptions & Required<Pick<LoadModuleOptions, 'signal' | 'onProgress'>>,
+): Promise<LoadedModule> {
+  const { cache, engine = ownEngine, signal } = options;
+  const start = performance.now();
+  const steps: StepFinished[] = [];
+  const onProgress = (progress: BrowserLoadProgress) => {
+    if (progress.state === 'finished') steps.push(progress);
+    options.onProgress?.(progress);
+  };
+  const result = (key: ModuleHash, module: WebAssembly.Module): LoadedModule => {
+    const hit = steps.find((each) => each.step === 'lookup' && each.outcome === 'hit');
+    return {
+      module,
+      key,
+      source: hit ? 'cache' : 'compiler',
+      cache: hit?.step === 'lookup' ? hit.cache : undefined,
+      steps,
+      duration: performance.now() - start,
+    };
+  };
+  const fromCache = async (key: ModuleHash) => {
+    try {
+      return await lookUp(cache, key, engine, { signal, onProgress });
+    } catch {
+      signal?.throwIfAborted();
+      return undefined;
+    }
+  };
+  const saved = async (key: ModuleHash, module: WebAssembly.Module) => {
+    const finish = startStep(onProgress, { step: 'save' });
+    try {
+      await cache.save(key, engine, module);
+      BrowserEngine.forget(module);
+      finish('saved');
+    } catch (error) {
+      finish('failed', error);
+    }
+    return result(key, module);
+  };
+
+  const expected = source instanceof HashedModuleData ? source.hash : options.key;
+  const known = expected && (await fromCache(expected));
+  if (known) return result(expected, known);
+  if (source instanceof HashedModuleData) {
+    return saved(source.hash, await compile(engine, HashedModuleData.borrow(source), onProgress));
+  }
+
+  let response: Response;
+  try {
+    response = source instanceof Response ? source : await fetched(source, signal);
+  } catch (error) {
+    signal?.throwIfAborted();
+    const key = expected ?? (await storedKey(cache, (source as URL).href));
+    const module = key && key !== expected ? await fromCache(key) : undefined;
+    if (key && module) return result(key, module);
+    throw error;
+  }
+  if (!response.ok) {
+    throw new CacheError(
+      'Other',
+      `${response.url || 'The response'} is no module: ${response.status} ${response.statusText}`,
+    );
+  }
+  const finish = startStep(onProgress, { step: 'compile', coverage: undefined });
+  try {
+    const totalBytes = lengthOf(response);
+    const received = await engine.receive(response, (bytes) => {
+      signal?.throwIfAborted();
+      onProgress({ state: 'reading', step: 'compile', bytes, totalBytes });
+    });
+    const key = await sha256(received.wireBytes);
+    if (expected?.algorithm === 'sha256' && !expected.equals(key)) {
+      throw new CacheError('Untrusted', `${response.url || 'The response'} has the hash ${key}, not ${expected}`);
+    }
+    finish('compiled');
+    return await saved(expected ?? key, received.module);
+  } catch (error) {
+    if (!steps.some(({ step }) => step === 'compile')) finish('failed', error);
+    throw error;
+  }
+}
+
+/** Rejects where there is no network, and where there is no server behind it. */
+async function fetched(url: URL, signal: AbortSignal | undefined): Promise<Response> {
+  const response = await fetch(url, signal ? { signal } : {});
+  if (response.status >= 500)
+    throw new CacheError('Other', `${url} is no module: ${response.status} ${response.statusText}`);
+  return response;
+}
+
+async function storedKey(cache: ModuleCache, url: string): Promise<ModuleHash | undefined> {
+  try {
+    return await storageOf(cache)?.keyOf(url);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first such cache that is among these. */
+function storageOf(cache: ModuleCache): CacheStorageCache | undefined {
+  if (cache instanceof CacheStorageCache) return cache;
+  if (cache instanceof FallbackCache) return storageOf(cache.primary) ?? storageOf(cache.fallback);
+  return undefined;
+}
+
+/** That of an encoded body is not the length of what comes out of it. */
+function lengthOf({ headers }: Response): number | undefined {
+  const length = headers.get('content-length');
+  return length === null || headers.has('content-encoding') ? undefined : Number(length);
+}
+
+async function normalised(
+  source: string | URL | Response | BufferSource | HashedModuleData,
+): Promise<URL | Response | HashedModuleData> {
+  if (typeof source === 'string' || source instanceof URL) return new URL(source, globalThis.location?.href);
+  if (source instanceof Response || source instanceof HashedModuleData) return source;
+  return HashedModuleData.sha256(source);
+}
+
+function checkOptions({ cache, engine, key, signal, onProgress }: LoadModuleOptions): void {
+  if (typeof cache?.load !== 'function')
+    throw new TypeError(`The option cache must be a ModuleCache, not ${String(cache)}`);
+  if (engine !== undefined && !(engine instanceof BrowserEngine)) {
+    throw new TypeError(`The option engine must be a BrowserEngine, not ${String(engine)}`);
+  }
+  if (key !== undefined && !(key instanceof ModuleHash)) {
+    throw new TypeError(
+      `The option key must be a ModuleHash (ModuleHash.parseHex makes one of text), not ${String(key)}`,
+    );
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(`The option signal must be an AbortSignal, not ${String(signal)}`);
+  }
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw new TypeError(`The option onProgress must be a function, not ${String(onProgress)}`);
+  }
+}
