@@ -145,7 +145,7 @@ async function fromHttpCache(
   }
 }
 
-/** Makes room where there is none left. */
+/** Makes room where there is none left, but not for what would not fit into an empty place. */
 async function put(cache: Cache, address: string, wireBytes: Uint8Array<ArrayBuffer>): Promise<void> {
   const headers = { 'content-type': 'application/wasm' };
   for (;;) {
@@ -154,12 +154,17 @@ async function put(cache: Cache, address: string, wireBytes: Uint8Array<ArrayBuf
       return;
     } catch (cause) {
       const isFull = cause instanceof Error && cause.name === 'QuotaExceededError';
-      const [oldest] = await cache.keys();
-      if (!isFull || !oldest) {
+      const oldest = isFull && (await fits(wireBytes)) ? (await cache.keys())[0] : undefined;
+      if (!oldest) {
         const what = `${wireBytes.length} bytes could not be put into Cache Storage`;
         throw new CacheError('Other', `${what}: ${String(cause)}`, { cause });
       }
       await cache.delete(oldest);
     }
   }
+}
+
+async function fits({ length }: Uint8Array): Promise<boolean> {
+  const { quota = 0 } = await navigator.storage.estimate();
+  return length < quota;
 }
