@@ -15,7 +15,8 @@ const origins = new WeakMap<WebAssembly.Module, Origin>();
  * The browser in this thread: it compiles, and keeps native code to itself, in a code cache of its own. `serialize` and
  * `deserialize` throw, and so does `wireBytes` for a module of another making. All instances are one.
  *
- * The wire bytes of a module that `compile` made are kept as long as the module lives, or until `loadModule` has saved them.
+ * The wire bytes of a module that `compile` made are kept as long as the module lives; `loadModule` lets go of them when it
+ * has given the module to the cache.
  *
  * @example
  * ```ts

@@ -1,5 +1,6 @@
 import { CacheError } from '../cache-error.js';
 import { ModuleCacheBase } from '../caches/fallback.js';
+import { compile, startStep } from '../load-progress.js';
 import type { Engine, LoadOptions } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
 import { BrowserEngine } from './browser-engine.js';
@@ -32,7 +33,8 @@ const PLACE = 'https://wasm-module-cache.invalid/';
  * Storage. So a `load` first asks the HTTP cache (without a request) for the address that `loadModule` fetched the module from, and
  * reads its own copy where that has nothing with this key.
  *
- * One version is kept of what comes from one address. Where the origin's quota is used up, the oldest modules go.
+ * One version is kept of what comes from one address. Where the origin's quota is used up, the oldest modules make room for as many
+ * bytes, unless a new one is larger than all of them.
  *
  * @example
  * ```ts
@@ -53,23 +55,26 @@ export class CacheStorageCache extends ModuleCacheBase {
     this.#name = name;
   }
 
-  async load(key: ModuleHash, engine: Engine, { signal }: LoadOptions = {}): Promise<WebAssembly.Module> {
+  async load(key: ModuleHash, engine: Engine, options: LoadOptions = {}): Promise<WebAssembly.Module> {
     const cache = await this.#open();
     const [request] = await cache.keys(placeOf(key, engine), { ignoreSearch: true });
     const stored = request && (await cache.match(request));
     if (!request || !stored) throw new CacheError('NotFound', `Cache Storage has no module ${key}`);
+    const { signal, onProgress } = options;
     const url = sourceOf(request);
-    const live = url !== undefined && engine instanceof BrowserEngine && (await fromHttpCache(url, key, engine));
-    if (live) return live;
-    signal?.throwIfAborted();
+    if (url !== undefined && engine instanceof BrowserEngine) {
+      const module = await fromHttpCache(url, key, engine, options);
+      signal?.throwIfAborted();
+      if (module) return module;
+    }
     const wireBytes = new Uint8Array(await stored.arrayBuffer());
     if (!(await isOf(key, wireBytes))) {
       await cache.delete(request);
       throw new CacheError('NotFound', `The entry of ${key} in Cache Storage was damaged, and is removed`);
     }
     signal?.throwIfAborted();
-    const module = await engine.compile(wireBytes);
-    BrowserEngine.forget(module); // they are here
+    const module = await compile(engine, wireBytes, onProgress);
+    BrowserEngine.forget(module); // its wire bytes are here
     return module;
   }
 
@@ -133,38 +138,54 @@ async function fromHttpCache(
   url: string,
   key: ModuleHash,
   engine: BrowserEngine,
+  { signal, onProgress }: LoadOptions,
 ): Promise<WebAssembly.Module | undefined> {
   try {
-    const response = await fetch(url, { mode: 'same-origin', cache: 'only-if-cached' });
+    const response = await fetch(url, { mode: 'same-origin', cache: 'only-if-cached', ...(signal && { signal }) });
     if (!response.ok) return undefined;
-    const { module, wireBytes } = await engine.receive(response, () => {});
-    BrowserEngine.forget(module);
-    return (await isOf(key, wireBytes)) ? module : undefined;
-  } catch {
-    return undefined; // of another origin, not in the HTTP cache, or no module any more
-  }
-}
-
-/** Makes room where there is none left, but not for what would not fit into an empty place. */
-async function put(cache: Cache, address: string, wireBytes: Uint8Array<ArrayBuffer>): Promise<void> {
-  const headers = { 'content-type': 'application/wasm' };
-  for (;;) {
+    const finish = startStep(onProgress, { step: 'compile', coverage: undefined });
     try {
-      await cache.put(address, new Response(wireBytes, { headers }));
-      return;
-    } catch (cause) {
-      const isFull = cause instanceof Error && cause.name === 'QuotaExceededError';
-      const oldest = isFull && (await fits(wireBytes)) ? (await cache.keys())[0] : undefined;
-      if (!oldest) {
-        const what = `${wireBytes.length} bytes could not be put into Cache Storage`;
-        throw new CacheError('Other', `${what}: ${String(cause)}`, { cause });
-      }
-      await cache.delete(oldest);
+      const { module, wireBytes } = await engine.receive(response, () => {});
+      BrowserEngine.forget(module);
+      if (!(await isOf(key, wireBytes))) throw new CacheError('NotFound', `${url} is another module by now`);
+      finish('compiled');
+      return module;
+    } catch (error) {
+      finish('failed', error);
+      return undefined;
     }
+  } catch {
+    return undefined; // it is not in the HTTP cache, or of another origin
   }
 }
 
-async function fits({ length }: Uint8Array): Promise<boolean> {
-  const { quota = 0 } = await navigator.storage.estimate();
-  return length < quota;
+async function put(cache: Cache, address: string, wireBytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  const headers = { 'content-type': 'application/wasm', 'content-length': String(wireBytes.length) };
+  const attempt = () => cache.put(address, new Response(wireBytes, { headers }));
+  try {
+    await attempt().catch(async (error) => {
+      if (error?.name !== 'QuotaExceededError' || !(await makeRoom(cache, wireBytes.length))) throw error;
+      await attempt();
+    });
+  } catch (cause) {
+    const what = `${wireBytes.length} bytes could not be put into Cache Storage`;
+    throw new CacheError('Other', `${what}: ${String(cause)}`, { cause });
+  }
+}
+
+/**
+ * Removes the oldest modules, until they had so many bytes. None where all of them have less: what is larger than that would probably
+ * not fit either, and browsers do not tell how much room there is.
+ */
+async function makeRoom(cache: Cache, length: number): Promise<boolean> {
+  let freed = 0;
+  const oldest: Request[] = [];
+  for (const request of await cache.keys()) {
+    if (freed >= length) break;
+    oldest.push(request);
+    freed += Number((await cache.match(request))?.headers.get('content-length'));
+  }
+  if (freed < length) return false;
+  for (const request of oldest) await cache.delete(request);
+  return true;
 }

@@ -72,7 +72,7 @@ export interface LoadModuleOptions {
    * tells what to ask for.
    */
   key?: ModuleHash | undefined;
-  /** Ends the load and its download; it rejects with the signal's reason at once. */
+  /** Ends the load, which rejects with the signal's reason at once, and the download of an address. */
   signal?: AbortSignal | undefined;
   /** Told of every step. What it throws ends the load, which then rejects with that. */
   onProgress?: ((progress: BrowserLoadProgress) => void) | undefined;
@@ -150,7 +150,7 @@ async function loadOrCompile(
     return {
       module,
       key,
-      source: hit ? 'cache' : 'compiler',
+      source: steps.some(({ outcome }) => outcome === 'compiled') ? 'compiler' : 'cache',
       cache: hit?.step === 'lookup' ? hit.cache : undefined,
       steps,
       duration: performance.now() - start,
@@ -168,11 +168,11 @@ async function loadOrCompile(
     const finish = startStep(onProgress, { step: 'save' });
     try {
       await cache.save(key, engine, module);
-      BrowserEngine.forget(module);
       finish('saved');
     } catch (error) {
       finish('failed', error);
     }
+    BrowserEngine.forget(module);
     return result(key, module);
   };
 

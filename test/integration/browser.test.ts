@@ -220,9 +220,11 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
   });
 
   it('a signal, and an error of onProgress, end the load and its download', async () => {
-    let closed = 0;
+    let [opened, open] = [0, 0];
     site.resources.set('/endless.wasm', (response) => {
-      response.on('close', () => closed++);
+      opened++;
+      open++;
+      response.on('close', () => open--);
       response.writeHead(200, { 'content-type': 'application/wasm' }).write(sql.subarray(0, 100_000));
     });
     await emptyPage();
@@ -240,8 +242,9 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
       return [await load({ signal: controller.signal, onProgress }), await load({ onProgress: thrower })];
     });
     assert.deepEqual(errors, ['enough', 'Error: thrown']);
-    for (let i = 0; closed < 2 && i < 600; i++) await sleep(50);
-    assert.equal(closed, 2, 'connections that the browser closed');
+    for (let i = 0; open > 0 && i < 600; i++) await sleep(50);
+    assert.ok(opened >= 2);
+    assert.equal(open, 0, 'downloads that the browser goes on with');
   });
 
   it('one load is shared by all who ask for the same', async () => {
@@ -285,7 +288,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
       false,
       `CacheError ${site.origin}/missing.wasm is no module: 404 Not Found`,
     ]);
-    assert.deepEqual(await visit(true), ['cache', sqlKey, true, 'TypeError Failed to fetch']);
+    assert.deepEqual(await visit(true), ['compiler', sqlKey, true, 'TypeError Failed to fetch']);
   });
 
   it('a server that fails is as good as none, and a new version takes the place of the old one', async () => {
@@ -293,18 +296,18 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     const load = () =>
       browser.run(async () => {
         const cache = new library.CacheStorageCache();
-        const { source, key } = await library.loadModule('/versions.wasm', { cache });
+        const { cache: found, key } = await library.loadModule('/versions.wasm', { cache });
         const entries = await (await caches.open('wasm-module-cache')).keys();
-        return [source, String(key), entries.length] as const;
+        return [found === cache, String(key), entries.length] as const;
       });
     const noStore = { 'cache-control': 'no-store' };
     const keys = [1, 2].map((offset) => createHash('sha256').update(sumModule({ offset })).digest('hex'));
     site.module('/versions.wasm', sumModule({ offset: 1 }), noStore);
-    assert.deepEqual(await load(), ['compiler', keys[0], 1]);
+    assert.deepEqual(await load(), [false, keys[0], 1]);
     site.module('/versions.wasm', sumModule({ offset: 2 }), noStore);
-    assert.deepEqual(await load(), ['compiler', keys[1], 1]);
+    assert.deepEqual(await load(), [false, keys[1], 1]);
     site.resources.set('/versions.wasm', (response) => response.writeHead(503).end());
-    assert.deepEqual(await load(), ['cache', keys[1], 1]);
+    assert.deepEqual(await load(), [true, keys[1], 1]);
   });
 
   it('a module with a key comes from Cache Storage without a request, and other bytes are refused', async () => {
@@ -317,9 +320,9 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
       for (let i = 0; i < 2; i++) sources.push((await library.loadModule('/sql.wasm', { cache, key })).source);
       const other = { cache, key: library.ModuleHash.random() };
       const refused = await library.loadModule('/sql.wasm', other).catch((error: Library.CacheError) => error.kind);
-      return [...sources, refused, (await (await caches.open('wasm-module-cache')).keys()).length];
+      return [...hits, refused, (await (await caches.open('wasm-module-cache')).keys()).length];
     }, sqlKey);
-    assert.deepEqual(found, ['compiler', 'cache', 'Untrusted', 1]);
+    assert.deepEqual(found, [false, true, 'Untrusted', 1]);
     assert.equal(site.count('/sql.wasm'), 2);
   });
 
@@ -341,13 +344,13 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
           const loads = [];
           for (let i = 0; i < 2; i++) loads.push(await library.loadModule('/sql.wasm', { cache, key }));
           const [first] = loads[0]?.steps ?? [];
-          return [...loads.map(({ source }) => source), String(first?.error)];
+          return [...loads.map((each) => each.cache === cache), String(first?.error)];
         },
         sqlKey,
         damage,
       );
       const error = `CacheError: The entry of ${sqlKey} in Cache Storage was damaged, and is removed`;
-      assert.deepEqual(found, ['compiler', 'cache', error], damage);
+      assert.deepEqual(found, [false, true, error], damage);
     }
   });
 
@@ -425,20 +428,20 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
           await sleep(100);
         }
         const fromCodeCache = traced.has('v8.wasm.moduleCacheHit');
-        const { source, load, first } = found ?? {};
+        const { stored, load, first } = found ?? {};
         const optimised = fromCodeCache ? 'optimised code' : 'nothing optimised';
-        t.diagnostic(`${how}: ${source}, ${optimised}; loaded in ${load} ms, first queries in ${first} ms`);
-        return [source, fromCodeCache, found?.sum, site.count('/sql.wasm')];
+        t.diagnostic(`${how}: ${optimised}; loaded in ${load} ms, first queries in ${first} ms`);
+        return [stored, fromCodeCache, found?.sum, site.count('/sql.wasm')];
       } finally {
         await visitor.quit();
       }
     };
-    assert.deepEqual(await visit('first visit', undefined), ['compiler', false, 1999000, 1]);
-    assert.deepEqual(await visit('second visit, by address', undefined), ['compiler', true, 1999000, 0]);
-    assert.deepEqual(await visit('third visit, by key', sqlKey), ['cache', true, 1999000, 0]);
+    assert.deepEqual(await visit('first visit', undefined), [false, false, 1999000, 1]);
+    assert.deepEqual(await visit('second visit, by address', undefined), [false, true, 1999000, 0]);
+    assert.deepEqual(await visit('third visit, by key', sqlKey), [true, true, 1999000, 0]);
     const clear = (visitor: Browser) => visitor.call('Network.clearBrowserCache');
     const found = await visit('HTTP cache emptied, by key', sqlKey, clear);
-    assert.deepEqual(found, ['cache', false, 1999000, 0]);
+    assert.deepEqual(found, [true, false, 1999000, 0]);
   });
 
   it('options and sources that are wrong get a clear error', async () => {
@@ -472,7 +475,10 @@ async function query(key: string | undefined) {
   const { CacheStorageCache, inMemory, loadModule, ModuleHash } = library;
   const cache = inMemory().withFallback(new CacheStorageCache());
   const start = performance.now();
-  const { module, source } = await loadModule('/sql.wasm', { cache, key: key ? ModuleHash.parseHex(key) : undefined });
+  const { module, ...found } = await loadModule('/sql.wasm', {
+    cache,
+    key: key ? ModuleHash.parseHex(key) : undefined,
+  });
   const loaded = performance.now();
   const page = globalThis as unknown as { initSqlJs(options: object): Promise<unknown>; ask(): number };
   const SQL = (await page.initSqlJs({
@@ -491,7 +497,12 @@ async function query(key: string | undefined) {
   };
   const sum = page.ask();
   const end = performance.now();
-  return { source, sum, load: Math.round(loaded - start), first: Math.round(end - loaded) };
+  return {
+    stored: found.cache === cache.fallback,
+    sum,
+    load: Math.round(loaded - start),
+    first: Math.round(end - loaded),
+  };
 }
 
 function queryAgain() {
