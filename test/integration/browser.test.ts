@@ -105,7 +105,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     assert.ok(passed > 70, `${passed} tests`);
   });
 
-  it('a page and its workers share a module, which is compiled once', async () => {
+  it('a page and its workers share a module, which is compiled once', async (t) => {
     site.module('/sql.wasm', sql);
     site.script(
       '/worker.js',
@@ -119,11 +119,11 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
       }
       onmessage = async ({ data: { port, key, other } }) => {
         const cache = new SharedCache({ port });
-        const { source, module } = await loadModule('/sql.wasm', { cache, key: ModuleHash.parseHex(key) });
+        const { source, module, duration } = await loadModule('/sql.wasm', { cache, key: ModuleHash.parseHex(key) });
         const exports = WebAssembly.Module.exports(module).length;
         const first = compiled;
         const saved = other && await loadModule(Uint8Array.from(other), { cache });
-        postMessage({ source, exports, compiled: first, other: saved && String(saved.key) });
+        postMessage({ source, duration, exports, compiled: first, other: saved && String(saved.key) });
       };`,
     );
     await emptyPage();
@@ -131,23 +131,27 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
       async (other: number[]) => {
         const { BrowserEngine, loadModule, ModuleHash, SharedCache } = library;
         const cache = new SharedCache();
-        const { key, source, module } = await loadModule('/sql.wasm', { cache });
+        const { key, source, module, duration } = await loadModule('/sql.wasm', { cache });
         const ask = (message: object) =>
-          new Promise<{ source: string; exports: number; compiled: number; other?: string }>((resolve, reject) => {
-            const worker = new Worker('/worker.js', { type: 'module' });
-            worker.onmessage = ({ data }) => resolve(data);
-            worker.onerror = ({ message }) => reject(new Error(message));
-            const port = cache.openPort();
-            worker.postMessage({ port, key: String(key), ...message }, [port]);
-          });
+          new Promise<{ source: string; duration: number; exports: number; compiled: number; other?: string }>(
+            (resolve, reject) => {
+              const worker = new Worker('/worker.js', { type: 'module' });
+              worker.onmessage = ({ data }) => resolve(data);
+              worker.onerror = ({ message }) => reject(new Error(message));
+              const port = cache.openPort();
+              worker.postMessage({ port, key: String(key), ...message }, [port]);
+            },
+          );
         const workers = [await ask({ other }), await ask({ other })];
         const ofWorker = ModuleHash.parseHex(String(workers[0]?.other));
         const isHere = await cache.contains(ofWorker, new BrowserEngine());
-        return { source, exports: WebAssembly.Module.exports(module).length, workers, isHere };
+        return { source, duration, exports: WebAssembly.Module.exports(module).length, workers, isHere };
       },
       [...sumModule()],
     );
     const { workers, exports } = found;
+    const [ofPage, ...ofWorkers] = [found, ...workers].map(({ duration }) => duration.toFixed(1));
+    t.diagnostic(`the page loaded the module in ${ofPage} ms, its workers in ${ofWorkers.join(' and ')} ms`);
     assert.equal(found.source, 'compiler');
     assert.deepEqual(
       workers.map((each) => [each.source, each.compiled, each.exports]),
@@ -316,8 +320,8 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     const found = await browser.run(async (hex: string) => {
       const cache = new library.CacheStorageCache();
       const key = library.ModuleHash.parseHex(hex);
-      const sources = [];
-      for (let i = 0; i < 2; i++) sources.push((await library.loadModule('/sql.wasm', { cache, key })).source);
+      const hits = [];
+      for (let i = 0; i < 2; i++) hits.push((await library.loadModule('/sql.wasm', { cache, key })).cache === cache);
       const other = { cache, key: library.ModuleHash.random() };
       const refused = await library.loadModule('/sql.wasm', other).catch((error: Library.CacheError) => error.kind);
       return [...hits, refused, (await (await caches.open('wasm-module-cache')).keys()).length];
