@@ -3,6 +3,7 @@ export { BrowserEngine } from './browser/browser-engine.js';
 export { CacheStorageCache, type CacheStorageCacheOptions } from './browser/cache-storage.js';
 export { HashedModuleData } from './browser/hashed-module-data.js';
 export {
+  type BrowserLoadedModule,
   type BrowserLoadProgress,
   type DownloadProgress,
   type LoadModuleOptions,

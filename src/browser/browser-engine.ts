@@ -1,5 +1,7 @@
 import { CacheError } from '../cache-error.js';
 import type { Engine } from '../module-cache.js';
+import type { ModuleHash } from '../module-hash.js';
+import { sha256 } from './digest.js';
 
 /** What is known of a module that was compiled here. */
 interface Origin {
@@ -15,8 +17,8 @@ const origins = new WeakMap<WebAssembly.Module, Origin>();
  * The browser in this thread: it compiles, and keeps native code to itself, in a code cache of its own. `serialize` and
  * `deserialize` throw, and so does `wireBytes` for a module of another making. All instances are one.
  *
- * The wire bytes of a module that `compile` made are kept as long as the module lives; `loadModule` lets go of them when it
- * has given the module to the cache.
+ * The wire bytes of a module that `compile` made are kept as long as the module lives; `loadModule` lets go of them when
+ * the cache has the module.
  *
  * @example
  * ```ts
@@ -68,9 +70,8 @@ export class BrowserEngine implements Engine {
     const compiling = isWasm ? WebAssembly.compileStreaming(response) : undefined;
     compiling?.catch(() => {}); // told of below, when the reading has not failed before
     const wireBytes = await reading;
-    const module = await (compiling ?? WebAssembly.compile(wireBytes));
-    remember(module, { wireBytes, url: url || undefined });
-    return { module, wireBytes };
+    const [module, key] = await Promise.all([compiling ?? WebAssembly.compile(wireBytes), sha256(wireBytes)]);
+    return { module: remember(module, { wireBytes, url: url || undefined }), key };
   }
 
   /** @internal Where the module was fetched from, when that is known. */
@@ -84,10 +85,10 @@ export class BrowserEngine implements Engine {
   }
 }
 
-/** A module with the wire bytes that it was compiled from. */
+/** A module with the hash of its wire bytes. */
 export interface Received {
   module: WebAssembly.Module;
-  wireBytes: Uint8Array<ArrayBuffer>;
+  key: ModuleHash;
 }
 
 function remember(module: WebAssembly.Module, origin: Origin): WebAssembly.Module {

@@ -68,7 +68,8 @@ export class CacheStorageCache extends ModuleCacheBase {
       if (module) return module;
     }
     const wireBytes = new Uint8Array(await stored.arrayBuffer());
-    if (!(await isOf(key, wireBytes))) {
+    // That of an algorithm which a browser does not have cannot be compared.
+    if (key.algorithm === 'sha256' && !(await sha256(wireBytes)).equals(key)) {
       await cache.delete(request);
       throw new CacheError('NotFound', `The entry of ${key} in Cache Storage was damaged, and is removed`);
     }
@@ -128,11 +129,6 @@ function sourceOf(request: Request): string | undefined {
   return new URL(request.url).searchParams.get('from') ?? undefined;
 }
 
-/** That of an algorithm which a browser does not have cannot be compared. */
-async function isOf(key: ModuleHash, wireBytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
-  return key.algorithm !== 'sha256' || (await sha256(wireBytes)).equals(key);
-}
-
 /** What the HTTP cache still has of this address, however old: the key says whether it is the same. Never asks the network. */
 async function fromHttpCache(
   url: string,
@@ -145,9 +141,9 @@ async function fromHttpCache(
     if (!response.ok) return undefined;
     const finish = startStep(onProgress, { step: 'compile', coverage: undefined });
     try {
-      const { module, wireBytes } = await engine.receive(response, () => {});
+      const { module, key: found } = await engine.receive(response, () => {});
       BrowserEngine.forget(module);
-      if (!(await isOf(key, wireBytes))) throw new CacheError('NotFound', `${url} is another module by now`);
+      if (!found.equals(key)) throw new CacheError('NotFound', `${url} is another module by now`);
       finish('compiled');
       return module;
     } catch (error) {

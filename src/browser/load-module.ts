@@ -7,7 +7,6 @@ import type { ModuleCache } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
 import { BrowserEngine } from './browser-engine.js';
 import { CacheStorageCache } from './cache-storage.js';
-import { sha256 } from './digest.js';
 import { HashedModuleData } from './hashed-module-data.js';
 
 /**
@@ -74,11 +73,31 @@ export interface LoadModuleOptions {
   key?: ModuleHash | undefined;
   /** Ends the load, which rejects with the signal's reason at once, and the download of an address. */
   signal?: AbortSignal | undefined;
-  /** Told of every step. What it throws ends the load, which then rejects with that. */
+  /** Told of every step but the save. What it throws ends the load, which then rejects with that. */
   onProgress?: ((progress: BrowserLoadProgress) => void) | undefined;
 }
 
-const flights = new WeakMap<ModuleCache, Map<string, Flight<LoadedModule, BrowserLoadProgress>>>();
+/**
+ * A module that was loaded in a browser, and how it was come by.
+ *
+ * @example
+ * ```ts
+ * import { type BrowserLoadedModule, loadModule, ThreadLocalCache } from 'wasm-module-cache/browser';
+ *
+ * const describe = async ({ saved }: BrowserLoadedModule) => (await saved)?.outcome;
+ * const wireBytes = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+ * console.log(await describe(await loadModule(wireBytes, { cache: new ThreadLocalCache() }))); // saved
+ * ```
+ */
+export interface BrowserLoadedModule extends LoadedModule {
+  /**
+   * The step `save`, when it is over: it goes on after the load, because Cache Storage may take longer than the rest. Never rejects.
+   * `undefined` where the cache had the module.
+   */
+  readonly saved: Promise<StepFinished | undefined>;
+}
+
+const flights = new WeakMap<ModuleCache, Map<string, Flight<BrowserLoadedModule, BrowserLoadProgress>>>();
 const ownEngine = new BrowserEngine();
 
 /**
@@ -108,18 +127,18 @@ const ownEngine = new BrowserEngine();
 export async function loadModule(
   source: string | URL | Response | BufferSource | HashedModuleData,
   options: LoadModuleOptions,
-): Promise<LoadedModule> {
+): Promise<BrowserLoadedModule> {
   checkOptions(options);
   const { cache, signal, onProgress, key } = options;
   signal?.throwIfAborted();
   const from = await normalised(source);
   signal?.throwIfAborted();
   const start = () =>
-    new Flight<LoadedModule, BrowserLoadProgress>((shared) => loadOrCompile(from, { ...options, ...shared }));
+    new Flight<BrowserLoadedModule, BrowserLoadProgress>((shared) => loadOrCompile(from, { ...options, ...shared }));
   // A response can be read only once.
   if (from instanceof Response) return start().join({ signal, onProgress });
 
-  const ofCache = flights.get(cache) ?? new Map<string, Flight<LoadedModule, BrowserLoadProgress>>();
+  const ofCache = flights.get(cache) ?? new Map<string, Flight<BrowserLoadedModule, BrowserLoadProgress>>();
   flights.set(cache, ofCache);
   const name = from instanceof URL ? `${from.href} ${key}` : String(from.hash);
   let flight = ofCache.get(name);
@@ -137,7 +156,7 @@ export async function loadModule(
 async function loadOrCompile(
   source: URL | Response | HashedModuleData,
   options: LoadModuleOptions & Required<Pick<LoadModuleOptions, 'signal' | 'onProgress'>>,
-): Promise<LoadedModule> {
+): Promise<BrowserLoadedModule> {
   const { cache, engine = ownEngine, signal } = options;
   const start = performance.now();
   const steps: StepFinished[] = [];
@@ -145,15 +164,17 @@ async function loadOrCompile(
     if (progress.state === 'finished') steps.push(progress);
     options.onProgress?.(progress);
   };
-  const result = (key: ModuleHash, module: WebAssembly.Module): LoadedModule => {
+  const result = (key: ModuleHash, module: WebAssembly.Module, saved?: Promise<StepFinished | undefined>) => {
     const hit = steps.find((each) => each.step === 'lookup' && each.outcome === 'hit');
+    const isCompiled = steps.some(({ outcome }) => outcome === 'compiled');
     return {
       module,
       key,
-      source: steps.some(({ outcome }) => outcome === 'compiled') ? 'compiler' : 'cache',
+      source: isCompiled ? ('compiler' as const) : ('cache' as const),
       cache: hit?.step === 'lookup' ? hit.cache : undefined,
       steps,
       duration: performance.now() - start,
+      saved: saved ?? Promise.resolve(undefined),
     };
   };
   const fromCache = async (key: ModuleHash) => {
@@ -164,23 +185,13 @@ async function loadOrCompile(
       return undefined;
     }
   };
-  const saved = async (key: ModuleHash, module: WebAssembly.Module) => {
-    const finish = startStep(onProgress, { step: 'save' });
-    try {
-      await cache.save(key, engine, module);
-      finish('saved');
-    } catch (error) {
-      finish('failed', error);
-    }
-    BrowserEngine.forget(module);
-    return result(key, module);
-  };
+  const saving = (key: ModuleHash, module: WebAssembly.Module) => result(key, module, save(cache, key, engine, module));
 
   const expected = source instanceof HashedModuleData ? source.hash : options.key;
   const known = expected && (await fromCache(expected));
   if (known) return result(expected, known);
   if (source instanceof HashedModuleData) {
-    return saved(source.hash, await compile(engine, HashedModuleData.borrow(source), onProgress));
+    return saving(source.hash, await compile(engine, HashedModuleData.borrow(source), onProgress));
   }
 
   let response: Response;
@@ -206,16 +217,38 @@ async function loadOrCompile(
       signal?.throwIfAborted();
       onProgress({ state: 'reading', step: 'compile', bytes, totalBytes });
     });
-    const key = await sha256(received.wireBytes);
-    if (expected?.algorithm === 'sha256' && !expected.equals(key)) {
-      throw new CacheError('Untrusted', `${response.url || 'The response'} has the hash ${key}, not ${expected}`);
+    if (expected?.algorithm === 'sha256' && !expected.equals(received.key)) {
+      const what = response.url || 'The response';
+      throw new CacheError('Untrusted', `${what} has the hash ${received.key}, not ${expected}`);
     }
     finish('compiled');
-    return await saved(expected ?? key, received.module);
+    return saving(expected ?? received.key, received.module);
   } catch (error) {
-    if (!steps.some(({ step }) => step === 'compile')) finish('failed', error);
+    finish('failed', error);
     throw error;
   }
+}
+
+/** Gives the module to the cache, and lets go of its wire bytes. Live caches have it when this returns its promise. */
+async function save(
+  cache: ModuleCache,
+  key: ModuleHash,
+  engine: BrowserEngine,
+  module: WebAssembly.Module,
+): Promise<StepFinished | undefined> {
+  let step: StepFinished | undefined;
+  const onProgress = (progress: LoadProgress) => {
+    if (progress.state === 'finished') step = progress;
+  };
+  const finish = startStep(onProgress, { step: 'save' });
+  try {
+    await cache.save(key, engine, module);
+    finish('saved');
+  } catch (error) {
+    finish('failed', error);
+  }
+  BrowserEngine.forget(module);
+  return step;
 }
 
 /** Rejects where there is no network, and where there is no server behind it. */

@@ -277,6 +277,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
           const { CacheStorageCache, inMemory, loadModule } = library;
           const cache = inMemory().withFallback(new CacheStorageCache());
           const { source, key, ...loaded } = await loadModule('/sql.wasm', { cache });
+          await loaded.saved;
           const missing = await loadModule('/missing.wasm', { cache }).catch(
             (error: Error) => `${error.name} ${error.message}`,
           );
@@ -300,7 +301,8 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     const load = () =>
       browser.run(async () => {
         const cache = new library.CacheStorageCache();
-        const { cache: found, key } = await library.loadModule('/versions.wasm', { cache });
+        const { cache: found, key, saved } = await library.loadModule('/versions.wasm', { cache });
+        await saved;
         const entries = await (await caches.open('wasm-module-cache')).keys();
         return [found === cache, String(key), entries.length] as const;
       });
@@ -321,7 +323,11 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
       const cache = new library.CacheStorageCache();
       const key = library.ModuleHash.parseHex(hex);
       const hits = [];
-      for (let i = 0; i < 2; i++) hits.push((await library.loadModule('/sql.wasm', { cache, key })).cache === cache);
+      for (let i = 0; i < 2; i++) {
+        const loaded = await library.loadModule('/sql.wasm', { cache, key });
+        await loaded.saved;
+        hits.push(loaded.cache === cache);
+      }
       const other = { cache, key: library.ModuleHash.random() };
       const refused = await library.loadModule('/sql.wasm', other).catch((error: Library.CacheError) => error.kind);
       return [...hits, refused, (await (await caches.open('wasm-module-cache')).keys()).length];
@@ -338,7 +344,12 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
         async (hex: string, damage: string) => {
           const cache = new library.CacheStorageCache();
           const key = library.ModuleHash.parseHex(hex);
-          await library.loadModule('/sql.wasm', { cache, key });
+          const load = async () => {
+            const loaded = await library.loadModule('/sql.wasm', { cache, key });
+            await loaded.saved;
+            return loaded;
+          };
+          await load();
           const storage = await caches.open('wasm-module-cache');
           const [request] = await storage.keys();
           const bytes = new Uint8Array((await (await storage.match(request as Request))?.arrayBuffer()) as ArrayBuffer);
@@ -346,7 +357,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
           const length = { another: bytes.length, cut: 100_000, empty: 0 }[damage];
           await storage.put(request as Request, new Response(bytes.slice(0, length)));
           const loads = [];
-          for (let i = 0; i < 2; i++) loads.push(await library.loadModule('/sql.wasm', { cache, key }));
+          for (let i = 0; i < 2; i++) loads.push(await load());
           const [first] = loads[0]?.steps ?? [];
           return [...loads.map((each) => each.cache === cache), String(first?.error)];
         },
@@ -373,9 +384,13 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
           return bytes;
         };
         const keys = [];
-        for (const mark of [1, 2, 3, 4]) keys.push((await loadModule(moduleOf(mark, 1_500_000), { cache })).key);
+        for (const mark of [1, 2, 3, 4]) {
+          const { key, saved } = await loadModule(moduleOf(mark, 1_500_000), { cache });
+          await saved;
+          keys.push(key);
+        }
         const large = await loadModule(moduleOf(5, 8_000_000), { cache });
-        const error = large.steps.at(-1)?.error as Error;
+        const error = (await large.saved)?.error as Error;
         const kept = [];
         for (const key of keys) kept.push(await cache.contains(key, new BrowserEngine()));
         return { kept, source: large.source, error: String(error), cause: (error.cause as Error).name };
@@ -399,8 +414,8 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
       await insecure.open(`http://insecure.test:${site.port}/`);
       const found = await insecure.run(async () => {
         const cache = new library.CacheStorageCache();
-        const { key, source, steps } = await library.loadModule('/sql.wasm', { cache });
-        return [isSecureContext, String(key), source, String(steps.at(-1)?.error)];
+        const { key, source, saved } = await library.loadModule('/sql.wasm', { cache });
+        return [isSecureContext, String(key), source, String((await saved)?.error)];
       });
       const error = `CacheError: There is no Cache Storage at http://insecure.test:${site.port}: it needs a browser, and https or localhost`;
       assert.deepEqual(found, [false, sqlKey, 'compiler', error]);
@@ -501,6 +516,7 @@ async function query(key: string | undefined) {
   };
   const sum = page.ask();
   const end = performance.now();
+  await found.saved;
   return {
     stored: found.cache === cache.fallback,
     sum,
