@@ -14,7 +14,7 @@ import { sha256 } from './digest.js';
  * import { CacheStorageCache, type CacheStorageCacheOptions } from 'wasm-module-cache/browser';
  *
  * const options: CacheStorageCacheOptions = { name: 'my-app-modules' };
- * const cache = new CacheStorageCache(options);
+ * console.log(new CacheStorageCache(options).constructor.name); // CacheStorageCache
  * ```
  */
 export interface CacheStorageCacheOptions {
@@ -38,11 +38,12 @@ const PLACE = 'https://wasm-module-cache.invalid/';
  *
  * @example
  * ```ts
- * import { CacheStorageCache, inMemory, loadModule } from 'wasm-module-cache/browser';
+ * import { CacheStorageCache, loadModule } from 'wasm-module-cache/browser';
  *
- * const cache = inMemory().withFallback(new CacheStorageCache());
+ * const cache = new CacheStorageCache();
  * const wireBytes = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
- * const { source } = await loadModule(wireBytes, { cache }); // 'cache' on the second visit
+ * const { cache: found } = await loadModule(wireBytes, { cache });
+ * console.log(found === cache); // false
  * ```
  */
 export class CacheStorageCache extends ModuleCacheBase {

@@ -116,11 +116,10 @@ const ownEngine = new BrowserEngine();
  *
  * @example
  * ```ts
- * import { CacheStorageCache, inMemory, loadModule } from 'wasm-module-cache/browser';
+ * import { CacheStorageCache, loadModule } from 'wasm-module-cache/browser';
  *
- * const cache = inMemory().withFallback(new CacheStorageCache());
  * const url = 'data:application/wasm;base64,AGFzbQEAAAA='; // '/app.wasm'
- * const { module, source } = await loadModule(url, { cache });
+ * const { module, source } = await loadModule(url, { cache: new CacheStorageCache() });
  * console.log(WebAssembly.Module.exports(module).length, source); // 0 compiler
  * ```
  */

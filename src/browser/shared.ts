@@ -12,10 +12,7 @@ import type { ModuleHash } from '../module-hash.js';
  * import { SharedCache, type SharedCacheOptions } from 'wasm-module-cache/browser';
  *
  * const options: SharedCacheOptions = { maxModules: 20 };
- * const cache = new SharedCache(options);
- * const port = cache.openPort();
- * const ofWorker = new SharedCache({ port, waitAtMost: 200 }); // in a worker that the port was posted to
- * port.close();
+ * console.log(new SharedCache(options).constructor.name); // SharedCache
  * ```
  */
 export interface SharedCacheOptions {
