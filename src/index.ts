@@ -40,8 +40,8 @@ export {
   loadModule,
   loadModuleSync,
 } from './load-module.js';
-export type { LoadedModule } from './loaded-module.js';
 export type { LoadProgress, ReadProgress, StepFinished, StepOutcomes, StepStarted } from './load-progress.js';
+export type { LoadedModule } from './loaded-module.js';
 export type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from './module-cache.js';
 export { type HashAlgorithm, ModuleHash } from './module-hash.js';
 export { FileSystemStore } from './stores/file-system.js';
