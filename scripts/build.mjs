@@ -69,7 +69,6 @@ await build({
   platform: 'browser',
   target: 'es2022',
   packages: 'bundle',
-  keepNames: true, // a log of a load names the tiers
   inject: ['scripts/browser-globals.js'],
   plugins: [],
 });

@@ -14,7 +14,7 @@ import { sha256 } from './digest.js';
  * import { CacheStorageCache, type CacheStorageCacheOptions } from 'wasm-module-cache/browser';
  *
  * const options: CacheStorageCacheOptions = { name: 'my-app-modules' };
- * console.log(new CacheStorageCache(options).constructor.name); // CacheStorageCache
+ * console.log(new CacheStorageCache(options) instanceof CacheStorageCache); // true
  * ```
  */
 export interface CacheStorageCacheOptions {

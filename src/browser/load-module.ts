@@ -106,7 +106,8 @@ const ownEngine = new BrowserEngine();
  * time share one load, which goes on as long as one of them wants it.
  *
  * An address is fetched as the browser always does it, HTTP cache and code cache included, unless the cache has the module under the
- * `key`. Where that fails, or the server does (5xx), a `CacheStorageCache` among the caches is asked for what came from there before.
+ * `key`. Where the network fails, or the server does (5xx), a `CacheStorageCache` among the caches is asked for what came from there
+ * before.
  *
  * @throws {WebAssembly.CompileError} when the wire bytes are not a valid module.
  * @throws {CacheError} kind `Other` when the server has no module (the message has the status), kind `Untrusted` when it is not that of
@@ -133,7 +134,7 @@ export async function loadModule(
   const from = await normalised(source);
   signal?.throwIfAborted();
   const start = () =>
-    new Flight<BrowserLoadedModule, BrowserLoadProgress>((shared) => loadOrCompile(from, { ...options, ...shared }));
+    new Flight<BrowserLoadedModule, BrowserLoadProgress>((shared) => new Load({ ...options, ...shared }).run(from));
   // A response can be read only once.
   if (from instanceof Response) return start().join({ signal, onProgress });
 
@@ -152,79 +153,100 @@ export async function loadModule(
   return flight.join({ signal, onProgress });
 }
 
-async function loadOrCompile(
-  source: URL | Response | HashedModuleData,
-  options: LoadModuleOptions & Required<Pick<LoadModuleOptions, 'signal' | 'onProgress'>>,
-): Promise<BrowserLoadedModule> {
-  const { cache, engine = ownEngine, signal } = options;
-  const start = performance.now();
-  const steps: StepFinished[] = [];
-  const onProgress = (progress: BrowserLoadProgress) => {
-    if (progress.state === 'finished') steps.push(progress);
-    options.onProgress?.(progress);
+/** One load: what it has done so far. */
+class Load {
+  readonly #options: LoadModuleOptions;
+  readonly #engine: BrowserEngine;
+  readonly #steps: StepFinished[] = [];
+  readonly #start = performance.now();
+
+  constructor(options: LoadModuleOptions) {
+    this.#options = options;
+    this.#engine = options.engine ?? ownEngine;
+  }
+
+  async run(source: URL | Response | HashedModuleData): Promise<BrowserLoadedModule> {
+    const { key = source instanceof HashedModuleData ? source.hash : undefined } = this.#options;
+    const known = key && (await this.#fromCache(key));
+    if (known) return known;
+    if (source instanceof URL) return this.#fromNetwork(source);
+    if (source instanceof Response) return this.#fromResponse(source);
+    const module = await compile(this.#engine, HashedModuleData.borrow(source), this.#onProgress);
+    return this.#compiled(source.hash, module);
+  }
+
+  readonly #onProgress = (progress: BrowserLoadProgress): void => {
+    if (progress.state === 'finished') this.#steps.push(progress);
+    this.#options.onProgress?.(progress);
   };
-  const result = (key: ModuleHash, module: WebAssembly.Module, saved?: Promise<StepFinished | undefined>) => {
-    const hit = steps.find((each) => each.step === 'lookup' && each.outcome === 'hit');
-    const isCompiled = steps.some(({ outcome }) => outcome === 'compiled');
-    return {
-      module,
-      key,
-      source: isCompiled ? ('compiler' as const) : ('cache' as const),
-      cache: hit?.step === 'lookup' ? hit.cache : undefined,
-      steps,
-      duration: performance.now() - start,
-      saved: saved ?? Promise.resolve(undefined),
-    };
-  };
-  const fromCache = async (key: ModuleHash) => {
+
+  async #fromCache(key: ModuleHash): Promise<BrowserLoadedModule | undefined> {
+    const { cache, signal } = this.#options;
     try {
-      return await lookUp(cache, key, engine, { signal, onProgress });
+      const module = await lookUp(cache, key, this.#engine, { signal, onProgress: this.#onProgress });
+      return this.#result(key, module, Promise.resolve(undefined));
     } catch {
       signal?.throwIfAborted();
       return undefined;
     }
-  };
-  const saving = (key: ModuleHash, module: WebAssembly.Module) => result(key, module, save(cache, key, engine, module));
-
-  const expected = source instanceof HashedModuleData ? source.hash : options.key;
-  const known = expected && (await fromCache(expected));
-  if (known) return result(expected, known);
-  if (source instanceof HashedModuleData) {
-    return saving(source.hash, await compile(engine, HashedModuleData.borrow(source), onProgress));
   }
 
-  let response: Response;
-  try {
-    response = source instanceof Response ? source : await fetched(source, signal);
-  } catch (error) {
-    signal?.throwIfAborted();
-    const key = expected ?? (await storedKey(cache, (source as URL).href));
-    const module = key && key !== expected ? await fromCache(key) : undefined;
-    if (key && module) return result(key, module);
-    throw error;
-  }
-  if (!response.ok) {
-    throw new CacheError(
-      'Other',
-      `${response.url || 'The response'} is no module: ${response.status} ${response.statusText}`,
-    );
-  }
-  const finish = startStep(onProgress, { step: 'compile', coverage: undefined });
-  try {
-    const totalBytes = lengthOf(response);
-    const received = await engine.receive(response, (bytes) => {
+  async #fromNetwork(url: URL): Promise<BrowserLoadedModule> {
+    const { cache, key, signal } = this.#options;
+    let response: Response | undefined;
+    try {
+      response = await fetch(url, signal ? { signal } : {});
+      return await this.#fromResponse(response);
+    } catch (error) {
       signal?.throwIfAborted();
-      onProgress({ state: 'reading', step: 'compile', bytes, totalBytes });
-    });
-    if (expected?.algorithm === 'sha256' && !expected.equals(received.key)) {
-      const what = response.url || 'The response';
-      throw new CacheError('Untrusted', `${what} has the hash ${received.key}, not ${expected}`);
+      const isOfNetwork = error instanceof TypeError || Number(response?.status) >= 500;
+      const stored = isOfNetwork && !key ? await storedKey(cache, url.href) : undefined;
+      const loaded = stored && (await this.#fromCache(stored));
+      if (loaded) return loaded;
+      throw error;
     }
-    finish('compiled');
-    return saving(expected ?? received.key, received.module);
-  } catch (error) {
-    finish('failed', error);
-    throw error;
+  }
+
+  async #fromResponse(response: Response): Promise<BrowserLoadedModule> {
+    const { key: expected, signal } = this.#options;
+    const { ok, status, statusText, url } = response;
+    const what = url || 'The response';
+    if (!ok) throw new CacheError('Other', `${what} is no module: ${status} ${statusText}`);
+    const finish = startStep(this.#onProgress, { step: 'compile', coverage: undefined });
+    try {
+      const length = lengthOf(response);
+      const { module, key } = await this.#engine.receive(response, (bytes) => {
+        signal?.throwIfAborted();
+        // That of a compressed body from another origin is not known to be one.
+        const totalBytes = length !== undefined && bytes > length ? undefined : length;
+        this.#onProgress({ state: 'reading', step: 'compile', bytes, totalBytes });
+      });
+      if (expected?.algorithm === 'sha256' && !expected.equals(key)) {
+        throw new CacheError('Untrusted', `${what} has the hash ${key}, not ${expected}`);
+      }
+      finish('compiled');
+      return this.#compiled(expected ?? key, module);
+    } catch (error) {
+      finish('failed', error);
+      throw error;
+    }
+  }
+
+  #compiled(key: ModuleHash, module: WebAssembly.Module): BrowserLoadedModule {
+    return this.#result(key, module, save(this.#options.cache, key, this.#engine, module));
+  }
+
+  #result(key: ModuleHash, module: WebAssembly.Module, saved: BrowserLoadedModule['saved']): BrowserLoadedModule {
+    const hit = this.#steps.find((each) => each.step === 'lookup' && each.outcome === 'hit');
+    return {
+      module,
+      key,
+      source: this.#steps.some(({ outcome }) => outcome === 'compiled') ? 'compiler' : 'cache',
+      cache: hit?.step === 'lookup' ? hit.cache : undefined,
+      steps: this.#steps,
+      duration: performance.now() - this.#start,
+      saved,
+    };
   }
 }
 
@@ -248,14 +270,6 @@ async function save(
   }
   BrowserEngine.forget(module);
   return step;
-}
-
-/** Rejects where there is no network, and where there is no server behind it. */
-async function fetched(url: URL, signal: AbortSignal | undefined): Promise<Response> {
-  const response = await fetch(url, signal ? { signal } : {});
-  if (response.status >= 500)
-    throw new CacheError('Other', `${url} is no module: ${response.status} ${response.statusText}`);
-  return response;
 }
 
 async function storedKey(cache: ModuleCache, url: string): Promise<ModuleHash | undefined> {
@@ -287,7 +301,8 @@ async function normalised(
   return HashedModuleData.sha256(source);
 }
 
-function checkOptions({ cache, engine, key, signal, onProgress }: LoadModuleOptions): void {
+function checkOptions(options: LoadModuleOptions): void {
+  const { cache, engine, key, signal, onProgress } = options ?? {};
   if (typeof cache?.load !== 'function')
     throw new TypeError(`The option cache must be a ModuleCache, not ${String(cache)}`);
   if (engine !== undefined && !(engine instanceof BrowserEngine)) {

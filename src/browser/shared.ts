@@ -12,7 +12,7 @@ import type { ModuleHash } from '../module-hash.js';
  * import { SharedCache, type SharedCacheOptions } from 'wasm-module-cache/browser';
  *
  * const options: SharedCacheOptions = { maxModules: 20 };
- * console.log(new SharedCache(options).constructor.name); // SharedCache
+ * console.log(new SharedCache(options) instanceof SharedCache); // true
  * ```
  */
 export interface SharedCacheOptions {
@@ -174,10 +174,10 @@ export class SharedCache extends LiveModuleCache {
  *
  * @example
  * ```ts
- * import { CacheStorageCache, inMemory } from 'wasm-module-cache/browser';
+ * import { CacheStorageCache, inMemory, SharedCache } from 'wasm-module-cache/browser';
  *
  * const cache = inMemory().withFallback(new CacheStorageCache());
- * console.log(cache.primary.constructor.name); // SharedCache
+ * console.log(cache.primary instanceof SharedCache); // true
  * ```
  */
 export function inMemory(options?: SharedCacheOptions): SharedCache {
