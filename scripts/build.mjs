@@ -63,6 +63,15 @@ for (const name of ['hook/remote', 'hook/remote-worker']) {
     banner: { js: 'const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
   });
 }
+// A page loads one file faster than thirty, and has none of Node's globals.
+await build({
+  ...bundle('browser', 'esm'),
+  platform: 'browser',
+  target: 'es2022',
+  packages: 'bundle',
+  inject: ['scripts/browser-globals.js'],
+  plugins: [],
+});
 execFileSync(process.execPath, [tsc, '-p', 'test/tsconfig.json'], { cwd: root, stdio: 'inherit' });
 
 // Half of the types are for the tests alone: what the package's entries do not need is not packed.
@@ -77,4 +86,4 @@ const unneeded = readdirSync(dist, { recursive: true }).filter(
   (file) => file.endsWith('.d.ts') && !needed.some((each) => path.resolve(each) === path.join(dist, file)),
 );
 const asPatterns = unneeded.map((file) => `/${file.replaceAll(path.sep, '/')}\n`);
-writeFileSync(path.join(dist, '.npmignore'), ['/hook/remote-worker.js\n', ...asPatterns].join(''));
+writeFileSync(path.join(dist, '.npmignore'), ['/hook/remote-worker.js\n', '/browser/*.js\n', ...asPatterns].join(''));

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The servers that the tests of the stores start, the browser that looks at the report, and the terminal of docs/cli.md, from Debian. As root. Without them those tests are skipped, and fail where CI=true.
+# The servers that the tests of the stores start, the browser that looks at the report and runs the browser build, and the terminal of docs/cli.md, from Debian. As root. Without them those tests are skipped, and fail where CI=true.
 set -euo pipefail
 
 packages=(
   nginx-light openssl # test/stores/http.test.ts
   radosgw ceph-mon ceph-osd # test/stores/s3.test.ts
   redis-server # test/stores/redis.test.ts
-  chromium # test/cli/commands/report.test.ts
+  chromium # test/cli/commands/report.test.ts, test/integration/browser.test.ts
   tmux # npm run docs:cli
 )
 missing=()

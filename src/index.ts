@@ -42,13 +42,13 @@ export {
 export type { ModuleCacheStats } from './hook/hook.js';
 export { type CompileAheadOfTimeOptions, compileAheadOfTime } from './learning/compile-ahead-of-time.js';
 export {
-  type LoadedModule,
   type LoadModuleOptions,
   type LoadModuleSyncOptions,
   loadModule,
   loadModuleSync,
 } from './load-module.js';
 export type { LoadProgress, ReadProgress, StepFinished, StepOutcomes, StepStarted } from './load-progress.js';
+export type { LoadedModule } from './loaded-module.js';
 export type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from './module-cache.js';
 export { type HashAlgorithm, ModuleHash } from './module-hash.js';
 export { type ProbeV8Options, probeV8, type V8Verdict } from './probe/probe-v8.js';

@@ -11,6 +11,7 @@ import { compileAheadOfTime } from './learning/compile-ahead-of-time.js';
 import { LearningJobs } from './learning/jobs.js';
 import { startLearner, whyNoLearner } from './learning/start-learner.js';
 import { compile, compileSync, type LoadProgress, type StepFinished, startStep } from './load-progress.js';
+import type { LoadedModule } from './loaded-module.js';
 import type { Engine, ModuleCache, SyncModuleCache } from './module-cache.js';
 import type { ModuleHash } from './module-hash.js';
 import { wrongOption } from './wrong-option.js';
@@ -84,35 +85,6 @@ export interface LoadModuleOptions<Cache extends ModuleCache = ModuleCache> exte
   coverage?: 'full' | undefined;
   /** Milliseconds to wait for another process in that case. Default 30000, at most 300000. */
   waitAtMost?: number | undefined;
-}
-
-/**
- * A module, and how it was come by.
- *
- * @example
- * ```ts
- * import { HashedModuleData, inMemory, type LoadedModule, loadModule, V8Engine } from 'wasm-module-cache';
- *
- * const describe = ({ key, source, duration }: LoadedModule) => `${key} from the ${source} in ${duration.toFixed(1)} ms`;
- * const data = await HashedModuleData.fromFile('plugin.wasm');
- * const loaded = await loadModule(data, { cache: inMemory(), engine: new V8Engine() });
- * console.log(describe(loaded));
- * console.log(loaded.cache); // undefined
- * ```
- */
-export interface LoadedModule {
-  /** The live module; callers who shared the load have the same object. */
-  readonly module: WebAssembly.Module;
-  /** The hash of the wire bytes, under which it was looked for. */
-  readonly key: ModuleHash;
-  /** `cache`: its code was there. `compiler`: it was compiled for this load, also when the cache had its wire bytes only. */
-  readonly source: 'cache' | 'compiler';
-  /** The tier of the cache that had it, `undefined` when none had. */
-  readonly cache: ModuleCache | undefined;
-  /** What was done for it, one after the other, and how long each took. */
-  readonly steps: readonly StepFinished[];
-  /** Milliseconds in all, since the first of those who share the load asked for it. */
-  readonly duration: number;
 }
 
 const debug = util.debuglog('wasm-cache');

@@ -1,4 +1,3 @@
-import nodeModule from 'node:module';
 import { CacheError } from './cache-error.js';
 
 /**
@@ -17,7 +16,7 @@ export type HashAlgorithm = 'sha256' | 'xxhash';
 
 const DIGEST_LENGTHS: Record<HashAlgorithm, number> = { sha256: 32, xxhash: 8 };
 
-// Captured: programs replace globals. node:crypto is loaded on first use, it costs start-up time.
+// Captured: programs replace globals. What Node has is loaded on first use: it costs start-up time, and a browser has none of it.
 const { getBuiltinModule } = process;
 
 /**
@@ -66,7 +65,7 @@ export class ModuleHash {
    * @throws {TypeError} for any other length.
    */
   static fromBytes(digest: Uint8Array): ModuleHash {
-    return ModuleHash.parseHex(Buffer.from(digest.buffer, digest.byteOffset, digest.byteLength).toString('hex'));
+    return ModuleHash.parseHex(Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join(''));
   }
 
   /**
@@ -86,12 +85,12 @@ export class ModuleHash {
 
   /** A random key, as long as a SHA-256: for tests, and for modules that have no wire bytes of their own. */
   static random(): ModuleHash {
-    return new ModuleHash('sha256', getBuiltinModule('node:crypto').randomBytes(DIGEST_LENGTHS.sha256).toString('hex'));
+    return ModuleHash.fromBytes(crypto.getRandomValues(new Uint8Array(DIGEST_LENGTHS.sha256)));
   }
 
   /** A fresh copy of the digest. */
   toBytes(): Uint8Array {
-    return new Uint8Array(Buffer.from(this.#hex, 'hex'));
+    return Uint8Array.from(this.#hex.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
   }
 
   /** Lower-case hexadecimal digits; different algorithms give different lengths, so the text is unique too. */
@@ -119,7 +118,7 @@ let loadedXxhash: Xxhash | undefined;
 
 function loadXxhash(): Xxhash {
   try {
-    loadedXxhash ??= nodeModule.createRequire(import.meta.url)('@node-rs/xxhash') as Xxhash;
+    loadedXxhash ??= getBuiltinModule('node:module').createRequire(import.meta.url)('@node-rs/xxhash') as Xxhash;
     return loadedXxhash;
   } catch (cause) {
     throw new CacheError('Other', 'ModuleHash.xxhash needs the package @node-rs/xxhash: npm install @node-rs/xxhash', {

@@ -49,6 +49,7 @@ export abstract class LiveModuleCache extends ModuleCacheBase implements SyncMod
   }
 }
 
-function nameOf(key: ModuleHash, engine: Engine): string {
+/** @internal Under which a map has the module. */
+export function nameOf(key: ModuleHash, engine: Engine): string {
   return `${key}:${engine.deterministicId}`;
 }

@@ -1,6 +1,7 @@
 import worker_threads from 'node:worker_threads';
 import { LRUCache } from 'lru-cache';
 import type { Addon, SharedTable } from './addon.js';
+import { RecentModules } from './recent-modules.js';
 import { openAddon } from './supported.js';
 
 // What is shared is kept for as long as one of the threads lives that loaded the addon. The main thread, which outlives the
@@ -27,7 +28,7 @@ export function openSharedModules(
 ): { modules: SharedModules; unsupportedReason: string | undefined } {
   const opened = openAddon();
   if (opened.addon) return { modules: new ModulesOfProcess(opened.addon, table, limits), unsupportedReason: undefined };
-  return { modules: new ModulesOfThread(table, limits), unsupportedReason: opened.unsupportedReason };
+  return { modules: modulesOfThread(table, limits), unsupportedReason: opened.unsupportedReason };
 }
 
 /**
@@ -74,33 +75,9 @@ class ModulesOfProcess implements SharedModules {
 
 const tablesOfThread = new Map<string, Map<string, WebAssembly.Module>>();
 
-/** What is left of that where threads cannot share. The sizes of modules are not known then. */
-class ModulesOfThread implements SharedModules {
-  readonly #modules: Map<string, WebAssembly.Module>;
-  readonly #maxModules: number;
-
-  constructor(table: string, { maxModules }: SharedModulesLimits) {
-    this.#modules = tablesOfThread.get(table) ?? new Map();
-    this.#maxModules = maxModules;
-    tablesOfThread.set(table, this.#modules);
-  }
-
-  get(name: string): WebAssembly.Module | undefined {
-    const module = this.#modules.get(name);
-    if (module) this.set(name, module);
-    return module;
-  }
-
-  has(name: string): boolean {
-    return this.#modules.has(name);
-  }
-
-  set(name: string, module: WebAssembly.Module): void {
-    this.#modules.delete(name); // A map keeps the order in which its keys came.
-    this.#modules.set(name, module);
-    for (const oldest of this.#modules.keys()) {
-      if (this.#modules.size <= this.#maxModules) break;
-      this.#modules.delete(oldest);
-    }
-  }
+/** What is left of that where threads cannot share. */
+function modulesOfThread(table: string, { maxModules }: SharedModulesLimits): SharedModules {
+  const modules = tablesOfThread.get(table) ?? new Map<string, WebAssembly.Module>();
+  tablesOfThread.set(table, modules);
+  return new RecentModules(maxModules, modules);
 }

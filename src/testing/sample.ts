@@ -18,5 +18,8 @@ export function sample({ offset = 0, engine = new FakeEngine() } = {}): Sample {
 
 /** As if V8 had optimised `bytes` more of code. */
 export function optimisedFurther(engine: FakeEngine, bytes: number): Uint8Array {
-  return Buffer.concat([new FakeEngine(engine.deterministicId).nativeCode as Uint8Array, Buffer.alloc(bytes, 0x90)]);
+  const before = new FakeEngine(engine.deterministicId).nativeCode as Uint8Array;
+  const further = new Uint8Array(before.length + bytes).fill(0x90);
+  further.set(before);
+  return further;
 }

@@ -14,7 +14,7 @@ interface Commented {
 /** What a declaration file says of a class, an interface, a type or a function. */
 interface Declaration extends Commented {
   file: string;
-  /** The kind and the name: there is a function `moduleCacheStats` that gives an interface `ModuleCacheStats`. */
+  /** The kind, the name, and where there is another one of that name: there is a function `moduleCacheStats` that gives an interface `ModuleCacheStats`. */
   title: string;
   /** The names of what it extends or implements. */
   parents: string[];
@@ -37,7 +37,7 @@ const EXPORT = /export (?:type )?\{(?<names>[^}]*)\}(?: from '(?<from>.*)\.js')?
 const declarations = filesIn(path.join(root, 'dist'))
   .filter((file) => file.endsWith('.d.ts'))
   .flatMap(declarationsIn);
-const published = entries().flatMap(exportedBy);
+const published = [...new Set(entries().flatMap(exportedBy))]; // several entries may export the same
 const examples = published.flatMap(examplesOf);
 
 test('every public symbol has a comment with an example, and every member of one has a comment', () => {
@@ -116,7 +116,7 @@ function declarationsIn(file: string): Declaration[] {
     return {
       file,
       name,
-      title: `${kind} ${name}`,
+      title: path.basename(path.dirname(file)) === 'browser' ? `${kind} ${name} in a browser` : `${kind} ${name}`,
       comment,
       parents: [...head.matchAll(/(?:extends|implements) (\w+)/g)].map(([, parent = '']) => parent),
       members: members.map(({ groups }) => ({ name: groups?.name ?? '', comment: groups?.comment })),

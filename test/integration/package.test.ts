@@ -112,7 +112,16 @@ describe('the hook', { skip }, () => {
 });
 
 it('every entry is there for import and for require', () => {
-  const entries = ['', '/testing', '/stores/http', '/stores/s3', '/stores/redis', '/stores/unstorage', '/package.json'];
+  const entries = [
+    '',
+    '/browser',
+    '/testing',
+    '/stores/http',
+    '/stores/s3',
+    '/stores/redis',
+    '/stores/unstorage',
+    '/package.json',
+  ];
   const names = JSON.stringify(entries.map((each) => `wasm-module-cache${each}`));
   writeFileSync(
     path.join(folder, 'entries.cjs'),

@@ -40,10 +40,11 @@ export class Browser {
   #calls = 0;
   #session: string | undefined;
 
-  constructor() {
+  /** @param profile - what it keeps between visits, in a folder; default: one of its own */
+  constructor(profile = temporaryDirectory(), further: string[] = []) {
     // Without its sandbox, which root cannot have: it is shown nothing but what the tests write.
     const options = ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-dev-shm-usage'];
-    const own = [`--user-data-dir=${temporaryDirectory()}`, '--remote-debugging-pipe'];
+    const own = [`--user-data-dir=${profile}`, '--remote-debugging-pipe', ...further];
     const stdio = ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] as const;
     this.#process = spawn('chromium', [...options, ...own], { stdio: [...stdio] });
     let rest = '';
@@ -57,8 +58,8 @@ export class Browser {
   /** Opens a file, and gives what it printed, asked for, shows, and what the expression is in it. */
   async look(file: string, { width, colors }: View, expression: string): Promise<Seen> {
     const address = pathToFileURL(file).href;
-    const { targetId } = await this.#call('Target.createTarget', { url: 'about:blank' });
-    this.#session = String((await this.#call('Target.attachToTarget', { targetId, flatten: true })).sessionId);
+    const { targetId } = await this.call('Target.createTarget', { url: 'about:blank' });
+    this.#session = String((await this.call('Target.attachToTarget', { targetId, flatten: true })).sessionId);
     const seen: Pick<Seen, 'console' | 'requests'> = { console: [], requests: [] };
     const isLoaded = new Promise<void>((resolve) => {
       this.#onEvent = ({ method, params = {} }) => {
@@ -75,29 +76,78 @@ export class Browser {
           seen.requests.push(String(url));
       };
     });
-    for (const domain of ['Page', 'Runtime', 'Log', 'Network']) await this.#call(`${domain}.enable`);
+    for (const domain of ['Page', 'Runtime', 'Log', 'Network']) await this.call(`${domain}.enable`);
     const metrics = { width, height: 800, deviceScaleFactor: 1, mobile: width < 600 };
-    await this.#call('Emulation.setDeviceMetricsOverride', metrics);
+    await this.call('Emulation.setDeviceMetricsOverride', metrics);
     const features = [{ name: 'prefers-color-scheme', value: colors }];
-    await this.#call('Emulation.setEmulatedMedia', { features });
-    await this.#call('Page.navigate', { url: address });
+    await this.call('Emulation.setEmulatedMedia', { features });
+    await this.call('Page.navigate', { url: address });
     await isLoaded;
-    const { result } = await this.#call('Runtime.evaluate', { expression, returnByValue: true, awaitPromise: true });
-    const { data } = await this.#call('Page.captureScreenshot', { captureBeyondViewport: true });
+    const { result } = await this.call('Runtime.evaluate', { expression, returnByValue: true, awaitPromise: true });
+    const { data } = await this.call('Page.captureScreenshot', { captureBeyondViewport: true });
     this.#session = undefined;
-    await this.#call('Target.closeTarget', { targetId });
+    await this.call('Target.closeTarget', { targetId });
     const { value } = result as { value: unknown };
     return { ...seen, value, screenshot: Buffer.from(String(data), 'base64') };
   }
 
-  close(): Promise<void> {
-    return new Promise((resolve) => {
+  /** Opens an address and stays there. */
+  async open(address: string): Promise<void> {
+    this.#session = undefined;
+    const { targetId } = await this.call('Target.createTarget', { url: 'about:blank' });
+    this.#session = String((await this.call('Target.attachToTarget', { targetId, flatten: true })).sessionId);
+    const isLoaded = new Promise<void>((resolve) => {
+      this.#onEvent = ({ method }) => method === 'Page.loadEventFired' && resolve();
+    });
+    await this.call('Page.enable');
+    await this.call('Page.navigate', { url: address });
+    await isLoaded;
+  }
+
+  /** What the function gives for these arguments in the page that is open; it sees nothing of what is around it here. */
+  async run<T, Args extends unknown[]>(program: (...args: Args) => T, ...args: Args): Promise<Awaited<T>> {
+    const expression = `(${program})(...${JSON.stringify(args)})`;
+    const options = { expression, returnByValue: true, awaitPromise: true };
+    const { result, exceptionDetails } = await this.call('Runtime.evaluate', options);
+    if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
+    return (result as { value: Awaited<T> }).value;
+  }
+
+  /** The names of all that it traces in these categories while the action goes on. */
+  async trace(includedCategories: string[], action: () => Promise<unknown>): Promise<Set<string>> {
+    const names = new Set<string>();
+    const isOver = new Promise<void>((resolve) => {
+      this.#onEvent = ({ method, params = {} }) => {
+        if (method === 'Tracing.dataCollected')
+          for (const { name } of params.value as { name: string }[]) names.add(name);
+        if (method === 'Tracing.tracingComplete') resolve();
+      };
+    });
+    await this.call('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories } });
+    await action();
+    await this.call('Tracing.end');
+    await isOver;
+    return names;
+  }
+
+  /** Ends it as its user would: it writes what it keeps. */
+  async quit(): Promise<void> {
+    const isOver = new Promise((resolve) => this.#process.once('exit', resolve));
+    this.#session = undefined;
+    await this.call('Browser.close');
+    await isOver;
+  }
+
+  async close(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    await new Promise<void>((resolve) => {
       this.#process.once('exit', () => resolve());
       this.#process.kill('SIGKILL');
     });
   }
 
-  #call(method: string, params: object = {}): Promise<Record<string, unknown>> {
+  /** A method of the protocol, of the page that is open where there is one. */
+  call(method: string, params: object = {}): Promise<Record<string, unknown>> {
     const id = ++this.#calls;
     const message = { id, method, params, ...(this.#session && { sessionId: this.#session }) };
     (this.#process.stdio[3] as Writable).write(`${JSON.stringify(message)}\0`);
