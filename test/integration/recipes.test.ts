@@ -61,7 +61,7 @@ function follow(
     env: {
       ...Object.fromEntries(inherited),
       PATH: `${path.dirname(process.execPath)}:${process.env.PATH}`,
-      // Two tests share two cores: what is shown is that it works, not how fast.
+      // Three tests share two cores: what is shown is that it works, not how fast.
       WASM_CACHE_REMOTE_TIMEOUT: '30s',
       NODE_DEBUG: 'wasm-cache',
       SECRET: 'the-secret-of-this-recipe',

@@ -9,7 +9,7 @@ import { temporaryDirectory } from './processes.js';
 
 process.env.PATH += ':/usr/sbin'; // Where Debian has nginx; not every user looks there.
 
-/** Milliseconds; two tests share two cores. */
+/** Milliseconds; three tests share two cores. */
 const START_TIMEOUT = 60_000;
 
 /** Servers that Debian packages; each test file starts its own, on free ports of 127.0.0.1, with all they write in a temporary folder. */
