@@ -39,7 +39,7 @@ const TEMPORARY_JSON = /\.json\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
 const BATCH = 100;
 
 /** The name of the folder of the learners' jobs. */
-export const JOBS_FOLDER = 'learning';
+const JOBS_FOLDER = 'learning';
 /** That of the verdicts on versions of V8 that are not tested. */
 export const VERDICTS_FOLDER = 'verdicts';
 

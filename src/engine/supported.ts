@@ -19,8 +19,7 @@ export interface Verdict {
   readonly reason?: string | undefined;
 }
 
-/** Of all copies of this package in one thread, the hook's and the library's above all: see hook/enable.ts. */
-let registry: { verdict?: Verdict } | undefined;
+let shared: { verdict?: Verdict } | undefined;
 
 export function v8Version(): string {
   return versions.v8.split('.').slice(0, 2).join('.');
@@ -31,21 +30,20 @@ export function isTestedV8(): boolean {
   return TESTED_V8.includes(v8Version());
 }
 
-/** What is known in this thread of a V8 that is not tested. */
-export function currentVerdict(): Verdict | undefined {
-  registry ??= diagnostics_channel.channel('wasm-module-cache') as object as { verdict?: Verdict };
-  return registry.verdict;
+/** What all copies of this package in one thread, the hook's and the library's above all, know of an untested V8: see hook/enable.ts. */
+function known(): { verdict?: Verdict } {
+  shared ??= diagnostics_channel.channel('wasm-module-cache') as object as { verdict?: Verdict };
+  return shared;
 }
 
 /** From now on in this thread: a V8 that is not tested is what this says. */
 export function takeVerdict(verdict: Verdict): void {
-  currentVerdict();
-  if (registry) registry.verdict = verdict;
+  known().verdict = verdict;
 }
 
 /** Why V8's native code cannot be used here, as far as can be told without the addon. */
 export function whyNeverSupported(): string | undefined {
-  return whyNotThisProcess() ?? (isTestedV8() ? undefined : whyNotUsable(currentVerdict()));
+  return whyNotThisProcess() ?? (isTestedV8() ? undefined : whyNotUsable(known().verdict));
 }
 
 function whyNotThisProcess(): string | undefined {

@@ -18,6 +18,7 @@ import { packageRoot } from '../package-root.js';
 import { openStatistics, type Statistics } from '../statistics/statistics.js';
 import type { ProgramList } from '../stores/program-list.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
+import { waitedForProcessor } from './processor-wait.js';
 import type { FetchedArtifact, RemoteFailure } from './remote-source.js';
 import type { RemoteTier } from './remote-tier.js';
 import { type Current, decide, isLeftAlone, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
@@ -392,8 +393,8 @@ export class Hook {
       const module = this.#cache.guarded(entry, () => received.finish(nativeCode), isUse);
       const duration = milliseconds() - start;
       debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, Math.round(duration));
-      const load = { duration, ...usageSince(before), wireLength, nativeLength: nativeCode.length };
-      if (!paid(load)) this.#leaveAlone(key);
+      const usage = { ...usageSince(before), waited: waitedForProcessor };
+      if (!paid({ duration, ...usage, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
       const known = { ...lookup, stored, isSuspect: false, reading: undefined, isLearnt: false };
       this.#remember(known, module);
       return { ...known, module, known };

@@ -80,15 +80,19 @@ export interface Load {
   readonly cpuTime: number;
   /** How often the system gave the processor to somebody else meanwhile. */
   readonly preemptions: number;
+  /** Milliseconds that the thread has waited for a processor since it began; asked only where it matters. */
+  readonly waited: () => number;
   readonly wireLength: number;
   readonly nativeLength: number;
 }
 
 /** Whether loading an artifact took longer than V8 would have taken without it; that happens on slow disks. */
-export function paid({ duration, cpuTime, preemptions, ...module }: Load): boolean {
-  // Where the machine was too busy, its disk is not to blame. (The busier it is, the longer is each wait: the duration tells nothing.)
-  if (preemptions >= Math.max(MIN_PREEMPTIONS, cpuTime / PREEMPTED_EVERY)) return true;
-  return duration <= UNNOTICED + SPIKE * durationWithout(module);
+export function paid({ duration, cpuTime, preemptions, waited, ...module }: Load): boolean {
+  const limit = UNNOTICED + SPIKE * durationWithout(module);
+  if (duration <= limit) return true;
+  // Where the machine was too busy, its disk is not to blame. Preemptions tell so on every system, but not of a thread that was blocked
+  // and then waited for a processor. (They are compared with the work: the busier the machine, the longer it takes.)
+  return preemptions >= Math.max(MIN_PREEMPTIONS, cpuTime / PREEMPTED_EVERY) || duration - waited() <= limit;
 }
 
 /**

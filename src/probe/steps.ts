@@ -9,7 +9,7 @@ import { exercise, instantiate, probeModule, resultsOf, TRAPS } from './module.j
 import type { StepName } from './run-steps.js';
 
 /** What one step leaves for those after it. */
-export interface Saved {
+interface Saved {
   engineId: string;
   /** As base64. */
   nativeCode: string;

@@ -18,7 +18,7 @@ const LIST = 'programs/programs_remote.mjs.json';
 export type StoreKind = 'nginx' | 'redis' | 'ceph';
 
 /** What one process did. */
-export interface Observed {
+interface Observed {
   status: number | null;
   /** What the module computed. */
   observed: string[];
