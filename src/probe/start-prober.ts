@@ -11,11 +11,18 @@ import { keyOf, subjectOf } from './verdict.js';
  *
  * @param engineId - of `untriedEngine`
  * @returns what becomes of it, in words
- * @throws what the file system and the start of a process throw.
  */
 export function startProber(cache: FileSystemCache, engineId: string): string {
-  const reason = whyNoLearner();
-  if (reason !== undefined) return `no process can be started that tries it: ${reason}`;
+  try {
+    const reason = whyNoLearner();
+    if (reason !== undefined) throw new Error(reason);
+    return start(cache, engineId);
+  } catch (error) {
+    return `no process can be started that tries it: ${(error as Error).message}`;
+  }
+}
+
+function start(cache: FileSystemCache, engineId: string): string {
   const jobs = new LearningJobs(cache.directory, cache.signer);
   const subject = subjectOf(engineId);
   const key = keyOf(subject);

@@ -177,6 +177,12 @@ for (const [major, isUsable] of [
       writeFileSync(path.join(parent, 'file'), '');
       const inFile = run({ env: { WASM_CACHE_DIR: path.join(parent, 'file', 'cache') } });
       assert.deepEqual([inFile.sum, inFile.debug.length], [500_505, 1]);
+      chmodSync(parent, 0o711);
+      const readOnly = path.join(parent, 'read-only');
+      mkdirSync(readOnly, { mode: 0o755 });
+      const unable = run({ env: { WASM_CACHE_DIR: readOnly }, uid: 65_534 });
+      assert.deepEqual([unable.sum, unable.debug.length], [500_505, 1]);
+      assert.match(unable.debug[0], /no process can be started that tries it: EACCES/);
       const open = path.join(parent, 'open');
       mkdirSync(open);
       chmodSync(open, 0o777);
