@@ -1,21 +1,21 @@
 // npm run bench [-- --node <binary>] [-- --workloads <folder>] [-- --only a,b] [-- --runs 5] [-- --train 3] [-- --firsts 3] [-- --json <file>]
 // Unchanged programs in fresh processes: plain; for the first time (each time with an empty cache); warm, after a first and
-// some training runs; and with everything compiled ahead of time (full). Plain runs alternate with the others, so that a
-// busy machine slows all of them. The programs are the w_*.mjs of the workloads folder (default: ../shared/workloads, or a
-// copy of it in which `npm ci` was run), where there is none those of bench/programs.
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+// some training runs; and with everything compiled ahead of time (full). The programs are the w_*.mjs of the workloads folder
+// (default: ../shared/workloads, or a copy of it in which `npm ci` was run), where there is none those of bench/programs.
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Presets, SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
-import { atLeast, bytesOfArtifacts, geometricMean, learnersAreDone, median, run } from './processes.mjs';
+import { measure, programsIn, runsOf } from './measure.mjs';
+import { local } from './modules.mjs';
+import { atLeast, bytesOfArtifacts, geometricMean, median, run } from './processes.mjs';
 
 const { values } = parseArgs({
   options: {
     node: { type: 'string', default: process.execPath },
-    workloads: { type: 'string', default: fileURLToPath(new URL('../../shared/workloads', import.meta.url)) },
+    workloads: { type: 'string', default: local('../../shared/workloads') },
     only: { type: 'string' },
     runs: { type: 'string', default: '5' },
     train: { type: 'string', default: '3' },
@@ -26,10 +26,11 @@ const { values } = parseArgs({
 const runs = atLeast('runs', values.runs, 1);
 const train = atLeast('train', values.train, 0);
 const firsts = atLeast('firsts', values.firsts, 1);
+const counts = { runs, train, firsts, full: true };
 const { node } = values;
 
 const programs = findPrograms().filter(({ name }) => !values.only || values.only.split(',').includes(name));
-const version = run(node, fileURLToPath(new URL('version.mjs', import.meta.url))).output.trim();
+const version = run(node, local('version.mjs')).output.trim();
 const bar = new SingleBar(
   {
     format: `${version} |{bar}| {value}/{total} {doing}`,
@@ -39,54 +40,26 @@ const bar = new SingleBar(
   },
   Presets.shades_classic,
 );
-bar.start(programs.length * (3 + train + 2 * firsts + 3 * runs), 0, { doing: '' });
+bar.start(programs.length * runsOf(counts), 0, { doing: '' });
 const rows = [];
-for (const program of programs) rows.push(await measure(program));
+for (const program of programs) rows.push(await measureOne(program));
 bar.stop();
 report();
 
 function findPrograms() {
   const isInstalled = existsSync(path.join(values.workloads, 'node_modules'));
-  const folder = isInstalled ? values.workloads : fileURLToPath(new URL('programs/', import.meta.url));
-  const pattern = isInstalled ? /^w_(.*)\.mjs$/ : /^(.*)\.mjs$/;
-  return readdirSync(folder)
-    .filter((file) => pattern.test(file))
-    .sort()
-    .map((file) => ({ name: pattern.exec(file)[1], file: path.join(folder, file), cwd: folder }));
+  return isInstalled ? programsIn(values.workloads) : programsIn(local('programs/'), /^(.*)\.mjs$/);
 }
 
-async function measure({ name, file, cwd }) {
-  const outputs = new Set();
-  const step = async (doing, directory, env) => {
-    bar.increment({ doing: `${name}: ${doing}` });
-    const result = run(node, file, { cwd, directory, env });
-    // Programs may print times; what they compute is in a line of its own.
-    outputs.add(/^RESULT .*$/m.exec(result.output)?.[0] ?? result.output);
-    if (directory) await learnersAreDone(directory);
-    return result;
-  };
-  const results = { plain: [], first: [], warm: [], full: [], plainBesideFirst: [] };
-  const newFolder = () => mkdtempSync(path.join(tmpdir(), 'wasm-cache-bench-'));
-  const [warm, full] = [newFolder(), newFolder()];
+async function measureOne(program) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'wasm-cache-bench-'));
+  const onRun = (doing) => bar.increment({ doing: `${program.name}: ${doing}` });
   try {
-    await step('plain, not counted');
-    for (let i = 0; i < firsts; i++) {
-      const empty = newFolder();
-      results.plainBesideFirst.push(await step('plain'));
-      results.first.push(await step('first', empty));
-      rmSync(empty, { recursive: true, force: true });
-    }
-    for (let i = 0; i <= train; i++) await step('training', warm);
-    await step('full', full, { WASM_CACHE_LEARN: 'full' });
-    for (let i = 0; i < runs; i++) {
-      results.plain.push(await step('plain'));
-      results.warm.push(await step('warm', warm));
-      results.full.push(await step('full', full, { WASM_CACHE_LEARN: 'full' }));
-    }
+    const { results, outputs } = await measure(program, { node, ...counts, folder, onRun });
     const of = (kind, what) => median(results[kind].map((result) => result[what]));
     return {
-      name,
-      isControl: name.startsWith('ctl_'),
+      name: program.name,
+      isControl: program.name.startsWith('ctl_'),
       plainMs: of('plain', 'ms'),
       warmMs: of('warm', 'ms'),
       fullMs: of('full', 'ms'),
@@ -94,15 +67,15 @@ async function measure({ name, file, cwd }) {
       warm: of('plain', 'ms') / of('warm', 'ms'),
       full: of('plain', 'ms') / of('full', 'ms'),
       warmCpu: of('plain', 'cpuMs') / of('warm', 'cpuMs'),
-      warmBytes: bytesOfArtifacts(warm),
-      fullBytes: bytesOfArtifacts(full),
-      sameOutput: outputs.size === 1,
+      warmBytes: bytesOfArtifacts(path.join(folder, 'warm')),
+      fullBytes: bytesOfArtifacts(path.join(folder, 'full')),
+      sameOutput: new Set(Object.values(outputs).flat()).size === 1,
       runs: Object.fromEntries(
         Object.entries(results).map(([kind, all]) => [kind, all.map(({ ms }) => Math.round(ms))]),
       ),
     };
   } finally {
-    for (const folder of [warm, full]) rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -15,24 +15,29 @@ const inherited = Object.fromEntries(
  *
  * @param program - its path, or all arguments of node
  * @returns wall and CPU time in ms (the latter only on Linux, in steps of 10) and what it wrote to stdout
+ * @throws {Error} when it fails or takes longer than ten minutes, with the exit code or signal as `ended`, and its `stderr`
  */
 export function run(node, program, { cwd, directory, env = {} } = {}) {
   const hooked = directory
     ? { NODE_OPTIONS: `--import=${hook}`, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot' }
     : {};
+  const binary = node.includes(path.sep) ? path.resolve(node) : node; // a path is one of this folder, not of `cwd`
   // Packages that start `node` get the same one.
   const searchPath = `${path.dirname(path.resolve(node))}${path.delimiter}${inherited.PATH}`;
   const cpuBefore = cpuOfChildren();
   const start = performance.now();
-  const { status, signal, stdout, stderr } = spawnSync(node, [program].flat(), {
+  const { status, signal, stdout, stderr, error } = spawnSync(binary, [program].flat(), {
     cwd,
     env: { ...inherited, PATH: searchPath, ...hooked, ...env },
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
+    timeout: 600_000,
   });
   const ms = performance.now() - start;
   if (status === 0) return { ms, cpuMs: cpuOfChildren() - cpuBefore, output: stdout };
-  throw new Error(`${node} ${program} ended with ${status ?? signal}:\n${stderr}`);
+  if (error && signal === null) throw error; // it was not started
+  const ended = status ?? signal;
+  throw Object.assign(new Error(`${node} ${program} ended with ${ended}:\n${stderr}`), { ended, stderr });
 }
 
 /** A job without bytes was given up, and a learner that is not done after five minutes was ended. */

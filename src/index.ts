@@ -1,3 +1,10 @@
+/**
+ * The library: caches of compiled modules, loading through them, and the hook for programs that turn it on themselves.
+ *
+ * @module wasm-module-cache
+ */
+
+export type { ArtifactHeader } from './artifact/artifact.js';
 export { decodeModule, decodeModuleSync, encodeModule } from './artifact/module.js';
 export type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from './artifact-store.js';
 export {
@@ -44,4 +51,5 @@ export type { LoadProgress, ReadProgress, StepFinished, StepOutcomes, StepStarte
 export type { LoadedModule } from './loaded-module.js';
 export type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from './module-cache.js';
 export { type HashAlgorithm, ModuleHash } from './module-hash.js';
+export { type ProbeV8Options, probeV8, type V8Verdict } from './probe/probe-v8.js';
 export { FileSystemStore } from './stores/file-system.js';

@@ -1,5 +1,10 @@
-// The hook's door: node --import wasm-module-cache/register app.js
-// Whatever goes wrong here, the program must start.
+/**
+ * The hook: `node --import wasm-module-cache/register app.js`. It exports nothing; importing it turns the hook on, as the
+ * variables `WASM_CACHE_*` say. It never throws.
+ *
+ * @module wasm-module-cache/register
+ */
+
 import util from 'node:util';
 import { enableFromEnvironment } from './hook/enable.js';
 

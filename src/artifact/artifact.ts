@@ -3,13 +3,30 @@ import { crc32 } from '../engine/digest.js';
 import { ModuleHash } from '../module-hash.js';
 import { SIGNATURE_LENGTH, type Signer } from './signature.js';
 
-/** How much of the module the native code covers: nothing, the functions that ran hot, or all of them. */
+/** How much of the module the native code covers: nothing, the functions that ran hot, or all of them. @inline */
 export type Coverage = 'none' | 'hot' | 'full';
 
+/**
+ * What an artifact says of itself before its native code, as `verifyCache` tells it.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { type ArtifactHeader, FileSystemCache, loadModule, V8Engine, verifyCache } from 'wasm-module-cache';
+ *
+ * await loadModule(await readFile('plugin.wasm'), { cache: new FileSystemCache('cache'), engine: new V8Engine() });
+ * const describe = ({ coverage, nativeLength, wireLength }: ArtifactHeader) =>
+ *   `${coverage}: ${nativeLength} bytes of native code for ${wireLength > 65536 ? 'a large' : 'a small'} module`;
+ * const { files } = await verifyCache('cache');
+ * console.log(files.map(({ header }) => header && describe(header))); // [ 'none: 0 bytes of native code for a large module' ]
+ * ```
+ */
 export interface ArtifactHeader {
+  /** Of the module. */
   key: ModuleHash;
   /** `Engine.deterministicId` of the engine that wrote the native code. */
   engineId: string;
+  /** How much of the module the native code covers: nothing, the functions that ran hot, or all of them. */
   coverage: Coverage;
   /** How often this artifact was replaced by a better one; the first is 0. */
   generation: number;

@@ -11,10 +11,11 @@ export interface FoundFile {
    * - `job`: what a learner is to do, or has given up.
    * - `guard`: see `CrashGuard`.
    * - `list`: the modules of a program, see `ProgramList`.
+   * - `verdict`: whether a V8 can be used that is not among the tested ones, see probe/verdict.ts.
    * - `statistics`: what became of modules on one day, see `Statistics`.
    * - `unknown`: not of this package.
    */
-  kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'list' | 'statistics' | 'unknown';
+  kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'list' | 'verdict' | 'statistics' | 'unknown';
   file: string;
   /** Bytes. */
   size: number;
@@ -32,12 +33,15 @@ const GUARD = /^((?:[0-9a-f]{16}){1,4})\.loading$/;
 const JOB = /^(?:[0-9a-f]{16}){1,4}\.wasm$/;
 
 const LIST = /^[\w.+-]+\.json$/;
-const TEMPORARY_LIST = /\.json\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
+const VERDICT = /^[0-9a-f]{64}\.json$/;
+const TEMPORARY_JSON = /\.json\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
 
 const BATCH = 100;
 
 /** The name of the folder of the learners' jobs. */
-export const JOBS_FOLDER = 'learning';
+const JOBS_FOLDER = 'learning';
+/** That of the verdicts on versions of V8 that are not tested. */
+export const VERDICTS_FOLDER = 'verdicts';
 
 /** All files of a cache folder, two levels deep, which is as deep as this package goes. A folder that is not there has none. */
 export async function* inventory(directory: string): AsyncGenerator<FoundFile> {
@@ -69,12 +73,14 @@ function kindOf(folder: string, name: string): Pick<FoundFile, 'kind' | 'engine'
   const nothing = { engine: folder, key: '', host: '', pid: 0 };
   if (folder === JOBS_FOLDER) return { ...nothing, kind: JOB.test(name) ? 'job' : 'unknown' };
   if (folder === PROGRAMS_FOLDER && LIST.test(name)) return { ...nothing, kind: 'list' };
+  if (folder === VERDICTS_FOLDER && VERDICT.test(name)) return { ...nothing, kind: 'verdict' };
   if (folder === STATISTICS_FOLDER) return { ...nothing, kind: STATISTICS_FILE.test(name) ? 'statistics' : 'unknown' };
   const [, key] = ARTIFACT.exec(name) ?? [];
   if (key?.length === 64 || key?.length === 16) return { ...nothing, kind: 'artifact', key };
   const [, guarded] = GUARD.exec(name) ?? [];
   if (guarded) return { ...nothing, kind: 'guard', key: guarded };
-  const [, host, pid] = (folder === PROGRAMS_FOLDER ? TEMPORARY_LIST : TEMPORARY).exec(name) ?? [];
+  const [, host, pid] =
+    ([PROGRAMS_FOLDER, VERDICTS_FOLDER].includes(folder) ? TEMPORARY_JSON : TEMPORARY).exec(name) ?? [];
   return host ? { ...nothing, kind: 'temporary', host, pid: Number(pid) } : { ...nothing, kind: 'unknown' };
 }
 

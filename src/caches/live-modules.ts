@@ -19,14 +19,17 @@ export abstract class LiveModuleCache extends ModuleCacheBase implements SyncMod
     this.#modules = modules;
   }
 
+  /** {@inheritDoc ModuleCache.load} */
   async load(key: ModuleHash, engine: Engine, _options?: LoadOptions): Promise<WebAssembly.Module> {
     return this.loadSync(key, engine);
   }
 
+  /** {@inheritDoc ModuleCache.contains} */
   async contains(key: ModuleHash, engine: Engine): Promise<boolean> {
     return this.containsSync(key, engine);
   }
 
+  /** {@inheritDoc ModuleCache.save} */
   async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
     this.saveSync(key, engine, module);
   }

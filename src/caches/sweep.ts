@@ -55,6 +55,8 @@ const JOB_IS_LEFT_AFTER = DAY;
 const GUARD_IS_LEFT_AFTER = 30 * DAY;
 /** Programs in folders with names by chance leave one each; one that is still run asks the store again. */
 const LIST_IS_LEFT_AFTER = 30 * DAY;
+/** Trying a V8 again takes seconds, and one that is gone is not asked for any more. */
+const VERDICT_IS_LEFT_AFTER = 90 * DAY;
 /** A sweep takes seconds. */
 const LOCK_IS_STALE_AFTER = 10 * 60_000;
 /** A lock is made and then written to, within microseconds; one that is empty for longer is of a process that was killed between. */
@@ -151,6 +153,7 @@ export function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
   if (kind === 'job') return age > JOB_IS_LEFT_AFTER;
   if (kind === 'guard') return age > GUARD_IS_LEFT_AFTER;
   if (kind === 'list') return age > LIST_IS_LEFT_AFTER;
+  if (kind === 'verdict') return age > VERDICT_IS_LEFT_AFTER;
   if (kind === 'statistics') return age > DAYS_KEPT * DAY;
   return kind === 'temporary' && (age > TEMPORARY_IS_LEFT_AFTER || (host === hostTag() && !isWriterAlive(pid, usedAt)));
 }

@@ -15,6 +15,7 @@ import { LiveModuleCache } from './live-modules.js';
  * ```
  */
 export class ThreadLocalCache extends LiveModuleCache {
+  /** Empty; every instance has modules of its own. */
   constructor() {
     super(new Map());
   }

@@ -1,7 +1,11 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { FileSystemCache } from '../caches/file-system.js';
+import { isTestedV8 } from '../engine/supported.js';
 import { readSettings, type Settings } from '../hook/settings.js';
+import { keepVerdict, keptVerdict } from '../probe/probe.js';
+import type { KeptVerdict } from '../probe/verdict.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { UsageError } from './exit-codes.js';
 import { type Colors, colorsFor } from './terminal/output.js';
@@ -53,7 +57,35 @@ export function createContext({ dir, json = false }: CommonOptions, showsWarning
       `The cache folder ${directory} is not a folder: name another one with --dir, or with WASM_CACHE_DIR`,
     );
   }
-  return { settings, directory, isJson: json, errorColors, note, warn };
+  const context = { settings, directory, isJson: json, errorColors, note, warn };
+  verdictOf(context);
+  return context;
+}
+
+/**
+ * What the folder says of this V8, where that is not among the tested ones; it holds in this process from now on. `undefined` also
+ * where the folder is not trusted, which is for the command to say.
+ */
+export function verdictOf(context: Context): KeptVerdict | undefined {
+  if (isTestedV8()) return undefined;
+  try {
+    return keptVerdict(cacheOf(context));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps it in another folder, too, which is only for a command. */
+export async function copyVerdict(context: Context, directory: string): Promise<void> {
+  const verdict = verdictOf(context);
+  if (verdict) await keepVerdict(cacheOf({ ...context, directory }), verdict);
+}
+
+export function cacheOf({
+  directory,
+  settings: { secrets: secret },
+}: Pick<Context, 'directory' | 'settings'>): FileSystemCache {
+  return new FileSystemCache(directory, { secret });
 }
 
 /** @throws {CacheError} kind `Untrusted` when others could have put there what this command would take for ours. */

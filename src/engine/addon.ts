@@ -4,7 +4,7 @@ import { packageRoot } from '../package-root.js';
 import { libcOf } from './libc.js';
 
 /** Wire bytes in V8's hands that wait for their native code; V8 lets go of them at `finish`, `abort` or garbage collection. */
-export type Restoring = { readonly restoring: unique symbol };
+type Restoring = { readonly restoring: unique symbol };
 
 /** A thread that reads a module's wire bytes: their SHA-256, and where the functions are. */
 export type Reading = { readonly reading: unique symbol };
@@ -13,20 +13,20 @@ export type Reading = { readonly reading: unique symbol };
 export type SharedTable = { readonly sharedTable: unique symbol };
 
 /** A thread that unpacks. */
-export type Unpacking = { readonly unpacking: unique symbol };
+type Unpacking = { readonly unpacking: unique symbol };
 
 /** A TCP connection whose bytes come in a thread of its own. */
 export type Link = { readonly link: unique symbol };
 
 /** Lists of functions, and the bytes of machine code that the records hold. */
-export type Records = [
+type Records = [
   starts: Uint32Array,
   optimised: Uint32Array,
   executed: Uint32Array,
   inlined: Uint32Array,
   codeSize: number,
 ];
-export type BadRecord = [offset: number, what: string];
+type BadRecord = [offset: number, what: string];
 
 /** What native/addon.cc exports. */
 export interface Addon {

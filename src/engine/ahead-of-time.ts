@@ -17,7 +17,7 @@ const { Module } = globalThis.WebAssembly ?? {};
  *
  * Every one of them is on by default; switching on what was off by default would leave other flags behind.
  */
-const FLAGS: Record<string, [set: string, reset: string][]> = {
+export const FLAGS: Record<string, [set: string, reset: string][]> = {
   '11.3': ['wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'].map(toggle),
   '12.4': [
     ['--wasm-inlining-max-size=0', '--wasm-inlining-max-size=500'],

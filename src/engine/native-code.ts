@@ -25,7 +25,7 @@ interface Layout {
   numbers: number;
 }
 
-const LAYOUTS: Record<string, Layout> = {
+export const LAYOUTS: Record<string, Layout> = {
   '11.3': { codeSizeAt: 16, headerLength: 25, firstLength: 7, inliningLength: 10, numbers: 12 },
   '12.4': { codeSizeAt: 20, headerLength: 29, firstLength: 7, inliningLength: 10, numbers: 12 },
   '13.6': { codeSizeAt: 24, headerLength: 41, firstLength: 8, inliningLength: 11, numbers: 14 },

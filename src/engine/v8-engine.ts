@@ -5,7 +5,7 @@ import { ModuleHash } from '../module-hash.js';
 import type { Addon, Reading } from './addon.js';
 import { sha256 } from './digest.js';
 import { deserializeByNativesSyntax } from './natives-syntax.js';
-import { openAddon, v8Version } from './supported.js';
+import { isTestedV8, openAddon, openUntriedAddon, v8Version, whyNeverSupported } from './supported.js';
 import { trapHandlerIsOn } from './trap-handler.js';
 
 // Captured: programs replace globals, and the hook replaces these on purpose.
@@ -14,8 +14,8 @@ const { versions, version, platform, arch, execPath } = process;
 const { statSync } = fs;
 const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].flatMap((each) => each.split(' '));
 
-/** V8's defaults (v8-facts.md, section 10, rule 24). */
-const TIERING_BUDGETS: Record<string, number> = {
+/** @internal V8's defaults (v8-facts.md, section 10, rule 24). */
+export const TIERING_BUDGETS: Record<string, number> = {
   '11.3': 1_800_000,
   '12.4': 13_000_000,
   '13.6': 13_000_000,
@@ -36,6 +36,8 @@ interface Doors {
   addon: Addon;
   deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module | undefined;
 }
+
+const NO_TRAP_HANDLER = "V8's WebAssembly trap handler is off, or cannot be told to be on";
 
 let doors: Doors | { unsupportedReason: string } | undefined;
 let staticId: string | undefined;
@@ -78,18 +80,7 @@ export class V8Engine implements Engine {
    */
   get deterministicId(): string {
     const opened = openDoors();
-    const isOpen = 'addon' in opened;
-    staticId ??= [
-      `node-${version}`,
-      `v8-${versions.v8}`,
-      `${platform}-${arch}`,
-      `bin-${binarySize()}`,
-      isOpen ? 'trap' : 'unsupported',
-    ].join('_');
-    if (!isOpen) return staticId;
-    const { addon } = opened;
-    const tag = addon.versionTag();
-    return `${staticId}_tag-${tag.toString(16).padStart(8, '0')}`;
+    return 'addon' in opened ? idWith(opened.addon) : `${staticPart()}_unsupported`;
   }
 
   async compile(wireBytes: Uint8Array): Promise<WebAssembly.Module> {
@@ -196,6 +187,25 @@ export class V8Engine implements Engine {
   }
 }
 
+/**
+ * @internal What the deterministic id is where a V8 that has not been tried turns out to be usable, or why that cannot be, as
+ * far as it can be told without calling V8's doors.
+ */
+export function untriedEngine(): { id: string } | { id?: undefined; reason: string } {
+  const opened = openUntriedAddon();
+  if (!opened.addon) return { reason: opened.unsupportedReason };
+  return trapHandlerIsOn(opened.addon) ? { id: idWith(opened.addon) } : { reason: NO_TRAP_HANDLER };
+}
+
+function idWith(addon: Addon): string {
+  return `${staticPart()}_trap_tag-${addon.versionTag().toString(16).padStart(8, '0')}`;
+}
+
+function staticPart(): string {
+  staticId ??= [`node-${version}`, `v8-${versions.v8}`, `${platform}-${arch}`, `bin-${binarySize()}`].join('_');
+  return staticId;
+}
+
 function need(kind: 'Serialize' | 'Deserialize'): Doors {
   const opened = openDoors();
   if ('addon' in opened) return opened;
@@ -203,8 +213,11 @@ function need(kind: 'Serialize' | 'Deserialize'): Doors {
 }
 
 function openDoors(): Doors | { unsupportedReason: string } {
-  doors ??= tryDoors();
-  return doors;
+  if (doors) return doors;
+  const opened = tryDoors();
+  // The verdict on a V8 that is not tested may come later.
+  if (isTestedV8() || whyNeverSupported() === undefined) doors = opened;
+  return opened;
 }
 
 function tryDoors(): Doors | { unsupportedReason: string } {
@@ -212,7 +225,7 @@ function tryDoors(): Doors | { unsupportedReason: string } {
   if (!opened.addon) return opened;
   const { addon } = opened;
   if (!trapHandlerIsOn(addon)) {
-    return { unsupportedReason: "V8's WebAssembly trap handler is off, or cannot be told to be on" };
+    return { unsupportedReason: NO_TRAP_HANDLER };
   }
   if (addon.canDeserialize) {
     const deserialize = (nativeCode: Uint8Array, wireBytes: Uint8Array) =>

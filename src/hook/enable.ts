@@ -1,6 +1,12 @@
 import diagnostics_channel from 'node:diagnostics_channel';
+import nodeModule from 'node:module';
+import path from 'node:path';
 import { Signer } from '../artifact/signature.js';
-import { whyNeverSupported } from '../engine/supported.js';
+import { FileSystemCache } from '../caches/file-system.js';
+import { isTestedV8, nameOfV8, takeVerdict, whyNeverSupported } from '../engine/supported.js';
+import { untriedEngine } from '../engine/v8-engine.js';
+import { packageRoot } from '../package-root.js';
+import { readVerdict, subjectOf } from '../probe/verdict.js';
 import { parseRemoteUrl } from '../stores/remote-url.js';
 import { wrongOption } from '../wrong-option.js';
 import { Hook, type ModuleCacheStats } from './hook.js';
@@ -273,11 +279,11 @@ function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined):
   const { mode, directory, warnings, ...others } = settings;
   for (const warning of warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
   if (mode === 'off') return { status: 'DISABLED' };
-  const unsupportedReason = whyNeverSupported();
-  if (unsupportedReason !== undefined) return { status: 'FAILED', message: unsupportedReason };
   if (directory === undefined) {
     return { status: 'FAILED', message: 'there is no home folder for the cache; name a folder with WASM_CACHE_DIR' };
   }
+  const unsupportedReason = (isTestedV8() ? undefined : whyUntried(settings, directory)) ?? whyNeverSupported();
+  if (unsupportedReason !== undefined) return { status: 'FAILED', message: unsupportedReason };
   const hook = new Hook({ mode, directory, ...others });
   const message = whyNot?.(hook);
   if (message !== undefined) return { status: 'FAILED', message };
@@ -285,4 +291,23 @@ function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined):
   registry.hook = hook;
   hook.advance();
   return { status: 'ENABLED', directory: hook.directory };
+}
+
+/**
+ * Takes the verdict that the folder keeps on a V8 that is not among the tested ones, or has it found out, for the processes after this
+ * one. What starts that is not in this bundle: it is needed once.
+ */
+function whyUntried({ secrets: secret, mode, learn }: Settings, directory: string): string | undefined {
+  const untried = untriedEngine();
+  if (untried.id === undefined) return untried.reason;
+  const cache = new FileSystemCache(directory, { secret });
+  const verdict = readVerdict(cache, subjectOf(untried.id));
+  if (verdict) {
+    takeVerdict(verdict);
+    return undefined;
+  }
+  if (mode === 'read-only' || learn === 'off') return undefined;
+  const file = path.join(packageRoot, 'dist/probe/start-prober.js');
+  const { startProber } = nodeModule.createRequire(import.meta.url)(file) as typeof import('../probe/start-prober.js');
+  return `${nameOfV8()} has not been tried, and ${startProber(cache, untried.id)}`;
 }

@@ -12,12 +12,13 @@ import { V8Engine } from '../engine/v8-engine.js';
 import { countFunctions, type FunctionCounts } from '../engine/wasm-binary.js';
 import { LearningJobs } from '../learning/jobs.js';
 import type { Push } from '../learning/push.js';
-import { startLearner, whyNoLearner } from '../learning/start-learner.js';
+import { startLearner, whyNoLearner, whyNotLearnt } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { packageRoot } from '../package-root.js';
 import { openStatistics, type Statistics } from '../statistics/statistics.js';
 import type { ProgramList } from '../stores/program-list.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
+import { waitedForProcessor } from './processor-wait.js';
 import type { FetchedArtifact, RemoteFailure } from './remote-source.js';
 import type { RemoteTier } from './remote-tier.js';
 import { type Current, decide, isLeftAlone, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
@@ -96,7 +97,6 @@ type Fetch = (key: string) => FetchedArtifact | undefined;
 const { now } = Date;
 const { debuglog } = util;
 const { resourceUsage } = process;
-const preemptions = () => resourceUsage().involuntaryContextSwitches;
 const { bigint: nanoseconds } = process.hrtime;
 /** Not performance.now(): that object is made when it is first mentioned, which takes 1 ms. */
 const milliseconds = () => Number(nanoseconds()) / 1e6;
@@ -147,7 +147,7 @@ export class Hook {
     });
     this.#jobs = new LearningJobs(this.#cache.directory, this.#cache.signer);
     this.#noLearner = whyNoLearner();
-    this.#learns = options.learn !== 'off' && this.#noLearner === undefined;
+    this.#learns = options.learn !== 'off' && whyNotLearnt() === undefined;
     // What comes from a store goes through the folder.
     if (!options.remote || options.mode !== 'read-write') return;
     const { directory, secrets, remote } = options;
@@ -361,7 +361,7 @@ export class Hook {
 
   #lookUpStored(wireBytes: Uint8Array, fetch: Fetch | undefined): Lookup | undefined {
     const start = milliseconds();
-    const preemptionsBefore = preemptions();
+    const before = resourceUsage();
     const engineId = this.#engine.deterministicId;
     const wireLength = wireBytes.length;
     const functions = this.#countFunctions(wireBytes);
@@ -393,8 +393,8 @@ export class Hook {
       const module = this.#cache.guarded(entry, () => received.finish(nativeCode), isUse);
       const duration = milliseconds() - start;
       debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, Math.round(duration));
-      const load = { duration, preemptions: preemptions() - preemptionsBefore };
-      if (!paid({ ...load, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
+      const usage = { ...usageSince(before), waited: waitedForProcessor };
+      if (!paid({ duration, ...usage, wireLength, nativeLength: nativeCode.length })) this.#leaveAlone(key);
       const known = { ...lookup, stored, isSuspect: false, reading: undefined, isLearnt: false };
       this.#remember(known, module);
       return { ...known, module, known };
@@ -665,11 +665,20 @@ function isOfArtifact(error: unknown): boolean {
   return CacheError.is(error, 'Untrusted') && error.path === undefined;
 }
 
+/** What `paid` asks. */
+function usageSince(before: NodeJS.ResourceUsage): { cpuTime: number; preemptions: number } {
+  const { userCPUTime, systemCPUTime, involuntaryContextSwitches } = resourceUsage();
+  return {
+    cpuTime: (userCPUTime + systemCPUTime - before.userCPUTime - before.systemCPUTime) / 1000,
+    preemptions: involuntaryContextSwitches - before.involuntaryContextSwitches,
+  };
+}
+
 function functionsOf({ functions }: KnownModule, nativeCode: Uint8Array | undefined): Current['functions'] {
   try {
     return functions && nativeCode && readNativeCode(nativeCode, functions);
   } catch (error) {
-    debug('native code that cannot be read: %o', error);
+    debug('native code that cannot be read: %s', error);
     return undefined;
   }
 }

@@ -2,9 +2,10 @@ import path from 'node:path';
 import { parseSecrets, Signer } from '../artifact/signature.js';
 import { parseRemoteUrl, withoutSecrets } from '../stores/remote-url.js';
 
+/** @inline */
 export type Mode = 'read-write' | 'read-only' | 'off';
 
-/** `hot`: what ran; `full`: all functions. */
+/** `hot`: what ran; `full`: all functions. @inline */
 export type Learn = 'hot' | 'full' | 'off';
 
 export interface Settings {
@@ -40,6 +41,7 @@ export interface RemoteSettings {
   mode: RemoteMode;
 }
 
+/** @inline */
 export type RemoteMode = 'read-write' | 'read-only' | 'write-only';
 export const REMOTE_MODES: readonly RemoteMode[] = ['read-write', 'read-only', 'write-only'];
 

@@ -8,7 +8,7 @@ import { V8Engine } from '../engine/v8-engine.js';
 import { HashedModuleData } from '../hashed-module-data.js';
 import { type LoadProgress, startStep } from '../load-progress.js';
 import { LearningJobs } from './jobs.js';
-import { learnerArguments, learnerEnvironment, whyNoLearner } from './start-learner.js';
+import { learnerArguments, learnerEnvironment, whyNotLearnt } from './start-learner.js';
 
 /**
  * What {@link compileAheadOfTime} is called with.
@@ -89,7 +89,7 @@ export async function compileAheadOfTime(
     throw new TypeError(`The option waitAtMost must be milliseconds up to ${MAX_TIMEOUT}, not ${waitAtMost}`);
   }
   const engine = new V8Engine();
-  const reason = engine.unsupportedReason ?? whyNoLearner();
+  const reason = engine.unsupportedReason ?? whyNotLearnt();
   if (reason !== undefined)
     throw new CacheError('Serialize', `Modules cannot be compiled ahead of time here: ${reason}`);
   const data = source instanceof HashedModuleData ? source : HashedModuleData.sha256(source);

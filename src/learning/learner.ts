@@ -10,6 +10,7 @@ import { FileSystemCache } from '../caches/file-system.js';
 import { sweep } from '../caches/sweep.js';
 import { loadAddon } from '../engine/addon.js';
 import { optimiseAheadOfTime } from '../engine/ahead-of-time.js';
+import { takeVerdict } from '../engine/supported.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
 import { LearningJobs } from './jobs.js';
@@ -27,6 +28,7 @@ const USUAL_PRIORITY_FOR = 10_000;
 const MEMORY_PER_BYTE = 20;
 
 const [directory = '', limits = '', engineId = '', coverage, priority, toPush = '', ...keys] = process.argv.slice(2);
+takeVerdict({ isUsable: true }); // Or whoever started this would not use V8.
 if (coverage !== 'hot' && coverage !== 'full') throw new Error(`The coverage must be hot or full, not ${coverage}`);
 const engine = new V8Engine();
 const secrets = parseSecrets(process.env.WASM_CACHE_SECRET ?? '');

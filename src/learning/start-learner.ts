@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Signer } from '../artifact/signature.js';
 import type { FileSystemCache } from '../caches/file-system.js';
 import { loadAddon } from '../engine/addon.js';
+import { isTestedV8, nameOfV8 } from '../engine/supported.js';
 import type { ModuleHash } from '../module-hash.js';
 import { packageRoot } from '../package-root.js';
 import type { Push } from './push.js';
@@ -17,8 +18,11 @@ const nodeOptions = process.env.NODE_OPTIONS ?? '';
  * (--import, --require), open a port (--inspect) or write files (--cpu-prof). With an option that is missing here the learner
  * finds another engine id than it was given, and ends.
  */
-const COPIED_OPTIONS =
-  /^--(stack-size|stack-trace-limit|max-old-space-size|max-semi-space-size|max-heap-size|expose-gc|hash-seed|no-opt|optimize-for-size|single-threaded|harmony(-[a-z-]+)?)(=|$)/;
+export const COPIED_OPTIONS = [
+  ...['stack-size', 'stack-trace-limit', 'max-old-space-size', 'max-semi-space-size', 'max-heap-size'],
+  ...['expose-gc', 'hash-seed', 'no-opt', 'optimize-for-size', 'single-threaded', 'harmony'],
+];
+const COPIED_OPTION = new RegExp(`^--(${COPIED_OPTIONS.join('|')}|harmony-[a-z-]+)(=|$)`);
 
 /** What a process needs to start at all. Above all not NODE_OPTIONS and what else tells Node to run or write something. */
 const { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD } = process.env;
@@ -36,6 +40,11 @@ export function whyNoLearner(): string | undefined {
   if (permission) return 'the permission model is on';
   if (platform === 'win32') return 'not supported on Windows';
   return undefined;
+}
+
+/** Why this process cannot have modules optimised by one. */
+export function whyNotLearnt(): string | undefined {
+  return whyNoLearner() ?? (isTestedV8() ? undefined : `how ${nameOfV8()} writes native code is not known`);
 }
 
 /**
@@ -88,15 +97,19 @@ export function learnerArguments(
   keys: readonly ModuleHash[],
   push?: Push,
 ): string[] {
-  const options = [...execArgv, ...nodeOptions.split(/\s+/)];
-  const copied = options.filter((option) => COPIED_OPTIONS.test(option.replaceAll('_', '-')));
   const program = path.join(packageRoot, 'dist/learning/learner.js');
   const { directory, limits } = cache;
   const sweep = cache.isSweepDue() ? `${limits.maxSize} ${limits.maxFiles}` : 'no sweep';
   // The address may hold a password, and arguments are for all to see.
   const { url: _, ...shown } = push ?? { url: '' };
   const pushed = push ? JSON.stringify(shown) : 'no push';
-  return [...copied, program, directory, sweep, engineId, coverage, priority, pushed, ...keys.map(String)];
+  return [...v8Options(), program, directory, sweep, engineId, coverage, priority, pushed, ...keys.map(String)];
+}
+
+/** {@link COPIED_OPTIONS} of this process. */
+export function v8Options(): string[] {
+  const options = [...execArgv, ...nodeOptions.split(/\s+/)];
+  return options.filter((option) => COPIED_OPTION.test(option.replaceAll('_', '-')));
 }
 
 /** @param signer - of the cache that the learner writes to */

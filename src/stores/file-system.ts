@@ -78,7 +78,7 @@ export function hostTag(): string {
  * A value is either there whole or not there: it is written to a temporary file in the same folder and renamed. It is not
  * flushed to the disk first, which would take longer than the write, in programs that are about to exit: after a power
  * failure a value may be cut off, which is for its reader to notice, as any damage.
- * What others could write is not touched, see {@link FileSystemStore.checkTrust}.
+ * A folder that others may write to is not touched: its methods reject with a {@link CacheError} of kind `Untrusted`.
  *
  * @example
  * ```ts

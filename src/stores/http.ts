@@ -1,3 +1,9 @@
+/**
+ * Artifacts on a web server.
+ *
+ * @module wasm-module-cache/stores/http
+ */
+
 import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
 import { HttpAddress } from './http-address.js';

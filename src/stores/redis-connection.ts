@@ -39,7 +39,7 @@ export interface ReadCommands {
 }
 
 /** The commands that the store uses, of a client or of a cluster. */
-export interface Commands extends ReadCommands {
+interface Commands extends ReadCommands {
   set(key: string, value: Buffer, options: { EX?: number; NX?: true }): Promise<unknown>;
   unlink(key: string): Promise<number>;
   eval(script: string, options: { keys: string[]; arguments: (string | Buffer)[] }): Promise<unknown>;

@@ -1,3 +1,9 @@
+/**
+ * Artifacts in Redis. Needs `@redis/client` or `redis`.
+ *
+ * @module wasm-module-cache/stores/redis
+ */
+
 import nodeUtil from 'node:util';
 import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';

@@ -1,3 +1,9 @@
+/**
+ * Artifacts in a bucket of S3, or of what speaks its language. Needs `aws4`.
+ *
+ * @module wasm-module-cache/stores/s3
+ */
+
 import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
 import { baseUrl, encodeName, type HttpAnswer, type HttpRequest, HttpTransport, isName } from './http-request.js';

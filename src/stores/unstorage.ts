@@ -1,3 +1,9 @@
+/**
+ * Artifacts in any driver of unstorage. Needs `unstorage`.
+ *
+ * @module wasm-module-cache/stores/unstorage
+ */
+
 import nodeUtil from 'node:util';
 import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';

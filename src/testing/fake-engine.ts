@@ -32,7 +32,11 @@ export class FakeEngine implements Engine {
   readonly calls = { compile: 0, serialize: 0, deserialize: 0 };
   readonly #wireBytes = new WeakMap<WebAssembly.Module, Uint8Array>();
 
-  /** @param deterministicId - default `fake-engine-1` */
+  /**
+   * Engines of one id take each other's native code.
+   *
+   * @param deterministicId - default `fake-engine-1`
+   */
   constructor(deterministicId = 'fake-engine-1') {
     this.deterministicId = deterministicId;
     this.nativeCode = new TextEncoder().encode(`native code of ${deterministicId}`);

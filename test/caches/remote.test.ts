@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { canPack, unpackArtifact } from '../../dist/artifact/packed.js';
 import type { StoredValue } from '../../dist/artifact-store.js';
 import {
+  CacheError,
   FileSystemCache,
   FileSystemStore,
   ModuleHash,
@@ -14,7 +15,8 @@ import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
 import { FakeEngine } from '../../dist/testing/fake-engine.js';
 import { optimisedFurther, sample } from '../../dist/testing/sample.js';
 import { MemoryStore, moduleCacheContract } from '../../dist/testing.js';
-import { temporaryDirectory } from '../support/processes.js';
+import { until } from '../support/learning.js';
+import { filesIn, temporaryDirectory } from '../support/processes.js';
 
 const secret = 'the-secret-of-this-fleet';
 
@@ -198,11 +200,12 @@ describe('RemoteCache never hands to the engine', () => {
 describe('RemoteCache in front of trouble:', () => {
   class Troubled extends MemoryStore {
     override readonly description: string = 'memory://somewhere';
-    delay = 0;
+    /** What answers wait for. */
+    held: Promise<void> | undefined;
     error: Error | undefined;
 
     override async get(name: string): Promise<StoredValue | undefined> {
-      if (this.delay) await setTimeout(this.delay);
+      await this.held;
       if (this.error) throw this.error;
       return super.get(name);
     }
@@ -221,16 +224,51 @@ describe('RemoteCache in front of trouble:', () => {
     );
   });
 
+  it('contains is an error of kind Other, too, and does not say that nothing is there', async () => {
+    const store = new Troubled();
+    store.has = () => Promise.reject(new Error('connection refused'));
+    const { key, engine } = sample();
+    await assert.rejects(
+      new RemoteCache(store, { secret }).contains(key, engine),
+      ofKind('Other', ({ message }) => assert.match(message, /memory:\/\/somewhere, asked for .*: connection refused/)),
+    );
+  });
+
+  it('what the engine refuses is NotFound, with the reason, and counted as a miss', async () => {
+    const store = new Troubled();
+    const { key, engine, module, wireBytes } = sample();
+    const cache = new RemoteCache(store, { secret });
+    await cache.save(key, engine, module);
+    engine.deserialize = () => {
+      throw new CacheError('Deserialize', 'not of this engine');
+    };
+    for (const options of [{}, { wireBytes }]) {
+      await assert.rejects(
+        cache.load(key, engine, options),
+        ofKind('NotFound', ({ message, cause }) => {
+          assert.match(message, /was refused by the engine/);
+          assert.ok(CacheError.is(cause, 'Deserialize'));
+        }),
+      );
+    }
+    assert.equal(cache.stats.misses, 2);
+  });
+
   it('what comes late is put into the folder in front of it', async () => {
     const store = new Troubled();
     const { key, engine, module, wireBytes } = sample();
     await new RemoteCache(store, { secret }).save(key, engine, module);
-    store.delay = 60;
-    const folder = new FileSystemCache(temporaryDirectory(), { wireBytes: 'omit' });
+    let release = () => {};
+    store.held = new Promise((resolve) => {
+      release = resolve;
+    });
+    const directory = temporaryDirectory();
+    const folder = new FileSystemCache(directory, { wireBytes: 'omit' });
     const cache = new RemoteCache(store, { secret, timeout: 20, folder });
     await assert.rejects(cache.load(key, engine, { wireBytes }), ofKind('Other'));
     assert.equal(await folder.contains(key, engine), false);
-    await setTimeout(150);
+    release();
+    await until('the answer is there', () => filesIn(directory).length === 1);
     assertSameModule(await folder.load(key, engine, { wireBytes }), module);
     assert.equal(cache.stats.late, 1);
   });
@@ -247,7 +285,7 @@ describe('RemoteCache in front of trouble:', () => {
 
   it('an abort rejects with the reason', async () => {
     const store = new Troubled();
-    store.delay = 200;
+    store.held = new Promise(() => {});
     const { key, engine } = sample();
     const reason = new Error('enough');
     const load = new RemoteCache(store, { secret }).load(key, engine, { signal: AbortSignal.abort(reason) });

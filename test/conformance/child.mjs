@@ -10,7 +10,7 @@ const output = process.env.CONFORMANCE_OUT;
 const slow = Number(process.env.CONFORMANCE_SLOW ?? Infinity);
 const [topic] = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const warmUpOnly = process.argv.includes('--warm-up-only');
-const timeLimit = 5000;
+const timeLimit = 60_000; // for what never ends: others take their time on a busy machine
 /** Topics that patch built-ins go last: V8 gives up its shortcuts for good once a built-in was changed. */
 const slowing = new Set(['promises', 'overwrite', 'patched-globals']);
 const { Promise, setTimeout, clearTimeout, performance } = globalThis; // checks replace them

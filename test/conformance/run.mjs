@@ -63,7 +63,7 @@ function runChild({ node, work, cache, filter, hook = [], minimum, warmUpOnly })
   const { status, signal, stdout, stderr, error } = spawnSync(
     node,
     [...hook, child, ...(filter ? [filter] : []), ...(warmUpOnly ? ['--warm-up-only'] : [])],
-    { env, encoding: 'utf8', timeout: 60_000, killSignal: 'SIGKILL' },
+    { env, encoding: 'utf8', timeout: 300_000, killSignal: 'SIGKILL' },
   );
   const end = { 'child: end': error?.code ?? signal ?? status, 'child: stdout': stdout, 'child: stderr': tidy(stderr) };
   try {

@@ -229,7 +229,7 @@ describe('RemoteTier', () => {
     const first = milliseconds(() => assert.equal(tier.fetchSync(String(key())), undefined));
     assert.ok(first >= 290 && first < 1500, `${first} ms`);
     const second = milliseconds(() => assert.equal(tier.fetchSync(String(key())), undefined));
-    assert.ok(second < 100, `${second} ms`);
+    assert.ok(second < 290, `${second} ms`);
     assert.deepEqual(failures, [{ failure: 'no answer within 300 ms', of: 'store' }]);
   });
 
@@ -246,13 +246,13 @@ describe('RemoteTier', () => {
   });
 
   it('lets all who wait go on at once', async () => {
-    const { tier, failures } = scene({ url: `http://127.0.0.1:${await silentPort()}`, timeout: 300 });
+    const { tier, failures } = scene({ url: `http://127.0.0.1:${await silentPort()}`, timeout: 2000 });
     const start = performance.now();
     const early = [tier.fetch(String(key())), tier.fetch(String(key()))];
-    await setTimeout(200);
+    await setTimeout(1500);
     const late = tier.fetch(String(key()));
     assert.deepEqual(await Promise.all([...early, late]), [undefined, undefined, undefined]);
-    assert.ok(performance.now() - start < 490);
+    assert.ok(performance.now() - start < 3400, 'not until the deadline of the last one');
     assert.equal(failures.length, 1);
   });
 
@@ -261,7 +261,7 @@ describe('RemoteTier', () => {
     const wanted = key();
     await put(wanted);
     const found = tier.fetch(String(wanted));
-    for (const end = performance.now() + 1500; performance.now() < end; );
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000);
     assertArtifact(await found);
     assert.deepEqual(failures, []);
   });
@@ -412,9 +412,13 @@ describe('RemoteTier', () => {
       tier.prefetch(list());
       tier.advance();
       await until('all are asked for', () => asked.length === 3);
-      await setTimeout(50); // until they are here
       tier.prepare(artifact(one).wireLength);
-      assertArtifact(tier.fetchNow(String(one)));
+      let found: ReturnType<typeof tier.fetchNow>;
+      await until('it is here', () => {
+        found = tier.fetchNow(String(one));
+        return found !== undefined;
+      });
+      assertArtifact(found);
       assertArtifact(tier.fetchSync(String(other)));
       assert.equal(asked.length, 3);
       tier.keep();

@@ -171,13 +171,27 @@ describe('loading an artifact paid', () => {
     ['a small one, from a network that hangs', 600, 0.1, 0.1, false],
   ] as const) {
     it(`${name}: ${expected ? 'yes' : 'no'}`, () => {
-      assert.equal(paid({ duration, preemptions: 3, wireLength: wireMB * MB, nativeLength: nativeMB * MB }), expected);
+      const module = { wireLength: wireMB * MB, nativeLength: nativeMB * MB };
+      assert.equal(paid({ duration, cpuTime: 20, preemptions: 3, waited: () => 5, ...module }), expected);
     });
   }
 
   it('is not told by a load for which the machine was too busy', () => {
-    const load = { duration: 600, wireLength: 0.1 * MB, nativeLength: 0.1 * MB };
-    assert.equal(paid({ ...load, preemptions: 29 }), false);
-    assert.equal(paid({ ...load, preemptions: 30 }), true);
+    const load = { duration: 6402, waited: () => 0, wireLength: 0.1 * MB, nativeLength: 0.1 * MB };
+    assert.equal(paid({ ...load, cpuTime: 65, preemptions: 44 }), true);
+    assert.equal(paid({ ...load, cpuTime: 200, preemptions: 10 }), true);
+    assert.equal(paid({ ...load, cpuTime: 200, preemptions: 9 }), false);
+    assert.equal(
+      paid({ ...load, cpuTime: 1, preemptions: 4 }),
+      false,
+      'a disk is slow on a machine that does other things, too',
+    );
+  });
+
+  it('is not told by a load that was blocked and then waited for a processor, which is no preemption', () => {
+    // As tailwind's scanner on two cores with a load of 22, which ran for 8 of 296 ms.
+    const load = { duration: 296, cpuTime: 90, preemptions: 4, wireLength: 1.6 * MB, nativeLength: 0.52 * MB };
+    assert.equal(paid({ ...load, waited: () => 232 }), true);
+    assert.equal(paid({ ...load, waited: () => 15 }), false);
   });
 });

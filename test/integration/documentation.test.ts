@@ -31,6 +31,7 @@ const COMMENT = String.raw`(?<comment> *\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?`;
 const DECLARATION = `^${COMMENT}export (?:declare |abstract )*(?<kind>\\w+) (?<name>\\w+)(?<head>.*)(?<body>(?:\n[ }].*)*)`;
 const MODIFIERS = '(?:(?:static|abstract|protected|readonly|get|set) )*';
 const MEMBER = `^${COMMENT} {4}(?!private |constructor\\(\\))${MODIFIERS}(?<name>\\w+)`;
+const MODULE_COMMENT = /^\/\*\*(?:(?!\*\/)[\s\S])*@module .*\n \*\/\n/;
 const EXPORT = /export (?:type )?\{(?<names>[^}]*)\}(?: from '(?<from>.*)\.js')?;\n?/g;
 
 const declarations = filesIn(path.join(root, 'dist'))
@@ -91,7 +92,7 @@ function entries(): string[] {
 }
 
 function exportedBy(entry: string): Declaration[] {
-  const text = readFileSync(entry, 'utf8');
+  const text = readFileSync(entry, 'utf8').replace(MODULE_COMMENT, '');
   const own = declarations.filter(({ file }) => file === entry);
   if (own.length > 0) return own;
   assert.equal(text.replace(EXPORT, ''), '', `${entry} has nothing but lists of exports`);

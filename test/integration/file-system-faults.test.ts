@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -121,10 +122,14 @@ const NOT_SAVED = { ...NOTHING, misses: 1, errors: 1 };
 
 const newFolder = () => path.join(temporaryDirectory(), 'cache');
 
-/** A folder with the entry of the program's module. */
+const prepared = temporaryDirectory();
+
+/** A folder with the entries of the program's modules. */
 function warmFolder(program = 'faulty.mjs'): string {
+  const first = path.join(prepared, program);
+  if (!existsSync(first)) assert.ok(run(first, { program }).saves > 0);
   const directory = newFolder();
-  assert.ok(run(directory, { program }).saves > 0);
+  cpSync(first, directory, { recursive: true, preserveTimestamps: true });
   return directory;
 }
 
@@ -140,7 +145,8 @@ describe('a first run, where writing fails:', () => {
         const directory = newFolder();
         assert.deepEqual(counted(runInto(directory, { faults: { [name]: code } }, code)), NOT_SAVED);
         if (existsSync(directory)) assert.deepEqual(filesIn(directory), [], 'nothing is left behind');
-        assert.deepEqual(counted(run(directory)), SAVED, 'the next run saves');
+        // What a folder without files is to it does not depend on the code.
+        if (code === WRITE_CODES[0]) assert.deepEqual(counted(run(directory)), SAVED, 'the next run saves');
       });
     }
 

@@ -1,9 +1,10 @@
 // What is around a program: how it is started, what it does to its process, and how it ends. Each is run plain, under the
 // hook with an empty cache, and from the cache.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { sumModule } from '../../dist/testing/modules.js';
 import {
   filesIn,
@@ -14,6 +15,8 @@ import {
   runProgram,
   temporaryDirectory,
 } from '../support/processes.js';
+
+const { SUPPORTED, installedNode } = await import(pathToFileURL(path.join(root, 'scripts', 'nodes.mjs')).href);
 
 const SUM = 500_505;
 const modules = new URL('../../dist/testing/modules.js', import.meta.url).href;
@@ -298,18 +301,9 @@ for (const [what, code] of [
 
 // --- Two versions of Node
 
-/** Binaries of other versions that `npm run test:matrix` fetched. */
+/** Binaries of other supported versions that `npm run test:matrix` fetched. */
 function otherNodes(): string[] {
-  const folder = path.join(root, '.nodes');
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((major) => major !== process.versions.node.split('.')[0])
-    .flatMap((major) => {
-      const packages = path.join(folder, major, 'node_modules');
-      const names = existsSync(packages) ? readdirSync(packages) : [];
-      return names.filter((name) => name.startsWith('node-')).map((name) => path.join(packages, name, 'bin', 'node'));
-    })
-    .filter((binary) => existsSync(binary));
+  return SUPPORTED.map(installedNode).filter((binary?: string) => binary !== undefined && binary !== process.execPath);
 }
 
 test('two versions of Node share a folder: each is served its own, and leaves the other alone', (context: TestContext) => {

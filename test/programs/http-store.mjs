@@ -1,4 +1,4 @@
-// What a process does that asks a store: node http-store.mjs <url> <awaited|done|aborted|late|late and alive> [bucket]
+// What a process does that asks a store: node http-store.mjs <url> <awaited|done|refused|aborted|late|late and alive> [bucket]
 import { HttpStore } from '../../dist/stores/http.js';
 import { S3Store } from '../../dist/stores/s3.js';
 
@@ -10,13 +10,15 @@ if (how === 'awaited') {
   console.log((await store.get('slow')).bytes.length);
 } else if (how === 'done') {
   console.log((await store.get('fast')).bytes.length); // The connection is kept.
+} else if (how === 'refused') {
+  await store.get('slow').catch((error) => console.log(error.message.replace(/.*?\/slow: /, '')));
 } else if (how === 'aborted') {
   await store.get('slow', { signal: AbortSignal.timeout(100) }).catch((error) => console.log(error.name));
 } else {
   const background = new AbortController();
   store.get('slow', { background: background.signal }).then(
     ({ bytes }) => console.log(`late: ${bytes.length}`),
-    (error) => console.log(error.message.replace(/.*?\/slow: /, '')),
+    (error) => console.log(error.message),
   );
   await wait(100);
   background.abort();

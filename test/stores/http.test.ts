@@ -465,8 +465,8 @@ describe('HttpStore keeps secrets:', () => {
       (await runProgramAsync('http-store.mjs', { args: [url, how], env })).stdout.trim().split('\n');
     const trusting = { NODE_EXTRA_CA_CERTS: cert };
     assert.deepEqual(await run('done', trusting), ['1', 'exits at once']);
-    assert.deepEqual(await run('late', trusting), ['a redirect to http: is not followed', 'goes on', 'exits at once']);
-    assert.match((await run('late', {})).join(), /self-signed certificate/);
+    assert.deepEqual(await run('refused', trusting), ['a redirect to http: is not followed', 'exits at once']);
+    assert.match((await run('refused', {})).join(), /self-signed certificate/);
     assert.equal(requests, 0);
   });
 

@@ -202,7 +202,7 @@ export async function warmUp(engine: V8Engine, module: WebAssembly.Module, wireB
 
 type Callable = (...args: (number | bigint)[]) => unknown;
 
-export function instantiateEverything(module: WebAssembly.Module): Record<string, Callable> {
+function instantiateEverything(module: WebAssembly.Module): Record<string, Callable> {
   const env = {
     twice: (n: number) => 2 * n,
     fail: (n: number) => {

@@ -18,8 +18,8 @@ export function temporaryDirectory(): string {
   return directory;
 }
 
-/** Processes and threads that go on may be writing there, and Node 20 does not look again for what they wrote. */
-function remove(directory: string): void {
+/** Removes a folder. Processes and threads that go on may be writing there, and Node 20 does not look again for what they wrote. */
+export function remove(directory: string): void {
   for (let attempt = 1; ; attempt++) {
     try {
       rmSync(directory, { recursive: true, force: true });

@@ -8,7 +8,7 @@ import { V8Engine } from '../../dist/index.js';
 import { openStore } from '../../dist/stores/open-store.js';
 import { decodeList } from '../../dist/stores/program-list.js';
 import { type Fault, FaultyProxy } from './faulty-proxy.js';
-import { register, runProgramAsync } from './processes.js';
+import { register, remove, runProgramAsync } from './processes.js';
 import { startRedis } from './redis-server.js';
 import { type Server, startCeph, startNginx } from './servers.js';
 
@@ -18,7 +18,7 @@ const LIST = 'programs/programs_remote.mjs.json';
 export type StoreKind = 'nginx' | 'redis' | 'ceph';
 
 /** What one process did. */
-export interface Observed {
+interface Observed {
   status: number | null;
   /** What the module computed. */
   observed: string[];
@@ -125,6 +125,7 @@ export async function faultScene(kind: StoreKind, timeout: number): Promise<Faul
     await store.close?.();
     proxy.close();
     server.process.kill('SIGKILL');
+    remove(work);
   };
   return { faults, run, newFolder, close };
 }

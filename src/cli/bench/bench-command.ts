@@ -18,7 +18,7 @@ export interface BenchSettings {
 }
 
 /** Of the thread that was busiest with WebAssembly, in one plain run of its own under V8's profiler. */
-export interface WebAssemblyPart extends ThreadProfile {
+interface WebAssemblyPart extends ThreadProfile {
   /** From the command's start to its end. */
   wholeMilliseconds: number;
   /** Of that, from 0 to 1. */

@@ -1,8 +1,10 @@
 import { V8Engine } from '../../engine/v8-engine.js';
 import type { Command } from '../command.js';
+import type { Context } from '../context.js';
 import { checkFolder } from '../doctor/check-folder.js';
 import { checkProcess } from '../doctor/check-process.js';
 import { checkStore, type StoreCheck } from '../doctor/check-store.js';
+import { checkV8 } from '../doctor/check-v8.js';
 import { type Finding, ok, problem } from '../doctor/finding.js';
 import { makeRoundTrip, type RoundTrip } from '../doctor/round-trip.js';
 import { ExitCode } from '../exit-codes.js';
@@ -25,10 +27,11 @@ export const command: Command<object, DoctorDocument> = {
 
   async run(context) {
     const { directory, settings } = context;
+    const ofV8 = await checkV8(context);
     const { deterministicId, canSerialize } = new V8Engine();
     const { finding: ofStore, ...store } = await checkStore(settings);
-    const { finding: ofRoundTrip, roundTrip } = canSerialize ? await checkRoundTrip() : NOT_MADE;
-    const findings = [...checkProcess(settings), ...(await checkFolder(context)), ofStore, ofRoundTrip];
+    const { finding: ofRoundTrip, roundTrip } = canSerialize ? await checkRoundTrip(context) : NOT_MADE;
+    const findings = [...ofV8, ...checkProcess(settings), ...(await checkFolder(context)), ofStore, ofRoundTrip];
     return { directory, engine: entryEngine(deterministicId, deterministicId), findings, store, roundTrip };
   },
 
@@ -48,10 +51,10 @@ export const command: Command<object, DoctorDocument> = {
   exitCode: ({ findings }) => (findings.some(({ status }) => status === 'problem') ? ExitCode.finding : ExitCode.ok),
 };
 
-async function checkRoundTrip(): Promise<{ finding: Finding; roundTrip: DoctorDocument['roundTrip'] }> {
+async function checkRoundTrip(context: Context): Promise<{ finding: Finding; roundTrip: DoctorDocument['roundTrip'] }> {
   let made: RoundTrip;
   try {
-    made = await makeRoundTrip();
+    made = await makeRoundTrip(context);
   } catch (error) {
     const { message } = error as Error;
     return {

@@ -61,6 +61,11 @@ export const command: Command<object, InfoDocument> = {
         `A key has 64 hexadecimal digits, of which the first ${MIN_PREFIX} may do, and not ${given}`,
       );
     }
+    if (!isKey && !/[./\\]/.test(given) && !fs.existsSync(given)) {
+      throw new UsageError(
+        `${given} is no file here, and no key, which has 64 hexadecimal digits, of which the first ${MIN_PREFIX} may do`,
+      );
+    }
     const module = isKey ? undefined : await readModuleFile(given);
     const start = module ? module.key.toString() : given.toLowerCase();
     const { entries } = await readContents(directory, engine, ({ key }) => key.startsWith(start));

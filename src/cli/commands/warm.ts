@@ -5,12 +5,13 @@ import { entryName, FileSystemCache } from '../../caches/file-system.js';
 import { V8Engine } from '../../engine/v8-engine.js';
 import { HashedModuleData } from '../../hashed-module-data.js';
 import { compileAheadOfTime } from '../../learning/compile-ahead-of-time.js';
-import { whyNoLearner } from '../../learning/start-learner.js';
+import { whyNotLearnt } from '../../learning/start-learner.js';
 import type { Command } from '../command.js';
 import { type Context, checkTrust, shownPath } from '../context.js';
 import { ExitCode } from '../exit-codes.js';
 import { readContents } from '../folder/entries.js';
 import { findModules } from '../folder/find-modules.js';
+import { readModuleFile } from '../folder/module-file.js';
 import { inParallel, type Task } from '../processes/in-parallel.js';
 import { interruptible } from '../processes/interruption.js';
 import { checkStores } from '../processes/training.js';
@@ -66,7 +67,7 @@ export const command: Command<WarmOptions, WarmDocument> = {
     checkTrust(context);
     checkStores(context);
     const engine = new V8Engine();
-    const reason = engine.unsupportedReason ?? whyNoLearner();
+    const reason = engine.unsupportedReason ?? whyNotLearnt();
     if (reason !== undefined) throw new Error(`Modules cannot be compiled ahead of time here: ${reason}`);
     const files = await findModules(given);
     const start = performance.now();
@@ -111,7 +112,11 @@ async function warm(
       ...{ result: 'too-small', artifactSize: null, milliseconds: 0, reason: null },
     }),
   );
-  const toDo = modules.filter(({ size }) => size >= settings.minModuleSize);
+  const toDo: WarmedModule[] = [];
+  for (const module of modules) {
+    if (module.size >= settings.minModuleSize) toDo.push(module);
+    else await checkKind(module);
+  }
   // The longest first, so that in the end not one is waited for.
   toDo.sort((a, b) => b.size - a.size);
   const bar = new WorkBar(toDo.reduce((sum, { size }) => sum + size, 0));
@@ -183,6 +188,16 @@ async function warm(
     );
   }
   return modules;
+}
+
+/** A file that is no module at all must not pass for a small one. */
+async function checkKind(module: WarmedModule): Promise<void> {
+  try {
+    await readModuleFile(module.file);
+  } catch (error) {
+    module.result = 'failed';
+    module.reason = (error as Error).message;
+  }
 }
 
 /** What V8 itself has against a module; the process that compiled it does not say. */

@@ -76,7 +76,7 @@ export const command: Command<WhyOptions, WhyDocument> = {
     checkNodeOptions(options);
     const module = await readModuleFile(given);
     const nodeCommand: NodeCommand = { node, options, nodeOptions: process.env.NODE_OPTIONS || undefined };
-    const probe = await askEngine(nodeCommand, { module: module.file });
+    const probe = await askEngine(nodeCommand, { module: module.file, directory: context.directory });
     const { directory } = context;
     const key = module.key.toString();
     const place = path.join(directory, entryName({ key: module.key, engineId: probe.engineId }));
@@ -219,10 +219,12 @@ async function whyNotUsable({ context, module, probe }: Asked, { file }: Entry):
 }
 
 /** What it took, in milliseconds, or why V8 does not take it. In a process of its own, and not a use. */
-async function load({ nodeCommand, module }: Asked, { file }: Entry): Promise<number | Reason> {
+async function load({ context, nodeCommand, module }: Asked, { file }: Entry): Promise<number | Reason> {
   const advice = 'nothing: the next program that compiles it replaces it';
   try {
-    const { loadMilliseconds, refused } = await askEngine(nodeCommand, { module: module.file, artifact: file });
+    const { loadMilliseconds, refused } = await askEngine(nodeCommand, {
+      ...{ module: module.file, artifact: file, directory: context.directory },
+    });
     return loadMilliseconds ?? { code: 'refused', message: `V8 does not take it: ${refused}`, advice };
   } catch (error) {
     return { code: 'refused', message: `a process that tried to load it: ${(error as Error).message}`, advice };

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { loadAddon } from '../../engine/addon.js';
 import { V8Engine } from '../../engine/v8-engine.js';
 import type { Settings } from '../../hook/settings.js';
-import { whyNoLearner } from '../../learning/start-learner.js';
+import { whyNotLearnt } from '../../learning/start-learner.js';
 import { packageRoot } from '../../package-root.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
@@ -78,10 +78,10 @@ function checkSecret({ secrets }: Settings): Finding {
 
 function checkLearning({ learn }: Settings): Finding {
   const { CI: ci, WASM_CACHE_LEARN: given } = process.env;
-  const reason = whyNoLearner();
+  const reason = whyNotLearnt();
   if (reason !== undefined) {
     const advice = 'nothing: what a program optimises itself is stored all the same, but it takes more runs';
-    return warning('learning', `no process can be started that learns: ${reason}`, advice);
+    return warning('learning', `nothing is learnt in a process of its own: ${reason}`, advice);
   }
   if (learn !== 'off')
     return ok('learning', `${learn}: modules are optimised in a process of their own, after the program`);

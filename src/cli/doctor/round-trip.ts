@@ -4,6 +4,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inventory } from '../../caches/inventory.js';
 import { packageRoot } from '../../package-root.js';
+import { type Context, copyVerdict } from '../context.js';
 import { howItEnded, runChild } from '../processes/child.js';
 
 /** What each of the two processes says. */
@@ -31,11 +32,12 @@ export interface RoundTrip {
  *
  * @throws when one of them does not come to its end.
  */
-export async function makeRoundTrip(): Promise<RoundTrip> {
+export async function makeRoundTrip(context: Context): Promise<RoundTrip> {
   const directory = await fs.promises.mkdtemp(path.join(os.tmpdir(), 'wasm-cache-doctor-'));
   const kept = Object.entries(process.env).filter(([name]) => !/^WASM_CACHE_(?!SECRET)/.test(name));
   const env = { ...Object.fromEntries(kept), WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'off' };
   try {
+    await copyVerdict(context, directory);
     const first = await run(env);
     let artifactSize = 0;
     for await (const { kind, size } of inventory(directory)) if (kind === 'artifact') artifactSize += size;

@@ -8,6 +8,8 @@ export interface ProbeQuestion {
   /** A module that it compiles, or, with an artifact, restores. */
   module?: string;
   artifact?: string;
+  /** The cache folder, which may have a verdict on its V8. */
+  directory?: string;
 }
 
 export interface ProbeAnswer {

@@ -20,17 +20,15 @@ const TIMEOUT = 60_000;
  * @throws what the system says when there is no such program.
  */
 export async function runChild(program: string, args: string[], env: NodeJS.ProcessEnv): Promise<ChildResult> {
-  const child = spawn(program, args, {
-    env,
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-    timeout: TIMEOUT,
-    killSignal: 'SIGKILL',
-  });
+  const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+  // The `timeout` of `spawn` keeps this process for all of it where the program cannot be started (Node before 26).
+  const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT);
   const [ended, stderr, answer] = await Promise.all([
     endOf(child),
     text(child.stderr as Readable),
     text(child.stdio[3] as Readable),
   ]);
+  clearTimeout(timer);
   if ('error' in ended) throw ended.error;
   return { ...ended, stderr, answer };
 }

@@ -3,12 +3,14 @@
 import fs from 'node:fs';
 import { decodeArtifact } from '../../artifact/artifact.js';
 import { V8Engine } from '../../engine/v8-engine.js';
+import { createContext } from '../context.js';
 import type { ProbeAnswer, ProbeQuestion } from './ask-engine.js';
 
 /** The descriptor that the answer goes to; programs that node's options load may print. */
 const ANSWER = 3;
 
-const { module, artifact } = JSON.parse(process.argv[2] as string) as ProbeQuestion;
+const { module, artifact, directory } = JSON.parse(process.argv[2] as string) as ProbeQuestion;
+if (directory !== undefined) createContext({ dir: directory }, true); // which looks for a verdict
 const engine = new V8Engine();
 const answer: ProbeAnswer = {
   engineId: engine.deterministicId,

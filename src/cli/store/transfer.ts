@@ -32,7 +32,7 @@ export interface CarriedArtifact {
 }
 
 /** An artifact that was not taken from where it is. */
-export interface LeftOut {
+interface LeftOut {
   /** Its name there. */
   name: string;
   reason: LeftOutArtifact['reason'];

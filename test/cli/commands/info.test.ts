@@ -113,6 +113,7 @@ describe('wasm-cache info', () => {
     for (const [given, message] of [
       ['abcd', /abcd is the start of 2 keys: give more digits\n {2}abcd[12]0+\n {2}abcd[12]0+/],
       ['abc', /A key has 64 hexadecimal digits, of which the first 4 may do, and not abc/],
+      ['zz12', /zz12 is no file here, and no key, which has 64 hexadecimal digits, of which the first 4 may do/],
       ['missing.wasm', /There is no file .*missing.wasm/],
       [folder, /is a folder: name the .wasm file/],
       [text, /text.wasm is not a WebAssembly binary: it begins with 6e6f7420, not with 0061736d/],

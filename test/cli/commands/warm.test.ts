@@ -111,6 +111,15 @@ describe('wasm-cache warm', () => {
     assert.match(stdout, /1 compiled, 2 failed in /);
   });
 
+  it('takes no other file for a small module', () => {
+    const { here, cache } = project();
+    writeFileSync(path.join(here, 'README.md'), '# A plugin');
+    const { status, stdout } = runCli(['warm', 'README.md', 'plugins/small.wasm', '--dir', cache], { cwd: here });
+    assert.equal(status, 3);
+    assert.match(stdout, /README.md is not a WebAssembly binary: it begins with 23204120/);
+    assert.match(stdout, /1 too small, 1 failed in /);
+  });
+
   it('is for the Node that runs it, with its options, and signs with the secret', () => {
     const given = project();
     const nodeOptions = ['--stack-size=900'];

@@ -1,0 +1,31 @@
+// Started by the hook where V8 is not among the tested versions: node prober.js <cache folder> <engine id>
+// It tries that V8 and keeps the verdict. Nobody reads its output, and nobody waits for it.
+import { parseSecrets } from '../artifact/signature.js';
+import { FileSystemCache } from '../caches/file-system.js';
+import { loadAddon } from '../engine/addon.js';
+import { untriedEngine } from '../engine/v8-engine.js';
+import { LearningJobs } from '../learning/jobs.js';
+import { probe } from './probe.js';
+import { keyOf, subjectOf } from './verdict.js';
+
+/** All steps together take seconds; each has a limit of its own. */
+const MAX_SECONDS = 300;
+
+const [directory = '', engineId = ''] = process.argv.slice(2);
+const secrets = parseSecrets(process.env.WASM_CACHE_SECRET ?? '');
+const cache = new FileSystemCache(directory, { secret: secrets.length > 0 ? secrets : undefined });
+const jobs = new LearningJobs(directory, cache.signer);
+const key = keyOf(subjectOf(engineId));
+
+const { addon } = loadAddon();
+addon?.endAfter(MAX_SECONDS);
+addon?.yieldAfter(0);
+try {
+  const { id } = untriedEngine();
+  // With other flags than the program's the verdict would be on another engine than that which it asks for.
+  if (id !== engineId) throw new Error(`This is ${id}, expected ${engineId}`);
+  await probe(cache);
+  jobs.remove(key);
+} catch {
+  jobs.giveUp(key);
+}
