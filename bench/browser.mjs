@@ -81,7 +81,7 @@ async function visit(profile, load, isFirst) {
   const browser = new Browser(profile);
   try {
     await browser.open(`${site.origin}/`);
-    await browser.run(() => import('/swc.js'));
+    await browser.run((address) => import(address), '/swc.js');
     site.requests.length = 0;
     let found;
     const traced = await browser.trace(['disabled-by-default-devtools.timeline'], async () => {

@@ -16,7 +16,7 @@ export default {
   name: 'wasm-module-cache',
   projectDocuments: ['docs/*.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'].map((each) => `${root}/${each}`),
   readme: `${root}/README.md`,
-  highlightLanguages: ['ts', 'js', 'sh', 'console', 'rust'],
+  highlightLanguages: ['ts', 'js', 'sh', 'console', 'rust', 'html'],
   excludeInternal: true,
   excludePrivate: true,
   treatWarningsAsErrors: true,

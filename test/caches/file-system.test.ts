@@ -551,7 +551,7 @@ it('FileSystemCache.loadSync gives an engine the native code that was saved or n
   }
 
   engine.deserialize = (nativeCode) => {
-    assert.deepEqual(Buffer.from(nativeCode), engine.nativeCode);
+    assert.deepEqual(new Uint8Array(nativeCode), engine.nativeCode);
     throw new CacheError('Deserialize', 'seen');
   };
   for (const { name, bytes } of damages(good.bytes, other.bytes, 400, 2)) {
