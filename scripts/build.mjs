@@ -23,10 +23,24 @@ const builtins = {
 };
 
 for (const folder of ['dist', '.test-build']) rmSync(path.join(root, folder), { recursive: true, force: true });
-// Comments are for those who read the types, and half of what JavaScript would weigh in the package.
-for (const what of [['--emitDeclarationOnly'], ['--declaration', 'false', '--removeComments']]) {
+for (const what of [['--emitDeclarationOnly'], ['--declaration', 'false']]) {
   execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json', ...what], { cwd: root, stdio: 'inherit' });
 }
+const dist = path.join(root, 'dist');
+// Comments are for those who read the types, and they and white space half of what JavaScript would weigh in the package. Names stay, for
+// those who read a stack.
+await build({
+  entryPoints: readdirSync(dist, { recursive: true })
+    .filter((file) => file.endsWith('.js'))
+    .map((file) => path.join(dist, file)),
+  outdir: dist,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  minifyWhitespace: true,
+  minifySyntax: true,
+  allowOverwrite: true,
+});
 chmodSync(path.join(root, 'dist/cli/main.js'), 0o755); // npm does so where it installs; npm link and a checkout do not
 /** One level below the package's folder, where `packageRoot` looks for it. */
 const bundle = (name, format) => ({
@@ -81,7 +95,6 @@ const options = ['--ignoreConfig', '--listFilesOnly', '--module', 'nodenext', '-
 const needed = execFileSync(process.execPath, [tsc, ...options, ...entries], { cwd: root, encoding: 'utf8' }).split(
   '\n',
 );
-const dist = path.join(root, 'dist');
 const unneeded = readdirSync(dist, { recursive: true }).filter(
   (file) => file.endsWith('.d.ts') && !needed.some((each) => path.resolve(each) === path.join(dist, file)),
 );

@@ -17,6 +17,7 @@ export default {
   projectDocuments: ['docs/*.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'].map((each) => `${root}/${each}`),
   readme: `${root}/README.md`,
   highlightLanguages: ['ts', 'js', 'sh', 'console', 'rust', 'html'],
+  disableSources: true, // where the sources are seen only the site's repository knows
   excludeInternal: true,
   excludePrivate: true,
   treatWarningsAsErrors: true,
