@@ -107,6 +107,7 @@ export class SharedCache extends LiveModuleCache {
     return (await this.#find(nameOf(key, engine))) !== undefined;
   }
 
+  /** As `save`, at once; the other threads have the module when they next ask for it. */
   override saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
     this.#keep(nameOf(key, engine), module);
   }
