@@ -85,6 +85,7 @@ await build({
   packages: 'bundle',
   inject: ['scripts/browser-globals.js'],
   plugins: [],
+  banner: { js: '/*! wasm-module-cache, with the SHA-256 of @noble/hashes: MIT, see LICENSE */' },
 });
 execFileSync(process.execPath, [tsc, '-p', 'test/tsconfig.json'], { cwd: root, stdio: 'inherit' });
 
