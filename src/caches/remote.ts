@@ -217,13 +217,21 @@ export class RemoteCache extends ModuleCacheBase {
     const artifact = await this.fetch(expected, options);
     const wireBytes = options.wireBytes ?? artifact.wireBytes;
     if (!wireBytes) throw this.#miss(key, 'has no wire bytes, and none were given');
-    if (artifact.coverage === 'none') return compile(engine, wireBytes, options.onProgress);
-    const restore = () => engine.deserialize(artifact.nativeCode, wireBytes);
+    const module =
+      artifact.coverage === 'none'
+        ? await compile(engine, wireBytes, options.onProgress)
+        : this.#restore(expected, engine, artifact.nativeCode, wireBytes);
+    this.#counts.hits++;
+    return module;
+  }
+
+  #restore(entry: Expectation, engine: Engine, nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module {
+    const restore = () => engine.deserialize(nativeCode, wireBytes);
     try {
-      return this.#folder ? this.#folder.guarded(expected, restore) : restore();
+      return this.#folder ? this.#folder.guarded(entry, restore) : restore();
     } catch (error) {
       if (!CacheError.is(error, 'Deserialize') || !engine.canSerialize) throw error;
-      throw this.#miss(key, 'was refused by the engine', error);
+      throw this.#miss(entry.key, 'was refused by the engine', error);
     }
   }
 
@@ -271,7 +279,6 @@ export class RemoteCache extends ModuleCacheBase {
       throw error;
     }
     if (!artifact) throw this.#miss(key, 'is not there');
-    this.#counts.hits++;
     return artifact;
   }
 
