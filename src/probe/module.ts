@@ -1,9 +1,5 @@
 // The module on which an untried V8 is tried: a little of everything that compiled code can do, and what it computes.
-import { codeSection, leb, moduleOf, named, section, sleb, vector } from '../testing/modules.js';
-
-const I32 = 0x7f;
-const I64 = 0x7e;
-const F64 = 0x7c;
+import { codeSection, F64, I32, I64, leb, moduleOf, named, section, sleb, vector } from '../testing/modules.js';
 
 const TYPES = [
   [0x60, 1, I32, 1, I32],

@@ -1,5 +1,10 @@
 // Wasm binaries made in code, so that no test needs a tool chain or a committed binary.
 
+/** Types of values, as they are encoded. */
+export const I32 = 0x7f;
+export const I64 = 0x7e;
+export const F64 = 0x7c;
+
 export function leb(value: number): number[] {
   const bytes: number[] = [];
   do {

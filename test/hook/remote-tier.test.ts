@@ -455,40 +455,36 @@ describe('RemoteTier', () => {
       });
     }
 
-    it('goes another way also when what was fetched ahead came in chunks', async () => {
-      const { url, put, served } = await serve((response, file, asked) => {
-        if (asked.endsWith('.json')) plainly(response, file);
-        else {
-          response.write(readFileSync(file));
-          response.end();
-        }
-      });
+    /** One artifact that the list tells of, once it was fetched ahead; the list itself comes plainly. */
+    async function fetchedAhead(answer: (response: ServerResponse, file: string) => void) {
+      const { url, put, served } = await serve((response, file, asked) =>
+        (asked.endsWith('.json') ? plainly : answer)(response, file),
+      );
       const { tier, list, failures } = scene({ url });
       const wanted = key();
       await put(wanted);
       await new FileSystemStore(served, { isShared: true }).put(PROGRAM, encodeList([String(wanted)]));
       tier.prefetch(list());
       tier.advance();
-      await setTimeout(200); // until all of it is here, and the connection is closed
+      await setTimeout(200); // until the answer is here, and the connection is closed
       tier.prepare(artifact(wanted).wireLength);
-      assertArtifact(await tier.fetch(String(wanted)));
+      return { tier, wanted: String(wanted), failures };
+    }
+
+    it('goes another way also when what was fetched ahead came in chunks', async () => {
+      const { tier, wanted, failures } = await fetchedAhead((response, file) => {
+        response.write(readFileSync(file));
+        response.end();
+      });
+      assertArtifact(await tier.fetch(wanted));
       assert.deepEqual(failures, []);
     });
 
     it('tells at once of what was fetched ahead and cut off', async () => {
-      const { url, put, served } = await serve((response, file, asked) => {
-        if (asked.endsWith('.json')) plainly(response, file);
-        else response.writeHead(200, { 'content-length': 5000 }).write('x', () => response.destroy());
+      const { tier, wanted, failures } = await fetchedAhead((response) => {
+        response.writeHead(200, { 'content-length': 5000 }).write('x', () => response.destroy());
       });
-      const { tier, list, failures } = scene({ url });
-      const wanted = key();
-      await put(wanted);
-      await new FileSystemStore(served, { isShared: true }).put(PROGRAM, encodeList([String(wanted)]));
-      tier.prefetch(list());
-      tier.advance();
-      await setTimeout(200);
-      tier.prepare(artifact(wanted).wireLength);
-      assert.ok(milliseconds(() => tier.fetchSync(String(wanted))) < PATIENT / 2);
+      assert.ok(milliseconds(() => tier.fetchSync(wanted)) < PATIENT / 2);
       assert.deepEqual(
         failures.map(({ of }) => of),
         ['store'],

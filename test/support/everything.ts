@@ -4,11 +4,19 @@ import { setTimeout } from 'node:timers/promises';
 import { readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';
 import type { V8Engine } from '../../dist/index.js';
-import { codeSection, customSection, leb, moduleOf, named, section, sleb, vector } from '../../dist/testing/modules.js';
-
-const I32 = 0x7f;
-const I64 = 0x7e;
-const F64 = 0x7c;
+import {
+  codeSection,
+  customSection,
+  F64,
+  I32,
+  I64,
+  leb,
+  moduleOf,
+  named,
+  section,
+  sleb,
+  vector,
+} from '../../dist/testing/modules.js';
 
 const TYPES = [
   [0x60, 1, I32, 1, I32],
