@@ -90,7 +90,7 @@ export interface LoadModuleOptions<Cache extends ModuleCache = ModuleCache> exte
 const debug = util.debuglog('wasm-cache');
 const { performance } = globalThis;
 
-/** Most modules compile in well under a second; a large one optimised in full takes 3 to 15 s (v8-facts.md, section 4). */
+/** Most modules compile in well under a second; a large one optimised in full takes 3 to 15 s (docs/v8.md, "Flags"). */
 const DEFAULT_WAIT_AT_MOST = 30_000;
 const DEFAULT_REMEMBER_FAILURES_FOR = 60_000;
 /** The longest that `compileAheadOfTime` can wait. */

@@ -66,8 +66,8 @@ export interface Expectation {
 export const FORMAT_VERSION = 2;
 
 /**
- * Bytes of the largest artifact that is stored or loaded, where no other limit is given: the largest one known has 80 MB, with all
- * functions of a module optimised (v8-facts.md).
+ * Bytes of the largest artifact that is stored or loaded, where no other limit is given. The largest one known has 99 MB, with all
+ * functions of a module optimised (docs/v8.md, "Flags for compiling everything").
  */
 export const DEFAULT_MAX_ARTIFACT_SIZE = 2 ** 28;
 

@@ -7,7 +7,7 @@ const { Module } = globalThis.WebAssembly ?? {};
 
 /**
  * What to set, and then to set again in the reverse order, so that `new WebAssembly.Module()` optimises every function before
- * it returns, per version of V8 (v8-facts.md, section 4):
+ * it returns, per version of V8 (docs/v8.md, "Flags for compiling everything"):
  *
  * - no lazy compilation and no baseline compiler; no dynamic tiering, which V8 switches off for as long as the baseline
  *   compiler is off, before version 13;

@@ -14,7 +14,7 @@ const { versions, version, platform, arch, execPath } = process;
 const { statSync } = fs;
 const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].flatMap((each) => each.split(' '));
 
-/** @internal V8's defaults (v8-facts.md, section 10, rule 24). */
+/** @internal V8's defaults of `--wasm-tiering-budget` (docs/v8.md, "Tiering and budgets"). */
 export const TIERING_BUDGETS: Record<string, number> = {
   '11.3': 1_800_000,
   '12.4': 13_000_000,

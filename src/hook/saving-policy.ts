@@ -56,7 +56,7 @@ const NOTHING: Decision = { save: false, final: false, learn: false };
 
 /**
  * Growth below which saving again is not worth the write: V8 keeps finding a function or two to optimise for as long as a
- * program is run (v8-facts.md, section 10, rule 26).
+ * program is run (docs/v8.md, "An artifact can shrink").
  */
 const MIN_GROWTH = 1.02;
 
@@ -116,7 +116,7 @@ const PREEMPTED_EVERY = 20;
 const MIN_PREEMPTIONS = 5;
 
 /**
- * Milliseconds per byte, on a quiet machine of 2 cores: 33 ms for the 14 MB of esbuild (Node 26, v8-facts.md, section 7), and
+ * Milliseconds per byte, on a quiet machine of 2 cores: 33 ms for the 14 MB of esbuild (Node 26, docs/v8.md, "What deserialising costs"), and
  * 25 ms per MB of function bodies, of which the native code is 2.4 times as large (bench/programs, Node 26).
  */
 const DECODING = 33 / 14e6;

@@ -13,7 +13,7 @@ const execArgv = [...process.execArgv];
 const nodeOptions = process.env.NODE_OPTIONS ?? '';
 
 /**
- * The options of this process that V8's flag hash depends on (v8-facts.md, section 2) and that do nothing else: a learner with
+ * The options of this process that V8's flag hash depends on (docs/v8.md, "Which options change it") and that do nothing else: a learner with
  * another hash writes code that nobody can load. All others are left out, because they may load a program's code
  * (--import, --require), open a port (--inspect) or write files (--cpu-prof). With an option that is missing here the learner
  * finds another engine id than it was given, and ends.
