@@ -7,8 +7,8 @@ import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import Table from 'cli-table3';
-import { crc32, sha256 } from '../dist/engine/digest.js';
 import { FileSystemCache, ModuleHash, V8Engine } from '../dist/index.js';
+import { crc32, sha256 } from '../dist/native/digest.js';
 import { local, modules } from './modules.mjs';
 import { learnersAreDone, median, run } from './processes.mjs';
 

@@ -1,6 +1,6 @@
 import { CacheError } from '../cache-error.js';
-import { crc32 } from '../engine/digest.js';
 import { ModuleHash } from '../module-hash.js';
+import { crc32 } from '../native/digest.js';
 import { SIGNATURE_LENGTH, type Signer } from './signature.js';
 
 /** How much of the module the native code covers: nothing, the functions that ran hot, or all of them. @inline */

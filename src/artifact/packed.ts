@@ -1,5 +1,5 @@
 import { CacheError } from '../cache-error.js';
-import { startUnpackingZstd } from '../engine/digest.js';
+import { startUnpackingZstd } from '../native/digest.js';
 import {
   type Artifact,
   type ArtifactHeader,

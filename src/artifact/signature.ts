@@ -1,4 +1,4 @@
-import { hmacSha256 } from '../engine/digest.js';
+import { hmacSha256 } from '../native/digest.js';
 
 export const SIGNATURE_LENGTH = 32;
 

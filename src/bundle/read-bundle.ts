@@ -6,10 +6,10 @@ import { type Artifact, checkSignature, DEFAULT_MAX_ARTIFACT_SIZE, HEADER_LENGTH
 import { canPack, unpackArtifact, wanted } from '../artifact/packed.js';
 import type { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
-import { sha256 } from '../engine/digest.js';
 import { whyNotThisEngine } from '../engine/engine-id.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import type { Engine } from '../module-cache.js';
+import { sha256 } from '../native/digest.js';
 import type { ImportBundleOptions, ImportBundleReport, ImportedArtifact } from './import-bundle.js';
 import {
   type BundledArtifact,

@@ -1,5 +1,5 @@
 import { CacheError } from '../cache-error.js';
-import { loadAddon, type Reading } from './addon.js';
+import { loadAddon, type Reading } from '../native/addon.js';
 import { joinNativeCode, readNativeCode } from './native-code.js';
 import { readWasmBinary, realFunctions, withOnlyBodies } from './wasm-binary.js';
 

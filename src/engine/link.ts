@@ -1,4 +1,4 @@
-import { type Addon, type Link as Handle, loadAddon } from './addon.js';
+import { type Addon, type Link as Handle, loadAddon } from '../native/addon.js';
 
 /**
  * A TCP connection that the addon reads in a thread of its own: whoever waits for an answer needs no event loop, and

@@ -8,7 +8,7 @@
 // among those u32. A record refers to other functions, builtins and types by index only, so it means the same in another
 // serialised form of the same module.
 
-import { loadAddon } from './addon.js';
+import { loadAddon } from '../native/addon.js';
 import type { FunctionCounts } from './wasm-binary.js';
 
 interface Layout {

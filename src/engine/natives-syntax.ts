@@ -1,4 +1,4 @@
-import type { Addon } from './addon.js';
+import type { Addon } from '../native/addon.js';
 
 type Deserialize = (nativeCode: ArrayBuffer, wireBytes: Uint8Array) => WebAssembly.Module | undefined;
 

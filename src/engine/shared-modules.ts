@@ -1,6 +1,6 @@
 import worker_threads from 'node:worker_threads';
 import { LRUCache } from 'lru-cache';
-import type { Addon, SharedTable } from './addon.js';
+import type { Addon, SharedTable } from '../native/addon.js';
 import { RecentModules } from './recent-modules.js';
 import { openAddon } from './supported.js';
 

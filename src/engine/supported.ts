@@ -1,5 +1,5 @@
 import diagnostics_channel from 'node:diagnostics_channel';
-import { type Addon, loadAddon, otherRuntime } from './addon.js';
+import { type Addon, loadAddon, otherRuntime } from '../native/addon.js';
 
 // Captured: programs replace globals.
 const { WebAssembly } = globalThis;

@@ -1,4 +1,4 @@
-import type { Addon } from './addon.js';
+import type { Addon } from '../native/addon.js';
 
 // Captured: programs empty process.env.
 const { platform } = process;

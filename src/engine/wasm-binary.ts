@@ -1,4 +1,4 @@
-import { loadAddon, type Reading } from './addon.js';
+import { loadAddon, type Reading } from '../native/addon.js';
 
 /** Where things are in a module's wire bytes, as far as compiling a part of it needs to know. */
 export interface WasmBinary {

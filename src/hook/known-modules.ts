@@ -1,6 +1,6 @@
-import type { Reading } from '../engine/addon.js';
 import type { FunctionCounts } from '../engine/wasm-binary.js';
 import type { ModuleHash } from '../module-hash.js';
+import type { Reading } from '../native/addon.js';
 import type { Stored } from './saving-policy.js';
 
 /** A module that this thread compiled or loaded. */

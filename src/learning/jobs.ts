@@ -2,8 +2,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { SIGNATURE_LENGTH, type Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
-import { crc32 } from '../engine/digest.js';
 import type { ModuleHash } from '../module-hash.js';
+import { crc32 } from '../native/digest.js';
 import { makePrivateDirectory } from '../stores/file-system.js';
 
 // Captured: see stores/file-system.ts.

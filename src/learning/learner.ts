@@ -8,11 +8,11 @@ import { CacheError } from '../cache-error.js';
 import { LEFT_ALONE_AFTER_DEATHS, MAX_DEATHS, type Suspect } from '../caches/crash-guard.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { sweep } from '../caches/sweep.js';
-import { loadAddon } from '../engine/addon.js';
 import { optimiseAheadOfTime } from '../engine/ahead-of-time.js';
 import { takeVerdict } from '../engine/supported.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
+import { loadAddon } from '../native/addon.js';
 import { LearningJobs } from './jobs.js';
 import { push } from './push.js';
 

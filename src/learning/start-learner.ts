@@ -1,9 +1,9 @@
 import path from 'node:path';
 import type { Signer } from '../artifact/signature.js';
 import type { FileSystemCache } from '../caches/file-system.js';
-import { loadAddon } from '../engine/addon.js';
 import { isTestedV8, nameOfV8 } from '../engine/supported.js';
 import type { ModuleHash } from '../module-hash.js';
+import { loadAddon } from '../native/addon.js';
 import { packageRoot } from '../package-root.js';
 import type { Push } from './push.js';
 

@@ -2,9 +2,9 @@
 // It tries that V8 and keeps the verdict. Nobody reads its output, and nobody waits for it.
 import { parseSecrets } from '../artifact/signature.js';
 import { FileSystemCache } from '../caches/file-system.js';
-import { loadAddon } from '../engine/addon.js';
 import { untriedEngine } from '../engine/v8-engine.js';
 import { LearningJobs } from '../learning/jobs.js';
+import { loadAddon } from '../native/addon.js';
 import { probe } from './probe.js';
 import { keyOf, subjectOf } from './verdict.js';
 

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import type { FileSystemCache } from '../caches/file-system.js';
-import { loadAddon } from '../engine/addon.js';
 import { LearningJobs } from '../learning/jobs.js';
 import { learnerEnvironment, v8Options, whyNoLearner } from '../learning/start-learner.js';
+import { loadAddon } from '../native/addon.js';
 import { packageRoot } from '../package-root.js';
 import { keyOf, subjectOf } from './verdict.js';
 

@@ -2,8 +2,8 @@
 // and what it saves goes to descriptor 3; why it failed goes to standard error. V8 may well end it.
 import fs from 'node:fs';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { loadAddon } from '../engine/addon.js';
 import { takeVerdict } from '../engine/supported.js';
+import { loadAddon } from '../native/addon.js';
 import { STEPS } from './steps.js';
 
 const ANSWER = 3;

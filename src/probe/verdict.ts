@@ -2,10 +2,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { FileSystemCache } from '../caches/file-system.js';
 import { VERDICTS_FOLDER } from '../caches/inventory.js';
-import { loadAddon } from '../engine/addon.js';
-import { crc32, sha256 } from '../engine/digest.js';
 import type { Verdict } from '../engine/supported.js';
 import type { ModuleHash } from '../module-hash.js';
+import { loadAddon } from '../native/addon.js';
+import { crc32, sha256 } from '../native/digest.js';
 import type { ProbedStep } from './run-steps.js';
 
 // Captured: see stores/file-system.ts.

@@ -1,4 +1,4 @@
-import { sha256 } from '../engine/digest.js';
+import { sha256 } from '../native/digest.js';
 import type { HttpStoreOptions } from './http.js';
 import { baseUrl, encodeName } from './http-request.js';
 

@@ -7,7 +7,7 @@
 import nodeUtil from 'node:util';
 import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
-import { crc32 } from '../engine/digest.js';
+import { crc32 } from '../native/digest.js';
 import { untilAborted } from './until-aborted.js';
 
 /**

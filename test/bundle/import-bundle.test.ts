@@ -7,7 +7,6 @@ import { type Artifact, HEADER_LENGTH } from '../../dist/artifact/artifact.js';
 import { canPack, unpackArtifact } from '../../dist/artifact/packed.js';
 import { Signer } from '../../dist/artifact/signature.js';
 import { entryName } from '../../dist/caches/file-system.js';
-import { sha256 } from '../../dist/engine/digest.js';
 import {
   type ArtifactStore,
   CacheError,
@@ -20,6 +19,7 @@ import {
   ModuleHash,
   RemoteCache,
 } from '../../dist/index.js';
+import { sha256 } from '../../dist/native/digest.js';
 import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
 import { FakeEngine } from '../../dist/testing/fake-engine.js';
 import { sample } from '../../dist/testing/sample.js';

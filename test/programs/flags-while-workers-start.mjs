@@ -1,7 +1,7 @@
 // V8's flags are changed for a moment, 20,000 times, while workers start: V8 computes the hash of its flags in those, too.
 import { Worker } from 'node:worker_threads';
-import { loadAddon } from '../../dist/engine/addon.js';
 import { V8Engine } from '../../dist/index.js';
+import { loadAddon } from '../../dist/native/addon.js';
 
 const engine = new V8Engine();
 const { deterministicId } = engine;

@@ -26,7 +26,7 @@ if (isMainThread) {
     };
   }
   const { V8Engine } = await import('../../dist/index.js');
-  const { loadAddon } = await import('../../dist/engine/addon.js');
+  const { loadAddon } = await import('../../dist/native/addon.js');
   const engine = new V8Engine();
   const module = engine.compileSync(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
   if (workerData === 'observing') loadAddon().addon.serialize = stay;

@@ -1,7 +1,7 @@
 // Optimises modules ahead of time, which changes V8's flags for a while. Arguments: a JSON array of jobs
 // { wireBytes, nativeCode?, coverage, result }, all but the coverage files. Prints what became of each.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { loadAddon } from '../../dist/engine/addon.js';
+import { loadAddon } from '../../dist/native/addon.js';
 import { optimise } from './ahead-of-time.mjs';
 
 const tag = loadAddon().addon.versionTag();

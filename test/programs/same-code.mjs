@@ -6,9 +6,9 @@
 // in two processes gives two of them. Functions that are seen to have several are counted apart.
 import { readFileSync } from 'node:fs';
 import { seeded } from '../../.test-build/support/damage.js';
-import { loadAddon } from '../../dist/engine/addon.js';
 import { joinNativeCode, readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions, readWasmBinary, realFunctions } from '../../dist/engine/wasm-binary.js';
+import { loadAddon } from '../../dist/native/addon.js';
 import { optimise } from './ahead-of-time.mjs';
 
 const ATTEMPTS = 40;

@@ -1,7 +1,7 @@
 // Works until the addon lowers its priority. Argument: after how many milliseconds of processor time that should be. Prints the
 // different priorities of its threads, before and after.
 import { readdirSync, readFileSync } from 'node:fs';
-import { loadAddon } from '../../dist/engine/addon.js';
+import { loadAddon } from '../../dist/native/addon.js';
 
 function priorityOf(thread) {
   try {

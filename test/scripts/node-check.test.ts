@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { loadAddon } from '../../dist/engine/addon.js';
+import { loadAddon } from '../../dist/native/addon.js';
 import { root, temporaryDirectory } from '../support/processes.js';
 
 interface Row {

@@ -1,8 +1,8 @@
 import path from 'node:path';
-import { loadAddon } from '../../engine/addon.js';
 import { V8Engine } from '../../engine/v8-engine.js';
 import type { Settings } from '../../hook/settings.js';
 import { whyNotLearnt } from '../../learning/start-learner.js';
+import { loadAddon } from '../../native/addon.js';
 import { packageRoot } from '../../package-root.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import zlib from 'node:zlib';
-import { crc32, hmacSha256, sha256, startUnpackingZstd } from '../../dist/engine/digest.js';
+import { crc32, hmacSha256, sha256, startUnpackingZstd } from '../../dist/native/digest.js';
 
 // As the functions inside Node's binary that the addon calls, so Node's own modules.
 const sizes = [0, 1, 63, 64, 65, 1000, 600_000, 3_000_000];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { it } from 'node:test';
-import { libcOf } from '../../dist/engine/libc.js';
+import { libcOf } from '../../dist/native/libc.js';
 import { temporaryDirectory } from '../support/processes.js';
 
 const isLinux = process.platform === 'linux';
