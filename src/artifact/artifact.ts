@@ -50,11 +50,6 @@ export interface Artifact extends Omit<ArtifactHeader, 'nativeLength' | 'include
   wireBytes: Uint8Array | undefined;
 }
 
-/** Of the artifact that replaces that one. Begins again after the last, or that one could never be replaced. */
-export function generationAfter({ generation }: Pick<ArtifactHeader, 'generation'>): number {
-  return generation < MAX_GENERATION ? generation + 1 : 0;
-}
-
 /** What the reader asked for; an artifact that differs in any of it never reaches an engine. */
 export interface Expectation {
   key: ModuleHash;

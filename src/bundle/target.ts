@@ -1,5 +1,6 @@
-import { type Artifact, artifactParts, checkSignature, generationAfter, isSigned } from '../artifact/artifact.js';
+import { type Artifact, artifactParts, checkSignature, isSigned } from '../artifact/artifact.js';
 import { pack, unpackArtifact, wanted } from '../artifact/packed.js';
+import { generationAfter } from '../artifact/replacement.js';
 import type { StoredValue } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
 import { entryName } from '../caches/file-system.js';

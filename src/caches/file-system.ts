@@ -12,11 +12,11 @@ import {
   decodeArtifact,
   decodeHeader,
   type Expectation,
-  generationAfter,
   HEADER_LENGTH,
 } from '../artifact/artifact.js';
 import { artifactOf } from '../artifact/module.js';
 import type { UnpackedArtifact } from '../artifact/packed.js';
+import { compareArtifacts, joinArtifacts, keepsPartOf } from '../artifact/replacement.js';
 import { Signer } from '../artifact/signature.js';
 import { CacheError, type CacheErrorKind } from '../cache-error.js';
 import { compile, compileSync } from '../load-progress.js';
@@ -375,32 +375,27 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   }
 
   *#save(artifact: Artifact): StoreSteps<void> {
-    const stored = yield* this.#stored(artifact);
-    let best = artifact;
-    if (stored && stored.nativeCode.length >= artifact.nativeCode.length) {
-      // Never replaced by less: code that was deoptimised, or a debugger, makes a later save smaller.
-      if (stored.wireBytes || !this.#includeWireBytes) return;
-      best = stored;
-    }
-    yield* this.#write({ ...best, generation: artifact.generation, wireBytes: artifact.wireBytes }, stored);
+    const offered = this.#withoutUnwanted(artifact);
+    const stored = yield* this.#stored(offered);
+    if (!stored || compareArtifacts(offered, stored) > 0) yield* this.#write(offered, stored);
   }
 
   *#overwrite(artifact: Artifact): StoreSteps<void> {
-    const header = yield* this.#storedHeader(artifact);
-    const isLess = header !== undefined && artifact.nativeCode.length < header.nativeLength;
-    if (isLess && !artifact.final) return;
-    // All of it is read only where a part of it is kept.
-    const stored = isLess || header?.includesWireBytes ? yield* this.#stored(artifact) : undefined;
-    const nativeCode = (isLess && stored?.nativeCode) || artifact.nativeCode;
-    yield* this.#write({ ...artifact, nativeCode, wireBytes: undefined }, stored ?? header);
+    const offered = this.#withoutUnwanted(artifact);
+    const header = yield* this.#storedHeader(offered);
+    if (header && compareArtifacts(offered, header) < 0) return;
+    const stored = header && keepsPartOf(header, offered) ? yield* this.#stored(offered) : header;
+    yield* this.#write(offered, stored ?? header);
   }
 
-  *#write(artifact: Artifact, stored: (Partial<Artifact> & { generation: number }) | undefined): StoreSteps<void> {
-    // Another cache on this folder may want wire bytes where this one does not.
-    const wireBytes = this.#includeWireBytes ? artifact.wireBytes : stored?.wireBytes;
-    if (!wireBytes && artifact.coverage === 'none') return;
-    const generation = stored ? generationAfter(stored) : artifact.generation;
-    const parts = artifactParts({ ...artifact, generation, wireBytes }, this.signer);
+  #withoutUnwanted(artifact: Artifact): Artifact {
+    return this.#includeWireBytes ? artifact : { ...artifact, wireBytes: undefined };
+  }
+
+  *#write(offered: Artifact, stored: Artifact | ArtifactHeader | undefined): StoreSteps<void> {
+    const artifact = stored ? joinArtifacts(offered, stored) : offered;
+    if (!artifact.wireBytes && artifact.coverage === 'none') return;
+    const parts = artifactParts(artifact, this.signer);
     const size = parts.reduce((sum, { length }) => sum + length, 0);
     if (size > this.#maxArtifactSize) {
       const message = `The artifact of ${artifact.key} has ${size} bytes, more than ${this.#maxArtifactSize}`;

@@ -5,10 +5,10 @@ import {
   checkSignature,
   DEFAULT_MAX_ARTIFACT_SIZE,
   type Expectation,
-  generationAfter,
 } from '../artifact/artifact.js';
 import { artifactOf } from '../artifact/module.js';
 import { canPack, pack, unpackArtifact, wanted } from '../artifact/packed.js';
+import { generationAfter } from '../artifact/replacement.js';
 import { Signer } from '../artifact/signature.js';
 import type { ArtifactStore, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
