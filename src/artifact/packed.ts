@@ -1,5 +1,4 @@
 import { CacheError } from '../cache-error.js';
-import { startUnpackingZstd } from '../native/digest.js';
 import {
   type Artifact,
   type ArtifactHeader,
@@ -60,39 +59,12 @@ export interface UnpackedArtifact {
  * @throws {CacheError} kind `Deserialize`; what `check` throws.
  */
 export function unpackArtifact(stored: Uint8Array, check: (header: ArtifactHeader) => void): UnpackedArtifact {
-  return startUnpacking(stored, check)();
-}
-
-/**
- * As {@link unpackArtifact} in two steps: meanwhile another thread unpacks.
- *
- * @param stored - not to change meanwhile
- * @returns what waits for it, once
- */
-export function startUnpacking(stored: Uint8Array, check: (header: ArtifactHeader) => void): () => UnpackedArtifact {
-  const header = headerOf(stored);
+  const isPacked = MAGIC.every((byte, index) => stored[index] === byte);
+  const header = isPacked ? stored.subarray(MAGIC.length, FRAME_AT) : stored;
   const fields = decodeHeader(header);
   check(fields);
-  const body = header === stored ? () => stored.subarray(HEADER_LENGTH) : startBody(stored, sizeOf(fields));
-  return () => {
-    const bytes = body();
-    return { artifact: decodeParts(header, bytes), header, body: bytes };
-  };
-}
-
-/** Those of the artifact's header, and, when it is not packed, of all of it. */
-function headerOf(stored: Uint8Array): Uint8Array {
-  const isPacked = MAGIC.every((byte, index) => stored[index] === byte);
-  return isPacked ? stored.subarray(MAGIC.length, FRAME_AT) : stored;
-}
-
-/** For how many wire bytes something stored is; `undefined` when it is damaged. */
-export function wireLengthOf(stored: Uint8Array): number | undefined {
-  try {
-    return decodeHeader(headerOf(stored)).wireLength;
-  } catch {
-    return undefined;
-  }
+  const body = isPacked ? unpack(stored.subarray(FRAME_AT), sizeOf(fields)) : stored.subarray(HEADER_LENGTH);
+  return { artifact: decodeParts(header, body), header, body };
 }
 
 /** A check for {@link unpackArtifact}: what is expected, and of not more than so many bytes. */
@@ -109,27 +81,17 @@ function sizeOf({ nativeLength, wireLength, includesWireBytes }: ArtifactHeader)
   return nativeLength + (includesWireBytes ? wireLength : 0);
 }
 
-function startBody(stored: Uint8Array, length: number): () => Uint8Array {
-  const frame = stored.subarray(FRAME_AT);
-  const unpacked = startUnpackingZstd(frame, length);
-  return () => {
-    let cause: unknown;
-    let body: Uint8Array | null = null;
-    try {
-      body = unpacked ? unpacked() : unpackWithoutAddon(frame, length);
-    } catch (error) {
-      if (CacheError.is(error)) throw error;
-      cause = error;
-    }
-    // Some versions of Node give what there is of a frame that was cut off, without an error.
-    if (body?.length === length) return body;
-    const message = `What is packed cannot be unpacked to the ${length} bytes announced`;
-    throw new CacheError('Deserialize', message, { cause });
-  };
-}
-
-function unpackWithoutAddon(frame: Uint8Array, length: number): Uint8Array {
+function unpack(frame: Uint8Array, length: number): Uint8Array {
   if (!canPack()) throw new CacheError('Deserialize', 'Packed with Zstandard, which this Node does not have');
   const options = { maxOutputLength: Math.max(1, length), chunkSize: Math.max(MIN_CHUNK, length) };
-  return zlib().zstdDecompressSync(frame, options);
+  let body: Uint8Array | undefined;
+  let cause: unknown;
+  try {
+    body = zlib().zstdDecompressSync(frame, options);
+  } catch (error) {
+    cause = error;
+  }
+  // Some versions of Node return what there is of a frame that was cut off, without an error.
+  if (body?.length === length) return body;
+  throw new CacheError('Deserialize', `What is packed cannot be unpacked to the ${length} bytes announced`, { cause });
 }

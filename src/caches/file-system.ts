@@ -15,7 +15,6 @@ import {
   HEADER_LENGTH,
 } from '../artifact/artifact.js';
 import { artifactOf } from '../artifact/module.js';
-import type { UnpackedArtifact } from '../artifact/packed.js';
 import { compareArtifacts, joinArtifacts, keepsPartOf } from '../artifact/replacement.js';
 import { Signer } from '../artifact/signature.js';
 import { CacheError, type CacheErrorKind } from '../cache-error.js';
@@ -207,19 +206,6 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
    */
   writeArtifactSync(artifact: Artifact): void {
     this.#store.runSync(this.#overwrite(artifact));
-  }
-
-  /**
-   * @internal As {@link writeArtifactSync}, for one that another machine encoded and that was checked here: where there is none
-   * yet, its bytes are stored as they are, without another checksum and signature.
-   */
-  copySync({ artifact, header, body }: UnpackedArtifact): void {
-    const isPlain = artifact.wireBytes === undefined && artifact.nativeCode.length > 0;
-    const isSmall = header.length + body.length <= this.#maxArtifactSize;
-    if (isPlain && isSmall && !this.#store.runSync(this.#storedHeader(artifact))) {
-      this.#store.writeSync(entryName(artifact), header.subarray(0, HEADER_LENGTH), body);
-      this.#writtenSinceSweep += HEADER_LENGTH + body.length;
-    } else this.writeArtifactSync(artifact);
   }
 
   /** @internal Replaces an artifact by the note that its module is to be left to V8; nothing else of it is kept. */

@@ -1,4 +1,4 @@
-// The thread behind ThreadSource: fetches artifacts from the store into the cache folder, and tells the program so.
+// The thread behind RemoteThread: fetches artifacts from the store into the cache folder, and tells the program so.
 import workerThreads from 'node:worker_threads';
 import type { Artifact } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
@@ -11,7 +11,7 @@ import { openStore } from '../stores/open-store.js';
 import { decodeList, ProgramList } from '../stores/program-list.js';
 import { hostOf, parseRemoteUrl } from '../stores/remote-url.js';
 import type { RemoteFailure } from './remote-source.js';
-import type { ThreadAnswer, ThreadTask } from './thread-source.js';
+import type { ThreadAnswer, ThreadTask } from './remote-thread.js';
 
 const { directory, secrets, maxSize, url, allowUnsigned, patience, answers, port, program } =
   workerThreads.workerData as ThreadTask;
@@ -34,7 +34,7 @@ if (program !== undefined) void fetchAll(program);
 
 async function open() {
   await assertNamesAreAnswered(hostOf(parseRemoteUrl(url), process.env));
-  return openStore(url, process.env, 'reading');
+  return openStore(url);
 }
 
 /** Everything that the program used the last time, at once. */

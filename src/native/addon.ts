@@ -12,12 +12,6 @@ export type Reading = { readonly reading: unique symbol };
 /** A table of live modules that all threads of the process see. */
 export type SharedTable = { readonly sharedTable: unique symbol };
 
-/** A thread that unpacks. */
-type Unpacking = { readonly unpacking: unique symbol };
-
-/** A TCP connection whose bytes come in a thread of its own. */
-export type Link = { readonly link: unique symbol };
-
 /** Lists of functions, and the bytes of machine code that the records hold. */
 type Records = [
   starts: Uint32Array,
@@ -59,12 +53,6 @@ export interface Addon {
   sha256(bytes: Uint8Array): Uint8Array | undefined;
   crc32(bytes: Uint8Array): number | undefined;
   hmacSha256(secret: Uint8Array, parts: readonly Uint8Array[]): Uint8Array | undefined;
-  startUnpacking(frame: Uint8Array, length: number): Unpacking | undefined;
-  joinUnpacking(unpacking: Unpacking): Uint8Array | null;
-  openLink(host: string, port: number, bytes: Uint8Array): Link;
-  sendOnLink(link: Link, bytes: Uint8Array): void;
-  readLink(link: Link, milliseconds: number): Buffer | undefined | null | string;
-  closeLink(link: Link): void;
   spawnDetached(args: string[], environment: string[], waits: boolean): number;
   withOnlyBodies(
     wireBytes: Uint8Array | WebAssembly.Module,

@@ -25,14 +25,3 @@ export function hmacSha256(secret: string, parts: readonly Uint8Array[]): Uint8A
   for (const part of parts) hmac.update(part);
   return hmac.digest();
 }
-
-/**
- * Begins to unpack a Zstandard frame, which is not to change meanwhile, in another thread; 2 ms/MB. `undefined` where the addon cannot.
- *
- * @returns what waits for that, once: the bytes, over memory of their own, or `null` when they are not exactly so many.
- */
-export function startUnpackingZstd(frame: Uint8Array, length: number): (() => Uint8Array | null) | undefined {
-  const { addon } = loadAddon();
-  const unpacking = addon?.startUnpacking(frame, length);
-  return addon && unpacking && (() => addon.joinUnpacking(unpacking));
-}

@@ -7,14 +7,9 @@ import { parseRemoteUrl } from './remote-url.js';
  * The store at an address, see {@link parseRemoteUrl}. Only what that store needs is loaded. Nothing is asked of it yet.
  *
  * @param env - `WASM_CACHE_REMOTE_TOKEN` for the bearer token of a web server; S3 looks for its own variables
- * @param purpose - `reading`, which a store may do without a client that takes long to load; all else may be rejected then
  * @throws {TypeError} when the address is not one; an error that says so when a package is missing.
  */
-export async function openStore(
-  address: string,
-  env: NodeJS.ProcessEnv = process.env,
-  purpose: 'reading' | 'everything' = 'everything',
-): Promise<ArtifactStore> {
+export async function openStore(address: string, env: NodeJS.ProcessEnv = process.env): Promise<ArtifactStore> {
   const { kind, url: given } = parseRemoteUrl(address);
   switch (kind) {
     case 'folder':
@@ -31,7 +26,7 @@ export async function openStore(
     }
     case 'redis': {
       const { RedisStore } = await import('./redis.js');
-      return purpose === 'reading' ? RedisStore.forReading({ url: given }) : new RedisStore({ url: given });
+      return new RedisStore({ url: given });
     }
   }
 }

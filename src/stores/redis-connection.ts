@@ -10,18 +10,18 @@ const AS_BUFFERS = { 36: Buffer };
  * longer than for a second one has no use for a cache. In steps, so that a program that blocks its event loop for as
  * long, by compiling for one, does not miss an answer that is there already.
  */
-export const CONNECT_TIMEOUT = 2000;
-export const CONNECT_STEPS = 10;
+const CONNECT_TIMEOUT = 2000;
+const CONNECT_STEPS = 10;
 /**
  * Milliseconds without a byte after which a server is given up. An idle connection ends by it, too, and is made again
  * when needed.
  */
-export const SILENCE_TIMEOUT = 10_000;
+const SILENCE_TIMEOUT = 10_000;
 /**
  * Milliseconds for what nobody waits for any more: enough for a slow connection to be there for the next operation;
  * then a dead server no longer keeps a process alive, and what is left of an abandoned transfer is not in the way.
  */
-export const LINGER = 500;
+const LINGER = 500;
 
 /** Before each name, in the server's keys. */
 export const DEFAULT_PREFIX = 'wasm-module-cache:';
@@ -30,16 +30,12 @@ export const VERSION_LENGTH = 8;
 /** Seconds: longer than any release lives in a fleet; what is used stays. */
 export const DEFAULT_TTL = 30 * 24 * 60 * 60;
 
-/** The commands that reading takes. */
-export interface ReadCommands {
+/** The commands that the store uses, of a client or of a cluster. */
+interface Commands {
   get(key: string): Promise<Buffer | null>;
   exists(key: string): Promise<number>;
   pTTL(key: string): Promise<number>;
   expire(key: string, seconds: number): Promise<number>;
-}
-
-/** The commands that the store uses, of a client or of a cluster. */
-interface Commands extends ReadCommands {
   set(key: string, value: Buffer, options: { EX?: number; NX?: true }): Promise<unknown>;
   unlink(key: string): Promise<number>;
   eval(script: string, options: { keys: string[]; arguments: (string | Buffer)[] }): Promise<unknown>;
@@ -80,7 +76,7 @@ interface ClientOptions {
 }
 
 /** Where a URL leads. */
-export interface Target {
+interface Target {
   host: string;
   port: number;
   tls: boolean;
@@ -90,21 +86,16 @@ export interface Target {
   description: string;
 }
 
-/** Runs commands that read, for as long as somebody waits. */
-export interface Reader {
+/** Runs commands, for as long as somebody waits. */
+export interface Connection {
   readonly description: string;
   /** Texts that must not be in any error. */
   readonly secrets: string[];
-  run<T>(commands: (client: ReadCommands) => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
+  run<T>(commands: (client: Client) => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
   close(): void;
 }
 
-/** As a {@link Reader}, and runs all other commands. */
-export interface Connection extends Reader {
-  run<T>(commands: (client: Client) => Promise<T>, signal: AbortSignal | undefined): Promise<T>;
-}
-
-export function secretsOf({ password }: { password?: string | undefined }): string[] {
+function secretsOf({ password }: { password?: string | undefined }): string[] {
   return password ? [password, encodeURIComponent(password)] : [];
 }
 

@@ -15,13 +15,10 @@ import {
   InjectedConnection,
   OwnConnection,
   parseRedisUrl,
-  type ReadCommands,
-  type Reader,
   VERSION_LENGTH,
 } from './redis-connection.js';
-import { RedisReader } from './redis-reader.js';
 
-// node:crypto is loaded where it is needed: it takes 5 ms or more, before who only reads has asked for anything.
+// Loaded when a value is written: node:crypto takes 5 ms or more.
 const { getBuiltinModule } = process;
 
 const MAX_TTL = 2 ** 31 - 1;
@@ -118,9 +115,7 @@ export interface RedisStoreOptions {
  */
 export class RedisStore implements ArtifactStore {
   readonly isConditional = true;
-  #reader: Reader;
-  /** The same one; none where the store only reads. */
-  #connection: Connection | undefined;
+  readonly #connection: Connection;
   readonly #prefix: string;
   readonly #ttl: number;
 
@@ -139,26 +134,13 @@ export class RedisStore implements ArtifactStore {
       throw new TypeError(`One of the options client and url must be given, not ${client ? 'both' : 'none'}`);
     }
     this.#connection = client === undefined ? new OwnConnection(parseUrl(url)) : new InjectedConnection(check(client));
-    this.#reader = this.#connection;
     this.#prefix = prefix;
     this.#ttl = ttl;
   }
 
-  /**
-   * @internal A store that only reads, and needs no client for that: what else it is asked for it rejects.
-   *
-   * @throws {TypeError} for an option that is not usable.
-   */
-  static forReading(options: RedisStoreOptions & { url: string }): RedisStore {
-    const store = new RedisStore(options);
-    store.#reader = new RedisReader(parseUrl(options.url));
-    store.#connection = undefined;
-    return store;
-  }
-
   /** The server's address and the number of the database. */
   get description(): string {
-    return this.#reader.description;
+    return this.#connection.description;
   }
 
   /**
@@ -168,7 +150,7 @@ export class RedisStore implements ArtifactStore {
    */
   async get(name: string, { signal }: StoreOptions = {}): Promise<StoredValue | undefined> {
     const key = this.#prefix + name;
-    const stored = await this.#read(`get ${name}`, signal, async (client) => {
+    const stored = await this.#run(`get ${name}`, signal, async (client) => {
       const [stored, left] = await Promise.all([client.get(key), this.#ttl ? client.pTTL(key) : -1]);
       // Negative: there is none, or no value.
       if (left >= 0 && left < (this.#ttl * 1000) / 2) client.expire(key, this.#ttl).catch(() => {});
@@ -202,7 +184,7 @@ export class RedisStore implements ArtifactStore {
   }
 
   async has(name: string, { signal }: StoreOptions = {}): Promise<boolean> {
-    return (await this.#read(`look for ${name}`, signal, (client) => client.exists(this.#prefix + name))) > 0;
+    return (await this.#run(`look for ${name}`, signal, (client) => client.exists(this.#prefix + name))) > 0;
   }
 
   async delete(name: string, { signal }: StoreOptions = {}): Promise<void> {
@@ -232,24 +214,13 @@ export class RedisStore implements ArtifactStore {
   }
 
   async close(): Promise<void> {
-    this.#reader.close();
+    this.#connection.close();
   }
 
-  #read<T>(what: string, signal: AbortSignal | undefined, commands: (client: ReadCommands) => Promise<T>): Promise<T> {
-    return this.#attempt(what, signal, () => this.#reader.run(commands, signal));
-  }
-
-  #run<T>(what: string, signal: AbortSignal | undefined, commands: (client: Client) => Promise<T>): Promise<T> {
-    return this.#attempt(what, signal, () => {
-      if (!this.#connection) throw new Error('this store only reads');
-      return this.#connection.run(commands, signal);
-    });
-  }
-
-  async #attempt<T>(what: string, signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
+  async #run<T>(what: string, signal: AbortSignal | undefined, commands: (client: Client) => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await operation();
+      return await this.#connection.run(commands, signal);
     } catch (error) {
       signal?.throwIfAborted();
       throw this.#error(what, error);
@@ -261,7 +232,7 @@ export class RedisStore implements ArtifactStore {
     if (CacheError.is(cause)) return cause;
     const start = `${this.description}: could not ${what}: `;
     const shown = nodeUtil.inspect(cause, { depth: 10 });
-    const isSecret = this.#reader.secrets.some((secret) => shown.includes(secret));
+    const isSecret = this.#connection.secrets.some((secret) => shown.includes(secret));
     if (isSecret) return new CacheError('Other', `${start}the error is not shown, because the password is part of it`);
     return new CacheError('Other', start + messageOf(cause), { cause });
   }

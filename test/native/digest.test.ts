@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
-import { describe, it } from 'node:test';
+import { it } from 'node:test';
 import zlib from 'node:zlib';
-import { crc32, hmacSha256, sha256, startUnpackingZstd } from '../../dist/native/digest.js';
+import { crc32, hmacSha256, sha256 } from '../../dist/native/digest.js';
 
 // As the functions inside Node's binary that the addon calls, so Node's own modules.
 const sizes = [0, 1, 63, 64, 65, 1000, 600_000, 3_000_000];
@@ -24,38 +24,4 @@ it('crc32 is that of node:zlib', { skip: 'crc32' in zlib ? false : 'not in this 
     const bytes = randomBytes(size);
     assert.equal(crc32(bytes), zlib.crc32(bytes));
   }
-});
-
-const hasZstd = typeof zlib.zstdCompressSync === 'function';
-
-describe('startUnpackingZstd', { skip: hasZstd ? false : 'no Zstandard in this Node' }, () => {
-  const unpack = (frame: Uint8Array, length: number) => startUnpackingZstd(frame, length)?.();
-
-  for (const size of sizes) {
-    it(`unpacks ${size} bytes, here or in a thread, and not as others`, () => {
-      const bytes = randomBytes(size);
-      const frame = zlib.zstdCompressSync(bytes);
-      const unpacked = unpack(frame, size);
-      assert.ok(unpacked);
-      assert.ok(bytes.equals(unpacked));
-      assert.equal(unpacked.byteLength, unpacked.buffer.byteLength);
-      assert.equal(unpack(frame, size + 1), null);
-      if (size > 0) assert.equal(unpack(frame, size - 1), null);
-      assert.equal(unpack(frame.subarray(0, -1), size), null);
-    });
-  }
-
-  it('gives its bytes once, and what nobody waits for is nobody’s harm', async () => {
-    const bytes = Buffer.alloc(5_000_000, 'x');
-    const frame = zlib.zstdCompressSync(bytes);
-    const wait = startUnpackingZstd(frame, bytes.length);
-    assert.ok(wait);
-    assert.ok(bytes.equals(wait() as Uint8Array));
-    assert.equal(wait(), null);
-    for (let count = 0; count < 50; count++) startUnpackingZstd(frame, bytes.length);
-  });
-});
-
-it('gives nothing where Node has no Zstandard', { skip: hasZstd }, () => {
-  assert.equal(startUnpackingZstd(Buffer.alloc(10), 10), undefined);
 });

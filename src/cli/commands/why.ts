@@ -285,7 +285,7 @@ async function findOptionsOfEngine({ nodeCommand }: Asked): Promise<OptionsOfEng
 async function whyNotInStore({ context, module, probe }: Asked): Promise<Reason | 'hit' | undefined> {
   const { remote, secrets, mode } = context.settings;
   if (!remote || remote.mode === 'write-only' || mode !== 'read-write') return undefined;
-  const store = await openStore(remote.url, process.env, 'reading');
+  const store = await openStore(remote.url);
   const { allowUnsigned } = remote;
   const cache = new RemoteCache(store, {
     ...(secrets ? { secret: secrets } : {}),

@@ -32,7 +32,7 @@ export async function checkStore({ remote, mode }: Settings): Promise<StoreCheck
   const name = entryName({ key: ModuleHash.random(), engineId: new V8Engine().deterministicId });
   let store: ArtifactStore | undefined;
   try {
-    store = await openStore(remote.url, process.env, 'reading'); // as programs do
+    store = await openStore(remote.url);
     const connectMilliseconds = await askOnce(store, name);
     const later = [await askOnce(store, name), await askOnce(store, name), await askOnce(store, name)];
     const latencyMilliseconds = later.sort((a, b) => a - b)[1] as number;

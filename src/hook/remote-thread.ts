@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { MessagePort, Worker } from 'node:worker_threads';
 import { packageRoot } from '../package-root.js';
-import type { Found, RemoteFailure, RemoteSource, RemoteTask } from './remote-source.js';
+import type { Found, RemoteFailure, RemoteTask } from './remote-source.js';
 
 // Captured: programs patch and empty these objects.
 const { getBuiltinModule } = process;
@@ -11,23 +11,22 @@ const milliseconds = () => Number(nanoseconds()) / 1e6;
 
 /** What the thread is told when it starts. */
 export interface ThreadTask extends RemoteTask {
-  /** Counts the answers, for who waits for one without an event loop; and, second, whether anything was asked of the store yet. */
+  /** First, how many answers were given, for who waits for one without an event loop; second, whether the store was asked for anything yet. */
   answers: Int32Array;
   port: MessagePort;
 }
 
-/** Of one module, or, without a key, of all that the program's list tells of. */
+/** The answer for one module, or, without a key, for all that the program's list names. */
 export interface ThreadAnswer {
   key: string | undefined;
   found: Found;
 }
 
 /**
- * Any store, through a thread with its own event loop, because a program that calls `new WebAssembly.Module()` cannot turn its own. So
- * neither the clients of stores nor what goes wrong in them are in the program's way. The thread puts what comes into the folder.
+ * The program's side of the thread that asks the store (remote-worker.ts). The thread has its own event loop, because a program that calls
+ * `new WebAssembly.Module()` cannot turn its own. It also puts what comes into the folder.
  */
-export class ThreadSource implements RemoteSource {
-  readonly isUnkept = false;
+export class RemoteThread {
   readonly #answers = new Int32Array(new SharedArrayBuffer(8));
   readonly #found = new Map<string, Found>();
   readonly #worker: Worker;
@@ -35,8 +34,8 @@ export class ThreadSource implements RemoteSource {
   readonly #onFailure: (failure: RemoteFailure) => void;
 
   /**
-   * @param onFailure - is told of what concerns no module that was asked for
-   * @throws where no thread can be started: under the permission model, say.
+   * @param onFailure - is told of failures that concern no module that was asked for
+   * @throws where no thread can be started, as under the permission model.
    */
   constructor(task: RemoteTask, onFailure: (failure: RemoteFailure) => void) {
     this.#onFailure = onFailure;
@@ -61,14 +60,17 @@ export class ThreadSource implements RemoteSource {
     port1.unref();
   }
 
+  /** Whether anything was asked of the store yet. */
   get hasAsked(): boolean {
     return load(this.#answers, 1) !== 0;
   }
 
+  /** Asks for a module. Does not wait. */
   ask(key: string): void {
     this.#port.postMessage(key);
   }
 
+  /** The answer for that module, once; waits up to so many milliseconds, and returns `undefined` when there is none yet. */
   answer(key: string, patience: number): Found | undefined {
     const end = milliseconds() + patience;
     for (;;) {
@@ -81,14 +83,6 @@ export class ThreadSource implements RemoteSource {
       wait(this.#answers, 0, seen, left);
     }
   }
-
-  advance(): boolean {
-    return true;
-  }
-
-  keep(): void {}
-
-  prepare(): void {}
 
   close(): void {
     void this.#worker.terminate();
