@@ -1,8 +1,8 @@
-// What compatibility.mjs has measured, as the page docs/compatibility.md.
+// Turns what compatibility.mjs measured into the page docs/compatibility.md.
 
-/** As the hook's default. */
+/** The hook's default. */
 const MIN_MODULE_SIZE = 64 * 1024;
-/** Below it a ratio is what two runs of one program differ by anyway. */
+/** Two runs of one program differ by about 5 % anyway. */
 const GAIN = 1.05;
 const LOSS = 0.95;
 
@@ -30,13 +30,14 @@ export function compatibilityTable(programs) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
   return `# Packages that were tried
 
-Written by \`npm run bench:compatibility\`, which runs a small program for each package in fresh processes, without the hook and with it. A
-ratio is plain / warm: how many times as fast the whole process is once the cache is warm (${[...settings].join('; ')}). RESULT is what
-the program computes. The programs are in \`bench/compatibility\` and in the folder of workloads beside the repository.
+Which packages work with the hook, and how much faster do they start? \`npm run bench:compatibility\` writes this page. It runs a small program for each package
+in fresh processes, with and without the hook. A ratio is plain / warm: how many times as fast the whole process is with a warm cache
+(${[...settings].join('; ')}). RESULT is what the program computes. The programs are in \`bench/compatibility\` and in the folder of
+workloads beside the repository.
 
-- **way in**: which function of \`WebAssembly\` the package has its modules compiled by; **wasm**: the bytes of those modules.
-  Modules below 64 KiB, which the hook leaves to V8, are counted only where there are no others.
-- **its time is elsewhere**: all modules come from the cache, and the rest of the time is not compiling.
+- **way in** is the function of \`WebAssembly\` by which the package compiles its modules, **wasm** the size of those modules. Modules below
+  64 KiB, which the hook leaves to V8, count only if there are no others.
+- **its time is elsewhere**: all modules come from the cache, and the program spends its time on other things than compiling.
 
 ${line(head)}
 ${line(head.map((_, i) => (i >= 2 && i < 3 + versions.length ? '---:' : '---')))}
@@ -75,7 +76,7 @@ function resultOf(nodes) {
   return all.every(({ sameOutput }) => sameOutput) ? 'yes' : '**no**';
 }
 
-/** What is to be said of a package, and on which versions where that is not so on all. */
+/** The remarks on a package, with the versions that they hold for unless they hold for all. */
 function remarksOf(nodes) {
   const versionsByRemark = new Map();
   for (const [version, measured] of Object.entries(nodes)) {
