@@ -7,19 +7,16 @@
 export type { ArtifactHeader } from './artifact/artifact.js';
 export { decodeModule, decodeModuleSync, encodeModule } from './artifact/module.js';
 export type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from './artifact-store.js';
-export {
-  type ExportBundleOptions,
-  type ExportBundleReport,
-  exportBundle,
-  type LeftOutArtifact,
-} from './bundle/export-bundle.js';
-export {
-  type ImportBundleOptions,
-  type ImportBundleReport,
-  type ImportedArtifact,
-  importBundle,
-} from './bundle/import-bundle.js';
-export type { BundledArtifact } from './bundle/manifest.js';
+export { exportBundle, importBundle } from './bundle/bundle.js';
+export type {
+  BundledArtifact,
+  ExportBundleOptions,
+  ExportBundleReport,
+  ImportBundleOptions,
+  ImportBundleReport,
+  ImportedArtifact,
+  LeftOutArtifact,
+} from './bundle/types.js';
 export { CacheError, type CacheErrorKind, type CacheErrorOptions } from './cache-error.js';
 export { FallbackCache, ModuleCacheBase, SyncFallbackCache } from './caches/fallback.js';
 export { FileSystemCache, type FileSystemCacheOptions } from './caches/file-system.js';

@@ -1,53 +1,10 @@
-import { type Artifact, type Coverage, HEADER_LENGTH } from '../artifact/artifact.js';
+import { type Artifact, HEADER_LENGTH } from '../artifact/artifact.js';
 import { SIGNATURE_LENGTH, type Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
 import { entryName } from '../caches/file-system.js';
-import { describeEngine, type EngineDescription } from '../engine/engine-id.js';
+import { describeEngine } from '../engine/engine-id.js';
 import { ModuleHash } from '../module-hash.js';
-
-/**
- * An artifact as the manifest of a bundle tells of it.
- *
- * @example
- * ```ts
- * import { readFile } from 'node:fs/promises';
- * import { type BundledArtifact, exportBundle, FileSystemCache, loadModule, V8Engine } from 'wasm-module-cache';
- *
- * const describe = ({ engine, coverage, wireLength }: BundledArtifact) => `${engine?.arch} ${coverage} ${wireLength > 65_536}`;
- * const cache = new FileSystemCache('cache');
- * await loadModule(await readFile('plugin.wasm'), { cache, engine: new V8Engine() });
- * const { artifacts } = await exportBundle({ from: cache, to: 'cache.tar', secret: 'a-secret-of-many-letters' });
- * console.log(artifacts.map(describe).join() === `${process.arch} none true`); // true
- * ```
- */
-export interface BundledArtifact {
-  /** Its name in the tar file. */
-  path: string;
-  /** The hash of the module's wire bytes. */
-  key: ModuleHash;
-  /** `Engine.deterministicId` of the engine that wrote the native code. */
-  engineId: string;
-  /** What that id says; `undefined` when it is not one of `V8Engine`. */
-  engine: EngineDescription | undefined;
-  /** How much of the module the native code covers: nothing, the functions that ran hot, or all of them. */
-  coverage: Coverage;
-  /** How often it was replaced by a better one. */
-  generation: number;
-  /** Whether nothing is gained by learning further. */
-  final: boolean;
-  /** Bytes of native code. */
-  nativeLength: number;
-  /** Length of the module's wire bytes, whether or not they are included. */
-  wireLength: number;
-  /** Whether it contains the wire bytes. */
-  includesWireBytes: boolean;
-  /** How it is packed. */
-  compression: 'zstd' | 'none';
-  /** Bytes that it takes in the bundle. */
-  size: number;
-  /** SHA-256 of these, in hexadecimal digits. */
-  sha256: string;
-}
+import type { BundledArtifact } from './types.js';
 
 export interface Manifest {
   created: Date;

@@ -1,4 +1,5 @@
 import { Signer } from '../artifact/signature.js';
+import { wrongOption } from '../wrong-option.js';
 
 /** @throws {TypeError} when there is neither a secret nor `allowUnsigned`. */
 export function signerOf(secret: string | readonly string[] | undefined, allowUnsigned = false): Signer | undefined {
@@ -10,15 +11,13 @@ export function signerOf(secret: string | readonly string[] | undefined, allowUn
 }
 
 /** @throws {TypeError} */
-export function oneOf(name: string, value: unknown, allowed: readonly string[]): void {
-  if (allowed.includes(value as string)) return;
-  throw new TypeError(`The option ${name} must be one of ${allowed.join(', ')}, not ${JSON.stringify(value)}`);
+export function checkOneOf(name: string, value: unknown, allowed: readonly string[]): void {
+  if (!allowed.includes(value as string)) throw wrongOption(name, `one of ${allowed.join(', ')}`, value);
 }
 
 /** @throws {TypeError} */
-export function fromOne(numbers: Record<string, unknown>): void {
+export function checkNumbers(numbers: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(numbers)) {
-    if (typeof value === 'number' && value >= 1) continue;
-    throw new TypeError(`The option ${name} must be a number from 1, not ${String(value)}`);
+    if (typeof value !== 'number' || !(value >= 1)) throw wrongOption(name, 'a number from 1', value);
   }
 }

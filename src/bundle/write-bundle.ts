@@ -2,184 +2,98 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Writable } from 'node:stream';
-import {
-  artifactParts,
-  checkSignature,
-  DEFAULT_MAX_ARTIFACT_SIZE,
-  type decodeArtifact,
-  isSigned,
-} from '../artifact/artifact.js';
-import { canPack, pack, unpackArtifact } from '../artifact/packed.js';
-import type { Signer } from '../artifact/signature.js';
-import type { ArtifactStore } from '../artifact-store.js';
+import { type Artifact, artifactParts, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
+import { canPack, pack } from '../artifact/packed.js';
 import { CacheError } from '../cache-error.js';
-import { entryName } from '../caches/file-system.js';
 import { describeEngine } from '../engine/engine-id.js';
-import { V8Engine } from '../engine/v8-engine.js';
-import { ModuleHash } from '../module-hash.js';
 import { sha256 } from '../native/digest.js';
-import type { ExportBundleOptions, ExportBundleReport, LeftOutArtifact } from './export-bundle.js';
-import { type BundledArtifact, encodeManifest, MANIFEST, pathOf, SIGNATURE, signManifest } from './manifest.js';
-import { fromOne, oneOf, signerOf } from './options.js';
-import { type Place, placeOf } from './place.js';
+import { hostTag } from '../stores/file-system.js';
+import { wrongOption } from '../wrong-option.js';
+import { ArtifactLocation } from './location.js';
+import { encodeManifest, MANIFEST, pathOf, SIGNATURE, signManifest } from './manifest.js';
+import { checkNumbers, checkOneOf, signerOf } from './options.js';
 import { type NewEntry, writeTar } from './tar.js';
-import { TemporaryFile, temporaryName } from './temporary-file.js';
+import type { BundledArtifact, ExportBundleOptions, ExportBundleReport, LeftOutArtifact } from './types.js';
 
 const BLOCK = 512;
-const ARTIFACT_NAME = /^([^/]+)\/([0-9a-f]{64}|[0-9a-f]{16})\.artifact$/;
-/** Behind it is the hash of an id that makes no name. */
-const HASHED_ENGINE = /^engine-[0-9a-f]{32}$/;
-
-type Wanted = (artifact: { key: ModuleHash; engineId: string | undefined }) => boolean;
+/** Nobody else may read an unfinished bundle or write to it. */
+const PRIVATE_FILE = 0o600;
+let temporaryFiles = 0;
 
 /** See `exportBundle`. */
 export async function writeBundle(options: ExportBundleOptions): Promise<ExportBundleReport> {
-  const { to, secret, allowUnsigned, wireBytes = 'include', signal } = options;
+  const { to, secret, allowUnsigned, engines, keys, wireBytes = 'include', signal } = options;
   const { compression = canPack() ? 'zstd' : 'none', maxArtifactSize = DEFAULT_MAX_ARTIFACT_SIZE } = options;
   const signer = signerOf(secret, allowUnsigned);
-  oneOf('wireBytes', wireBytes, ['include', 'omit']);
-  oneOf('compression', compression, ['zstd', 'none']);
+  checkOneOf('wireBytes', wireBytes, ['include', 'omit']);
+  checkOneOf('compression', compression, ['zstd', 'none']);
   if (compression === 'zstd' && !canPack()) {
     throw new TypeError(`The option compression is zstd, which Node ${process.version} does not have; give none`);
   }
-  fromOne({ maxArtifactSize });
-  const isWanted = wantedBy(options);
+  checkNumbers({ maxArtifactSize });
+  if (engines !== undefined && engines !== 'this' && typeof engines !== 'function') {
+    throw wrongOption('engines', "'this' or a function", engines);
+  }
+  if (keys !== undefined && typeof keys !== 'function') throw wrongOption('keys', 'a function', keys);
   const isStream = typeof to !== 'string';
   if (isStream ? typeof to?.write !== 'function' : to === '') {
-    throw new TypeError('The option to must be the path of a file or a writable stream');
+    throw wrongOption('to', 'the path of a file or a writable stream', to);
   }
   signal?.throwIfAborted();
-  const place = placeOf('from', options.from, signer);
-  const names = await namesIn(place, isWanted, signal);
+  const source = new ArtifactLocation('from', options.from, signer);
 
   const file = isStream ? path.join(os.tmpdir(), 'wasm-module-cache') : path.resolve(to);
-  const packed = await TemporaryFile.create(temporaryName(file)).catch((error) => {
-    throw writeError(file, error);
-  });
+  const packedFile = temporaryName(file);
+  // The manifest comes first in the bundle, and is known last.
+  const packed = await written(file, fs.promises.open(packedFile, 'wx+', PRIVATE_FILE));
   try {
-    const taken: { artifact: BundledArtifact; start: number }[] = [];
+    const artifacts: BundledArtifact[] = [];
     const leftOut: LeftOutArtifact[] = [];
-    for (const name of names) {
-      signal?.throwIfAborted();
-      const took = await take(place, name, { isWanted, signer, wireBytes, compression, maxArtifactSize, signal });
-      if (took && 'reason' in took) leftOut.push(took);
-      if (took && 'bytes' in took) {
-        const start = await packed.append(took.bytes).catch((error) => {
-          throw writeError(file, error);
-        });
-        taken.push({ artifact: took.artifact, start });
+    for await (const found of source.artifacts({ engines, keys, wireBytes, maxArtifactSize, signal })) {
+      if ('reason' in found) {
+        leftOut.push(found);
+        continue;
       }
+      const parts = artifactParts(found.artifact, signer);
+      const bytes = compression === 'zstd' ? await pack(parts) : Buffer.concat(parts);
+      await written(file, packed.appendFile(bytes));
+      artifacts.push(describe(found.artifact, compression, bytes));
     }
     const created = new Date();
-    const artifacts = taken.map(({ artifact }) => artifact);
     const manifest = encodeManifest({ created, artifacts });
-    const entries: NewEntry[] = [{ name: MANIFEST, size: manifest.length, chunks: [manifest] }];
-    if (signer) {
-      const signature = signManifest(manifest, signer);
-      entries.push({ name: SIGNATURE, size: signature.length, chunks: [signature] });
-    }
-    for (const { artifact, start } of taken) {
-      entries.push({ name: artifact.path, size: artifact.size, chunks: packed.read(start, artifact.size) });
+    const entries: NewEntry[] = [entryOf(MANIFEST, manifest)];
+    if (signer) entries.push(entryOf(SIGNATURE, signManifest(manifest, signer)));
+    let start = 0;
+    for (const { path: name, size } of artifacts) {
+      entries.push({ name, size, chunks: readRange(packed, start, size) });
+      start += size;
     }
     await (isStream ? writeStream(to, entries, created, signal) : writeFile(file, entries, created, signal));
     const size = entries.reduce((sum, entry) => sum + BLOCK + Math.ceil(entry.size / BLOCK) * BLOCK, 2 * BLOCK);
     return { artifacts, leftOut, size };
   } finally {
-    await packed.remove();
+    await packed.close().catch(() => {});
+    await fs.promises.unlink(packedFile).catch(() => {});
   }
 }
 
-function wantedBy({ engines, keys }: ExportBundleOptions): Wanted {
-  const hereId = engines === 'this' ? new V8Engine().deterministicId : undefined;
-  for (const [name, filter, or] of [
-    ['engines', hereId === undefined ? engines : undefined, "'this' or "],
-    ['keys', keys, ''],
-  ]) {
-    if (filter === undefined || typeof filter === 'function') continue;
-    throw new TypeError(`The option ${name} must be ${or}a function, not ${JSON.stringify(filter)}`);
-  }
-  const isEngine = hereId === undefined ? (engines as (engineId: string) => boolean) : (id: string) => id === hereId;
-  return ({ key, engineId }) => {
-    if (keys && !keys(key)) return false;
-    return engineId === undefined || !isEngine || isEngine(engineId);
-  };
+/** Beside the file that it is for, where it can be renamed to that. */
+function temporaryName(file: string): string {
+  const unique = `${hostTag()}-${process.pid}-${temporaryFiles++}-${Math.random().toString(36).slice(2)}`;
+  return path.join(path.dirname(file), `.${path.basename(file)}.${unique}.tmp`);
 }
 
-/** In their order, so that two bundles of the same artifacts have the same order. */
-async function namesIn({ store }: Place, isWanted: Wanted, signal: AbortSignal | undefined): Promise<string[]> {
-  if (!store.list) throw new TypeError(`The store ${store.description} cannot list what it has`);
-  const names: string[] = [];
-  try {
-    for await (const name of store.list('', { signal })) {
-      const [, folder = '', key = ''] = ARTIFACT_NAME.exec(name) ?? [];
-      if (folder === '') continue;
-      const engineId = HASHED_ENGINE.test(folder) ? undefined : folder;
-      if (isWanted({ key: ModuleHash.parseHex(key), engineId })) names.push(name);
-    }
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw storeError(store, error);
-  }
-  return names.sort();
+function entryOf(name: string, bytes: Uint8Array): NewEntry {
+  return { name, size: bytes.length, chunks: [bytes] };
 }
 
-interface TakeOptions {
-  isWanted: Wanted;
-  signer: Signer | undefined;
-  wireBytes: 'include' | 'omit';
-  compression: 'zstd' | 'none';
-  maxArtifactSize: number;
-  signal: AbortSignal | undefined;
+/** In pieces: all artifacts together may not fit into memory. */
+async function* readRange(handle: fs.promises.FileHandle, start: number, size: number): AsyncGenerator<Uint8Array> {
+  if (size > 0) yield* handle.createReadStream({ start, end: start + size - 1, autoClose: false });
 }
 
-/** `undefined` when it is gone by now, or is not wanted after all. */
-async function take(
-  place: Place,
-  name: string,
-  { isWanted, signer, wireBytes, compression, maxArtifactSize, signal }: TakeOptions,
-): Promise<{ artifact: BundledArtifact; bytes: Uint8Array } | LeftOutArtifact | undefined> {
-  const stored = await place.store.get(name, { signal }).catch((error) => {
-    signal?.throwIfAborted();
-    throw storeError(place.store, error);
-  });
-  if (!stored) return undefined;
-  const leaveOut = (reason: LeftOutArtifact['reason'], message: string) => ({ name, reason, message });
-  let size = 0;
-  try {
-    const { artifact, header } = unpackArtifact(stored.bytes, (found) => {
-      size = found.nativeLength + (found.includesWireBytes ? found.wireLength : 0);
-      if (size > maxArtifactSize) throw new CacheError('Deserialize', `${size} bytes, more than ${maxArtifactSize}`);
-    });
-    if (entryName(artifact) !== name) return leaveOut('damaged', `It belongs at ${entryName(artifact)}`);
-    if (!isWanted(artifact)) return undefined;
-    if (place.signer && !(place.isPrivate && !isSigned(header))) {
-      checkSignature(header, artifact.nativeCode, artifact.wireBytes, place.signer);
-    }
-    const suspect = place.suspect(name);
-    if (suspect) return leaveOut('quarantined', `${suspect.deaths} loads of it did not finish`);
-    const kept = wireBytes === 'include' ? artifact.wireBytes : undefined;
-    if (!kept && artifact.coverage === 'none') {
-      const isNote = artifact.leftAloneUntil > 0;
-      return leaveOut('empty', isNote ? 'A note that its module is left to V8' : 'Neither native code nor wire bytes');
-    }
-    const parts = artifactParts({ ...artifact, wireBytes: kept }, signer);
-    const packed = compression === 'zstd' ? await pack(parts) : Buffer.concat(parts);
-    return { artifact: describe(artifact, kept !== undefined, compression, packed), bytes: packed };
-  } catch (error) {
-    if (!CacheError.is(error)) throw error;
-    if (error.kind === 'Untrusted') return leaveOut('untrusted', error.message);
-    if (error.kind !== 'Deserialize') throw error;
-    return leaveOut(size > maxArtifactSize ? 'too-large' : 'damaged', error.message);
-  }
-}
-
-function describe(
-  artifact: ReturnType<typeof decodeArtifact>,
-  includesWireBytes: boolean,
-  compression: 'zstd' | 'none',
-  bytes: Uint8Array,
-): BundledArtifact {
-  const { key, engineId, coverage, generation, final, nativeCode, wireLength } = artifact;
+function describe(artifact: Artifact, compression: 'zstd' | 'none', bytes: Uint8Array): BundledArtifact {
+  const { key, engineId, coverage, generation, final, nativeCode, wireBytes, wireLength } = artifact;
   return {
     path: pathOf(artifact),
     key,
@@ -190,7 +104,7 @@ function describe(
     final,
     nativeLength: nativeCode.length,
     wireLength,
-    includesWireBytes,
+    includesWireBytes: wireBytes !== undefined,
     compression,
     size: bytes.length,
     sha256: sha256(bytes).toString(),
@@ -228,13 +142,15 @@ async function writeStream(
   }
 }
 
-function writeError(file: string, cause: unknown): CacheError {
-  return new CacheError('FileWrite', `Could not write ${file}: ${messageOf(cause)}`, { cause, path: file });
+/** @throws {CacheError} kind `FileWrite` when the writing failed. */
+function written<T>(file: string, writing: Promise<T>): Promise<T> {
+  return writing.catch((error) => {
+    throw writeError(file, error);
+  });
 }
 
-function storeError(store: ArtifactStore, cause: unknown): unknown {
-  if (CacheError.is(cause)) return cause;
-  return new CacheError('Other', `The store ${store.description} failed: ${messageOf(cause)}`, { cause });
+function writeError(file: string, cause: unknown): CacheError {
+  return new CacheError('FileWrite', `Could not write ${file}: ${messageOf(cause)}`, { cause, path: file });
 }
 
 function messageOf(error: unknown): string {

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { importBundle } from '../../bundle/import-bundle.js';
+import { importBundle } from '../../bundle/bundle.js';
 import { entryName } from '../../caches/file-system.js';
 import { V8Engine } from '../../engine/v8-engine.js';
 import { ModuleHash } from '../../module-hash.js';
@@ -9,7 +9,7 @@ import { type Context, checkTrust } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
 import { interruptible } from '../processes/interruption.js';
 import { openRemote, type PatientStore, type Trust, trustOf } from '../store/remote-store.js';
-import { type Carried, carriedOf, folderOf, hasLeftOut, renderCarried, transfer } from '../store/transfer.js';
+import { type Copied, copiedArtifact, copyArtifacts, folderOf, hasLeftOut, renderCopied } from '../store/transfer.js';
 import { listNameOf } from './push.js';
 
 export interface PullOptions {
@@ -22,7 +22,7 @@ export interface PullOptions {
   key?: string[];
 }
 
-export interface PullDocument extends Carried {
+export interface PullDocument extends Copied {
   directory: string;
   /** Where from: the absolute path of the bundle, or the store without user names and passwords. */
   source: string;
@@ -44,7 +44,7 @@ export const command: Command<PullOptions, PullDocument> = {
 
   render: (document, colors) => {
     const { directory, source, missing } = document;
-    const lines = [`${renderCarried(document, 'pulled', colors)}, from ${source} to ${directory}`];
+    const lines = [`${renderCopied(document, 'pulled', colors)}, from ${source} to ${directory}`];
     if (missing.length > 0) lines.push(colors.yellow(`Not there for this Node: ${missing.join(', ')}`));
     return lines.join('\n');
   },
@@ -66,7 +66,7 @@ async function pullFromBundle(
   const { artifacts } = await interruptible((signal) => importBundle({ ...given, signal }));
   return {
     ...{ directory: context.directory, source: file, missing: [], leftOut: [] },
-    artifacts: artifacts.map((artifact) => carriedOf(artifact, engine)),
+    artifacts: artifacts.map((artifact) => copiedArtifact(artifact, engine)),
   };
 }
 
@@ -78,25 +78,22 @@ async function pullFromStore(context: Context, options: PullOptions, trust: Trus
   try {
     const engine = new V8Engine().deterministicId;
     const wanted = given || name ? [...(given ?? []), ...(name ? await keysOf(store, name) : [])] : undefined;
-    const nameOf = (each: string) => entryName({ key: ModuleHash.parseHex(each), engineId: engine });
-    if (wanted) store.only([...new Set(wanted)].map(nameOf));
-    else if (!allEngines) store.onlyBelow(`${path.posix.dirname(nameOf(ANY_KEY))}/`);
-    if (!store.list) {
+    if (!wanted && !store.list) {
       throw new UsageError(
         `The store ${store.description} cannot list what it has: name what to pull, with --program <file> or --key <key>`,
       );
     }
-    const places = { from: store, into: folderOf(context), trust, engine, allEngines };
-    const carried = await interruptible((signal) => transfer({ ...places, signal }));
-    const found = new Set([...carried.artifacts.map((each) => each.key), ...carried.leftOut.map(keyOfName)]);
+    const names =
+      wanted && [...new Set(wanted)].map((each) => entryName({ key: ModuleHash.parseHex(each), engineId: engine }));
+    const engines = allEngines ? undefined : 'this';
+    const copied = await copyArtifacts({ from: store, into: folderOf(context), names, engines, ...trust }, engine);
+    const found = new Set([...copied.artifacts.map((each) => each.key), ...copied.leftOut.map(keyOfName)]);
     const missing = wanted?.filter((each) => !found.has(each)) ?? [];
-    return { directory: context.directory, source: store.description, missing, ...carried };
+    return { directory: context.directory, source: store.description, missing, ...copied };
   } finally {
     await store.close();
   }
 }
-
-const ANY_KEY = '0'.repeat(64);
 
 function keyOfName({ name }: { name: string }): string {
   return path.posix.basename(name, '.artifact');

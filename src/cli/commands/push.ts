@@ -5,9 +5,8 @@ import { decodeList, encodeList, ProgramList, programName } from '../../stores/p
 import type { Command } from '../command.js';
 import { type Context, checkTrust } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
-import { interruptible } from '../processes/interruption.js';
 import { openRemote, type PatientStore, trustOf } from '../store/remote-store.js';
-import { type Carried, folderOf, hasLeftOut, renderCarried, transfer } from '../store/transfer.js';
+import { type Copied, copyArtifacts, folderOf, hasLeftOut, renderCopied } from '../store/transfer.js';
 import { count } from '../terminal/output.js';
 
 export interface PushOptions {
@@ -18,7 +17,7 @@ export interface PushOptions {
   program?: string;
 }
 
-export interface PushDocument extends Carried {
+export interface PushDocument extends Copied {
   directory: string;
   /** Where, without user names and passwords. */
   store: string;
@@ -34,10 +33,10 @@ export const command: Command<PushOptions, PushDocument> = {
     const store = await openRemote('--to', to);
     try {
       const engine = new V8Engine().deterministicId;
-      const places = { from: folderOf(context), into: store, trust, engine, allEngines };
-      const carried = await interruptible((signal) => transfer({ ...places, signal }));
-      const list = name === undefined ? null : { name, modules: await putList(context, store, name, carried) };
-      return { directory: context.directory, store: store.description, program: list, ...carried };
+      const engines = allEngines ? undefined : 'this';
+      const copied = await copyArtifacts({ from: folderOf(context), into: store, engines, ...trust }, engine);
+      const list = name === undefined ? null : { name, modules: await putList(context, store, name, copied) };
+      return { directory: context.directory, store: store.description, program: list, ...copied };
     } finally {
       await store.close();
     }
@@ -45,7 +44,7 @@ export const command: Command<PushOptions, PushDocument> = {
 
   render: (document, colors) => {
     const { directory, store, program } = document;
-    const lines = [`${renderCarried(document, 'pushed', colors)}, from ${directory} to ${store}`];
+    const lines = [`${renderCopied(document, 'pushed', colors)}, from ${directory} to ${store}`];
     if (program) lines.push(`The store's list ${program.name} has ${count(program.modules.length, 'module')}.`);
     return lines.join('\n');
   },
@@ -69,7 +68,7 @@ async function putList(
   { directory, settings: { secrets } }: Context,
   store: PatientStore,
   name: string,
-  { artifacts }: Carried,
+  { artifacts }: Copied,
 ): Promise<string[]> {
   const there = new Set(
     artifacts

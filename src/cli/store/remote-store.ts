@@ -1,11 +1,12 @@
 import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../../artifact-store.js';
 import { openStore } from '../../stores/open-store.js';
 import { parseRemoteUrl } from '../../stores/remote-url.js';
+import { untilAborted } from '../../stores/until-aborted.js';
 import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { formatDuration } from '../terminal/output.js';
 
-/** Milliseconds that a store may take for one answer: for a person who waits, and for artifacts of 100 MB. */
+/** Milliseconds that one answer may take: a person waits for it, and artifacts may have 100 MB. */
 const PATIENCE = 60_000;
 
 /** With what is signed, or that nothing is. */
@@ -37,14 +38,17 @@ export async function openRemote(option: string, address = process.env.WASM_CACH
   return new PatientStore(await openStore(address));
 }
 
-/** A store of which nobody waits for an answer for ever, and that lists what is asked for only. */
+/** A store whose answers are waited for only so long. */
 export class PatientStore implements ArtifactStore {
   readonly #store: ArtifactStore;
-  /** Only where the store can list, or it is known what to look for. */
+  readonly #patience: number;
+  /** Only where the store can list. */
   list?: (prefix: string, options?: StoreOptions) => AsyncIterable<string>;
 
-  constructor(store: ArtifactStore) {
+  /** @param patience - milliseconds that one answer may take */
+  constructor(store: ArtifactStore, patience: number = PATIENCE) {
     this.#store = store;
+    this.#patience = patience;
     if (store.list) this.list = (prefix, options) => this.#list(prefix, options);
   }
 
@@ -56,64 +60,45 @@ export class PatientStore implements ArtifactStore {
     return this.#store.isConditional;
   }
 
-  /** Has it list only what begins so, where it can list. */
-  onlyBelow(prefix: string): void {
-    if (this.list) this.list = (_, options) => this.#list(prefix, options);
-  }
-
-  /** Has it list these names, whether they are there or not. */
-  only(names: string[]): void {
-    this.list = async function* () {
-      yield* names;
-    };
-  }
-
   get(name: string, options: StoreOptions = {}): Promise<StoredValue | undefined> {
-    return withDeadline(options, (limited) => this.#store.get(name, limited));
+    return this.#ask(options, (limited) => this.#store.get(name, limited));
   }
 
   put(name: string, bytes: Uint8Array, options: PutOptions = {}): Promise<boolean> {
-    return withDeadline(options, (limited) =>
-      this.#store.put(name, bytes, { ...limited, ifVersion: options.ifVersion }),
-    );
+    return this.#ask(options, (limited) => this.#store.put(name, bytes, { ...limited, ifVersion: options.ifVersion }));
   }
 
   has(name: string, options: StoreOptions = {}): Promise<boolean> {
-    return withDeadline(options, (limited) => this.#store.has(name, limited));
+    return this.#ask(options, (limited) => this.#store.has(name, limited));
   }
 
   delete(name: string, options: StoreOptions = {}): Promise<void> {
-    return withDeadline(options, (limited) => this.#store.delete(name, limited));
+    return this.#ask(options, (limited) => this.#store.delete(name, limited));
   }
 
   async close(): Promise<void> {
-    await this.#store.close?.().catch(() => {}); // What was to be done is done.
+    await this.#store.close?.().catch(() => {}); // The work is done.
   }
 
   async *#list(prefix: string, options: StoreOptions = {}): AsyncGenerator<string> {
     const names = this.#store.list?.(prefix, options)[Symbol.asyncIterator]();
     while (names) {
-      const { value, done } = await withDeadline(options, () => names.next());
+      const { value, done } = await this.#ask(options, () => names.next());
       if (done) return;
       yield value;
     }
   }
-}
 
-/** Not every store minds the signal before it is connected. */
-async function withDeadline<T>({ signal }: StoreOptions, ask: (options: StoreOptions) => Promise<T>): Promise<T> {
-  const deadline = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const passed = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      deadline.abort();
-      reject(new Error(`no answer within ${formatDuration(PATIENCE)}`));
-    }, PATIENCE);
-  });
-  try {
+  /** Waits for the signal itself: not every store minds it before it is connected. */
+  async #ask<T>({ signal }: StoreOptions, ask: (options: StoreOptions) => Promise<T>): Promise<T> {
+    const deadline = new AbortController();
+    const late = new Error(`no answer within ${formatDuration(this.#patience)}`);
+    const timer = setTimeout(() => deadline.abort(late), this.#patience);
     const either = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
-    return await Promise.race([ask({ signal: either }), passed]);
-  } finally {
-    clearTimeout(timer);
+    try {
+      return await untilAborted(ask({ signal: either }), either);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

@@ -1,17 +1,15 @@
-import { PassThrough } from 'node:stream';
 import type { ArtifactStore } from '../../artifact-store.js';
-import { exportBundle, type LeftOutArtifact } from '../../bundle/export-bundle.js';
-import { type ImportedArtifact, importBundle } from '../../bundle/import-bundle.js';
-import type { BundledArtifact } from '../../bundle/manifest.js';
+import { type TransferOptions, transferArtifacts } from '../../bundle/transfer.js';
+import type { BundledArtifact, ImportedArtifact, LeftOutArtifact } from '../../bundle/types.js';
 import { FileSystemCache } from '../../caches/file-system.js';
 import type { Context } from '../context.js';
 import { type EntryEngine, engineName, entryEngine } from '../folder/entries.js';
+import { interruptible } from '../processes/interruption.js';
 import { type Colors, type Column, formatSize, table } from '../terminal/output.js';
 import { StatusLine } from '../terminal/progress.js';
-import type { Trust } from './remote-store.js';
 
-/** An artifact that was to be carried from one place to another. */
-export interface CarriedArtifact {
+/** An artifact that was to be copied, as JSON shows it. */
+export interface CopiedArtifact {
   key: string;
   engine: EntryEngine;
   coverage: 'none' | 'hot' | 'full';
@@ -19,7 +17,7 @@ export interface CarriedArtifact {
   final: boolean;
   /** Of the module itself. */
   moduleSize: number;
-  /** As it is carried: compressed, where Node can do that. */
+  /** In the store or in the bundle, where it is compressed if Node can do that. */
   size: number;
   /**
    * - `stored`: it is there now.
@@ -31,75 +29,66 @@ export interface CarriedArtifact {
   reasons: string[];
 }
 
-/** An artifact that was not taken from where it is. */
-interface LeftOut {
-  /** Its name there. */
-  name: string;
-  reason: LeftOutArtifact['reason'];
-  message: string;
+/** What was copied, and what was not. */
+export interface Copied {
+  artifacts: CopiedArtifact[];
+  /** What could not be read where it is, by its name there. */
+  leftOut: LeftOutArtifact[];
 }
 
-/** What was carried, and what was not. */
-export interface Carried {
-  artifacts: CarriedArtifact[];
-  leftOut: LeftOut[];
-}
-
-export interface TransferOptions {
-  from: FileSystemCache | ArtifactStore;
-  into: FileSystemCache | ArtifactStore;
-  trust: Trust;
-  /** The id of the engine of this process. */
-  engine: string;
-  allEngines: boolean;
-  /** Ends it. */
-  signal: AbortSignal;
-}
-
-/** The cache folder as both sides need it. */
+/** The cache folder, to copy from or to. */
 export function folderOf({ directory, settings: { secrets, maxSize } }: Context): FileSystemCache {
   return new FileSystemCache(directory, { secret: secrets, maxSize });
 }
 
-/** Carries artifacts through a bundle that is nowhere stored: all that is checked of one is checked here, too. */
-export async function transfer({ from, into, trust, engine, allEngines, signal }: TransferOptions): Promise<Carried> {
-  const [source, target] = [from, into].map((place) => ('directory' in place ? place.directory : place.description));
+/**
+ * Copies artifacts between the cache folder and a store, with a line on the terminal meanwhile.
+ *
+ * @param here - the id of the engine of this process
+ */
+export async function copyArtifacts(options: TransferOptions, here: string): Promise<Copied> {
+  const { from, into } = options;
   const status = new StatusLine();
-  status.show(`carrying artifacts from ${source} to ${target} ...`);
-  const bundle = new PassThrough();
-  const both = [
-    exportBundle({ from, to: bundle, engines: allEngines ? undefined : 'this', ...trust, signal }).catch((error) => {
-      bundle.destroy(error); // or the other side waits for ever
-      throw error;
-    }),
-    importBundle({ from: bundle, into, all: true, ...trust, signal }),
-  ] as const;
+  status.show(`copying artifacts from ${nameOf(from)} to ${nameOf(into)} ...`);
   try {
-    const [{ leftOut }, { artifacts }] = await Promise.all(both);
-    return { artifacts: artifacts.map((artifact) => carriedOf(artifact, engine)), leftOut };
+    const { artifacts, leftOut } = await interruptible((signal) => transferArtifacts({ ...options, signal }));
+    const isPush = from instanceof FileSystemCache;
+    const copied = artifacts.map(({ sizes, ...artifact }) =>
+      copiedArtifact({ ...artifact, size: isPush ? sizes.into : sizes.from }, here),
+    );
+    return { artifacts: copied, leftOut };
   } finally {
-    await Promise.allSettled(both);
     status.clear();
   }
 }
 
-/** @param engine - the id of that of this process */
-export function carriedOf(artifact: BundledArtifact & Partial<ImportedArtifact>, engine: string): CarriedArtifact {
+function nameOf(location: FileSystemCache | ArtifactStore): string {
+  return 'directory' in location ? location.directory : location.description;
+}
+
+type ArtifactFacts = Pick<
+  BundledArtifact,
+  'key' | 'engineId' | 'coverage' | 'generation' | 'final' | 'wireLength' | 'size'
+> &
+  Partial<Pick<ImportedArtifact, 'outcome' | 'reasons'>>;
+
+/** @param here - the id of the engine of this process */
+export function copiedArtifact(artifact: ArtifactFacts, here: string): CopiedArtifact {
   const { key, engineId, coverage, generation, final, wireLength, size, outcome = 'imported', reasons = [] } = artifact;
   return {
-    ...{ key: key.toString(), engine: entryEngine(engineId, engine), coverage, generation, final },
+    ...{ key: key.toString(), engine: entryEngine(engineId, here), coverage, generation, final },
     ...{ moduleSize: wireLength, size, reasons, outcome: outcome === 'imported' ? 'stored' : outcome },
   };
 }
 
-/** Whether there is something that somebody should look at. A note that a module is left to V8 is nothing to carry. */
-export function hasLeftOut({ artifacts, leftOut }: Carried): boolean {
-  const isWrong = ({ outcome }: CarriedArtifact) => outcome === 'unsuitable' || outcome === 'refused';
+/** Whether somebody should look at the result. A note that a module is left to V8 is nothing to copy. */
+export function hasLeftOut({ artifacts, leftOut }: Copied): boolean {
+  const isWrong = ({ outcome }: CopiedArtifact) => outcome === 'unsuitable' || outcome === 'refused';
   return artifacts.some(isWrong) || leftOut.some(({ reason }) => reason !== 'empty');
 }
 
 /** The artifacts, and how many of them became what. */
-export function renderCarried({ artifacts, leftOut }: Carried, verb: string, colors: Colors): string {
+export function renderCopied({ artifacts, leftOut }: Copied, verb: string, colors: Colors): string {
   const lines: string[] = [];
   if (artifacts.length > 0) lines.push(table(columns(verb, colors), artifacts, colors), '');
   for (const { name, reason, message } of leftOut) {
@@ -109,7 +98,7 @@ export function renderCarried({ artifacts, leftOut }: Carried, verb: string, col
   const counts = OUTCOMES.flatMap((outcome) => {
     const ones = artifacts.filter((artifact) => artifact.outcome === outcome);
     const size = formatSize(ones.reduce((sum, each) => sum + each.size, 0));
-    return ones.length > 0 ? [`${ones.length} ${nameOf(outcome, verb)} (${size})`] : [];
+    return ones.length > 0 ? [`${ones.length} ${outcomeName(outcome, verb)} (${size})`] : [];
   });
   if (leftOut.length > 0) counts.push(`${leftOut.length} left out`);
   return lines.concat(counts.length === 0 ? 'Nothing' : counts.join(', ')).join('\n');
@@ -117,11 +106,11 @@ export function renderCarried({ artifacts, leftOut }: Carried, verb: string, col
 
 const OUTCOMES = ['stored', 'kept', 'unsuitable', 'refused'] as const;
 
-function nameOf(outcome: CarriedArtifact['outcome'], verb: string): string {
+function outcomeName(outcome: CopiedArtifact['outcome'], verb: string): string {
   return { stored: verb, kept: 'there already', unsuitable: 'not for this Node', refused: 'refused' }[outcome];
 }
 
-function columns(verb: string, colors: Colors): Column<CarriedArtifact>[] {
+function columns(verb: string, colors: Colors): Column<CopiedArtifact>[] {
   const paints = { stored: colors.green, kept: colors.dim, unsuitable: colors.yellow, refused: colors.red };
   return [
     { title: 'KEY', value: ({ key }) => key.slice(0, 12) },
@@ -129,7 +118,7 @@ function columns(verb: string, colors: Colors): Column<CarriedArtifact>[] {
     { title: 'MODULE', align: 'right', value: ({ moduleSize }) => formatSize(moduleSize) },
     { title: 'COVERAGE', value: ({ coverage, final }) => (final ? `${coverage}, final` : coverage) },
     { title: 'ENGINE', value: ({ engine }) => engineName(engine) },
-    { title: 'RESULT', value: ({ outcome }) => paints[outcome](nameOf(outcome, verb)) },
+    { title: 'RESULT', value: ({ outcome }) => paints[outcome](outcomeName(outcome, verb)) },
     { title: '', value: ({ reasons }) => reasons.join('; ') },
   ];
 }

@@ -1,0 +1,131 @@
+import { once } from 'node:events';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Signer } from '../artifact/signature.js';
+import { CacheError } from '../cache-error.js';
+import { untilAborted } from '../stores/until-aborted.js';
+import {
+  checkManifest,
+  damaged,
+  decodeManifest,
+  MANIFEST,
+  MAX_SIGNATURE_SIZE,
+  type Manifest,
+  maxManifestSize,
+  SIGNATURE,
+} from './manifest.js';
+import { type FoundEntry, readTar } from './tar.js';
+
+/** What tar adds to an entry: its header and the padding up to a block. Other writers than ours may add more headers. */
+const TAR_BYTES_PER_ENTRY = 4096;
+/** At the end, where writers fill up to the size of their blocks. */
+const TAR_BYTES_AT_END = 2 ** 20;
+const CHUNK = 2 ** 18;
+
+/** The bundle could not be read any further. */
+export class UnreadableBundle extends Error {}
+
+/** Reads a bundle from its start to its end. Takes no more bytes than the manifest announces. */
+export class BundleReader {
+  readonly #source: Readable;
+  readonly #maxArtifacts: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #budget: { bytes: number };
+  readonly #entries: AsyncGenerator<FoundEntry, void, void>;
+  /** An entry that was read ahead. */
+  #ahead: FoundEntry | undefined;
+
+  private constructor(source: Readable, maxArtifacts: number, signal: AbortSignal | undefined) {
+    this.#source = source;
+    this.#maxArtifacts = maxArtifacts;
+    this.#signal = signal;
+    this.#budget = { bytes: maxManifestSize(maxArtifacts) + 3 * TAR_BYTES_PER_ENTRY + TAR_BYTES_AT_END };
+    this.#entries = readTar(source, this.#budget);
+  }
+
+  /** @throws {CacheError} kind `FileRead`. */
+  static async open(
+    from: string | Readable,
+    maxArtifacts: number,
+    signal: AbortSignal | undefined,
+  ): Promise<BundleReader> {
+    return new BundleReader(typeof from === 'string' ? await openFile(from) : from, maxArtifacts, signal);
+  }
+
+  /**
+   * To be called first.
+   *
+   * @throws {CacheError} kind `Deserialize`, `Untrusted` or `FileRead`.
+   */
+  async readManifest(signer: Signer | undefined): Promise<Manifest> {
+    try {
+      const entry = await this.next();
+      if (entry?.name !== MANIFEST || !entry.isFile) throw damaged(`its first entry is not ${MANIFEST}`);
+      if (entry.size > maxManifestSize(this.#maxArtifacts)) {
+        throw damaged(`its manifest has ${entry.size} bytes, too many for ${this.#maxArtifacts} artifacts`);
+      }
+      const bytes = await this.read(entry);
+      this.#ahead = await this.next();
+      let signature: Uint8Array | undefined;
+      if (this.#ahead?.name === SIGNATURE) {
+        if (this.#ahead.size > MAX_SIGNATURE_SIZE) throw damaged('its signature is too long to be one');
+        signature = await this.read(this.#ahead);
+        this.#ahead = undefined;
+      }
+      if (signer) checkManifest(bytes, signature, signer);
+      const manifest = decodeManifest(bytes, this.#maxArtifacts);
+      this.#budget.bytes += manifest.artifacts.reduce((sum, { size }) => sum + size + TAR_BYTES_PER_ENTRY, 0);
+      return manifest;
+    } catch (error) {
+      if (!(error instanceof UnreadableBundle)) throw error;
+      const { cause, message } = error;
+      if (CacheError.is(cause)) throw cause;
+      const isOfSystem = typeof (cause as NodeJS.ErrnoException).syscall === 'string';
+      throw isOfSystem ? readError('the bundle', cause) : damaged(message, cause);
+    }
+  }
+
+  /** @throws {UnreadableBundle} and the signal's reason. */
+  async next(): Promise<FoundEntry | undefined> {
+    const entry = this.#ahead;
+    this.#ahead = undefined;
+    return entry ?? (await this.#readable(() => this.#entries.next())).value ?? undefined;
+  }
+
+  /** @throws {UnreadableBundle} and the signal's reason. */
+  read(entry: FoundEntry): Promise<Uint8Array> {
+    return this.#readable(() => entry.read());
+  }
+
+  async close(): Promise<void> {
+    void this.#entries.return();
+    this.#source.destroy();
+    // Windows removes no file that is open. A stream of the caller's own may never close.
+    if (this.#source instanceof fs.ReadStream && !this.#source.closed) await once(this.#source, 'close');
+  }
+
+  async #readable<T>(read: () => Promise<T>): Promise<T> {
+    this.#signal?.throwIfAborted();
+    try {
+      return await untilAborted(read(), this.#signal);
+    } catch (cause) {
+      this.#signal?.throwIfAborted();
+      throw new UnreadableBundle(cause instanceof Error ? cause.message : String(cause), { cause });
+    }
+  }
+}
+
+async function openFile(from: string): Promise<Readable> {
+  const file = path.resolve(from);
+  try {
+    return (await fs.promises.open(file, 'r')).createReadStream({ highWaterMark: CHUNK });
+  } catch (cause) {
+    throw readError(file, cause, { path: file });
+  }
+}
+
+function readError(what: string, cause: unknown, options = {}): CacheError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new CacheError('FileRead', `Could not read ${what}: ${reason}`, { cause, ...options });
+}

@@ -1,0 +1,221 @@
+import path from 'node:path';
+import { type Artifact, artifactParts, checkSignature, isSigned } from '../artifact/artifact.js';
+import { pack, unpackArtifact, wanted } from '../artifact/packed.js';
+import { compareArtifacts, joinArtifacts } from '../artifact/replacement.js';
+import type { Signer } from '../artifact/signature.js';
+import type { ArtifactStore, StoredValue } from '../artifact-store.js';
+import { CacheError } from '../cache-error.js';
+import { CrashGuard } from '../caches/crash-guard.js';
+import { entryName, FileSystemCache } from '../caches/file-system.js';
+import { V8Engine } from '../engine/v8-engine.js';
+import { ModuleHash } from '../module-hash.js';
+import { FileSystemStore } from '../stores/file-system.js';
+import type { ExportBundleOptions, LeftOutArtifact } from './types.js';
+
+/** Which artifacts are read. */
+export interface ArtifactSelection extends Pick<ExportBundleOptions, 'engines' | 'keys' | 'wireBytes' | 'signal'> {
+  /** The names to read, whether or not they exist. Default: every name that the location lists. */
+  names?: readonly string[] | undefined;
+  maxArtifactSize: number;
+}
+
+/** An artifact that was read and checked. */
+export interface FoundArtifact {
+  artifact: Artifact;
+  /** Bytes that it takes where it was read. */
+  size: number;
+}
+
+/** What became of an artifact that was offered to a location. */
+export interface OfferResult {
+  outcome: 'imported' | 'kept';
+  /** Why the location kept what it had. */
+  reasons: string[];
+  /** Bytes that the artifact takes in the location. */
+  size: number;
+}
+
+/** Another writer may store the same artifact in between; after this many tries it may win. */
+const ATTEMPTS = 3;
+const { now } = Date;
+const MINUTE = 60_000;
+const ARTIFACT_NAME = /^([^/]+)\/([0-9a-f]{64}|[0-9a-f]{16})\.artifact$/;
+/** Folder of an engine whose id cannot be a folder name, so the name holds a hash of the id. */
+const HASHED_ENGINE = /^engine-[0-9a-f]{32}$/;
+const ANY_KEY = ModuleHash.fromBytes(new Uint8Array(32));
+
+/** A folder or a store that artifacts are copied from or to. Knows whom it trusts, and which format its readers expect. */
+export class ArtifactLocation {
+  readonly #store: ArtifactStore;
+  readonly #signer: Signer | undefined;
+  /** The folder's path; `undefined` for a store. */
+  readonly #folder: string | undefined;
+  /** Nobody else can write there, so artifacts without a signature are trusted too. */
+  readonly #isPrivate: boolean;
+
+  /**
+   * @param option - the name of the option that named the location, for errors
+   * @param signer - of the bundle or the transfer
+   * @throws {TypeError} when `given` is not a location.
+   * @throws {CacheError} kind `Untrusted` when it is a folder that others may write to, and nothing is signed.
+   */
+  constructor(option: string, given: string | FileSystemCache | ArtifactStore, signer: Signer | undefined) {
+    const isCache = given instanceof FileSystemCache;
+    // A cache without a secret has a private folder, where nobody looks at signatures.
+    this.#signer = isCache ? given.signer : signer;
+    this.#isPrivate = false;
+    if (isCache || (typeof given === 'string' && given !== '')) {
+      this.#folder = path.resolve(isCache ? given.directory : given);
+      this.#isPrivate = isPrivateFolder(this.#folder, this.#signer);
+      this.#store = new FileSystemStore(this.#folder, { isShared: !this.#isPrivate });
+    } else if (typeof given === 'object' && typeof given?.get === 'function' && typeof given.put === 'function') {
+      this.#store = given;
+    } else {
+      throw new TypeError(`The option ${option} must be the path of a folder, a FileSystemCache or an ArtifactStore`);
+    }
+  }
+
+  /**
+   * Reads artifacts one after the other, in the order of their names. Each is checked whole; what cannot be used is yielded with the
+   * reason.
+   *
+   * @throws {TypeError} when the location cannot list its names, and no names are given.
+   * @throws {CacheError} when the store fails.
+   */
+  async *artifacts(selection: ArtifactSelection): AsyncGenerator<FoundArtifact | LeftOutArtifact> {
+    for (const name of selection.names ?? (await this.#list(selection))) {
+      selection.signal?.throwIfAborted();
+      const found = await this.#read(name, selection);
+      if (found) yield found;
+    }
+  }
+
+  /**
+   * Stores the artifact unless the location has one that is as good. Wire bytes that are there are kept.
+   *
+   * @param packs - whether the artifact is compressed, where readers can unpack it
+   * @throws {CacheError} when the store fails; the signal's reason.
+   */
+  async offer(
+    artifact: Artifact,
+    { packs, maxArtifactSize, signal }: { packs: boolean; maxArtifactSize: number; signal?: AbortSignal | undefined },
+  ): Promise<OfferResult> {
+    const name = entryName(artifact);
+    return this.#ask(signal, async (store) => {
+      let size = 0;
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+        const there = await store.get(name, { signal });
+        const stored = there && this.#decode(there, artifact, maxArtifactSize);
+        const reason = stored && whyKept(stored, artifact);
+        size = there?.bytes.length ?? 0;
+        if (reason) return { outcome: 'kept', reasons: [reason], size };
+        const parts = artifactParts(stored ? joinArtifacts(artifact, stored) : artifact, this.#signer);
+        const bytes = packs && this.#folder === undefined ? await pack(parts) : Buffer.concat(parts);
+        const ifVersion = store.isConditional ? (there?.version ?? null) : undefined;
+        const isStored = await store.put(name, bytes, { signal, ifVersion });
+        if (isStored) return { outcome: 'imported', reasons: [], size: bytes.length };
+      }
+      return { outcome: 'kept', reasons: ['others keep storing it meanwhile'], size };
+    });
+  }
+
+  /** Sorted, so that two bundles of the same artifacts have the same order. */
+  async #list({ engines, keys, signal }: ArtifactSelection): Promise<string[]> {
+    const here = engines === 'this' ? folderOf(new V8Engine().deterministicId) : undefined;
+    return this.#ask(signal, async (store) => {
+      if (!store.list) throw new TypeError(`The store ${store.description} cannot list what it has`);
+      const names: string[] = [];
+      for await (const name of store.list(here === undefined ? '' : `${here}/`, { signal })) {
+        const [, folder = '', key = ''] = ARTIFACT_NAME.exec(name) ?? [];
+        if (folder === '' || (here !== undefined && folder !== here)) continue;
+        if (typeof engines === 'function' && !HASHED_ENGINE.test(folder) && !engines(folder)) continue;
+        if (!keys || keys(ModuleHash.parseHex(key))) names.push(name);
+      }
+      return names.sort();
+    });
+  }
+
+  /** `undefined` when it is gone by now, or its header says that it is not wanted. */
+  async #read(name: string, selection: ArtifactSelection): Promise<FoundArtifact | LeftOutArtifact | undefined> {
+    const { engines, wireBytes, maxArtifactSize, signal } = selection;
+    const stored = await this.#ask(signal, (store) => store.get(name, { signal }));
+    if (!stored) return undefined;
+    const leaveOut = (reason: LeftOutArtifact['reason'], message: string) => ({ name, reason, message });
+    let size = 0;
+    try {
+      const { artifact, header } = unpackArtifact(stored.bytes, (found) => {
+        size = found.nativeLength + (found.includesWireBytes ? found.wireLength : 0);
+        if (size > maxArtifactSize) throw new CacheError('Deserialize', `${size} bytes, more than ${maxArtifactSize}`);
+      });
+      if (entryName(artifact) !== name) return leaveOut('damaged', `It belongs at ${entryName(artifact)}`);
+      if (typeof engines === 'function' && !engines(artifact.engineId)) return undefined;
+      this.#checkSignature(artifact, header);
+      const suspect = this.#folder === undefined ? undefined : new CrashGuard(path.join(this.#folder, name)).suspect();
+      if (suspect) return leaveOut('quarantined', `${suspect.deaths} loads of it did not finish`);
+      if (wireBytes === 'omit') artifact.wireBytes = undefined;
+      if (artifact.wireBytes || artifact.coverage !== 'none') return { artifact, size: stored.bytes.length };
+      const isNote = artifact.leftAloneUntil > 0;
+      return leaveOut('empty', isNote ? 'A note that its module is left to V8' : 'Neither native code nor wire bytes');
+    } catch (error) {
+      if (!CacheError.is(error)) throw error;
+      if (error.kind === 'Untrusted') return leaveOut('untrusted', error.message);
+      if (error.kind !== 'Deserialize') throw error;
+      return leaveOut(size > maxArtifactSize ? 'too-large' : 'damaged', error.message);
+    }
+  }
+
+  /** `undefined` for what is damaged or untrusted: anything is better than that. */
+  #decode({ bytes }: StoredValue, expected: Artifact, maxArtifactSize: number): Artifact | undefined {
+    try {
+      const { artifact, header } = unpackArtifact(bytes, wanted(expected, maxArtifactSize));
+      this.#checkSignature(artifact, header);
+      return artifact;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #checkSignature({ nativeCode, wireBytes }: Artifact, header: Uint8Array): void {
+    if (this.#signer && !(this.#isPrivate && !isSigned(header))) {
+      checkSignature(header, nativeCode, wireBytes, this.#signer);
+    }
+  }
+
+  /** @throws {CacheError} whatever the store throws. */
+  async #ask<T>(signal: AbortSignal | undefined, ask: (store: ArtifactStore) => Promise<T>): Promise<T> {
+    const store = this.#store;
+    try {
+      return await ask(store);
+    } catch (cause) {
+      signal?.throwIfAborted();
+      if (CacheError.is(cause) || cause instanceof TypeError) throw cause;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new CacheError('Other', `The store ${store.description} failed: ${reason}`, { cause });
+    }
+  }
+}
+
+/** @throws {CacheError} kind `Untrusted` when others may write to the folder, and nothing is signed. */
+function isPrivateFolder(folder: string, signer: Signer | undefined): boolean {
+  try {
+    new FileSystemStore(folder).checkTrust();
+    return true;
+  } catch (error) {
+    if (!signer || !CacheError.is(error, 'Untrusted')) throw error;
+    return false;
+  }
+}
+
+function folderOf(engineId: string): string {
+  return path.posix.dirname(entryName({ key: ANY_KEY, engineId }));
+}
+
+function whyKept(stored: Artifact, artifact: Artifact): string | undefined {
+  if (stored.leftAloneUntil * MINUTE > now()) {
+    const until = new Date(stored.leftAloneUntil * MINUTE).toISOString();
+    return `the module is left to V8 here until ${until}, because loading its artifact did not pay or did harm`;
+  }
+  const [there, here] = [stored.nativeCode.length, artifact.nativeCode.length];
+  if (here < there) return `what is there has more native code: ${there} bytes, this ${here}`;
+  return compareArtifacts(artifact, stored) > 0 ? undefined : 'what is there is as good';
+}

@@ -1,0 +1,71 @@
+import { type Coverage, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
+import { canPack } from '../artifact/packed.js';
+import type { ArtifactStore } from '../artifact-store.js';
+import type { FileSystemCache } from '../caches/file-system.js';
+import { whyNotThisEngine } from '../engine/engine-id.js';
+import { V8Engine } from '../engine/v8-engine.js';
+import type { ModuleHash } from '../module-hash.js';
+import { ArtifactLocation, type ArtifactSelection } from './location.js';
+import { signerOf } from './options.js';
+import type { LeftOutArtifact } from './types.js';
+
+/** What {@link transferArtifacts} is called with. */
+export interface TransferOptions extends Pick<ArtifactSelection, 'names' | 'engines'> {
+  from: FileSystemCache | ArtifactStore;
+  into: FileSystemCache | ArtifactStore;
+  /** As in `ExportBundleOptions`. */
+  secret?: readonly string[] | undefined;
+  allowUnsigned?: boolean | undefined;
+  /** Ends the transfer; what was stored by then stays. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface TransferredArtifact {
+  key: ModuleHash;
+  engineId: string;
+  coverage: Coverage;
+  generation: number;
+  final: boolean;
+  wireLength: number;
+  /** Bytes that it takes where it was read, and where it is stored. */
+  sizes: { from: number; into: number };
+  /** As in `ImportedArtifact`. */
+  outcome: 'imported' | 'kept';
+  reasons: string[];
+}
+
+export interface TransferReport {
+  artifacts: TransferredArtifact[];
+  /** What was asked for and could not be used. */
+  leftOut: LeftOutArtifact[];
+}
+
+/**
+ * Copies artifacts between two folders or stores. All of each is checked on the way, and none replaces a better one.
+ *
+ * @throws {CacheError} kind `Untrusted` for a folder; `Other` when a store fails.
+ * @throws {TypeError} when there is neither a secret nor `allowUnsigned`, or `from` cannot list its names and none are given.
+ * @throws the signal's reason when it is aborted.
+ */
+export async function transferArtifacts(options: TransferOptions): Promise<TransferReport> {
+  const { from, into, secret, allowUnsigned, names, engines, signal } = options;
+  const signer = signerOf(secret, allowUnsigned);
+  const source = new ArtifactLocation('from', from, signer);
+  const target = new ArtifactLocation('into', into, signer);
+  const here = new V8Engine().deterministicId;
+  const maxArtifactSize = DEFAULT_MAX_ARTIFACT_SIZE;
+  const report: TransferReport = { artifacts: [], leftOut: [] };
+  for await (const found of source.artifacts({ names, engines, maxArtifactSize, signal })) {
+    if ('reason' in found) {
+      report.leftOut.push(found);
+      continue;
+    }
+    const { key, engineId, coverage, generation, final, wireLength } = found.artifact;
+    const offered = await target.offer(found.artifact, { packs: canPack(), maxArtifactSize, signal });
+    const { outcome, size } = offered;
+    const reasons = outcome === 'kept' ? offered.reasons : whyNotThisEngine(engineId, here);
+    const sizes = { from: found.size, into: size };
+    report.artifacts.push({ key, engineId, coverage, generation, final, wireLength, sizes, outcome, reasons });
+  }
+  return report;
+}
