@@ -20,7 +20,7 @@ export interface TransferOptions extends Pick<ArtifactSelection, 'names' | 'engi
   signal?: AbortSignal | undefined;
 }
 
-export interface TransferredArtifact {
+interface TransferredArtifact {
   key: ModuleHash;
   engineId: string;
   coverage: Coverage;
