@@ -36,7 +36,7 @@ export interface ArtifactHeader {
    * Minutes since 1970 until which the module is left to V8, because loading this artifact took longer than it saved; 0 when it
    * is not.
    */
-  leftAloneUntil: number;
+  bypassedUntil: number;
   /** Bytes of native code; 0 exactly when the coverage is `none`. */
   nativeLength: number;
   /** Length of the module's wire bytes, whether or not they are included. */
@@ -96,7 +96,7 @@ const AT = {
   flags: 22,
   engineIdLength: 23,
   generation: 24,
-  leftAloneUntil: 28,
+  bypassedUntil: 28,
   nativeLength: 32,
   wireLength: 40,
   key: 48,
@@ -148,7 +148,7 @@ export function artifactParts(artifact: Artifact, signer?: Signer): Uint8Array[]
   }
   for (const [name, value, max] of [
     ['generation', artifact.generation, MAX_GENERATION],
-    ['leftAloneUntil', artifact.leftAloneUntil, 0xffff_ffff],
+    ['bypassedUntil', artifact.bypassedUntil, 0xffff_ffff],
     ['wireLength', artifact.wireLength, Number.MAX_SAFE_INTEGER],
   ] as const) {
     if (!Number.isInteger(value) || value < 0 || value > max) {
@@ -176,7 +176,7 @@ export function artifactParts(artifact: Artifact, signer?: Signer): Uint8Array[]
   bytes[AT.flags] = (artifact.final ? FLAG_FINAL : 0) | (wireBytes ? FLAG_INCLUDES_WIRE_BYTES : 0);
   bytes[AT.engineIdLength] = engineId.length;
   view.setUint32(AT.generation, artifact.generation, true);
-  view.setUint32(AT.leftAloneUntil, artifact.leftAloneUntil, true);
+  view.setUint32(AT.bypassedUntil, artifact.bypassedUntil, true);
   view.setBigUint64(AT.nativeLength, BigInt(nativeCode.length), true);
   view.setBigUint64(AT.wireLength, BigInt(artifact.wireLength), true);
   bytes.set(artifact.key.toBytes(), AT.key);
@@ -242,7 +242,7 @@ export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
     engineId,
     coverage,
     generation: view.getUint32(AT.generation, true),
-    leftAloneUntil: view.getUint32(AT.leftAloneUntil, true),
+    bypassedUntil: view.getUint32(AT.bypassedUntil, true),
     final: (flags & FLAG_FINAL) !== 0,
     nativeLength,
     wireLength,

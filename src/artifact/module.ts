@@ -19,7 +19,7 @@ export function artifactOf(key: ModuleHash, engine: Engine, module: WebAssembly.
     coverage: nativeCode ? 'hot' : 'none',
     generation: 0,
     final: false,
-    leftAloneUntil: 0,
+    bypassedUntil: 0,
     nativeCode: nativeCode ?? new Uint8Array(0),
     wireBytes,
     wireLength: wireBytes.length,

@@ -154,7 +154,7 @@ export class ArtifactLocation {
       if (suspect) return leaveOut('quarantined', `${suspect.deaths} loads of it did not finish`);
       if (wireBytes === 'omit') artifact.wireBytes = undefined;
       if (artifact.wireBytes || artifact.coverage !== 'none') return { artifact, size: stored.bytes.length };
-      const isNote = artifact.leftAloneUntil > 0;
+      const isNote = artifact.bypassedUntil > 0;
       return leaveOut('empty', isNote ? 'A note that its module is left to V8' : 'Neither native code nor wire bytes');
     } catch (error) {
       if (!CacheError.is(error)) throw error;
@@ -211,8 +211,8 @@ function folderOf(engineId: string): string {
 }
 
 function whyKept(stored: Artifact, artifact: Artifact): string | undefined {
-  if (stored.leftAloneUntil * MINUTE > now()) {
-    const until = new Date(stored.leftAloneUntil * MINUTE).toISOString();
+  if (stored.bypassedUntil * MINUTE > now()) {
+    const until = new Date(stored.bypassedUntil * MINUTE).toISOString();
     return `the module is left to V8 here until ${until}, because loading its artifact did not pay or did harm`;
   }
   const [there, here] = [stored.nativeCode.length, artifact.nativeCode.length];

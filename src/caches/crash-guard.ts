@@ -12,7 +12,7 @@ const GOOD_TRIES = 3;
 /** Unfinished loads, tries included, after which an artifact is not even tried any more. */
 export const MAX_DEATHS = 3;
 /** Minutes for which its module is left to V8 after that: 30 days. */
-export const LEFT_ALONE_AFTER_DEATHS = 30 * 24 * 60;
+export const BYPASSED_AFTER_DEATHS = 30 * 24 * 60;
 /** A load takes less than a second; whether a process of another machine lives cannot be told. */
 const UNFINISHED_AFTER = 60_000;
 const NOBODY = '-';

@@ -209,12 +209,12 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   }
 
   /** @internal Replaces an artifact by the note that its module is to be left to V8; nothing else of it is kept. */
-  leaveAloneSync(header: ArtifactHeader, minutesSince1970: number): void {
+  bypassSync(header: ArtifactHeader, minutesSince1970: number): void {
     const nothing = {
       nativeCode: new Uint8Array(0),
       wireBytes: undefined,
       coverage: 'none',
-      leftAloneUntil: minutesSince1970,
+      bypassedUntil: minutesSince1970,
     } as const;
     this.#store.writeSync(entryName(header), ...artifactParts({ ...header, ...nothing }, this.signer));
   }

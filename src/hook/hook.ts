@@ -22,7 +22,7 @@ import { type KnownModule, KnownModules } from './known-modules.js';
 import { waitedForProcessor } from './processor-wait.js';
 import type { FetchedArtifact, RemoteFailure } from './remote-source.js';
 import type { RemoteTier } from './remote-tier.js';
-import { type Current, decide, isLeftAlone, LEFT_ALONE_MINUTES, paid, type Stored } from './saving-policy.js';
+import { BYPASS_MINUTES, type Current, decide, isBypassed, paid, type Stored } from './saving-policy.js';
 import type { Learn, Mode, RemoteSettings } from './settings.js';
 
 export interface HookOptions {
@@ -388,7 +388,7 @@ export class Hook {
       if (header.coverage === 'none') {
         received.abandon();
         debug('%s: loading it did not pay', key);
-        return isLeftAlone(header) ? undefined : { ...lookup, ...MISS, stored };
+        return isBypassed(header) ? undefined : { ...lookup, ...MISS, stored };
       }
       const entry = { key, engineId };
       const module = this.#cache.guarded(entry, () => received.finish(nativeCode), isUse);
@@ -522,7 +522,7 @@ export class Hook {
         coverage: 'hot',
         generation,
         final,
-        leftAloneUntil: 0,
+        bypassedUntil: 0,
         nativeCode,
         wireBytes: undefined,
         wireLength,
@@ -591,9 +591,9 @@ export class Hook {
     if (!header) return;
     debug('%s is left alone: loading it took longer than it saves', key);
     const generation = generationAfter(header);
-    const until = Math.ceil(now() / MINUTE) + LEFT_ALONE_MINUTES;
+    const until = Math.ceil(now() / MINUTE) + BYPASS_MINUTES;
     try {
-      this.#cache.leaveAloneSync({ ...header, generation, final: false }, until);
+      this.#cache.bypassSync({ ...header, generation, final: false }, until);
     } catch (error) {
       this.#report(`leaving ${key} alone`, error); // It was a hit all the same.
     }

@@ -1,4 +1,4 @@
-import { LEFT_ALONE_AFTER_DEATHS } from '../caches/crash-guard.js';
+import { BYPASSED_AFTER_DEATHS } from '../caches/crash-guard.js';
 
 // Captured: programs replace globals.
 const { now } = Date;
@@ -123,7 +123,7 @@ const DECODING = 33 / 14e6;
 const BASELINE_COMPILING = 25 / 2.4e6;
 
 /** How long a module is left alone then: disks are slow for a while, and modules are small in number. */
-export const LEFT_ALONE_MINUTES = 24 * 60;
+export const BYPASS_MINUTES = 24 * 60;
 
 /**
  * Whether an artifact says that its module is to be left to V8 for now. A note that reaches further than any does is of a clock that was
@@ -131,7 +131,7 @@ export const LEFT_ALONE_MINUTES = 24 * 60;
  *
  * @param artifact - with its minutes since 1970
  */
-export function isLeftAlone({ leftAloneUntil }: { readonly leftAloneUntil: number }): boolean {
-  const minutes = leftAloneUntil - now() / MINUTE;
-  return minutes > 0 && minutes <= LEFT_ALONE_AFTER_DEATHS + 1;
+export function isBypassed({ bypassedUntil }: { readonly bypassedUntil: number }): boolean {
+  const minutes = bypassedUntil - now() / MINUTE;
+  return minutes > 0 && minutes <= BYPASSED_AFTER_DEATHS + 1;
 }

@@ -5,7 +5,7 @@
 import type { Artifact } from '../artifact/artifact.js';
 import { parseSecrets } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
-import { LEFT_ALONE_AFTER_DEATHS, MAX_DEATHS, type Suspect } from '../caches/crash-guard.js';
+import { BYPASSED_AFTER_DEATHS, MAX_DEATHS, type Suspect } from '../caches/crash-guard.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { sweep } from '../caches/sweep.js';
 import { optimiseAheadOfTime } from '../engine/ahead-of-time.js';
@@ -86,7 +86,7 @@ function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
     coverage,
     generation: 0,
     final: coverage === 'full',
-    leftAloneUntil: 0,
+    bypassedUntil: 0,
     nativeCode,
     wireBytes: undefined,
     wireLength,
@@ -106,7 +106,7 @@ function tryOut(stored: Artifact, suspect: Suspect, part: Uint8Array): void {
     }
     return;
   }
-  const minutes = Math.ceil(Date.now() / 60_000) + LEFT_ALONE_AFTER_DEATHS;
-  cache.leaveAloneSync({ ...stored, nativeLength: 0, includesWireBytes: false, final: false }, minutes);
+  const minutes = Math.ceil(Date.now() / 60_000) + BYPASSED_AFTER_DEATHS;
+  cache.bypassSync({ ...stored, nativeLength: 0, includesWireBytes: false, final: false }, minutes);
   guard.clear();
 }

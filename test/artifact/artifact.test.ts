@@ -26,7 +26,7 @@ const small: Artifact = {
   coverage: 'hot',
   generation: 0x01020304,
   final: true,
-  leftAloneUntil: 0x05060708,
+  bypassedUntil: 0x05060708,
   nativeCode,
   wireBytes,
   wireLength: wireBytes.length,
@@ -110,7 +110,7 @@ describe('encodeArtifact', () => {
     ['neither', { ...withoutCode, ...withoutWireBytes, final: false }, { 21: '00', 22: '00' }, 312],
     ['a key of xxhash', underXxhash, { 20: '02', 48: `0011223344556677${'00'.repeat(24)}` }, 333],
     ['the highest generation', { generation: 2 ** 32 - 1 }, { 24: 'ffffffff' }, 333],
-    ['a module that is not left alone', { leftAloneUntil: 0 }, { 28: '00000000' }, 333],
+    ['a module that is not left alone', { bypassedUntil: 0 }, { 28: '00000000' }, 333],
     ['an empty engine id', { engineId: '' }, { 23: '00', 80: '00'.repeat(192) }, 333],
     ['an engine id of 192 bytes', { engineId: 'é'.repeat(96) }, { 23: 'c0', 80: 'c3a9'.repeat(96) }, 333],
   ];

@@ -12,7 +12,7 @@ const artifact: Artifact = {
   coverage: 'hot',
   generation: 3,
   final: false,
-  leftAloneUntil: 0,
+  bypassedUntil: 0,
   nativeCode: Buffer.alloc(20_000, 'native code'),
   wireBytes,
   wireLength: wireBytes.length,

@@ -13,7 +13,7 @@ const artifact = (nativeLength: number, fields: Partial<Artifact> = {}): Artifac
   coverage: nativeLength > 0 ? 'hot' : 'none',
   generation: 3,
   final: false,
-  leftAloneUntil: 0,
+  bypassedUntil: 0,
   nativeCode: new Uint8Array(nativeLength).fill(nativeLength),
   wireBytes: undefined,
   wireLength: WIRE.length,

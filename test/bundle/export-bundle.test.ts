@@ -248,7 +248,7 @@ const left: Case[] = [
     message: /left to V8/,
     ruin: (file) => {
       const nothing = { nativeCode: new Uint8Array(0), wireBytes: undefined, coverage: 'none' } as const;
-      writeFileSync(file, encoded(madeUp(1, { ...nothing, leftAloneUntil: 1 }), null));
+      writeFileSync(file, encoded(madeUp(1, { ...nothing, bypassedUntil: 1 }), null));
     },
   },
   {

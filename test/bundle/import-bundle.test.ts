@@ -283,14 +283,14 @@ describe('importBundle keeps what is there', () => {
       ['but not when the other has the wire bytes, too', { wireBytes: undefined }, {}, 'imported', /^$/],
       [
         'when it says that the module is left to V8',
-        { coverage: 'none', nativeCode: new Uint8Array(0), leftAloneUntil: Math.ceil(Date.now() / 60_000) + 60 },
+        { coverage: 'none', nativeCode: new Uint8Array(0), bypassedUntil: Math.ceil(Date.now() / 60_000) + 60 },
         {},
         'kept',
         /left to V8 here until \d{4}/,
       ],
       [
         'but not when that is over',
-        { coverage: 'none', nativeCode: new Uint8Array(0), leftAloneUntil: Math.ceil(Date.now() / 60_000) - 60 },
+        { coverage: 'none', nativeCode: new Uint8Array(0), bypassedUntil: Math.ceil(Date.now() / 60_000) - 60 },
         {},
         'imported',
         /^$/,

@@ -83,7 +83,7 @@ function artifactFor({ key, engine, wireBytes }: Pick<Setup, 'key' | 'engine' | 
     coverage: 'hot',
     generation: 0,
     final: false,
-    leftAloneUntil: 0,
+    bypassedUntil: 0,
     nativeCode: engine.nativeCode as Uint8Array,
     wireBytes,
     wireLength: wireBytes.length,

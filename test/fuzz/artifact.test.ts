@@ -43,7 +43,7 @@ const artifacts: fc.Arbitrary<Artifact> = fc
     coverage: fc.constantFrom('hot', 'full'),
     generation: fc.integer({ min: 0, max: 0xffff_ffff }),
     final: fc.boolean(),
-    leftAloneUntil: fc.integer({ min: 0, max: 0xffff_ffff }),
+    bypassedUntil: fc.integer({ min: 0, max: 0xffff_ffff }),
     nativeCode: arbitraryBytes(100),
     wireBytes: fc.option(arbitraryBytes(100), { nil: undefined }),
     wireLength: fc.maxSafeNat(),
@@ -152,8 +152,8 @@ describe('artifacts of any content', () => {
       arbitraryText,
       fc.tuple(...new Array<fc.Arbitrary<number>>(3).fill(fc.oneof(fc.double(), fc.integer()))),
     ],
-    (artifact, engineId, [generation, leftAloneUntil, wireLength]) => {
-      const odd = { ...artifact, engineId, generation, leftAloneUntil, wireLength } as Artifact;
+    (artifact, engineId, [generation, bypassedUntil, wireLength]) => {
+      const odd = { ...artifact, engineId, generation, bypassedUntil, wireLength } as Artifact;
       let bytes: Uint8Array;
       try {
         bytes = encodeArtifact(odd);
@@ -165,7 +165,7 @@ describe('artifacts of any content', () => {
       assertSame(decodeArtifact(bytes), {
         ...odd,
         generation: odd.generation + 0,
-        leftAloneUntil: odd.leftAloneUntil + 0,
+        bypassedUntil: odd.bypassedUntil + 0,
       });
     },
   );

@@ -30,7 +30,7 @@ function artifact(key: ModuleHash): Artifact {
     coverage: 'hot',
     generation: 3,
     final: true,
-    leftAloneUntil: 0,
+    bypassedUntil: 0,
     nativeCode: new Uint8Array(1000).fill(0x90),
     wireBytes: undefined,
     wireLength: 70_000,

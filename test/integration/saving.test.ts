@@ -43,14 +43,14 @@ test('a module whose artifact did not pay is left alone for a while, and then se
   const header = cache.readHeaderSync(key, engine);
   assert.ok(header);
   const minutes = Math.ceil(Date.now() / 60_000);
-  cache.leaveAloneSync(header, minutes + 10);
+  cache.bypassSync(header, minutes + 10);
   const before = snapshot(directory);
   for (const _run of [1, 2]) {
     assert.equal(run(directory), 0);
     assert.deepEqual(snapshot(directory), before);
   }
   for (const until of [minutes - 10, minutes + 50_000, 2 ** 32 - 1]) {
-    cache.leaveAloneSync(header, until);
+    cache.bypassSync(header, until);
     assert.equal(run(directory), 0, 'that run finds out what there is to save');
     assert.ok(run(directory) > 0, `left alone until minute ${until}, and it is minute ${minutes}`);
   }

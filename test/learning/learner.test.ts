@@ -56,7 +56,7 @@ function setUp({ stored = true, part = undefined as Uint8Array | undefined, ruin
       coverage: 'hot',
       generation: 0,
       final: false,
-      leftAloneUntil: 0,
+      bypassedUntil: 0,
       wireLength: wireBytes.length,
     } as const;
     cache.writeArtifactSync({ ...artifact, nativeCode: hot, wireBytes: undefined });

@@ -22,7 +22,7 @@ function artifact(key: ModuleHash, length = 1000, more: Partial<Artifact> = {}):
     coverage: 'hot',
     generation: 3,
     final: false,
-    leftAloneUntil: 0,
+    bypassedUntil: 0,
     nativeCode: new Uint8Array(length).fill(0x90),
     wireBytes: undefined,
     wireLength: 70_000,
@@ -109,7 +109,7 @@ describe('push', () => {
     for (const key of [leftAlone, damaged, good]) folder.writeArtifactSync(artifact(key));
     const header = folder.readHeaderSync(leftAlone, engine);
     assert.ok(header);
-    folder.leaveAloneSync(header, 1);
+    folder.bypassSync(header, 1);
     const [engineFolder = ''] = readdirSync(directory);
     const file = path.join(directory, engineFolder, `${damaged}.artifact`);
     const bytes = readFileSync(file);

@@ -19,7 +19,7 @@ export function madeUp(seed: number, changes: Partial<Artifact> = {}): Artifact 
     coverage: 'hot',
     generation: 0,
     final: false,
-    leftAloneUntil: 0,
+    bypassedUntil: 0,
     nativeCode: Buffer.alloc(3000, `native code ${seed} `),
     wireBytes,
     wireLength: wireBytes.length,

@@ -158,7 +158,7 @@ function functionsOf(
 }
 
 function renderArtifact(artifact: InfoArtifact, colors: Colors): string {
-  const { engine, size, nativeCodeSize, functions, leftAloneUntil, suspect, writtenAt, usedAt, damage } = artifact;
+  const { engine, size, nativeCodeSize, functions, bypassedUntil, suspect, writtenAt, usedAt, damage } = artifact;
   const name = engine.isThisEngine ? colors.green(`${engineName(engine)}, as here`) : engineName(engine);
   const reasons = artifact.notForThisEngine.join('; ');
   const pairs = list(
@@ -175,7 +175,7 @@ function renderArtifact(artifact: InfoArtifact, colors: Colors): string {
       ['  Damaged', damage === null ? undefined : colors.red(damage)],
       [
         '  Left alone',
-        leftAloneUntil === null ? undefined : colors.yellow(`until ${leftAloneUntil}: loading it did not pay`),
+        bypassedUntil === null ? undefined : colors.yellow(`until ${bypassedUntil}: loading it did not pay`),
       ],
       ['  Suspect', suspect ? colors.red(`${suspect.deaths} loads of it did not finish`) : undefined],
       ['  Not here', reasons === '' ? undefined : colors.yellow(reasons)],

@@ -78,9 +78,9 @@ function columns(colors: Colors): Column<LsEntry>[] {
 }
 
 /** The coverage, and what matters more where something does. */
-export function coverageOf({ coverage, final, leftAloneUntil, damage }: Entry, colors: Colors): string {
+export function coverageOf({ coverage, final, bypassedUntil, damage }: Entry, colors: Colors): string {
   if (damage !== null) return colors.red('damaged');
-  if (leftAloneUntil !== null) return colors.yellow('left alone');
+  if (bypassedUntil !== null) return colors.yellow('left alone');
   return final ? `${coverage}, final` : `${coverage}`;
 }
 

@@ -53,7 +53,7 @@ export interface ReportFinding {
   /** Look-ups in all. */
   lookUps: number;
   savedMillisecondsEstimate: number | null;
-  leftAloneUntil: string | null;
+  bypassedUntil: string | null;
 }
 
 const DEFAULT_FILE = 'wasm-cache-report.html';
@@ -99,7 +99,7 @@ async function gather(directory: string, file: string | null): Promise<ReportDoc
     days: counted.map(figuresOfDay),
     modules,
     totals: { ...totalsOf(modules), artifacts: artifacts.length, artifactsSize },
-    findings: [...modules.flatMap(findingsOf), ...artifacts.filter(isLeftAlone).map(leftAlone)],
+    findings: [...modules.flatMap(findingsOf), ...artifacts.filter(isBypassed).map(leftAlone)],
     artifacts,
   };
 }
@@ -110,7 +110,7 @@ function figuresOfDay({ day, isFull, modules }: DayCounts): ReportDay {
 
 function findingsOf(figures: ModuleFigures): ReportFinding[] {
   const { key, name, hits, aliveHits, misses, hitMilliseconds, missMilliseconds, savedMillisecondsEstimate } = figures;
-  const common = { key, name, lookUps: hits + misses, leftAloneUntil: null };
+  const common = { key, name, lookUps: hits + misses, bypassedUntil: null };
   const took = hitMilliseconds + missMilliseconds;
   if (hits > aliveHits && took > CLEARLY * (savedMillisecondsEstimate + took)) {
     return [{ ...common, kind: 'slow', savedMillisecondsEstimate }];
@@ -119,18 +119,18 @@ function findingsOf(figures: ModuleFigures): ReportFinding[] {
   return [{ ...common, kind: 'never-found', savedMillisecondsEstimate: null }];
 }
 
-function isLeftAlone({ leftAloneUntil }: LsEntry): boolean {
-  return leftAloneUntil !== null && Date.parse(leftAloneUntil) > Date.now();
+function isBypassed({ bypassedUntil }: LsEntry): boolean {
+  return bypassedUntil !== null && Date.parse(bypassedUntil) > Date.now();
 }
 
-function leftAlone({ key, name, leftAloneUntil }: LsEntry): ReportFinding {
+function leftAlone({ key, name, bypassedUntil }: LsEntry): ReportFinding {
   return {
     key: key.slice(0, KEY_DIGITS),
     name,
     kind: 'left-alone',
     lookUps: 0,
     savedMillisecondsEstimate: null,
-    leftAloneUntil,
+    bypassedUntil,
   };
 }
 

@@ -7,7 +7,7 @@ import { CrashGuard } from '../../caches/crash-guard.js';
 import { entryName } from '../../caches/file-system.js';
 import { RemoteCache } from '../../caches/remote.js';
 import { whyNotThisEngine } from '../../engine/engine-id.js';
-import { isLeftAlone } from '../../hook/saving-policy.js';
+import { isBypassed } from '../../hook/saving-policy.js';
 import { openStore } from '../../stores/open-store.js';
 import type { Command } from '../command.js';
 import { type Context, checkTrust, shownPath } from '../context.js';
@@ -196,15 +196,15 @@ async function whyNotUsable({ context, module, probe }: Asked, { file }: Entry):
   } catch (error) {
     return { code: 'damaged', message: `the artifact is damaged: ${(error as Error).message}`, advice: replaced };
   }
-  const { nativeCode, wireBytes = module.wireBytes, coverage, leftAloneUntil } = artifact;
+  const { nativeCode, wireBytes = module.wireBytes, coverage, bypassedUntil } = artifact;
   try {
     if (secrets) checkSignature(bytes, nativeCode, wireBytes, new Signer(secrets));
   } catch (error) {
     const code = isSigned(bytes) ? 'other-secret' : 'unsigned';
     return { code, message: (error as Error).message, advice: sign };
   }
-  if (isLeftAlone(artifact)) {
-    const until = new Date(leftAloneUntil * 60_000).toISOString();
+  if (isBypassed(artifact)) {
+    const until = new Date(bypassedUntil * 60_000).toISOString();
     const message = `it is left to V8 until ${until}, because loading it took longer than it saved, or ended processes`;
     return { code: 'left-alone', message, advice: 'wait, or remove the file; a slow disk is the usual reason' };
   }

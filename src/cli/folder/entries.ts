@@ -17,7 +17,7 @@ export interface Entry {
   /** Whether there is nothing left to learn of it. */
   final: boolean | null;
   /** Until when its module is left to V8, because loading it did not pay. */
-  leftAloneUntil: string | null;
+  bypassedUntil: string | null;
   /** Whether it has a signature, of whatever secret. */
   signed: boolean | null;
   engine: EntryEngine;
@@ -90,7 +90,7 @@ async function readEntry(found: FoundFile, engineId: string): Promise<Entry | un
   } catch (error) {
     return { ...unreadable(found, engineId), damage: (error as Error).message };
   }
-  const { coverage, generation, final, leftAloneUntil, nativeLength, wireLength, includesWireBytes } = header;
+  const { coverage, generation, final, bypassedUntil, nativeLength, wireLength, includesWireBytes } = header;
   const announced = HEADER_LENGTH + nativeLength + (includesWireBytes ? wireLength : 0);
   return {
     key,
@@ -101,7 +101,7 @@ async function readEntry(found: FoundFile, engineId: string): Promise<Entry | un
     coverage,
     generation,
     final,
-    leftAloneUntil: leftAloneUntil === 0 ? null : isoTime(leftAloneUntil * 60_000),
+    bypassedUntil: bypassedUntil === 0 ? null : isoTime(bypassedUntil * 60_000),
     signed: isSigned(bytes),
     engine: entryEngine(header.engineId, engineId),
     // A file that was copied here is younger than its time stamp.
@@ -114,7 +114,7 @@ async function readEntry(found: FoundFile, engineId: string): Promise<Entry | un
 function unreadable({ key, file, size, engine, usedAt }: FoundFile, here: string): Omit<Entry, 'damage'> {
   return {
     ...{ key, file, size, moduleSize: null, nativeCodeSize: null, coverage: null, generation: null, final: null },
-    ...{ leftAloneUntil: null, signed: null, engine: entryEngine(engine, here), writtenAt: null },
+    ...{ bypassedUntil: null, signed: null, engine: entryEngine(engine, here), writtenAt: null },
     usedAt: isoTime(usedAt),
   };
 }

@@ -157,8 +157,8 @@ function notPaid(findings: ReportFinding[]): Html {
   );
 }
 
-function explained({ kind, lookUps, savedMillisecondsEstimate: saved, leftAloneUntil }: ReportFinding): string {
-  if (kind === 'left-alone') return `Left to V8 until ${minute(String(leftAloneUntil))}: loading it took far too long.`;
+function explained({ kind, lookUps, savedMillisecondsEstimate: saved, bypassedUntil }: ReportFinding): string {
+  if (kind === 'left-alone') return `Left to V8 until ${minute(String(bypassedUntil))}: loading it took far too long.`;
   if (kind === 'never-found') {
     return `Looked up ${number(lookUps)} times, and always compiled. What to do: wasm-cache why <file>.`;
   }

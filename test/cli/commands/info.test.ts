@@ -56,7 +56,7 @@ describe('wasm-cache info', () => {
       artifacts: [
         {
           ...{ key: 'string', file: 'string', size: 'number', moduleSize: 'number', nativeCodeSize: 'number' },
-          ...{ coverage: 'string', generation: 'number', final: 'boolean', leftAloneUntil: 'null', signed: 'boolean' },
+          ...{ coverage: 'string', generation: 'number', final: 'boolean', bypassedUntil: 'null', signed: 'boolean' },
           engine: {
             ...{ id: 'string', node: 'string', v8: 'string', platform: 'string', arch: 'string', tag: 'string' },
             ...{ isThisNode: 'boolean', isThisEngine: 'boolean' },

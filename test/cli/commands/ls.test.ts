@@ -59,12 +59,12 @@ describe('wasm-cache ls', () => {
         moduleSize: 'number',
         nativeCodeSize: 'number',
       },
-      ...{ coverage: 'string', generation: 'number', final: 'boolean', leftAloneUntil: 'null', signed: 'boolean' },
+      ...{ coverage: 'string', generation: 'number', final: 'boolean', bypassedUntil: 'null', signed: 'boolean' },
       ...{ engine: engineShape, writtenAt: 'string', usedAt: 'string', damage: 'null' },
     };
     const damaged = {
       ...{ name: 'null', key: 'string', file: 'string', size: 'number', moduleSize: 'null', nativeCodeSize: 'null' },
-      ...{ coverage: 'null', generation: 'null', final: 'null', leftAloneUntil: 'null', signed: 'null' },
+      ...{ coverage: 'null', generation: 'null', final: 'null', bypassedUntil: 'null', signed: 'null' },
       ...{ engine: engineShape, writtenAt: 'null', usedAt: 'string', damage: 'string' },
     };
     assert.deepEqual(shapeOf(document), {

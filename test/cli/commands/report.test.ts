@@ -19,8 +19,8 @@ function folder(): string {
   const code = (length: number) => Buffer.alloc(length, 1);
   const good = madeUp(1, { nativeCode: code(4_500_000), final: true });
   const slow = madeUp(2, { nativeCode: code(880_000) });
-  const leftAloneUntil = Math.ceil(Date.now() / 60_000) + 600;
-  const left = madeUp(3, { nativeCode: Buffer.alloc(0), coverage: 'none', leftAloneUntil });
+  const bypassedUntil = Math.ceil(Date.now() / 60_000) + 600;
+  const left = madeUp(3, { nativeCode: Buffer.alloc(0), coverage: 'none', bypassedUntil });
   for (const [at, artifact] of [good, slow, left].entries()) putArtifact(directory, artifact, { age: at * HOUR });
   const [ofGood, ofSlow] = [good, slow].map(({ key }) => ({ key: String(key) }));
   for (const day of [0, 1, 3, 30]) {
@@ -81,9 +81,9 @@ describe('wasm-cache report', () => {
       modules: [module, { ...module, nativeCodeSize: 'null' }],
       totals: { ...figures, artifacts: 'number', artifactsSize: 'number' },
       findings: [
-        { ...finding, savedMillisecondsEstimate: 'null', leftAloneUntil: 'null' },
-        { ...finding, savedMillisecondsEstimate: 'number', leftAloneUntil: 'null' },
-        { ...finding, name: 'null', savedMillisecondsEstimate: 'null', leftAloneUntil: 'string' },
+        { ...finding, savedMillisecondsEstimate: 'null', bypassedUntil: 'null' },
+        { ...finding, savedMillisecondsEstimate: 'number', bypassedUntil: 'null' },
+        { ...finding, name: 'null', savedMillisecondsEstimate: 'null', bypassedUntil: 'string' },
       ],
     });
     assert.deepEqual(

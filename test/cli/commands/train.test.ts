@@ -49,7 +49,7 @@ describe('wasm-cache train', () => {
     };
     const artifact = {
       ...{ key: 'string', file: 'string', size: 'number', moduleSize: 'number', nativeCodeSize: 'number' },
-      ...{ coverage: 'string', generation: 'number', final: 'boolean', leftAloneUntil: 'null', signed: 'boolean' },
+      ...{ coverage: 'string', generation: 'number', final: 'boolean', bypassedUntil: 'null', signed: 'boolean' },
       ...{ engine, writtenAt: 'string', usedAt: 'string', damage: 'null' },
     };
     const run = {

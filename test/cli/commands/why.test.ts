@@ -52,7 +52,7 @@ const engineShape = {
 };
 const artifactShape = {
   ...{ key: 'string', file: 'string', size: 'number', moduleSize: 'number', nativeCodeSize: 'number' },
-  ...{ coverage: 'string', generation: 'number', final: 'boolean', leftAloneUntil: 'null', signed: 'boolean' },
+  ...{ coverage: 'string', generation: 'number', final: 'boolean', bypassedUntil: 'null', signed: 'boolean' },
   ...{ engine: engineShape, writtenAt: 'string', usedAt: 'string', damage: 'null' },
 };
 const common = {
@@ -202,10 +202,10 @@ describe('wasm-cache why, of a miss', () => {
   it('left alone, because it did not pay', () => {
     const nothing = { coverage: 'none', nativeCode: new Uint8Array(0) } as const;
     const inAnHour = Math.ceil(Date.now() / 60_000) + 60;
-    const [code, message] = onlyReason(stored({ ...nothing, leftAloneUntil: inAnHour }));
+    const [code, message] = onlyReason(stored({ ...nothing, bypassedUntil: inAnHour }));
     assert.equal(code, 'left-alone');
     assert.ok(message.includes(new Date(inAnHour * 60_000).toISOString()), message);
-    assert.equal(onlyReason(stored({ ...nothing, leftAloneUntil: inAnHour - 120 }))[0], 'nothing-optimised');
+    assert.equal(onlyReason(stored({ ...nothing, bypassedUntil: inAnHour - 120 }))[0], 'nothing-optimised');
   });
 
   it('suspected by the crash guard', () => {
