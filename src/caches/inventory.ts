@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { STATISTICS_FILE, STATISTICS_FOLDER } from '../statistics/statistics.js';
-import { PROGRAMS_FOLDER } from '../stores/program-list.js';
+import { PROGRAMS_FOLDER } from '../stores/program-record.js';
 
 /** What one file of a cache folder is. */
 export interface FoundFile {
@@ -10,7 +10,7 @@ export interface FoundFile {
    * - `temporary`: what a writer left, or is just writing; `host` and `pid` are the writer's, see `hostTag`.
    * - `job`: what a learner is to do, or has given up.
    * - `guard`: see `CrashGuard`.
-   * - `list`: the modules of a program, see `ProgramList`.
+   * - `list`: the modules of a program, see `ProgramRecord`.
    * - `verdict`: whether a V8 can be used that is not among the tested ones, see probe/verdict.ts.
    * - `statistics`: what became of modules on one day, see `Statistics`.
    * - `unknown`: not of this package.

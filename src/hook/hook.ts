@@ -17,7 +17,7 @@ import type { ModuleHash } from '../module-hash.js';
 import { sha256 } from '../native/digest.js';
 import { packageRoot } from '../package-root.js';
 import { openStatistics, type Statistics } from '../statistics/statistics.js';
-import type { ProgramList } from '../stores/program-list.js';
+import type { ProgramRecord } from '../stores/program-record.js';
 import { type KnownModule, KnownModules } from './known-modules.js';
 import { waitedForProcessor } from './processor-wait.js';
 import type { FetchedArtifact, RemoteFailure } from './remote-source.js';
@@ -127,7 +127,7 @@ export class Hook {
   readonly #jobs: LearningJobs;
   readonly #noLearner: string | undefined;
   readonly #remote: RemoteTier | undefined;
-  readonly #program: ProgramList | undefined;
+  readonly #program: ProgramRecord | undefined;
   /** Saved, or new in the program's list, and not handed to a process that puts it into the store. */
   readonly #unpushed = new Set<string>();
   readonly #learns: boolean;
@@ -153,11 +153,11 @@ export class Hook {
     if (!options.remote || options.mode !== 'read-write') return;
     const { directory, secrets, remote } = options;
     const failed = (failure: RemoteFailure) => this.#reportRemote(failure);
-    const { RemoteTier, ProgramList, programName } = loadRemote();
+    const { RemoteTier, ProgramRecord, programName } = loadRemote();
     if (remote.mode !== 'write-only') this.#remote = new RemoteTier(remote, this.#cache, this.#engine, failed);
     const name = programName(process.argv[1]);
     if (name === undefined) return;
-    this.#program = new ProgramList(name, directory, secrets !== undefined);
+    this.#program = new ProgramRecord(name, directory, secrets !== undefined);
     // One for the process: threads start later, and are asked for their modules when they want them.
     if (!process.getBuiltinModule('node:worker_threads').isMainThread) return;
     if (this.#remote?.isOn && this.#program.beginPrefetch()) this.#remote.prefetch(this.#program);

@@ -20,6 +20,6 @@ export interface RemoteTask extends Pick<RemoteSettings, 'url' | 'allowUnsigned'
   maxSize: number | undefined;
   /** Milliseconds after which an answer of the store is not wanted any more, not even for the next run. */
   patience: number;
-  /** The name of the program's list, when what it names is to be fetched. */
+  /** The name of the program's record, when what it names is to be fetched. */
   program: string | undefined;
 }

@@ -16,7 +16,7 @@ export interface ThreadTask extends RemoteTask {
   port: MessagePort;
 }
 
-/** The answer for one module, or, without a key, for all that the program's list names. */
+/** The answer for one module, or, without a key, for all that the program's record names. */
 export interface ThreadAnswer {
   key: string | undefined;
   found: Found;

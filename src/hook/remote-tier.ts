@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { FileSystemCache } from '../caches/file-system.js';
 import { FileSystemStore } from '../stores/file-system.js';
-import type { ProgramList } from '../stores/program-list.js';
+import type { ProgramRecord } from '../stores/program-record.js';
 import type { FetchedArtifact, Found, RemoteFailure, RemoteTask } from './remote-source.js';
 import { RemoteThread } from './remote-thread.js';
 import type { RemoteSettings } from './settings.js';
@@ -35,7 +35,7 @@ export class RemoteTier {
   readonly #timeout: number;
   readonly #onFailure: (failure: RemoteFailure) => void;
   #thread: RemoteThread | undefined;
-  #program: ProgramList | undefined;
+  #program: ProgramRecord | undefined;
   /** Asked for, and not answered yet. */
   readonly #open = new Set<string>();
   /** Answered: the folder has it, or is about to, or the store does not. */
@@ -71,8 +71,8 @@ export class RemoteTier {
   prepare(_wireLength: number): void {}
   keep(): void {}
 
-  /** Begins to fetch what the program's list in the store names. */
-  prefetch(program: ProgramList): void {
+  /** Begins to fetch what the program's record in the store names. */
+  prefetch(program: ProgramRecord): void {
     if (this.#isOff) return;
     this.#program = program;
     this.#start();

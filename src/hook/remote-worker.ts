@@ -8,7 +8,7 @@ import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
 import { assertNamesAreAnswered } from '../stores/answers-names.js';
 import { openStore } from '../stores/open-store.js';
-import { decodeList, ProgramList } from '../stores/program-list.js';
+import { decodeProgramRecord, ProgramRecord } from '../stores/program-record.js';
 import { hostOf, parseRemoteUrl } from '../stores/remote-url.js';
 import type { RemoteFailure } from './remote-source.js';
 import type { ThreadAnswer, ThreadTask } from './remote-thread.js';
@@ -44,7 +44,7 @@ async function fetchAll(name: string): Promise<void> {
     const asked = store.get(name, { signal: AbortSignal.timeout(patience) });
     Atomics.store(answers, 1, 1);
     const value = await asked;
-    const keys = value && decodeList(value.bytes);
+    const keys = value && decodeProgramRecord(value.bytes);
     await Promise.all((keys ?? []).map(fetchOnce));
     keepList(name, keys ?? []);
     answer({ key: undefined, found: 'nothing' });
@@ -55,7 +55,7 @@ async function fetchAll(name: string): Promise<void> {
 
 function keepList(name: string, keys: string[]): void {
   try {
-    new ProgramList(name, directory, secrets !== undefined).write(keys);
+    new ProgramRecord(name, directory, secrets !== undefined).write(keys);
   } catch {
     // Nothing can be written there: then the store is asked again.
   }

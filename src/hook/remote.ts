@@ -1,3 +1,3 @@
 // What the hook needs of a store, in one file: see loadRemote in hook.ts.
-export { ProgramList, programName } from '../stores/program-list.js';
+export { ProgramRecord, programName } from '../stores/program-record.js';
 export { RemoteTier } from './remote-tier.js';

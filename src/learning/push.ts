@@ -5,14 +5,14 @@ import { RemoteCache } from '../caches/remote.js';
 import type { Engine } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
 import { openStore } from '../stores/open-store.js';
-import { decodeList, encodeList, ProgramList } from '../stores/program-list.js';
+import { decodeProgramRecord, encodeProgramRecord, ProgramRecord } from '../stores/program-record.js';
 
 /** What is to be put into the store that a fleet shares. */
 export interface Push {
   /** Of the store; see `parseRemoteUrl`. */
   url: string;
   allowUnsigned: boolean;
-  /** The name of the program's list, to which the keys are added. */
+  /** The name of the program's record, to which the keys are added. */
   program: string | undefined;
   keys: readonly string[];
 }
@@ -21,14 +21,14 @@ export interface Push {
 const TIMEOUT = 10_000;
 
 /**
- * Puts artifacts of a folder into a store, where that has none that are better, and notes in the program's list that it uses them.
- * Where that fails, the folder's list is forgotten, so that the program's next run has it done again.
+ * Puts artifacts of a folder into a store, where that has none that are better, and notes in the program's record that it uses them.
+ * Where that fails, the folder's record is forgotten, so that the program's next run has it done again.
  */
 export async function push(task: Push, folder: FileSystemCache, engine: Engine): Promise<void> {
   try {
     await pushAll(task, folder, engine);
   } catch (error) {
-    if (task.program) new ProgramList(task.program, folder.directory, folder.signer !== undefined).forget();
+    if (task.program) new ProgramRecord(task.program, folder.directory, folder.signer !== undefined).forget();
     throw error;
   }
 }
@@ -59,10 +59,10 @@ async function pushAll(
     if (program === undefined) return;
     const signal = AbortSignal.timeout(TIMEOUT);
     const stored = await store.get(program, { signal });
-    const known = (stored && decodeList(stored.bytes)) ?? [];
+    const known = (stored && decodeProgramRecord(stored.bytes)) ?? [];
     if (keys.every((key) => known.includes(key))) return;
     // Of two that write at once one is lost, until its program runs again somewhere else: no artifact is.
-    await store.put(program, encodeList([...keys, ...known]), { signal });
+    await store.put(program, encodeProgramRecord([...keys, ...known]), { signal });
   } finally {
     await remote.close();
   }

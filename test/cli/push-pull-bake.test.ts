@@ -7,6 +7,7 @@ import type { BakeDocument } from '../../dist/cli/commands/bake.js';
 import { type PullDocument, command as pullCommand } from '../../dist/cli/commands/pull.js';
 import type { PushDocument } from '../../dist/cli/commands/push.js';
 import { noColors } from '../../dist/cli/terminal/output.js';
+import { encodeProgramRecord } from '../../dist/stores/program-record.js';
 import { ENGINE, madeUp, SECRET } from '../support/bundles.js';
 import { putArtifact, runCli, shapeOf } from '../support/cli.js';
 import { engineIdOfPrograms } from '../support/learning.js';
@@ -92,9 +93,9 @@ describe('wasm-cache push', () => {
       run<PushDocument>('push', ['--dir', directory, '--to', address, '--program', program]).document?.program;
     const name = `programs/${path.basename(path.dirname(program))}_app.js.json`;
     mkdirSync(path.join(directory, 'programs'));
-    writeFileSync(path.join(directory, name), JSON.stringify({ modules: [`${second.key}`, '0'.repeat(64)] }));
+    writeFileSync(path.join(directory, name), encodeProgramRecord([`${second.key}`, '0'.repeat(64)]));
     assert.deepEqual(push(), { name, modules: [`${second.key}`] });
-    writeFileSync(path.join(directory, name), JSON.stringify({ modules: [] }));
+    writeFileSync(path.join(directory, name), encodeProgramRecord([]));
     assert.deepEqual(push()?.modules.toSorted(), [`${ours.key}`, `${second.key}`].toSorted());
   });
 

@@ -12,7 +12,7 @@ import type { Artifact } from '../../dist/artifact/artifact.js';
 import type { RemoteFailure } from '../../dist/hook/remote-source.js';
 import { RemoteTier } from '../../dist/hook/remote-tier.js';
 import { FileSystemCache, FileSystemStore, ModuleHash, RemoteCache, V8Engine } from '../../dist/index.js';
-import { encodeList, ProgramList } from '../../dist/stores/program-list.js';
+import { decodeProgramRecord, encodeProgramRecord, ProgramRecord } from '../../dist/stores/program-record.js';
 import { until } from '../support/learning.js';
 import { filesIn, temporaryDirectory } from '../support/processes.js';
 import { freePort } from '../support/servers.js';
@@ -58,7 +58,7 @@ function scene({ url, timeout = PATIENT, directory, secrets = [secret] }: Settin
   };
   const folder = new FileSystemCache(own, { wireBytes: 'omit', secret: secrets });
   const tier = new RemoteTier(settings, folder, engine, (failure) => failures.push(failure));
-  const list = () => new ProgramList(PROGRAM, own, true);
+  const list = () => new ProgramRecord(PROGRAM, own, true);
   const put = async (key: ModuleHash, options: ConstructorParameters<typeof RemoteCache>[1] = { secret }) => {
     await new RemoteCache(store, options).push(artifact(key));
   };
@@ -128,7 +128,7 @@ describe('RemoteTier', () => {
     const [listed, other] = [key(), key()];
     await put(listed);
     await put(other);
-    await store.put(PROGRAM, encodeList([String(listed), String(key())]));
+    await store.put(PROGRAM, encodeProgramRecord([String(listed), String(key())]));
     tier.prefetch(list());
     await until('the list is there', () => existsSync(path.join(directory, PROGRAM)));
     assert.deepEqual(readFileSync(path.join(directory, PROGRAM)), readFileSync(path.join(store.directory, PROGRAM)));
@@ -147,7 +147,7 @@ describe('RemoteTier', () => {
       if (bytes) await store.put(PROGRAM, bytes);
       tier.prefetch(list());
       await until('the list is there', () => existsSync(path.join(directory, PROGRAM)));
-      assert.equal(readFileSync(path.join(directory, PROGRAM), 'utf8'), '{"modules":[]}\n');
+      assert.deepEqual(decodeProgramRecord(readFileSync(path.join(directory, PROGRAM))), []);
       assert.deepEqual(failures, []);
     });
   }

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import type { Artifact } from '../../dist/artifact/artifact.js';
 import { FileSystemCache, FileSystemStore, ModuleHash, RemoteCache } from '../../dist/index.js';
 import { type Push, push } from '../../dist/learning/push.js';
-import { decodeList, encodeList } from '../../dist/stores/program-list.js';
+import { decodeProgramRecord, encodeProgramRecord } from '../../dist/stores/program-record.js';
 import { ofKind } from '../../dist/testing/assertions.js';
 import { FakeEngine } from '../../dist/testing/fake-engine.js';
 import { filesIn, temporaryDirectory } from '../support/processes.js';
@@ -42,7 +42,7 @@ function scene({ secrets = [secret] as string[] | undefined } = {}) {
   };
   const listed = async (name = PROGRAM) => {
     const value = await store.get(name);
-    return value && decodeList(value.bytes);
+    return value && decodeProgramRecord(value.bytes);
   };
   const stored = (key: ModuleHash) => remote.fetch({ key, engineId: engine.deterministicId, wireLength: 70_000 });
   return { directory, shared, folder, store, remote, run, listed, stored };
@@ -79,7 +79,7 @@ describe('push', () => {
   it('adds to the list what it does not have, the new ones first', async () => {
     const { store, run, listed } = scene();
     const [old, fresh] = [ModuleHash.random(), ModuleHash.random()];
-    await store.put(PROGRAM, encodeList([String(old)]));
+    await store.put(PROGRAM, encodeProgramRecord([String(old)]));
     await run([fresh, old]);
     assert.deepEqual(await listed(), [String(fresh), String(old)]);
     await store.put(PROGRAM, Buffer.from('garbage'));
@@ -92,7 +92,7 @@ describe('push', () => {
     const key = ModuleHash.random();
     await run([key], { program: undefined });
     assert.deepEqual(filesIn(shared), []);
-    await store.put(PROGRAM, encodeList([String(key)]));
+    await store.put(PROGRAM, encodeProgramRecord([String(key)]));
     const before = filesIn(shared);
     await run([key]);
     assert.deepEqual(filesIn(shared), before);
@@ -127,7 +127,7 @@ describe('push', () => {
     folder.writeArtifactSync(artifact(key));
     const list = path.join(directory, PROGRAM);
     for (const url of ['http://127.0.0.1:1', 'redis://127.0.0.1:1', 'redis://127.0.0.1/no-number']) {
-      await new FileSystemStore(directory).put(PROGRAM, encodeList([String(key)]));
+      await new FileSystemStore(directory).put(PROGRAM, encodeProgramRecord([String(key)]));
       await assert.rejects(run([key], { url }));
       assert.equal(existsSync(list), false, url);
     }

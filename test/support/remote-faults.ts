@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ArtifactStore } from '../../dist/artifact-store.js';
 import { V8Engine } from '../../dist/index.js';
 import { openStore } from '../../dist/stores/open-store.js';
-import { decodeList } from '../../dist/stores/program-list.js';
+import { decodeProgramRecord } from '../../dist/stores/program-record.js';
 import { type Fault, FaultyProxy } from './faulty-proxy.js';
 import { register, remove, runProgramAsync } from './processes.js';
 import { startRedis } from './redis-server.js';
@@ -165,7 +165,7 @@ async function learn(store: ArtifactStore, url: string, folder: string): Promise
   if (!stdout || stderr) throw new Error(`Not learnt: ${stderr}`);
   for (let count = 0; count < 600; count++, await sleep(50)) {
     const list = await store.get(LIST);
-    const [key] = (list && decodeList(list.bytes)) ?? [];
+    const [key] = (list && decodeProgramRecord(list.bytes)) ?? [];
     if (key) return `${new V8Engine().deterministicId}/${key}.artifact`;
   }
   throw new Error('Nothing was pushed');

@@ -3,7 +3,7 @@ import { importBundle } from '../../bundle/bundle.js';
 import { entryName } from '../../caches/file-system.js';
 import { V8Engine } from '../../engine/v8-engine.js';
 import { ModuleHash } from '../../module-hash.js';
-import { decodeList } from '../../stores/program-list.js';
+import { decodeProgramRecord } from '../../stores/program-record.js';
 import type { Command } from '../command.js';
 import { type Context, checkTrust } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
@@ -102,7 +102,7 @@ function keyOfName({ name }: { name: string }): string {
 /** @throws {Error} where the store has no list, so that nothing can be told from it. */
 async function keysOf(store: PatientStore, name: string): Promise<string[]> {
   const stored = await store.get(name);
-  const keys = stored && decodeList(stored.bytes);
+  const keys = stored && decodeProgramRecord(stored.bytes);
   if (keys) return keys;
   throw new Error(`The store ${store.description} has no list ${name}: push it, with wasm-cache push --program <file>`);
 }

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { V8Engine } from '../../engine/v8-engine.js';
-import { decodeList, encodeList, ProgramList, programName } from '../../stores/program-list.js';
+import { decodeProgramRecord, encodeProgramRecord, ProgramRecord, programName } from '../../stores/program-record.js';
 import type { Command } from '../command.js';
 import { type Context, checkTrust } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
@@ -75,10 +75,10 @@ async function putList(
       .filter(({ engine, outcome }) => engine.isThisEngine && (outcome === 'stored' || outcome === 'kept'))
       .map(({ key }) => key),
   );
-  const used = new ProgramList(name, directory, secrets !== undefined).keys?.filter((key) => there.has(key)) ?? [];
+  const used = new ProgramRecord(name, directory, secrets !== undefined).keys?.filter((key) => there.has(key)) ?? [];
   const stored = await store.get(name);
-  const known = (stored && decodeList(stored.bytes)) ?? [];
-  const list = encodeList([...(used.length > 0 ? used : there), ...known]);
+  const known = (stored && decodeProgramRecord(stored.bytes)) ?? [];
+  const list = encodeProgramRecord([...(used.length > 0 ? used : there), ...known]);
   await store.put(name, list);
-  return decodeList(list) ?? [];
+  return decodeProgramRecord(list) ?? [];
 }
