@@ -1,13 +1,13 @@
 #!/usr/bin/env node
-// minify.js <file.ts>: a command on swc, which is 18 MB of WebAssembly. The first import is all that the cache needs, and comes
-// first: swc compiles its module as soon as it is imported.
+// minify.js <file.ts>: a command that uses swc, 18 MB of WebAssembly. The import of the hook is all that the cache needs. It comes
+// first because swc compiles its module as soon as it is imported.
 import 'wasm-module-cache/register';
 import { readFileSync } from 'node:fs';
 import swc from '@swc/wasm';
 
 const [file] = process.argv.slice(2);
 if (!file) {
-  console.error('Which file? Usage: minify.js <file.ts>');
+  console.error('No file given. Usage: minify.js <file.ts>');
   process.exit(2);
 }
 try {

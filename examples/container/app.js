@@ -1,4 +1,4 @@
-// What the image is for: a report from a database, SQLite in WebAssembly.
+// The program of the image: a report from a database, SQLite in WebAssembly.
 import initSqlJs from 'sql.js';
 
 const { Database } = await initSqlJs();

@@ -1,8 +1,8 @@
-// A strategy of one's own: modules in a table of SQLite, which Node has since version 22.13.
+// Your own strategy: modules in a table of SQLite, which is part of Node since version 22.13.
 import { DatabaseSync } from 'node:sqlite';
 import { CacheError, decodeModule, encodeModule, ModuleCacheBase } from 'wasm-module-cache';
 
-/** Whoever may write the database can run code in every process that loads from it: keep the file to yourself. */
+/** Whoever can write to the database can run code in every process that loads from it, so nobody else may write to the file. */
 export class SqliteCache extends ModuleCacheBase {
   #database;
   #select;
@@ -30,7 +30,7 @@ export class SqliteCache extends ModuleCacheBase {
     } catch (error) {
       if (!CacheError.is(error, 'Deserialize')) throw error;
       this.#delete.run(`${key}`, engine.deterministicId);
-      throw new CacheError('NotFound', `The entry of ${key} was not usable and is removed`, { cause: error });
+      throw new CacheError('NotFound', `The entry of ${key} was damaged and has been removed`, { cause: error });
     }
   }
 

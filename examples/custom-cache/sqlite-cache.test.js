@@ -1,4 +1,4 @@
-// node --test: the strategy keeps the contract of all strategies.
+// node --test: checks that the strategy keeps the contract of all strategies.
 import { moduleCacheContract } from 'wasm-module-cache/testing';
 import { SqliteCache } from './sqlite-cache.js';
 

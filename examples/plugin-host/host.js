@@ -1,11 +1,11 @@
-// host.js [--plugins plugins] [--cache cache] [--time-limit 60000] [n]: loads every .wasm file of a folder, and has it run(n).
-// A plugin that cannot be used is said to be so, and the next one follows.
+// host.js [--plugins plugins] [--cache cache] [--time-limit 60000] [n]: loads every .wasm file of a folder and calls run(n).
+// If a plugin cannot be used, the host prints why and goes on with the next one.
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { FileSystemCache, HashedModuleData, inMemory, loadModule, V8Engine } from 'wasm-module-cache';
 
-// What the folder of strangers' plugins may cost: files, and bytes of each.
+// Strangers fill the folder of plugins, so the number of files and the bytes of each have a limit.
 const MAX_PLUGINS = 100;
 const MAX_PLUGIN_SIZE = 8 * 2 ** 20;
 
@@ -21,7 +21,7 @@ const n = wholeNumber('n', positionals[0] ?? '100000');
 const timeLimit = wholeNumber('--time-limit', values['time-limit']);
 
 const engine = new V8Engine();
-// What the cache may cost: live modules, and artifacts in its folder, of which the least recently used go.
+// Limits for live modules and for the folder of artifacts; over a limit the least recently used go.
 const cache = inMemory({ maxModules: MAX_PLUGINS, maxBytes: 256 * 2 ** 20 }).withFallback(
   new FileSystemCache(values.cache, { maxSize: 512 * 2 ** 20, maxFiles: 1000, maxArtifactSize: 32 * 2 ** 20 }),
 );
@@ -55,11 +55,11 @@ async function namesOfPlugins(folder) {
 async function load(name) {
   const file = path.join(values.plugins, name);
   const { size } = await stat(file);
-  if (size > MAX_PLUGIN_SIZE) throw new Error(`it has ${size} bytes, and may have ${MAX_PLUGIN_SIZE}`);
+  if (size > MAX_PLUGIN_SIZE) throw new Error(`it has ${size} bytes, the limit is ${MAX_PLUGIN_SIZE}`);
   return loadModule(await HashedModuleData.fromFile(file), {
     cache,
     engine,
-    // Nothing was learnt of a plugin that is new: all of it is optimised once, in a process of its own, before it is used.
+    // A new plugin has never run, so a child process optimises all of it once, before it is used.
     coverage: 'full',
     signal: AbortSignal.any([stopped.signal, AbortSignal.timeout(timeLimit)]),
     onProgress: ({ step, state, outcome }) => {
@@ -68,7 +68,7 @@ async function load(name) {
   });
 }
 
-/** Plugins run in this thread, where nobody can stop them: those of strangers belong into a worker. */
+/** Plugins run in this thread, where nobody can stop them. Run plugins of strangers in a worker instead. */
 async function instantiate(name, module) {
   const host = { log: (number) => console.error(`${name}: says ${number}`) };
   const foreign = WebAssembly.Module.imports(module).find((each) => each.module !== 'host' || !(each.name in host));

@@ -1,4 +1,4 @@
-// A web server with a database in memory, SQLite in WebAssembly. Nothing in it knows of the cache.
+// A web server with a database in memory, SQLite in WebAssembly. It does not know about the cache.
 import { createServer } from 'node:http';
 import initSqlJs from 'sql.js';
 
@@ -19,6 +19,6 @@ const server = createServer((request, response) => {
 });
 server.listen(process.env.PORT ?? 8080, () => console.log(`http://localhost:${server.address().port}`));
 
-// A server that ends by itself when it is told to saves what V8 has optimised, as every program does at its end.
+// With these handlers the process ends by itself, and the hook saves at its exit what V8 has optimised.
 process.once('SIGTERM', () => server.close());
 process.once('SIGINT', () => server.close());

@@ -1,10 +1,10 @@
-// ImageMagick in WebAssembly, 15 MB: where every thread of the pool gets it.
+// Every thread of the pool gets ImageMagick (15 MB of WebAssembly) from here.
 import { fileURLToPath } from 'node:url';
 import { FileSystemCache, HashedModuleData, inMemory, loadModule, V8Engine } from 'wasm-module-cache';
 
 export const engine = new V8Engine();
 
-/** `inMemory()` is one cache in all threads; the folder is for the next process. */
+/** `inMemory()` is one cache for all threads; the folder is for the next process. */
 export const cache = inMemory().withFallback(new FileSystemCache(process.env.POOL_CACHE ?? 'cache'));
 
 export async function loadMagick() {

@@ -1,11 +1,11 @@
-// Thumbnails by a pool of workers, which all have the module that was compiled once.
+// A pool of workers makes thumbnails. All of them share the module that was compiled once.
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { cache, engine, loadMagick } from './magick.js';
 
-// Before the workers start, so that they find it; whoever starts them all at once has each of them compile.
+// Compile before the workers start, so that they find the module. Otherwise each of them compiles.
 const { module, key, from } = await loadMagick();
 console.log(`main thread: from ${from}`);
 
@@ -35,5 +35,5 @@ const hash = createHash('sha256');
 for (const size of sizes) hash.update(thumbnails.get(size));
 console.log(`${thumbnails.size} thumbnails: ${hash.digest('hex').slice(0, 16)}`);
 
-// V8 has optimised by now what all of the workers ran, and it is all in this module: the next process starts with that.
+// By now V8 has optimised what all workers ran, and this module holds all of it. The next process starts with that code.
 await cache.save(key, engine, module);

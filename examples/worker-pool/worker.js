@@ -10,7 +10,7 @@ parentPort.on('message', ({ pixels, width, height, size }) => {
   const settings = new MagickReadSettings({ width, height, format: MagickFormat.Rgba, depth: 8 });
   ImageMagick.read(pixels, settings, (image) => {
     image.resize(size, size);
-    // What it gives is memory of the module, of which a copy is sent.
+    // The bytes are in the module's memory, so a copy is sent.
     image.write(MagickFormat.WebP, (bytes) => parentPort.postMessage(bytes.slice()));
   });
 });
