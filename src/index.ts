@@ -36,7 +36,7 @@ export {
   getModuleCacheDir,
   moduleCacheStats,
 } from './hook/enable.js';
-export type { ModuleCacheStats } from './hook/hook.js';
+export type { ModuleCacheStats } from './hook/reporting.js';
 export { type CompileAheadOfTimeOptions, compileAheadOfTime } from './learning/compile-ahead-of-time.js';
 export {
   type LoadModuleOptions,

@@ -1,16 +1,7 @@
-import diagnostics_channel from 'node:diagnostics_channel';
-import nodeModule from 'node:module';
-import path from 'node:path';
 import { Signer } from '../artifact/signature.js';
-import { FileSystemCache } from '../caches/file-system.js';
-import { isTestedV8, nameOfV8, takeVerdict, whyNeverSupported } from '../engine/supported.js';
-import { untriedEngine } from '../engine/v8-engine.js';
-import { packageRoot } from '../package-root.js';
-import { readVerdict, subjectOf } from '../probe/verdict.js';
 import { parseRemoteUrl } from '../stores/remote-url.js';
 import { wrongOption } from '../wrong-option.js';
-import { Hook, type ModuleCacheStats } from './hook.js';
-import { install } from './install.js';
+import type { ModuleCacheStats } from './reporting.js';
 import {
   DEFAULT_REMOTE_TIMEOUT,
   type Learn,
@@ -24,6 +15,8 @@ import {
   readSettings,
   type Settings,
 } from './settings.js';
+import { registry, startHook } from './start.js';
+import { whyUnsupported } from './untried-v8.js';
 
 /**
  * What {@link enableModuleCache} may be called with. The options go before the environment variables, except that no program
@@ -105,10 +98,6 @@ export interface EnableModuleCacheResult {
   directory?: string;
 }
 
-// Shared by all copies of this package in one thread, so that only one of them replaces WebAssembly's functions. A named
-// channel is the one place that they all find and that no program comes across by looking at globals.
-const registry = diagnostics_channel.channel('wasm-module-cache') as object as { hook?: Hook };
-
 /**
  * Does for this thread, from now on, what `--import wasm-module-cache/register` does from the start. Never throws, not even
  * for a wrong option (`FAILED`); named after Node's `module.enableCompileCache()`.
@@ -126,7 +115,7 @@ const registry = diagnostics_channel.channel('wasm-module-cache') as object as {
  */
 export function enableModuleCache(options: EnableModuleCacheOptions = {}): EnableModuleCacheResult {
   try {
-    return start(applyOptions(settingsOfProcess(), options), (hook) => hook.unsupportedReason);
+    return start(applyOptions(settingsOfProcess(), options), true);
   } catch (error) {
     return { status: 'FAILED', message: error instanceof Error ? error.message : String(error) };
   }
@@ -134,7 +123,7 @@ export function enableModuleCache(options: EnableModuleCacheOptions = {}): Enabl
 
 /** What the hook's entry calls: as above, but whether V8 can be used is found out when the first module comes. */
 export function enableFromEnvironment(): EnableModuleCacheResult {
-  return start(settingsOfProcess());
+  return start(settingsOfProcess(), false);
 }
 
 /**
@@ -273,7 +262,7 @@ function sizeOf(name: string, value: number | string | undefined, min: number): 
   return size;
 }
 
-function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined): EnableModuleCacheResult {
+function start(settings: Settings, checksEngine: boolean): EnableModuleCacheResult {
   const running = registry.hook;
   if (running) return { status: 'ALREADY_ENABLED', directory: running.directory };
   const { mode, directory, warnings, ...others } = settings;
@@ -282,32 +271,10 @@ function start(settings: Settings, whyNot?: (hook: Hook) => string | undefined):
   if (directory === undefined) {
     return { status: 'FAILED', message: 'there is no home folder for the cache; name a folder with WASM_CACHE_DIR' };
   }
-  const unsupportedReason = (isTestedV8() ? undefined : whyUntried(settings, directory)) ?? whyNeverSupported();
+  const unsupportedReason = whyUnsupported(settings, directory);
   if (unsupportedReason !== undefined) return { status: 'FAILED', message: unsupportedReason };
-  const hook = new Hook({ mode, directory, ...others });
-  const message = whyNot?.(hook);
-  if (message !== undefined) return { status: 'FAILED', message };
-  install(globalThis.WebAssembly, hook);
-  registry.hook = hook;
-  hook.advance();
-  return { status: 'ENABLED', directory: hook.directory };
-}
-
-/**
- * Takes the verdict that the folder keeps on a V8 that is not among the tested ones, or has it found out, for the processes after this
- * one. What starts that is not in this bundle: it is needed once.
- */
-function whyUntried({ secrets: secret, mode, learn }: Settings, directory: string): string | undefined {
-  const untried = untriedEngine();
-  if (untried.id === undefined) return untried.reason;
-  const cache = new FileSystemCache(directory, { secret });
-  const verdict = readVerdict(cache, subjectOf(untried.id));
-  if (verdict) {
-    takeVerdict(verdict);
-    return undefined;
-  }
-  if (mode === 'read-only' || learn === 'off') return undefined;
-  const file = path.join(packageRoot, 'dist/probe/start-prober.js');
-  const { startProber } = nodeModule.createRequire(import.meta.url)(file) as typeof import('../probe/start-prober.js');
-  return `${nameOfV8()} has not been tried, and ${startProber(cache, untried.id)}`;
+  const hook = startHook({ mode, directory, ...others }, checksEngine);
+  return typeof hook === 'string'
+    ? { status: 'FAILED', message: hook }
+    : { status: 'ENABLED', directory: hook.directory };
 }

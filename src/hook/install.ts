@@ -1,18 +1,15 @@
 import async_hooks from 'node:async_hooks';
-import util from 'node:util';
-import type { Hook, LaterLookup, Lookup } from './hook.js';
+import { disguise, disguiseSources, replace, withoutFrames } from './disguise.js';
+import type { ModuleLookup } from './look-up.js';
+import type { LaterLookup, Lookup } from './lookup-result.js';
+import type { Recorder } from './recorder.js';
 import { receive, replay } from './response.js';
 import { byteLengthOf, haveNoEffect, wireBytesOf } from './wire-bytes-of.js';
 
 // Captured: programs patch these objects. (The globals themselves are captured by the bundle.)
-const { apply, construct, ownKeys } = Reflect;
-const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Object;
-const { captureStackTrace } = Error;
+const { apply, construct } = Reflect;
 const { isView } = ArrayBuffer;
-const { isNativeError } = util.types;
-const { startsWith } = String.prototype;
 const { bind } = Function.prototype;
-const functionToString = Function.prototype.toString;
 
 type AnyFunction = (...args: unknown[]) => unknown;
 type ModuleConstructor = typeof WebAssembly.Module;
@@ -21,12 +18,18 @@ type Originals = Record<'compile' | 'instantiate' | 'compileStreaming' | 'instan
 type Settle = (value: unknown) => void;
 
 /**
- * Replaces the functions of `WebAssembly` through which programs compile. What the hook does not serve goes to the original
- * with the arguments as they came.
+ * Replaces the functions of `WebAssembly` that compile. A call that the cache does not serve goes to the original with its
+ * arguments unchanged.
  *
- * @throws {TypeError} when `WebAssembly` is frozen; nothing is replaced then.
+ * @param minModuleSize - modules with fewer bytes go to the original
+ * @throws {TypeError} when `WebAssembly` is frozen. Nothing is replaced then.
  */
-export function install(namespace: typeof WebAssembly, hook: Hook): void {
+export function install(
+  namespace: typeof WebAssembly,
+  minModuleSize: number,
+  cached: ModuleLookup,
+  recorder: Recorder,
+): void {
   const { Module: OriginalModule } = namespace;
   const { compile, instantiate, compileStreaming, instantiateStreaming } = namespace as never as Record<
     string,
@@ -34,7 +37,6 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
   >;
   const original = { compile, instantiate, compileStreaming, instantiateStreaming } as Originals;
 
-  const { minModuleSize } = hook;
   const runOutside = outsideOfCallers();
   const lookUpBy = <T>(look: (wireBytes: Uint8Array) => T, source: unknown, options: unknown): T | undefined => {
     const wireBytes = wireBytesOf(source, minModuleSize);
@@ -46,25 +48,25 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
     }
   };
   const lookUp = (source: unknown, options: unknown) =>
-    lookUpBy((wireBytes) => hook.lookUp(wireBytes), source, options);
+    lookUpBy((wireBytes) => cached.lookUp(wireBytes), source, options);
 
-  /** For what gives a promise: what is served by then is V8's, or comes from the store. */
+  /** For calls that return a promise: the look-up may wait for the store. */
   const lookUpThen = (
     source: unknown,
     options: unknown,
     serve: (lookup: Lookup | undefined, source: unknown) => unknown,
     caller?: string,
   ): unknown => {
-    const found = lookUpBy((wireBytes) => hook.lookUpLater(wireBytes, caller), source, options);
+    const found = lookUpBy((wireBytes) => cached.lookUpLater(wireBytes, caller), source, options);
     if (!isLater(found)) return serve(found, source);
     return afterLookUp(found, serve);
   };
 
-  // A derived class, because it reads nothing of `new.target`, and a proxy only for the call without `new`: a `construct`
-  // trap would double what a small module pays, and so would a function for its check.
+  // A derived class, because it reads no property of `new.target`. The proxy only handles the call without `new`: a `construct`
+  // trap would double the cost of a small module, and so would a function around its check.
   // biome-ignore-start lint/correctness/noConstructorReturn: the object is V8's, or a clone of one.
   class HookedModule extends null {
-    // A bound function leaves `instanceof` to what it is bound to.
+    // A bound function passes `instanceof` on to its target.
     static [Symbol.hasInstance](value: unknown): boolean {
       return value instanceof OriginalModule;
     }
@@ -82,7 +84,7 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
       try {
         // Options without effect are left out: V8 would write them into the native code and then refuse it.
         const module = lookup ? new OriginalModule(source) : new OriginalModule(source, options as never);
-        if (lookup) hook.learn(lookup, module);
+        if (lookup) recorder.record(lookup, module);
         return module;
       } catch (error) {
         throw withoutFrames(error, HookedModule);
@@ -93,7 +95,7 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
   const entry = new Proxy(HookedModule as never as ModuleConstructor, { apply: call });
   const Module = disguise(entry, OriginalModule);
 
-  /** A subclass's prototype is V8's business: left alone. */
+  /** V8 reads the prototype of a subclass, so the call goes to V8 unchanged. */
   function constructSubclass(source: BufferSource, options: unknown, newTarget: unknown): WebAssembly.Module {
     try {
       return construct(OriginalModule, [source, options as never], newTarget as never);
@@ -110,7 +112,7 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
     }
   }
 
-  // Methods, because these are no constructors and have no prototype, like the originals.
+  // Methods, because they are no constructors and have no prototype, like the originals.
   const replacements = {
     compile(...args: unknown[]): unknown {
       const [given, ...others] = args;
@@ -118,8 +120,8 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
         if (!lookup) return apply(original.compile, namespace, args.length > 0 ? [source, ...others] : args);
         const { module } = lookup;
         if (module) return later((resolve) => resolve(module));
-        return learning(apply(original.compile, namespace, [source]), (compiled) => {
-          hook.learn(lookup, compiled as WebAssembly.Module);
+        return observing(apply(original.compile, namespace, [source]), (compiled) => {
+          recorder.record(lookup, compiled as WebAssembly.Module);
         });
       });
     },
@@ -143,8 +145,8 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
             }
           });
         }
-        return learning(apply(original.instantiate, namespace, [source, imports]), (result) => {
-          hook.learn(lookup, (result as Source).module);
+        return observing(apply(original.instantiate, namespace, [source, imports]), (result) => {
+          recorder.record(lookup, (result as Source).module);
         });
       });
     },
@@ -165,8 +167,8 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
   };
 
   /**
-   * The hash of a body is known when all of it is there. V8 then gets a Response that repeats what was received, also after
-   * a hit: it finds the restored code among its live modules, and every other effect of the call is its own.
+   * Hashing needs the whole body. V8 then gets a Response that repeats the body, also after a hit: it finds the restored code
+   * among its live modules, and every other effect of the call is its own.
    */
   function streaming(
     call: AnyFunction,
@@ -177,7 +179,7 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
     if (!isServable || typeof source !== 'object' || source === null)
       return apply(call, namespace, [source, ...others]);
     let lookup: Lookup | undefined;
-    const caller = hook.caller();
+    const caller = cached.caller();
     const repeat = async () => {
       const response = await source;
       const received = await receive(response);
@@ -185,8 +187,8 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
       if (received.wireBytes) await lookUpThen(received.wireBytes, undefined, (found) => (lookup = found), caller);
       return replay(received);
     };
-    return learning(apply(call, namespace, [repeat(), ...others]), (result) => {
-      if (lookup) hook.learn(lookup, moduleOf(result));
+    return observing(apply(call, namespace, [repeat(), ...others]), (result) => {
+      if (lookup) recorder.record(lookup, moduleOf(result));
     });
   }
 
@@ -197,35 +199,7 @@ export function install(namespace: typeof WebAssembly, hook: Hook): void {
     if (replaced) replace(namespace, name, disguise(replacement, replaced));
   }
 
-  // A bound function's source has no name: "function () { [native code] }".
-  const { toString: showOriginal } = {
-    toString(this: unknown): string {
-      return apply(functionToString, apply(getShown, shown, [this as object]) ?? this, []);
-    },
-  };
-  shown.set(showOriginal, functionToString);
-  replace(Function.prototype, 'toString', showOriginal);
-}
-
-/** The replacements, each with the original that it shows when it is asked for its source. */
-const shown = new WeakMap<object, object>();
-const { get: getShown } = WeakMap.prototype;
-
-/**
- * A function that does what `replacement` does and shows what `original` shows. A bound function, because it shows no
- * source to V8 itself, prints as a function (a proxy does not on Node 26) and takes every own property of the original.
- */
-function disguise<T extends object>(replacement: object, original: T): T {
-  const disguised = apply(bind, replacement as AnyFunction, [undefined]) as T;
-  for (const key of ownKeys(original)) {
-    defineProperty(disguised, key, getOwnPropertyDescriptor(original, key) as PropertyDescriptor);
-  }
-  shown.set(disguised, original);
-  return setPrototypeOf(disguised, getPrototypeOf(original));
-}
-
-function replace(owner: object, name: string, value: unknown): void {
-  defineProperty(owner, name, { ...getOwnPropertyDescriptor(owner, name), value });
+  disguiseSources();
 }
 
 function isImports(imports: unknown): boolean {
@@ -233,21 +207,8 @@ function isImports(imports: unknown): boolean {
 }
 
 /**
- * Gives an error of V8's own the stack that it would have if `from` and what it called were not there. Errors of the
- * program keep theirs.
- */
-function withoutFrames(error: unknown, from: object): unknown {
-  if (!isNativeError(error)) return error;
-  const message = getOwnPropertyDescriptor(error, 'message')?.value;
-  if (typeof message === 'string' && apply(startsWith, message, ['WebAssembly.'])) {
-    captureStackTrace(error, from as AnyFunction);
-  }
-  return error;
-}
-
-/**
- * Until V8 14 instantiate() runs the program's getters and start functions without the AsyncLocalStorage of its caller. This
- * calls a function so, whoever the caller is.
+ * Before V8 14, instantiate() runs the program's getters and start functions without the AsyncLocalStorage of its caller. The
+ * returned function calls another one in the same way, whoever its caller is.
  */
 function outsideOfCallers(): <T>(call: () => T) => T {
   if (Number.parseInt(process.versions.v8, 10) >= 14) return (call) => call();
@@ -269,8 +230,8 @@ async function afterLookUp(
 }
 
 /**
- * A promise of V8's own kind that settles in a later task, as V8's do: never within the caller's microtasks. What `settle`
- * throws rejects it; thrown from the task it would end the program.
+ * A promise that settles in a later task, as V8's do, and never within the caller's microtasks. It is rejected with what
+ * `settle` throws: thrown from the task, that would end the program.
  */
 function later(settle: (resolve: Settle, reject: Settle) => void): Promise<unknown> {
   return new Promise((resolve, reject) => {
@@ -285,11 +246,11 @@ function later(settle: (resolve: Settle, reject: Settle) => void): Promise<unkno
 }
 
 /**
- * Looks at what a promise is fulfilled with. The program gets the derived promise: if a handler were added to the original,
- * a rejection that the program does not handle would go unreported, or be reported twice.
+ * Passes what a promise is fulfilled with to `observe`. The program gets the derived promise: with a handler on the original,
+ * Node would not report a rejection that the program does not handle, or report it twice.
  */
-async function learning(promise: unknown, learn: (value: unknown) => void): Promise<unknown> {
+async function observing(promise: unknown, observe: (value: unknown) => void): Promise<unknown> {
   const value = await promise;
-  learn(value);
+  observe(value);
   return value;
 }

@@ -30,6 +30,12 @@ export interface Settings {
   warnings: string[];
 }
 
+/** The settings of a hook that is on. */
+export interface HookOptions extends Omit<Settings, 'mode' | 'directory' | 'warnings'> {
+  mode: Exclude<Mode, 'off'>;
+  directory: string;
+}
+
 export interface RemoteSettings {
   /** See `parseRemoteUrl`; with what it has of passwords. */
   url: string;

@@ -50,13 +50,13 @@ export interface LookedUp {
   readonly module: WebAssembly.Module | undefined;
   readonly stored: { readonly length: number };
   /** The same object for the same module of this thread. */
-  readonly known: Known | undefined;
+  readonly recorded: Recorded | undefined;
 }
 
 /** A module of this thread, whose key may come later. */
-export interface Known {
+export interface Recorded {
   readonly key: ModuleHash | undefined;
-  readonly reading: unknown;
+  readonly analysis: unknown;
 }
 
 export interface StatisticsOptions {
@@ -73,7 +73,7 @@ export interface StatisticsOptions {
 
 /** What is not written yet of one module of this thread. */
 interface Pending extends Omit<ModuleCounts, 'key'> {
-  known: Pick<Known, 'key'>;
+  recorded: Pick<Recorded, 'key'>;
   missedAt: number;
   isWaiting: boolean;
 }
@@ -130,7 +130,7 @@ export class Statistics {
 
   #count(lookup: LookedUp, duration: number, caller: string | undefined): void {
     this.#lookedUp += duration;
-    const owner = lookup.known ?? lookup;
+    const owner = lookup.recorded ?? lookup;
     const isAlive = this.#modules.has(owner);
     const counts = this.#modules.get(owner) ?? this.#add(owner, lookup, caller);
     this.#wait(counts);
@@ -148,15 +148,15 @@ export class Statistics {
   }
 
   /** Notes that V8 has made the module that was not found, as which it is known from now on. */
-  compiled(lookup: LookedUp, known: Known): void {
+  compiled(lookup: LookedUp, recorded: Recorded): void {
     const counts = this.#modules.get(lookup);
     if (this.#isOff || !counts) return;
     counts.compileTime += milliseconds() - counts.missedAt;
-    counts.known = known;
-    this.#modules.set(known, counts);
+    counts.recorded = recorded;
+    this.#modules.set(recorded, counts);
     this.#wait(counts);
     // Otherwise its key is on its way.
-    if (known.key || !known.reading) this.#writeIfFree();
+    if (recorded.key || !recorded.analysis) this.#writeIfFree();
   }
 
   /** Writes what was not written yet. */
@@ -164,10 +164,10 @@ export class Statistics {
     this.#write(true);
   }
 
-  #add(owner: object, { module, known, key, wireLength }: LookedUp, caller: string | undefined): Pending {
+  #add(owner: object, { module, recorded, key, wireLength }: LookedUp, caller: string | undefined): Pending {
     const isAsked = !module || ASKS_AT_HITS || this.#runFile !== undefined;
     const counts = {
-      known: known ?? { key },
+      recorded: recorded ?? { key },
       name: caller ?? (isAsked ? this.caller() : ''),
       wireLength,
       nativeLength: 0,
@@ -239,7 +239,7 @@ export class Statistics {
     let text = '';
     const left: Pending[] = [];
     for (const counts of this.#waiting) {
-      const { key } = counts.known;
+      const { key } = counts.recorded;
       if (!key && !isAll) {
         left.push(counts);
         continue;

@@ -39,11 +39,11 @@ function setUp(options: Partial<StatisticsOptions> = {}) {
 
 /** A module that was found in the folder; given again, alive in its thread. */
 function hit(key = ModuleHash.random()): LookedUp {
-  return { key, wireLength: 1000, module, stored: { length: 500 }, known: { key, reading: undefined } };
+  return { key, wireLength: 1000, module, stored: { length: 500 }, recorded: { key, analysis: undefined } };
 }
 
 function miss(key?: ModuleHash): LookedUp {
-  return { key, wireLength: 1000, module: undefined, stored: { length: 0 }, known: undefined };
+  return { key, wireLength: 1000, module: undefined, stored: { length: 0 }, recorded: undefined };
 }
 
 /** Of look-ups that took so long any number of lines may be written. */
@@ -79,17 +79,17 @@ describe('Statistics', () => {
   it('wait for the key of a miss, and have the time that V8 took', async () => {
     const { statistics, lines } = setUp();
     const lookup = miss();
-    const known = { key: undefined as ModuleHash | undefined, reading: {} };
+    const recorded = { key: undefined as ModuleHash | undefined, analysis: {} };
     statistics?.count(lookup, LONG);
     await sleep(20);
-    statistics?.compiled(lookup, known);
+    statistics?.compiled(lookup, recorded);
     assert.deepEqual(lines(), []);
-    known.key = ModuleHash.random();
+    recorded.key = ModuleHash.random();
     statistics?.flush();
     const [line = assert.fail()] = lines();
-    assert.deepEqual([line.key, line.name], [String(known.key).slice(0, 16), 'statistics/statistics.test.js']);
+    assert.deepEqual([line.key, line.name], [String(recorded.key).slice(0, 16), 'statistics/statistics.test.js']);
     assert.ok(line.compileTime >= 19 && line.compileTime < 2000, String(line.compileTime));
-    statistics?.count({ ...hit(known.key), known }, LONG);
+    statistics?.count({ ...hit(recorded.key), recorded }, LONG);
     assert.deepEqual(lines().map(pick), [
       [0, 0, 1],
       [0, 1, 0],
@@ -99,20 +99,20 @@ describe('Statistics', () => {
   it('of a program that goes on are written after a while', async () => {
     const { statistics, lines } = setUp();
     const lookup = miss();
-    const known = { key: undefined as ModuleHash | undefined, reading: {} };
+    const recorded = { key: undefined as ModuleHash | undefined, analysis: {} };
     statistics?.count(lookup, LONG);
-    statistics?.compiled(lookup, known);
+    statistics?.compiled(lookup, recorded);
     await sleep(1700);
     assert.deepEqual(lines(), [], 'the key is not known');
-    known.key = ModuleHash.random();
+    recorded.key = ModuleHash.random();
     await sleep(1700);
     assert.deepEqual(lines().map(pick), [[0, 0, 1]]);
   });
 
   it('are written in few lines where hits are many and short', () => {
     const { statistics, lines, waits } = setUp();
-    const known = [hit(), hit(), hit()];
-    for (let i = 0; i < 3000; i++) statistics?.count(known[i % 3] as LookedUp, 0.001);
+    const recorded = [hit(), hit(), hit()];
+    for (let i = 0; i < 3000; i++) statistics?.count(recorded[i % 3] as LookedUp, 0.001);
     assert.ok(lines().length < 600, String(lines().length));
     assert.equal(waits(), 1, 'for the exit');
     statistics?.flush();
@@ -131,8 +131,8 @@ describe('Statistics', () => {
        import { ModuleHash } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url))};
        const statistics = openStatistics({ mode: 'read-write', directory: process.argv[2], statistics: true }, () => {});
        for (let i = 0; i < 200; i++) {
-         const known = { key: ModuleHash.random() };
-         statistics.count({ ...known, wireLength: 1000, module: {}, stored: { length: 500 }, known }, 1);
+         const recorded = { key: ModuleHash.random() };
+         statistics.count({ ...recorded, wireLength: 1000, module: {}, stored: { length: 500 }, recorded }, 1);
          statistics.flush();
        }`,
     );
@@ -173,7 +173,7 @@ describe('Statistics', () => {
       const lookup = miss();
       for (let i = 0; i < 50; i++) statistics?.count(hit(), 0.001);
       statistics?.count(lookup, LONG);
-      statistics?.compiled(lookup, { key: undefined, reading: undefined });
+      statistics?.compiled(lookup, { key: undefined, analysis: undefined });
       assert.equal(decodeLines(readFileSync(runFile, 'utf8')).length, 51, 'each at once, whatever that takes');
       writeFileSync(runFile, '');
       assert.equal(existsSync(directory), Object.keys(options).length === 0);

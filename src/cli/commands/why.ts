@@ -7,7 +7,7 @@ import { CrashGuard } from '../../caches/crash-guard.js';
 import { entryName } from '../../caches/file-system.js';
 import { RemoteCache } from '../../caches/remote.js';
 import { whyNotThisEngine } from '../../engine/engine-id.js';
-import { isBypassed } from '../../hook/saving-policy.js';
+import { isBypassed } from '../../learning/saving-policy.js';
 import { openStore } from '../../stores/open-store.js';
 import type { Command } from '../command.js';
 import { type Context, checkTrust, shownPath } from '../context.js';
@@ -203,7 +203,7 @@ async function whyNotUsable({ context, module, probe }: Asked, { file }: Entry):
     const code = isSigned(bytes) ? 'other-secret' : 'unsigned';
     return { code, message: (error as Error).message, advice: sign };
   }
-  if (isBypassed(artifact)) {
+  if (isBypassed(artifact, Date.now())) {
     const until = new Date(bypassedUntil * 60_000).toISOString();
     const message = `it is left to V8 until ${until}, because loading it took longer than it saved, or ended processes`;
     return { code: 'left-alone', message, advice: 'wait, or remove the file; a slow disk is the usual reason' };

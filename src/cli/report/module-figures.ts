@@ -1,4 +1,4 @@
-import { durationWithout } from '../../hook/saving-policy.js';
+import { durationWithout } from '../../learning/saving-policy.js';
 import type { ModuleCounts } from '../../statistics/lines.js';
 import { sumByModule } from '../../statistics/read.js';
 import { formatDuration } from '../terminal/output.js';

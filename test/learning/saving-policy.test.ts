@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Current, type Decision, decide, paid, type Stored } from '../../dist/hook/saving-policy.js';
+import { type Current, type Decision, decide, isWorthLoading, type Stored } from '../../dist/learning/saving-policy.js';
 
 const NOTHING_STORED: Stored = { length: 0, generation: 0, final: false };
 const stored = (length: number, generation = 0, final = false): Stored => ({ length, generation, final });
@@ -156,7 +156,7 @@ it('whatever there is, it is either stored, learnt, both or neither, and final o
   }
 });
 
-describe('loading an artifact paid', () => {
+describe('loading an artifact is worth it', () => {
   const MB = 1e6;
   for (const [name, duration, wireMB, nativeMB, expected] of [
     // Of bench/programs, z3 and duckdb, as measured on a quiet and on a busy machine.
@@ -172,17 +172,17 @@ describe('loading an artifact paid', () => {
   ] as const) {
     it(`${name}: ${expected ? 'yes' : 'no'}`, () => {
       const module = { wireLength: wireMB * MB, nativeLength: nativeMB * MB };
-      assert.equal(paid({ duration, cpuTime: 20, preemptions: 3, waited: () => 5, ...module }), expected);
+      assert.equal(isWorthLoading({ duration, cpuTime: 20, preemptions: 3, waited: () => 5, ...module }), expected);
     });
   }
 
   it('is not told by a load for which the machine was too busy', () => {
     const load = { duration: 6402, waited: () => 0, wireLength: 0.1 * MB, nativeLength: 0.1 * MB };
-    assert.equal(paid({ ...load, cpuTime: 65, preemptions: 44 }), true);
-    assert.equal(paid({ ...load, cpuTime: 200, preemptions: 10 }), true);
-    assert.equal(paid({ ...load, cpuTime: 200, preemptions: 9 }), false);
+    assert.equal(isWorthLoading({ ...load, cpuTime: 65, preemptions: 44 }), true);
+    assert.equal(isWorthLoading({ ...load, cpuTime: 200, preemptions: 10 }), true);
+    assert.equal(isWorthLoading({ ...load, cpuTime: 200, preemptions: 9 }), false);
     assert.equal(
-      paid({ ...load, cpuTime: 1, preemptions: 4 }),
+      isWorthLoading({ ...load, cpuTime: 1, preemptions: 4 }),
       false,
       'a disk is slow on a machine that does other things, too',
     );
@@ -191,7 +191,7 @@ describe('loading an artifact paid', () => {
   it('is not told by a load that was blocked and then waited for a processor, which is no preemption', () => {
     // As tailwind's scanner on two cores with a load of 22, which ran for 8 of 296 ms.
     const load = { duration: 296, cpuTime: 90, preemptions: 4, wireLength: 1.6 * MB, nativeLength: 0.52 * MB };
-    assert.equal(paid({ ...load, waited: () => 232 }), true);
-    assert.equal(paid({ ...load, waited: () => 15 }), false);
+    assert.equal(isWorthLoading({ ...load, waited: () => 232 }), true);
+    assert.equal(isWorthLoading({ ...load, waited: () => 15 }), false);
   });
 });

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { setImmediate as nextTask } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type KnownModule, KnownModules } from '../../dist/hook/known-modules.js';
+import { type RecordedModule, RecordedModules } from '../../dist/hook/recorded-modules.js';
 import { ModuleHash } from '../../dist/module-hash.js';
 import { sumModule } from '../../dist/testing/modules.js';
 
@@ -24,13 +24,13 @@ const newModule = () => new WebAssembly.Module(wireBytes);
  * Which of `held` are alive, in the order in which `modules` gives them; -1 stands for another. In a function of its own,
  * so that no variable of a waiting test keeps a module.
  */
-function alive(modules: KnownModules, held: WebAssembly.Module[] = []): number[] {
+function alive(modules: RecordedModules, held: WebAssembly.Module[] = []): number[] {
   return [...modules.alive()].map(([, module]) => held.indexOf(module));
 }
 
 const aKey = ModuleHash.random();
 
-function known(changes: Partial<KnownModule> = {}): KnownModule {
+function recorded(changes: Partial<RecordedModule> = {}): RecordedModule {
   const nothing = { length: 0, generation: 0, final: false };
   return {
     key: aKey,
@@ -38,25 +38,25 @@ function known(changes: Partial<KnownModule> = {}): KnownModule {
     wireLength: wireBytes.length,
     functions: undefined,
     stored: nothing,
-    reading: undefined,
-    isSuspect: false,
-    isLearnt: false,
+    analysis: undefined,
+    isQuarantined: false,
+    hasRequestedLearner: false,
     ...changes,
   };
 }
 
-describe('KnownModules', () => {
+describe('RecordedModules', () => {
   it('is empty at first', () => {
-    const modules = new KnownModules();
+    const modules = new RecordedModules();
     assert.equal(modules.size, 0);
     assert.deepEqual(alive(modules), []);
   });
 
   it('gives what was added, in that order', () => {
-    const modules = new KnownModules();
+    const modules = new RecordedModules();
     const held = Array.from({ length: 3 }, newModule);
-    const added = held.map(() => known({ key: ModuleHash.random() }));
-    for (const [index, module] of held.entries()) modules.add(added[index] as KnownModule, module);
+    const added = held.map(() => recorded({ key: ModuleHash.random() }));
+    for (const [index, module] of held.entries()) modules.add(added[index] as RecordedModule, module);
     assert.equal(modules.size, 3);
     assert.deepEqual(alive(modules, held), [0, 1, 2]);
     assert.deepEqual(
@@ -66,12 +66,12 @@ describe('KnownModules', () => {
   });
 
   it('gives the very record that was added, so that what is noted in it stays', () => {
-    const modules = new KnownModules();
+    const modules = new RecordedModules();
     const held = newModule();
-    modules.add(known(), held);
-    for (const [each] of modules.alive()) each.isLearnt = true;
+    modules.add(recorded(), held);
+    for (const [each] of modules.alive()) each.hasRequestedLearner = true;
     assert.deepEqual(
-      [...modules.alive()].map(([each]) => each.isLearnt),
+      [...modules.alive()].map(([each]) => each.hasRequestedLearner),
       [true],
     );
     assert.deepEqual(alive(modules, [held]), [0]);
@@ -79,14 +79,14 @@ describe('KnownModules', () => {
 
   for (const [same, changes] of Object.entries({
     everything: {},
-    'only the key': { engineId: 'engine-2', isLearnt: true },
+    'only the key': { engineId: 'engine-2', hasRequestedLearner: true },
     'a key that is another object': { key: ModuleHash.parseHex(aKey.toString()) },
   })) {
     it(`replaces what it knew by what was compiled last, when ${same} is the same`, () => {
-      const modules = new KnownModules();
+      const modules = new RecordedModules();
       const held = [newModule(), newModule()] as const;
-      const later = known(changes);
-      modules.add(known({ wireLength: 100 }), held[0]);
+      const later = recorded(changes);
+      modules.add(recorded({ wireLength: 100 }), held[0]);
       modules.add(later, held[1]);
       assert.equal(modules.size, 1);
       assert.deepEqual(alive(modules, [...held]), [1]);
@@ -95,24 +95,24 @@ describe('KnownModules', () => {
   }
 
   it('does not keep a module alive', async () => {
-    const modules = new KnownModules();
-    modules.add(known(), newModule());
+    const modules = new RecordedModules();
+    modules.add(recorded(), newModule());
     await forget();
     assert.deepEqual(alive(modules), []);
   });
 
   it('gives a module as long as somebody holds it', async () => {
-    const modules = new KnownModules();
+    const modules = new RecordedModules();
     const held = [newModule()] as const;
-    modules.add(known(), held[0]);
-    modules.add(known({ key: ModuleHash.random() }), newModule());
+    modules.add(recorded(), held[0]);
+    modules.add(recorded({ key: ModuleHash.random() }), newModule());
     await forget();
     assert.deepEqual(alive(modules, [...held]), [0]);
   });
 
   it('gives another object over the same code when the first is gone', async () => {
-    const modules = new KnownModules();
-    const record = known();
+    const modules = new RecordedModules();
+    const record = recorded();
     const held = [newModule()] as const;
     modules.add(record, newModule());
     modules.addReference(record, held[0]);
@@ -122,8 +122,8 @@ describe('KnownModules', () => {
   });
 
   it('finds the one object that lives among many that came and went', async () => {
-    const modules = new KnownModules();
-    const record = known();
+    const modules = new RecordedModules();
+    const record = recorded();
     const held = [newModule()] as const;
     modules.add(record, held[0]);
     for (let round = 0; round < 3; round++) {
@@ -134,8 +134,8 @@ describe('KnownModules', () => {
   });
 
   it('gives a module once, however many objects there are, and remembers the last eight of them', async () => {
-    const modules = new KnownModules();
-    const record = known();
+    const modules = new RecordedModules();
+    const record = recorded();
     modules.add(record, newModule());
     const held = Array.from({ length: 9 }, newModule);
     held.forEach((module) => void modules.addReference(record, module));
@@ -152,13 +152,13 @@ describe('KnownModules', () => {
   });
 
   it('takes no reference for a module that was replaced or never added', async () => {
-    const modules = new KnownModules();
-    const replaced = known();
+    const modules = new RecordedModules();
+    const replaced = recorded();
     const held = [newModule()] as const;
     modules.add(replaced, newModule());
-    modules.add(known(), newModule());
+    modules.add(recorded(), newModule());
     modules.addReference(replaced, held[0]);
-    modules.addReference(known({ key: ModuleHash.random() }), held[0]);
+    modules.addReference(recorded({ key: ModuleHash.random() }), held[0]);
     await forget();
     assert.equal(modules.size, 1);
     assert.deepEqual(alive(modules, [...held]), []);

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { after, test } from 'node:test';
-import { waitedForProcessor } from '../../dist/hook/processor-wait.js';
+import { waitedForProcessor } from '../../dist/hook/load-cost.js';
 
 const isTold = existsSync('/proc/thread-self/schedstat');
 

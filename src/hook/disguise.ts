@@ -1,0 +1,58 @@
+import util from 'node:util';
+
+// Captured: programs patch these objects.
+const { apply, ownKeys } = Reflect;
+const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, setPrototypeOf } = Object;
+const { captureStackTrace } = Error;
+const { isNativeError } = util.types;
+const { startsWith } = String.prototype;
+const { bind } = Function.prototype;
+const functionToString = Function.prototype.toString;
+const { get } = WeakMap.prototype;
+
+type AnyFunction = (...args: unknown[]) => unknown;
+
+/** The replacements, each with the original whose source it shows. */
+const originals = new WeakMap<object, object>();
+
+/**
+ * A function that does what `replacement` does and looks like `original`. A bound function, because it shows no source to V8
+ * itself, prints as a function (a proxy does not on Node 26) and takes every own property of the original.
+ */
+export function disguise<T extends object>(replacement: object, original: T): T {
+  const disguised = apply(bind, replacement as AnyFunction, [undefined]) as T;
+  for (const key of ownKeys(original)) {
+    defineProperty(disguised, key, getOwnPropertyDescriptor(original, key) as PropertyDescriptor);
+  }
+  originals.set(disguised, original);
+  return setPrototypeOf(disguised, getPrototypeOf(original));
+}
+
+/** Has `Function.prototype.toString` show the source of the original: that of a bound function has no name. */
+export function disguiseSources(): void {
+  const { toString: showSource } = {
+    toString(this: unknown): string {
+      return apply(functionToString, apply(get, originals, [this as object]) ?? this, []);
+    },
+  };
+  originals.set(showSource, functionToString);
+  replace(Function.prototype, 'toString', showSource);
+}
+
+/** Gives a property another value and leaves its other attributes as they are. */
+export function replace(owner: object, name: string, value: unknown): void {
+  defineProperty(owner, name, { ...getOwnPropertyDescriptor(owner, name), value });
+}
+
+/**
+ * Gives an error of V8's own the stack that it would have without `from` and what that called. Errors of the program keep
+ * theirs.
+ */
+export function withoutFrames(error: unknown, from: object): unknown {
+  if (!isNativeError(error)) return error;
+  const message = getOwnPropertyDescriptor(error, 'message')?.value;
+  if (typeof message === 'string' && apply(startsWith, message, ['WebAssembly.'])) {
+    captureStackTrace(error, from as AnyFunction);
+  }
+  return error;
+}

@@ -1,0 +1,85 @@
+import nodeModule from 'node:module';
+import path from 'node:path';
+import type { FileSystemCache } from '../caches/file-system.js';
+import type { V8Engine } from '../engine/v8-engine.js';
+import type { Push } from '../learning/push.js';
+import { packageRoot } from '../package-root.js';
+import type { ProgramRecord } from '../stores/program-record.js';
+import type { RemoteTier } from './remote-tier.js';
+import type { Reporting } from './reporting.js';
+import type { RemoteSettings } from './settings.js';
+
+/** The store that a fleet shares, and the record of what this program uses of it. */
+export class Fleet {
+  /** Reads the store; `undefined` where it is only written to. */
+  readonly tier: RemoteTier | undefined;
+  readonly #settings: RemoteSettings;
+  readonly #program: ProgramRecord | undefined;
+  readonly #reporting: Reporting;
+  /** Saved, or new in the program's record, and not handed to a process that puts them into the store. */
+  readonly #unpushed = new Set<string>();
+
+  constructor(settings: RemoteSettings, cache: FileSystemCache, engine: V8Engine, reporting: Reporting) {
+    this.#settings = settings;
+    this.#reporting = reporting;
+    const { RemoteTier, ProgramRecord, programName } = loadRemote();
+    if (settings.mode !== 'write-only') {
+      this.tier = new RemoteTier(settings, cache, engine, (failure) => reporting.storeFailed(failure));
+    }
+    const name = programName(process.argv[1]);
+    if (name === undefined) return;
+    this.#program = new ProgramRecord(name, cache.directory, cache.signer !== undefined);
+    // Once per process: threads start later, and their modules are fetched when they ask for them.
+    if (!process.getBuiltinModule('node:worker_threads').isMainThread) return;
+    if (this.tier?.isOn && this.#program.beginPrefetch()) this.tier.prefetch(this.#program);
+  }
+
+  /** The store, where it is worth asking. */
+  get askable(): RemoteTier | undefined {
+    return this.tier?.isOn ? this.tier : undefined;
+  }
+
+  /** Whether the program's record has this module. */
+  hasInRecord(key: string | undefined): boolean {
+    return !this.#program || (key !== undefined && this.#program.keys?.includes(key) === true);
+  }
+
+  /** Notes in the program's record what it uses, so that other machines fetch that when the program starts there. */
+  noteUse(keys: readonly string[]): void {
+    if (!this.#program || this.tier?.wasDown) return;
+    try {
+      const isNew = this.#program.note(keys);
+      if (isNew) for (const key of keys) this.noteSave(key);
+    } catch (error) {
+      this.#reporting.failed("writing the program's record", error);
+    }
+  }
+
+  /** An artifact that is to be put into the store. */
+  noteSave(key: string): void {
+    if (this.#settings.mode !== 'read-only') this.#unpushed.add(key);
+  }
+
+  /**
+   * What a process of its own puts into the store, so that no program waits for that.
+   *
+   * @param learnt - keys that a learner is about to save
+   */
+  takePush(learnt: readonly string[]): Push | undefined {
+    const { url, allowUnsigned, mode } = this.#settings;
+    if (mode === 'read-only') return undefined;
+    const keys = [...new Set([...this.#unpushed, ...learnt])];
+    this.#unpushed.clear();
+    if (keys.length === 0) return undefined;
+    if (this.tier?.wasDown) {
+      this.#program?.forget(); // A later run pushes all that it uses.
+      return undefined;
+    }
+    return { url, allowUnsigned, program: this.#program?.name, keys };
+  }
+}
+
+/** A file of its own: only programs with a store need it, and it would cost all others 0.7 ms. */
+function loadRemote(): typeof import('./remote.js') {
+  return nodeModule.createRequire(import.meta.url)(path.join(packageRoot, 'dist/remote.cjs'));
+}

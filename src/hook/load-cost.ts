@@ -1,0 +1,37 @@
+import fs from 'node:fs';
+import type { Load } from '../learning/saving-policy.js';
+
+// Captured: programs patch these objects.
+const { readFileSync } = fs;
+const { resourceUsage } = process;
+const { bigint: nanoseconds } = process.hrtime;
+
+/** Not performance.now(): Node creates that object when it is first mentioned, which takes 1 ms. */
+export const milliseconds = () => Number(nanoseconds()) / 1e6;
+
+/** Starts to measure what loading an artifact costs. The returned function tells the cost so far. */
+export function measureLoad(): () => Omit<Load, 'wireLength' | 'nativeLength'> {
+  const start = milliseconds();
+  const before = resourceUsage();
+  return () => {
+    const { userCPUTime, systemCPUTime, involuntaryContextSwitches } = resourceUsage();
+    return {
+      duration: milliseconds() - start,
+      cpuTime: (userCPUTime + systemCPUTime - before.userCPUTime - before.systemCPUTime) / 1000,
+      preemptions: involuntaryContextSwitches - before.involuntaryContextSwitches,
+      waited: waitedForProcessor,
+    };
+  };
+}
+
+/**
+ * Milliseconds since this thread began in which it was ready to run and no processor was free. Only Linux tells; 0 elsewhere.
+ */
+export function waitedForProcessor(): number {
+  try {
+    const [, waited] = readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ');
+    return Number(waited) / 1e6 || 0;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,236 @@
+import { generationAfter } from '../artifact/replacement.js';
+import { CacheError } from '../cache-error.js';
+import type { Received } from '../engine/v8-engine.js';
+import { countFunctions, type FunctionCounts } from '../engine/wasm-binary.js';
+import { bypassUntil, isBypassed, isWorthLoading, NOTHING_STORED } from '../learning/saving-policy.js';
+import type { ModuleHash } from '../module-hash.js';
+import { measureLoad, milliseconds } from './load-cost.js';
+import type { LaterLookup, Lookup } from './lookup-result.js';
+import type { Parts } from './parts.js';
+import type { Recorder } from './recorder.js';
+import type { FetchedArtifact } from './remote-source.js';
+import { debug, isOfArtifact } from './reporting.js';
+
+const { now } = Date;
+
+/** Asks the store for a module. */
+type AskStore = (key: string) => FetchedArtifact | undefined;
+
+const NOT_FOUND = { stored: NOTHING_STORED, module: undefined, recorded: undefined, isQuarantined: false };
+
+/**
+ * Looks for a module: among those alive in this thread, in the folder, in the store. None of its methods throws. When
+ * something breaks, the look-up is a miss or `undefined`, and V8 compiles.
+ */
+export class ModuleLookup {
+  readonly #parts: Parts;
+  readonly #recorder: Recorder;
+  #isUnsupported = false;
+
+  constructor(parts: Parts, recorder: Recorder) {
+    this.#parts = parts;
+    this.#recorder = recorder;
+  }
+
+  /** The name of the caller, for a look-up that happens later. */
+  caller(): string | undefined {
+    return this.#parts.reporting.caller();
+  }
+
+  /** `undefined` when the hook leaves these bytes to V8. May wait for the store. */
+  lookUp(wireBytes: Uint8Array): Lookup | undefined {
+    const tier = this.#parts.fleet?.askable;
+    return this.#report(wireBytes, () => this.#find(wireBytes, tier && ((key) => tier.fetchSync(key))));
+  }
+
+  /** As {@link lookUp}, for callers who return a promise: it does not block while the store answers. */
+  lookUpLater(wireBytes: Uint8Array, caller?: string): Lookup | Promise<LaterLookup> | undefined {
+    const tier = this.#parts.fleet?.askable;
+    if (!tier) return this.#report(wireBytes, () => this.#find(wireBytes, undefined), caller);
+    const start = milliseconds();
+    let awaited: string | undefined;
+    let lookup: Lookup | undefined;
+    const askNow = (key: string) => {
+      const fetched = tier.fetchNow(key);
+      if (fetched === undefined) awaited = key;
+      return fetched === 'nothing' ? undefined : fetched;
+    };
+    const find = () => {
+      lookup = this.#find(wireBytes, askNow);
+      return awaited === undefined ? lookup : undefined;
+    };
+    const found = this.#report(wireBytes, find, caller, start);
+    if (awaited === undefined) return found;
+    return this.#awaitStore(tier.fetch(awaited), wireBytes, lookup, caller, start);
+  }
+
+  async #awaitStore(
+    fetching: Promise<FetchedArtifact | undefined>,
+    given: Uint8Array,
+    miss: Lookup | undefined,
+    caller: string | undefined,
+    start: number,
+  ): Promise<LaterLookup> {
+    const wireBytes = new Uint8Array(given); // The program may change its own.
+    const fetched = await fetching;
+    // Of two simultaneous calls for one module only one gets the artifact; the other finds the module alive.
+    const find = () => (fetched ? this.#find(wireBytes, () => fetched) : (this.#findLive(wireBytes) ?? miss));
+    return { lookup: this.#report(wireBytes, find, caller, start), wireBytes };
+  }
+
+  #report(wireBytes: Uint8Array, find: () => Lookup | undefined, caller?: string, start = milliseconds()) {
+    const { reporting } = this.#parts;
+    try {
+      const lookup = find();
+      if (lookup) reporting.lookedUp(lookup, wireBytes, milliseconds() - start, caller);
+      return lookup;
+    } catch (error) {
+      reporting.failed('looking up a module', error);
+      return undefined;
+    }
+  }
+
+  #find(wireBytes: Uint8Array, askStore: AskStore | undefined): Lookup | undefined {
+    const { engine, reporting } = this.#parts;
+    if (this.#isUnsupported || reporting.isFolderUntrusted) return undefined;
+    if (!engine.canSerialize) {
+      this.#isUnsupported = true;
+      debug('off: %s', engine.unsupportedReason);
+      return undefined;
+    }
+    return this.#findLive(wireBytes) ?? this.#findStored(wireBytes, askStore);
+  }
+
+  /** The same bytes again in this thread: no hash, no file. */
+  #findLive(wireBytes: Uint8Array): Lookup | undefined {
+    const { engine, modules } = this.#parts;
+    const engineId = engine.deterministicId;
+    for (const [recorded, module] of modules.alive()) {
+      if (recorded.wireLength !== wireBytes.length || recorded.engineId !== engineId) continue;
+      if (!engine.hasWireBytes(module, wireBytes)) continue;
+      const clone = engine.clone(module);
+      if (clone) modules.addReference(recorded, clone);
+      return { ...recorded, module: clone, recorded };
+    }
+    return undefined;
+  }
+
+  /** In the folder, then in the store. */
+  #findStored(wireBytes: Uint8Array, askStore: AskStore | undefined): Lookup | undefined {
+    const { cache, engine, fleet, reporting } = this.#parts;
+    const cost = measureLoad();
+    const common = {
+      engineId: engine.deterministicId,
+      wireLength: wireBytes.length,
+      functions: functionsOf(wireBytes),
+    };
+    const isFolderEmpty = !cache.hasEntriesSync(engine);
+    if (isFolderEmpty && !askStore) {
+      debug('miss: nothing is stored yet');
+      return { key: undefined, ...common, ...NOT_FOUND };
+    }
+    if (askStore) fleet?.tier?.prepare(wireBytes.length);
+    const received = engine.receive(wireBytes);
+    const { key } = received;
+    const lookup = { key, ...common };
+    try {
+      const inFolder = isFolderEmpty ? undefined : this.#readFolder(key, wireBytes.length);
+      const artifact = inFolder ?? this.#askStore(key, wireBytes.length, askStore);
+      if (artifact) return this.#restore(lookup, received, artifact, cost);
+      debug('miss %s: it is not stored', key);
+    } catch (error) {
+      received.abandon();
+      if (CacheError.is(error, 'Deserialize')) cache.deleteSync(key, engine);
+      if (isOfArtifact(error)) {
+        reporting.refused(key, error);
+        const isQuarantined = cache.suspect({ key, engineId: common.engineId }) !== undefined;
+        return { ...lookup, ...NOT_FOUND, isQuarantined };
+      }
+      reporting.failed(`loading ${key}`, error);
+      return { ...lookup, ...NOT_FOUND };
+    }
+    received.abandon();
+    return { ...lookup, ...NOT_FOUND };
+  }
+
+  /** @throws {CacheError} when the artifact is damaged or not trusted. */
+  #readFolder(key: ModuleHash, wireLength: number): FetchedArtifact | undefined {
+    const { cache, engine, options } = this.#parts;
+    try {
+      return cache.readArtifactSync(key, engine, wireLength, options.mode === 'read-write');
+    } catch (error) {
+      // A damaged artifact is no failure of the cache, but users want to hear of it.
+      if (!CacheError.is(error, 'NotFound') || error.cause instanceof CacheError) throw error;
+      return undefined;
+    }
+  }
+
+  /** The store's artifact is used at once; the folder may not have it yet. */
+  #askStore(key: ModuleHash, wireLength: number, askStore: AskStore | undefined): FetchedArtifact | undefined {
+    const { cache, engine } = this.#parts;
+    const fetched = askStore?.(String(key));
+    // V8's flags, and with them the engine's id, may have changed since it was fetched.
+    if (fetched?.wireLength !== wireLength || fetched.engineId !== engine.deterministicId) return undefined;
+    try {
+      cache.makeFolderSync(engine); // The crash guard needs it.
+    } catch {
+      // Nothing can be written there. V8 is called without the guard.
+    }
+    return fetched;
+  }
+
+  #restore(
+    common: Pick<Lookup, 'engineId' | 'wireLength' | 'functions'> & { readonly key: ModuleHash },
+    received: Received,
+    { nativeCode, ...header }: FetchedArtifact,
+    cost: ReturnType<typeof measureLoad>,
+  ): Lookup | undefined {
+    const { cache, options } = this.#parts;
+    const { key, engineId, wireLength } = common;
+    const stored = { length: nativeCode.length, generation: header.generation, final: header.final };
+    if (header.coverage === 'none') {
+      received.abandon();
+      debug('%s: bypassed, because loading it was not worth it', key);
+      return isBypassed(header, now()) ? undefined : { ...common, ...NOT_FOUND, stored };
+    }
+    const finish = () => received.finish(nativeCode);
+    const module = cache.guarded({ key, engineId }, finish, options.mode === 'read-write');
+    const load = { ...cost(), wireLength, nativeLength: nativeCode.length };
+    const duration = Math.round(load.duration);
+    debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, duration);
+    if (!isWorthLoading(load)) this.#bypass(key);
+    const recorded = {
+      ...common,
+      stored,
+      isQuarantined: false,
+      analysis: undefined,
+      hasRequestedLearner: false,
+    };
+    this.#recorder.add(recorded, module);
+    return { ...recorded, module, recorded };
+  }
+
+  /** Replaces the artifact by a note that V8 is faster without it. */
+  #bypass(key: ModuleHash): void {
+    const { cache, engine, options, reporting } = this.#parts;
+    if (options.mode !== 'read-write') return;
+    const header = cache.readHeaderSync(key, engine);
+    if (!header) return;
+    debug('%s is bypassed from now on: loading it took longer than it saves', key);
+    try {
+      cache.bypassSync({ ...header, generation: generationAfter(header), final: false }, bypassUntil(now()));
+    } catch (error) {
+      reporting.failed(`noting that ${key} is bypassed`, error); // It was a hit all the same.
+    }
+  }
+}
+
+function functionsOf(wireBytes: Uint8Array): FunctionCounts | undefined {
+  try {
+    const functions = countFunctions(wireBytes);
+    return functions.declared > 0 ? functions : undefined;
+  } catch (error) {
+    debug('not learnt: %s', error);
+    return undefined;
+  }
+}

@@ -1,0 +1,142 @@
+import { startLearner, whyNoLearner } from '../learning/start-learner.js';
+import type { ModuleHash } from '../module-hash.js';
+import type { Lookup } from './lookup-result.js';
+import type { Parts } from './parts.js';
+import type { RecordedModule } from './recorded-modules.js';
+import { debug } from './reporting.js';
+import { ModuleSaver } from './save-module.js';
+
+/**
+ * Milliseconds until the first look at whether the code has settled, and the longest time between two looks. Most programs
+ * that end by themselves do so before the first one, and are saved at the exit.
+ */
+const FIRST_LOOK = 3_000;
+const LAST_LOOK = 3_600_000;
+
+/** Milliseconds in which the largest modules known (35 MB) are hashed, on a busy machine, too. */
+const KEY_IS_KNOWN_AFTER = 1_000;
+
+/** Knows which modules of this thread are to be saved, and saves them when the code has settled and at the exit. Never throws. */
+export class Recorder {
+  readonly #parts: Parts;
+  readonly #saver: ModuleSaver;
+  readonly #whyNoLearner = whyNoLearner();
+  readonly #onExit = () => this.save(true);
+  #hasRaisedListenerLimit = false;
+  #isWatching = false;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#saver = new ModuleSaver(parts);
+  }
+
+  /** Records the module that V8 compiled after this look-up, so that its code can be saved. */
+  record(lookup: Lookup, module: WebAssembly.Module): void {
+    const { engine, modules, options, reporting } = this.#parts;
+    try {
+      const { recorded: earlier, module: _, ...found } = lookup;
+      if (earlier) {
+        modules.addReference(earlier, module);
+        return;
+      }
+      // Begins now, because it takes 1 ms per MB, for which the exit would wait.
+      const analysis = options.mode === 'read-write' ? engine.read(module) : undefined;
+      const recorded = { ...found, analysis, hasRequestedLearner: false };
+      if (analysis) setTimeout(() => this.#saver.keyOf(recorded), KEY_IS_KNOWN_AFTER).unref();
+      reporting.compiled(lookup, recorded);
+      this.add(recorded, module);
+    } catch (error) {
+      reporting.failed('recording a module', error);
+    }
+  }
+
+  /** Adds a module that was restored or compiled. */
+  add(recorded: RecordedModule, module: WebAssembly.Module): void {
+    const { cache, fleet, modules, options } = this.#parts;
+    modules.add(recorded, module);
+    if (options.mode !== 'read-write') return;
+    const isInRecord = !fleet || fleet.hasInRecord(recorded.key?.toString());
+    if (recorded.stored.final && isInRecord && !fleet?.tier?.isUnkept) return;
+    this.#watch(FIRST_LOOK);
+    // At once, because an exit does not wait for a sweep.
+    if (this.#whyNoLearner !== undefined) void cache.sweepIfDue();
+    this.saveAtExit();
+  }
+
+  saveAtExit(): void {
+    if (this.#parts.options.mode !== 'read-write') return;
+    // Looked up every time, because programs call process.removeAllListeners().
+    if (process.listeners('exit').includes(this.#onExit)) return;
+    process.on('exit', this.#onExit);
+    if (this.#hasRaisedListenerLimit) return;
+    // Otherwise Node would warn the program of a leak one listener too early.
+    this.#hasRaisedListenerLimit = true;
+    const maxListeners = process.getMaxListeners();
+    if (maxListeners > 0) process.setMaxListeners(maxListeners + 1);
+  }
+
+  /** Saves each module where the policy says so, and starts a learner for the rest; see `decide` in learning/saving-policy.ts. */
+  save(isEnding = false): void {
+    const { fleet, modules, options, reporting } = this.#parts;
+    if (reporting.isFolderUntrusted || options.mode !== 'read-write') return;
+    try {
+      fleet?.tier?.keep();
+      const toLearn: ModuleHash[] = [];
+      for (const [recorded, module] of modules.alive()) {
+        try {
+          const key = this.#saver.save(recorded, module);
+          if (key) toLearn.push(key);
+        } catch (error) {
+          reporting.failed('saving a module', error);
+        }
+      }
+      const alive = [...modules.alive()];
+      fleet?.noteUse(alive.flatMap(([{ key }]) => (key ? [String(key)] : [])));
+      if (this.#whyNoLearner === undefined) this.#startLearner(toLearn, isEnding, alive.length > 0);
+    } catch (error) {
+      reporting.failed('looking for modules to save', error);
+    } finally {
+      reporting.flush(); // By now all keys are known.
+    }
+  }
+
+  #startLearner(toLearn: readonly ModuleHash[], isEnding: boolean, hasModules: boolean): void {
+    const { cache, engine, fleet, options } = this.#parts;
+    const push = fleet?.takePush(toLearn.map(String));
+    // The learner also sweeps the folder, even when it has nothing to learn.
+    if (toLearn.length === 0 && !push && !(hasModules && cache.isSweepDue())) return;
+    const coverage = options.learn === 'full' ? 'full' : 'hot';
+    startLearner(cache, engine.deterministicId, coverage, toLearn, isEnding, push);
+    debug('learning %s', toLearn);
+    if (push) debug('to the store: %s', push.keys);
+  }
+
+  /**
+   * Saves a program that goes on, or is later ended by a signal, when its code has settled: when it is as large as at the
+   * look before. Each look serialises on the main thread (1 to 15 ms), so each comes after twice the time.
+   */
+  #watch(delay: number, lengthBefore?: number): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    const timer = setTimeout(() => {
+      this.#isWatching = false;
+      const length = this.#serializedLength();
+      if (length === lengthBefore) this.save();
+      else this.#watch(Math.min(delay * 2, LAST_LOOK), length);
+    }, delay);
+    timer.unref();
+  }
+
+  #serializedLength(): number {
+    const { engine, modules, reporting } = this.#parts;
+    let length = 0;
+    try {
+      for (const [recorded, module] of modules.alive()) {
+        if (!recorded.stored.final) length += engine.serialize(module)?.length ?? 0;
+      }
+    } catch (error) {
+      reporting.failed('looking whether the code has settled', error);
+    }
+    return length;
+  }
+}

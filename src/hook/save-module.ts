@@ -1,0 +1,139 @@
+import { generationAfter } from '../artifact/replacement.js';
+import { partToOptimise } from '../engine/ahead-of-time.js';
+import { readNativeCode } from '../engine/native-code.js';
+import { LearningJobs } from '../learning/jobs.js';
+import { type Current, decide, NOTHING_STORED, type Stored } from '../learning/saving-policy.js';
+import { whyNotLearnt } from '../learning/start-learner.js';
+import type { ModuleHash } from '../module-hash.js';
+import { sha256 } from '../native/digest.js';
+import type { Parts } from './parts.js';
+import type { RecordedModule } from './recorded-modules.js';
+import { debug } from './reporting.js';
+
+/** Saves one module: serialises it, asks the policy, writes the artifact, leaves the rest to a learner. */
+export class ModuleSaver {
+  readonly #parts: Parts;
+  readonly #jobs: LearningJobs;
+  readonly #canLearn: boolean;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#jobs = new LearningJobs(parts.cache.directory, parts.cache.signer);
+    this.#canLearn = parts.options.learn !== 'off' && whyNotLearnt() === undefined;
+  }
+
+  /** @returns the key when a learner is to be started for the module. */
+  save(recorded: RecordedModule, module: WebAssembly.Module): ModuleHash | undefined {
+    const { engine } = this.#parts;
+    const { engineId, stored } = recorded;
+    if (stored.final || engineId !== engine.deterministicId) return undefined;
+    if (recorded.isQuarantined && recorded.key) return this.#requestTrial(recorded, recorded.key, module);
+    let generation = recorded.key && this.#nextGeneration(recorded.key, stored);
+    if (recorded.key && generation === undefined) return undefined;
+
+    const canLearn = !recorded.hasRequestedLearner && recorded.functions !== undefined && this.#canLearn;
+    const nativeCode = engine.serialize(module);
+    const observed = nativeCode && canLearn ? engine.observe(module) : nativeCode;
+    const current = nativeCode && { length: nativeCode.length, functions: functionsIn(recorded, observed) };
+    const { save, final, learn } = decide(stored, current, canLearn);
+    const part = learn ? this.#partToLearn(recorded, module, current) : undefined;
+
+    const key = this.keyOf(recorded) ?? sha256(engine.wireBytes(module));
+    recorded.key = key;
+    generation ??= this.#nextGeneration(key, stored);
+    if (generation === undefined) return undefined;
+    if (save && nativeCode) this.#write(recorded, key, nativeCode, { generation, final });
+    return part && this.#requestLearner(recorded, key, part);
+  }
+
+  /** The key, as soon as another thread has found it. Never throws. */
+  keyOf(recorded: RecordedModule): ModuleHash | undefined {
+    const { engine, reporting } = this.#parts;
+    try {
+      // This also releases the module.
+      const key = recorded.analysis && engine.keyOf(recorded.analysis);
+      // The module's own bytes decide: a program that patched streams may have given V8 others than were looked up.
+      if (key) recorded.key = key;
+    } catch (error) {
+      reporting.failed('hashing a module', error);
+    }
+    return recorded.key;
+  }
+
+  #write(
+    recorded: RecordedModule,
+    key: ModuleHash,
+    nativeCode: Uint8Array,
+    { generation, final }: Pick<Stored, 'generation' | 'final'>,
+  ): void {
+    const { cache, fleet, reporting } = this.#parts;
+    const { engineId, wireLength, stored } = recorded;
+    cache.writeArtifactSync({
+      key,
+      engineId,
+      coverage: 'hot',
+      generation,
+      final,
+      bypassedUntil: 0,
+      nativeCode,
+      wireBytes: undefined,
+      wireLength,
+    });
+    debug('saved %s: %d bytes, before %d%s', key, nativeCode.length, stored.length, final ? ', final' : '');
+    recorded.stored = { length: nativeCode.length, generation, final };
+    fleet?.noteSave(String(key));
+    reporting.saved(key, nativeCode.length);
+  }
+
+  #requestLearner(recorded: RecordedModule, key: ModuleHash, part: Uint8Array): ModuleHash | undefined {
+    const { cache, engine } = this.#parts;
+    recorded.hasRequestedLearner = true;
+    if (!this.#jobs.create(key, { wireLength: recorded.wireLength, part })) return undefined;
+    // Another learner may have ended between the look at the generation and the creation of the job.
+    const storedNow = cache.readHeaderSync(key, engine)?.generation ?? NOTHING_STORED.generation;
+    if (storedNow === recorded.stored.generation) return key;
+    this.#jobs.remove(key);
+    return undefined;
+  }
+
+  /** A quarantined artifact is not replaced, because it may be better: a learner tries it. */
+  #requestTrial(recorded: RecordedModule, key: ModuleHash, module: WebAssembly.Module): ModuleHash | undefined {
+    if (recorded.hasRequestedLearner || !this.#canLearn) return undefined;
+    recorded.hasRequestedLearner = true;
+    // Any part with as many functions will do.
+    const part = partToOptimise(module, undefined, recorded.analysis);
+    return this.#jobs.create(key, { wireLength: recorded.wireLength, part }) ? key : undefined;
+  }
+
+  /** Of the artifact that this process may write; `undefined` when another process is ahead of it. */
+  #nextGeneration(key: ModuleHash, stored: Stored): number | undefined {
+    const { cache, engine } = this.#parts;
+    if (this.#canLearn && this.#jobs.isUnderWay(key)) return undefined;
+    const header = cache.readHeaderSync(key, engine);
+    if (!header) return 0;
+    return header.generation === stored.generation ? generationAfter(header) : undefined;
+  }
+
+  #partToLearn(
+    { analysis }: RecordedModule,
+    module: WebAssembly.Module,
+    current: Current | undefined,
+  ): Uint8Array | undefined {
+    const wanted = this.#parts.options.learn === 'full' ? 'all' : current?.functions?.executed;
+    try {
+      return partToOptimise(module, wanted, analysis);
+    } catch (error) {
+      debug('not learnt: %o', error);
+      return undefined;
+    }
+  }
+}
+
+function functionsIn({ functions }: RecordedModule, nativeCode: Uint8Array | undefined): Current['functions'] {
+  try {
+    return functions && nativeCode && readNativeCode(nativeCode, functions);
+  } catch (error) {
+    debug('native code that cannot be read: %s', error);
+    return undefined;
+  }
+}

@@ -1,0 +1,52 @@
+import diagnostics_channel from 'node:diagnostics_channel';
+import { FileSystemCache } from '../caches/file-system.js';
+import { V8Engine } from '../engine/v8-engine.js';
+import { openStatistics } from '../statistics/statistics.js';
+import { Fleet } from './fleet.js';
+import { install } from './install.js';
+import { ModuleLookup } from './look-up.js';
+import type { Parts } from './parts.js';
+import { RecordedModules } from './recorded-modules.js';
+import { Recorder } from './recorder.js';
+import { type ModuleCacheStats, Reporting } from './reporting.js';
+import type { HookOptions } from './settings.js';
+
+/** The hook of one thread, for the functions that programs call. */
+export interface Hook {
+  /** The absolute path of the cache folder. */
+  readonly directory: string;
+  readonly stats: ModuleCacheStats;
+  save(): void;
+}
+
+// All copies of this package in one thread share it, so that only one of them replaces WebAssembly's functions. A named
+// channel is an object that they all find, and that no program finds by looking at globals.
+export const registry = diagnostics_channel.channel('wasm-module-cache') as object as { hook?: Hook };
+
+/**
+ * Puts the hook's parts together and replaces WebAssembly's functions.
+ *
+ * @param checksEngine - whether to find out now that V8 can be used, and not when the first module comes
+ * @returns the hook, or why there is none
+ */
+export function startHook(options: HookOptions, checksEngine: boolean): Hook | string {
+  const engine = new V8Engine();
+  const cache = new FileSystemCache(options.directory, {
+    wireBytes: 'omit', // Every program has them when it asks, so storing them would only double the size.
+    secret: options.secrets,
+    maxSize: options.maxSize,
+  });
+  const reporting = new Reporting(openStatistics(options, () => recorder.saveAtExit()));
+  // What comes from the store goes through the folder.
+  const remote = options.mode === 'read-write' ? options.remote : undefined;
+  const fleet = remote && new Fleet(remote, cache, engine, reporting);
+  const parts: Parts = { options, cache, engine, modules: new RecordedModules(), reporting, fleet };
+  const recorder = new Recorder(parts);
+  const unsupportedReason = checksEngine ? engine.unsupportedReason : undefined;
+  if (unsupportedReason !== undefined) return unsupportedReason;
+  install(globalThis.WebAssembly, options.minModuleSize, new ModuleLookup(parts, recorder), recorder);
+  const hook = { directory: cache.directory, stats: reporting.counters, save: () => recorder.save() };
+  registry.hook = hook;
+  fleet?.tier?.advance();
+  return hook;
+}

@@ -1,0 +1,32 @@
+import nodeModule from 'node:module';
+import path from 'node:path';
+import { FileSystemCache } from '../caches/file-system.js';
+import { isTestedV8, nameOfV8, takeVerdict, whyNeverSupported } from '../engine/supported.js';
+import { untriedEngine } from '../engine/v8-engine.js';
+import { packageRoot } from '../package-root.js';
+import { readVerdict, subjectOf } from '../probe/verdict.js';
+import type { Settings } from './settings.js';
+
+/** Why the hook cannot work in this process, as far as can be told without loading the addon of a tested V8. */
+export function whyUnsupported(settings: Settings, directory: string): string | undefined {
+  return (isTestedV8() ? undefined : whyUntried(settings, directory)) ?? whyNeverSupported();
+}
+
+/**
+ * Takes the folder's verdict on a V8 that this package was not tested with. Where there is none, it starts the probe, for later
+ * processes. The code that starts it is not in this bundle, because it is needed once.
+ */
+function whyUntried({ secrets: secret, mode, learn }: Settings, directory: string): string | undefined {
+  const untried = untriedEngine();
+  if (untried.id === undefined) return untried.reason;
+  const cache = new FileSystemCache(directory, { secret });
+  const verdict = readVerdict(cache, subjectOf(untried.id));
+  if (verdict) {
+    takeVerdict(verdict);
+    return undefined;
+  }
+  if (mode === 'read-only' || learn === 'off') return undefined;
+  const file = path.join(packageRoot, 'dist/probe/start-prober.js');
+  const { startProber } = nodeModule.createRequire(import.meta.url)(file) as typeof import('../probe/start-prober.js');
+  return `${nameOfV8()} has not been tried, and ${startProber(cache, untried.id)}`;
+}

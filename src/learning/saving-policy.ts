@@ -1,0 +1,140 @@
+import { BYPASSED_AFTER_DEATHS } from '../caches/crash-guard.js';
+
+const MINUTE = 60_000;
+
+/** What the cache folder has of a module, as far as this process knows. */
+export interface Stored {
+  /** Bytes of native code; 0 when nothing is stored. */
+  readonly length: number;
+  readonly generation: number;
+  readonly final: boolean;
+}
+
+export const NOTHING_STORED: Stored = { length: 0, generation: -1, final: false };
+
+/** What V8 has of the module now. */
+export interface Current {
+  /** Bytes of native code. */
+  readonly length: number;
+  /** Functions with optimised code, and those that ran without it; `undefined` when that cannot be told. */
+  readonly functions: { readonly optimised: ReadonlySet<number>; readonly executed: ReadonlySet<number> } | undefined;
+}
+
+export interface Decision {
+  /** Whether to store the current code. */
+  readonly save: boolean;
+  /** Whether to store it as final: later runs then do no work at their exit. */
+  readonly final: boolean;
+  /** Whether what ran should be optimised in a process of its own. */
+  readonly learn: boolean;
+}
+
+/**
+ * Decides whether a module is saved and learnt. The hook asks at the exit, and when the code of a long run has settled.
+ *
+ * - The code that V8 optimised in this run is stored when it is more than what is stored. Less code (after a
+ *   deoptimisation, or under a debugger) never replaces more.
+ * - Functions that ran without being optimised go to a learner, so that the next run has them. V8 alone takes dozens of runs to
+ *   find them hot, and never finishes a function that it compiles for longer than the program runs.
+ * - When hardly anything ran that is not stored optimised, the artifact is final.
+ *
+ * @param current - `undefined` when V8 has optimised nothing, and then tells nothing
+ */
+export function decide(stored: Stored, current: Current | undefined, canLearn: boolean): Decision {
+  if (stored.final) return NOTHING;
+  if (!current) return { ...NOTHING, learn: canLearn && stored.length === 0 };
+  if (current.length < stored.length) return NOTHING;
+  const grew = current.length >= stored.length * MIN_GROWTH;
+  const { functions } = current;
+  if (!functions) return { ...NOTHING, save: grew };
+  const isComplete = functions.executed.size <= (functions.optimised.size + functions.executed.size) * MAX_MISSING;
+  if (isComplete || stored.generation >= MAX_GENERATIONS) return { save: true, final: true, learn: false };
+  return { save: grew || canLearn, final: false, learn: canLearn };
+}
+
+const NOTHING: Decision = { save: false, final: false, learn: false };
+
+/** Less growth is not worth the write: V8 finds a function or two to optimise in every run (docs/v8.md, "An artifact can shrink"). */
+const MIN_GROWTH = 1.02;
+
+/**
+ * The share of the functions that ran which a final artifact may lack. Two runs of one program never run exactly the same
+ * functions (timers, garbage collection, hash seeds).
+ */
+const MAX_MISSING = 0.02;
+
+/**
+ * After so many generations an artifact is final in any case. Otherwise a module that every run uses differently (an
+ * interpreter, a database) would be learnt for ever.
+ */
+const MAX_GENERATIONS = 12;
+
+/** What a hit cost, and what is known of the module. */
+export interface Load {
+  /** Milliseconds from the call to the restored module: hash, read, check, deserialise. */
+  readonly duration: number;
+  /** Milliseconds of all processors that this process used for it. */
+  readonly cpuTime: number;
+  /** How often the system gave the processor to another process meanwhile. */
+  readonly preemptions: number;
+  /** Milliseconds that the thread has waited for a processor since it began. Called only where it matters. */
+  readonly waited: () => number;
+  readonly wireLength: number;
+  readonly nativeLength: number;
+}
+
+/** Whether loading an artifact took no longer than V8 would have taken without it. On slow disks it does. */
+export function isWorthLoading({ duration, cpuTime, preemptions, waited, ...module }: Load): boolean {
+  const limit = UNNOTICED + SPIKE * durationWithout(module);
+  if (duration <= limit) return true;
+  // On a busy machine the disk is not to blame. Preemptions show that on every system, but not for a thread that was blocked and
+  // then waited for a processor. (They are compared with the CPU time: the busier the machine, the longer everything takes.)
+  return preemptions >= Math.max(MIN_PREEMPTIONS, cpuTime / PREEMPTED_EVERY) || duration - waited() <= limit;
+}
+
+/**
+ * Estimates the milliseconds that V8 takes without an artifact: it decodes the wire bytes, and compiles every function that
+ * runs with its baseline compiler, which are the functions that the artifact holds. It leaves out that baseline code runs
+ * slower afterwards, which is most of what a warm cache saves a program that computes much.
+ */
+export function durationWithout({ wireLength, nativeLength }: Pick<Load, 'wireLength' | 'nativeLength'>): number {
+  return wireLength * DECODING + nativeLength * BASELINE_COMPILING;
+}
+
+/** One load is measured, on a machine that may be busy, so it counts only when it takes far too long. */
+const SPIKE = 3;
+const UNNOTICED = 250;
+/**
+ * Milliseconds of CPU time. On a machine with three times as many programs as processors Linux takes a processor away every
+ * 2 to 4; esbuild beside 40 busy programs lost it 44 times in 65 ms of CPU time, which took 6.4 s.
+ */
+const PREEMPTED_EVERY = 20;
+/** Something else runs now and then on any machine, also while a load waits for its disk. */
+const MIN_PREEMPTIONS = 5;
+
+/**
+ * Milliseconds per byte on a quiet machine of 2 cores: 33 ms for the 14 MB of esbuild (Node 26, docs/v8.md, "What deserialising costs"), and
+ * 25 ms per MB of function bodies, of which the native code is 2.4 times as large (bench/programs, Node 26).
+ */
+const DECODING = 33 / 14e6;
+const BASELINE_COMPILING = 25 / 2.4e6;
+
+/** Minutes for which a module that was not worth loading is bypassed. Disks are slow for a while, and few modules are affected. */
+const BYPASSED_FOR = 24 * 60;
+
+/** Minutes since 1970 until which a module is bypassed that was not worth loading at this time, in milliseconds. */
+export function bypassUntil(time: number): number {
+  return Math.ceil(time / MINUTE) + BYPASSED_FOR;
+}
+
+/**
+ * Whether V8 compiles this module without the cache for now, as its artifact says. A time further in the future than this
+ * package ever sets comes from a wrong clock, and is ignored.
+ *
+ * @param artifact - with minutes since 1970
+ * @param time - now, in milliseconds since 1970
+ */
+export function isBypassed({ bypassedUntil }: { readonly bypassedUntil: number }, time: number): boolean {
+  const minutes = bypassedUntil - time / MINUTE;
+  return minutes > 0 && minutes <= BYPASSED_AFTER_DEATHS + 1;
+}
