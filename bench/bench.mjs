@@ -1,7 +1,7 @@
 // npm run bench [-- --node <binary>] [-- --workloads <folder>] [-- --only a,b] [-- --runs 5] [-- --train 3] [-- --firsts 3] [-- --json <file>]
-// Unchanged programs in fresh processes: plain; for the first time (each time with an empty cache); warm, after a first and
-// some training runs; and with everything compiled ahead of time (full). The programs are the w_*.mjs of the workloads folder
-// (default: ../shared/workloads, or a copy of it in which `npm ci` was run), where there is none those of bench/programs.
+// Runs unchanged programs in fresh processes: plain; first (each time with an empty cache); warm (after a first and some
+// training runs); and full (with everything compiled ahead of time). The programs are the w_*.mjs of the workloads folder
+// (default: ../shared/workloads, or a copy of it in which `npm ci` was run). Without that folder they are those of bench/programs.
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';

@@ -1,5 +1,5 @@
-// node bench/browser.mjs [--visits 5] [--json]: what a page with a module of 18 MB gains from visit to visit, in Chromium: each visit is a new process with the
-// profile of the last one. The first visit goes on until Chromium has saved what V8 optimised.
+// node bench/browser.mjs [--visits 5] [--json]: what a page with a module of 18 MB gains from visit to visit in Chromium. Each visit is a new
+// process with the profile of the last one. The first visit goes on until Chromium has saved the code that V8 optimised.
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,12 +14,12 @@ import { median } from './processes.mjs';
 
 const { values } = parseArgs({ options: { visits: { type: 'string', default: '5' }, json: { type: 'boolean' } } });
 const visits = Number(values.visits);
-/** Milliseconds for Chromium to save; it does so when V8 has optimised 1 MB of code. */
+/** Milliseconds until Chromium saves, which it does when V8 has optimised 1 MB of code. */
 const SAVE_TIMEOUT = 30_000;
 
 const { resolve } = createRequire(import.meta.url);
 const wasm = readFileSync(resolve('@swc/wasm/wasm_bg.wasm'));
-// Made for Node.js: what it has of Node.js is at its end, and `require('util')`.
+// The package is made for Node.js; the parts that need Node are at its end, and `require('util')`.
 const [glue] = readFileSync(resolve('@swc/wasm'), 'utf8').split("const path = require('path')");
 const source = Array.from(
   { length: 200 },
@@ -53,7 +53,7 @@ try {
   for (const [header, cacheControl] of Object.entries(servers)) {
     site.module('/swc.wasm', wasm, { 'cache-control': cacheControl });
     const ways = Object.entries(loads).map(([how, load]) => ({ how, load, seen: [], profile: newProfile() }));
-    // In turn, because the machine is not always as fast.
+    // In turn, because the speed of the machine changes.
     for (let i = 0; i < visits; i++) {
       for (const { profile, load, seen } of ways) seen.push(await visit(profile, load, i === 0));
     }

@@ -1,5 +1,5 @@
-// node bench/chart.mjs <bench.json>... > docs/bench.svg: how many times as fast a program is warm as plain, one bar per program
-// and Node version, from what `npm run bench -- --json <file>` wrote.
+// node bench/chart.mjs <bench.json>... > docs/bench.svg: how many times as fast each program is warm as plain, one bar per program
+// and Node version. Reads the files that `npm run bench -- --json <file>` wrote.
 import { readFileSync } from 'node:fs';
 import * as echarts from 'echarts';
 
@@ -19,7 +19,7 @@ chart.setOption({
   title: { text: 'Times as fast with a warm cache (whole process, plain / warm)', textStyle: { fontSize: 14 } },
   legend: { top: 24, data: benches.map(({ version }) => version) },
   grid: { left: 110, right: 50, top: 56, bottom: 24 },
-  // Logarithmic, so that twice as slow is as far from 1 as twice as fast.
+  // Logarithmic, so that half the speed is as far from 1 as twice the speed.
   xAxis: { type: 'log', logBase: 2, min: 0.5, axisLabel: { formatter: '{value} x' } },
   yAxis: { type: 'category', data: names },
   series: benches.map(({ version, rows, means }) => ({

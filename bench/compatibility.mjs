@@ -1,9 +1,9 @@
 // npm run bench:compatibility [-- --nodes 20,22,24,26] [-- --workloads <folder>]... [-- --only a,b] [-- --runs 5] [-- --train 3]
 //   [-- --firsts 3] [-- --json docs/compatibility.json] [-- --again]
-// Which packages gain what, on which versions of Node. Every program of the folders (default: ../shared/workloads and
-// bench/compatibility) is run as npm run bench does, without `full`, on each version, and stored in the JSON file when it is done; the
-// table is written beside that, as Markdown. What the file has of the same packages, measured in the same way, and did not fail, is
-// not measured again without --again. Controls (ctl_*) are no packages, and left out. A folder needs its packages: npm ci --ignore-scripts in it.
+// Measures which packages gain what, on which versions of Node. It runs every program of the folders (default: ../shared/workloads and
+// bench/compatibility) on each version as npm run bench does, without `full`. It stores each program in the JSON file when it is done, and
+// writes the table beside that file as Markdown. Programs that the file has with the same packages and counts, and that did not fail, are
+// measured again only with --again. Controls (ctl_*) are not packages and are skipped. Run npm ci --ignore-scripts in each folder first.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -46,7 +46,7 @@ const bar = new SingleBar(
   { format: '|{bar}| {value}/{total} {doing}', stream: process.stderr, noTTYOutput: true, notTTYSchedule: 30_000 },
   Presets.shades_classic,
 );
-// How it reaches WebAssembly, whether its modules were hits, and what measure does.
+// One run for the ways in, one for the hits, and those of measure().
 bar.start(programs.length * nodes.length * (2 + runsOf(counts)), 0, { doing: '' });
 for (const program of programs) {
   for (const node of nodes) await visit(program, node);
@@ -57,7 +57,7 @@ process.exit(wrong.length === 0 ? 0 : 1);
 
 function findNodes() {
   return values.nodes.split(',').map((major) => {
-    if (!SUPPORTED.includes(Number(major))) fail(`--nodes takes of ${SUPPORTED.join(', ')}, not ${major}`);
+    if (!SUPPORTED.includes(Number(major))) fail(`--nodes must be versions from ${SUPPORTED.join(', ')}, not ${major}`);
     const binary = nodeBinary(Number(major));
     return { binary, version: run(binary, ['-p', 'process.versions.node']).output.trim() };
   });
@@ -72,7 +72,7 @@ function findPrograms() {
   const names = values.only?.split(',') ?? all.map(({ name }) => name);
   const unknown = names.find((name) => !all.some((program) => program.name === name));
   if (unknown !== undefined)
-    fail(`--only: there is no program ${unknown}; there are ${all.map((each) => each.name).join(', ')}`);
+    fail(`--only: there is no program ${unknown}; the programs are ${all.map((each) => each.name).join(', ')}`);
   return all.filter(({ name }) => names.includes(name));
 }
 
@@ -88,13 +88,13 @@ async function visit(program, node) {
   }
   const start = bar.value;
   const measured = await measureOne(program, node, onRun);
-  bar.update(start + 2 + runsOf(counts)); // also where a run failed
+  bar.update(start + 2 + runsOf(counts)); // also if a run failed
   known[program.name] = { packages, nodes: { ...before, [node.version]: measured } };
   writeFileSync(values.json, `${JSON.stringify(known, null, 1)}\n`);
   writeFileSync(values.json.replace(/(\.json)?$/, '.md'), compatibilityTable(known));
 }
 
-/** The packages of its folder that a program names, with their versions. */
+/** The packages that a program imports, with the versions in its folder. */
 function packagesOf({ file, cwd }) {
   const source = readFileSync(file, 'utf8');
   const { dependencies } = JSON.parse(readFileSync(path.join(cwd, 'package.json'), 'utf8'));
@@ -144,7 +144,7 @@ function modulesOf({ file, cwd }, node, list) {
   return [...new Set(lines)].map((line) => JSON.parse(line));
 }
 
-/** Those of its modules that a warm run did not have from the cache, also because loading them had not paid. */
+/** The large modules that a warm run did not get from the cache, also those whose loading took longer than it saved. */
 function missedBy({ file, cwd }, node, folder, modules) {
   const json = path.join(folder, 'run.json');
   const cli = local('../dist/cli/main.js');
@@ -156,7 +156,7 @@ function missedBy({ file, cwd }, node, folder, modules) {
   return [...new Set(large)].filter((key) => !hits.includes(key));
 }
 
-/** What was being done, and the line that says what went wrong, without the folders of this machine. */
+/** The kind of run that failed, and the line that says why, without paths of this machine. */
 function shortened({ doing = 'plain', ended, stderr, message }, { cwd }) {
   if (ended === undefined) return `${doing}: ${message}`;
   const lines = stderr.split('\n').filter((line) => line.trim() !== '');

@@ -1,6 +1,6 @@
 // npm run bench:compile-cache [-- --node <binary>] [-- --workloads <folder>] [-- --only sqljs,esbuild] [-- --runs 9] [-- --json <file>]
-// What Node's own compile cache (NODE_COMPILE_CACHE) does for programs that use WebAssembly, what this package does, and both together: fresh
-// processes, all four ways in turn, after training runs of each. The programs are those of a copy of ../shared/workloads in which `npm ci` was run.
+// Compares Node's own compile cache (NODE_COMPILE_CACHE), this package, and both together, for programs that use WebAssembly: fresh
+// processes, all four ways in turn, after training runs of each. The programs are in a copy of ../shared/workloads in which `npm ci` was run.
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

@@ -1,7 +1,7 @@
 // npm run demo [-- --json] [-- --runs 5] [-- --train 2] [-- --node <binary>]
-// Unchanged programs that use real packages, in fresh processes: plain, with the hook for the first time, and with the hook
-// after untimed training runs. Plain and warm runs alternate, so that a busy machine slows both. (npm run bench is the
-// thorough one.)
+// Runs unchanged programs that use real packages in fresh processes: plain, with the hook for the first time, and with the hook
+// after untimed training runs. Plain and warm runs alternate, so that a busy machine slows both. npm run bench is the
+// thorough version.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -69,7 +69,7 @@ async function measure(name) {
   const plainRun = () => step('plain');
   const hookedRun = (doing) => step(doing, { directory });
   try {
-    const all = [await plainRun()]; // not timed: fills the file system's cache
+    const all = [await plainRun()]; // not timed; it fills the cache of the file system
     const first = await hookedRun('first run');
     for (let i = 0; i < train; i++) all.push(await hookedRun('training'));
     const plain = [];

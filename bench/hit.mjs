@@ -1,6 +1,6 @@
-// npm run bench:hit: what the parts of a hit take, against the floor: V8's deserialise of the same artifact from memory, and one
-// hash of the wire bytes. The artifacts are what bench/programs leave after training. Everything in one process, each part
-// in turn, medians.
+// npm run bench:hit: the duration of each part of a hit, and the floor: V8 deserialises the same artifact from memory, plus one
+// hash of the wire bytes. The artifacts are those of bench/programs after training. Everything runs in one process, each part
+// in turn. The figures are medians.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -14,7 +14,7 @@ import { learnersAreDone, median, run } from './processes.mjs';
 
 const ROUNDS = 15;
 
-// Not --expose-gc for the whole process: with another flag its engine id is another one.
+// Not --expose-gc for the whole process, because that flag changes the engine id.
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc');
 setFlagsFromString('--no-expose-gc');
@@ -41,7 +41,7 @@ for (const [name, file] of Object.entries(modules)) {
       const start = performance.now();
       action();
       times[part].push(performance.now() - start);
-      // V8 finds a module that is alive and restores nothing; the one that this made must be gone.
+      // V8 restores nothing while a module of these bytes is alive, so the last one must be gone.
       await settled();
     };
     for (let round = 0; round < ROUNDS; round++) {

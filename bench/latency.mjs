@@ -1,6 +1,6 @@
-// npm run bench:latency [-- --node <binary>] [-- --rounds 9]: what a load takes from each strategy, and what compiling again takes.
-// A fresh process for every number, all in turn, medians. The artifacts are what bench/programs leave after training; keys are
-// known, wire bytes in memory. "first" is the first load of the process, "again" the median of 100 that follow it while the module is alive.
+// npm run bench:latency [-- --node <binary>] [-- --rounds 9]: how long a load takes with each strategy, and compiling again.
+// A fresh process for every number, all in turn, medians. The artifacts are those of bench/programs after training; keys are known and
+// wire bytes in memory. "first" is the first load of the process, "again" the median of the next 100 while the module is alive.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ import { learnersAreDone, median, run } from './processes.mjs';
 const program = fileURLToPath(import.meta.url);
 const AGAIN = 100;
 
-/** Each gives, for what the process has, what is timed. */
+/** Each prepares a process and returns the function that is timed. */
 const strategies = {
   'compile again':
     ({ engine, wireBytes }) =>
@@ -68,7 +68,7 @@ if (!isMainThread) await saveFromWorker();
 else if (process.argv[2] === '--measure') await measure(process.argv.slice(3));
 else await main();
 
-/** In a worker, for the main thread. */
+/** Runs in a worker and saves for the main thread. */
 async function saveFromWorker() {
   const { key, engine, disk, wireBytes } = surroundings(workerData);
   inMemory().saveSync(key, engine, disk.loadSync(key, engine, { wireBytes }));
@@ -78,7 +78,7 @@ function surroundings(args) {
   const [, file, directory] = args;
   const data = HashedModuleData.fromFileSync(file);
   const engine = new V8Engine();
-  engine.deterministicId; // the first time takes a millisecond, once per process
+  engine.deterministicId; // the first call takes a millisecond, once per process
   const disk = new FileSystemCache(directory, { wireBytes: 'omit' });
   return { args, data, key: data.hash, wireBytes: readFileSync(file), engine, disk };
 }
@@ -93,7 +93,7 @@ async function measure(args) {
     return ms;
   };
   const first = await time();
-  await new Promise(setImmediate); // promotions
+  await new Promise(setImmediate); // lets promotions run
   const again = [];
   for (let i = 0; i < AGAIN; i++) again.push(await time());
   console.log(JSON.stringify({ first, again: median(again) }));

@@ -1,9 +1,9 @@
-// What bench.mjs and compatibility.mjs do with a program: runs in fresh processes, plain and with the hook.
+// Runs one program in fresh processes, plain and with the hook, for bench.mjs and compatibility.mjs.
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { learnersAreDone, run } from './processes.mjs';
 
-/** The programs of a folder, by default the w_*.mjs that folders of workloads have. */
+/** The programs of a folder, by default its w_*.mjs files. */
 export function programsIn(folder, pattern = /^w_(.*)\.mjs$/) {
   const cwd = path.resolve(folder);
   return readdirSync(cwd)
@@ -12,19 +12,19 @@ export function programsIn(folder, pattern = /^w_(.*)\.mjs$/) {
     .map((file) => ({ name: pattern.exec(file)[1], file: path.join(cwd, file), cwd }));
 }
 
-/** How many runs {@link measure} makes of a program. */
+/** The number of runs that {@link measure} makes of a program. */
 export function runsOf({ runs, train, firsts, full }) {
   return 2 + train + 2 * firsts + 2 * runs + (full ? 1 + runs : 0);
 }
 
 /**
- * Runs a program plain; for the first time, each time with an empty cache; warm, after a first and some training runs; and, if
- * asked for, with everything compiled ahead of time. Plain runs alternate with the others, so that a busy machine slows all of
- * them. The caches are left in the folders `warm` and `full` of `folder`.
+ * Runs a program plain; first, each time with an empty cache; warm, after a first and some training runs; and, if asked for, with
+ * everything compiled ahead of time. Plain runs alternate with the others, so that a busy machine slows all of them. The caches
+ * stay in the folders `warm` and `full` of `folder`.
  *
- * @param onRun - told what is going to be run
+ * @param onRun - called before each run with its kind
  * @returns the results by kind, and the different outputs by kind
- * @throws {Error} when a run fails, with what was done as `doing`
+ * @throws {Error} when a run fails, with the kind of run as `doing`
  */
 export async function measure({ file, cwd }, { node, runs, train, firsts, full, folder, onRun }) {
   const results = { plain: [], first: [], warm: [], full: [], plainBesideFirst: [] };
@@ -32,14 +32,14 @@ export async function measure({ file, cwd }, { node, runs, train, firsts, full, 
   const step = async (kind, doing, directory, env) => {
     onRun(doing);
     const result = runOrSay(doing, node, file, { cwd, directory, env });
-    // Programs may print times; what they compute is in a line of its own.
+    // Programs may print times, so only the line with the result is compared.
     const output = /^RESULT .*$/m.exec(result.output)?.[0] ?? result.output;
     outputs[kind] = [...new Set([...(outputs[kind] ?? []), output])];
     if (directory) await learnersAreDone(directory);
     return result;
   };
   const [warm, ahead] = ['warm', 'full'].map((name) => path.join(folder, name));
-  for (const each of [warm, ahead]) mkdirSync(each, { mode: 0o700 }); // also where nothing will be stored
+  for (const each of [warm, ahead]) mkdirSync(each, { mode: 0o700 }); // also if nothing will be stored
   const plain = () => step('plain', 'plain');
   const fully = () => step('full', 'full', ahead, { WASM_CACHE_LEARN: 'full' });
 

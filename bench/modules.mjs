@@ -1,4 +1,4 @@
-// Large modules of real packages, on which the parts of the library are measured.
+// Large modules of real packages, with which the parts of the library are measured.
 import { fileURLToPath } from 'node:url';
 
 /** The path of a file beside this one. */

@@ -1,4 +1,4 @@
-// What the benchmarks share: fresh processes, their wall and CPU time, and the learners that go on after them.
+// Shared by the benchmarks: starts fresh processes, measures their wall and CPU time, and waits for their learners.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -11,18 +11,18 @@ const inherited = Object.fromEntries(
 );
 
 /**
- * Runs a program to its end, with the hook when there is a cache folder.
+ * Runs a program to its end, with the hook if there is a cache folder.
  *
  * @param program - its path, or all arguments of node
- * @returns wall and CPU time in ms (the latter only on Linux, in steps of 10) and what it wrote to stdout
+ * @returns wall and CPU time in ms (CPU time only on Linux, in steps of 10) and the program's stdout
  * @throws {Error} when it fails or takes longer than ten minutes, with the exit code or signal as `ended`, and its `stderr`
  */
 export function run(node, program, { cwd, directory, env = {} } = {}) {
   const hooked = directory
     ? { NODE_OPTIONS: `--import=${hook}`, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot' }
     : {};
-  const binary = node.includes(path.sep) ? path.resolve(node) : node; // a path is one of this folder, not of `cwd`
-  // Packages that start `node` get the same one.
+  const binary = node.includes(path.sep) ? path.resolve(node) : node; // a path is relative to this folder, not to `cwd`
+  // Packages that start `node` get the same binary.
   const searchPath = `${path.dirname(path.resolve(node))}${path.delimiter}${inherited.PATH}`;
   const cpuBefore = cpuOfChildren();
   const start = performance.now();
@@ -35,12 +35,12 @@ export function run(node, program, { cwd, directory, env = {} } = {}) {
   });
   const ms = performance.now() - start;
   if (status === 0) return { ms, cpuMs: cpuOfChildren() - cpuBefore, output: stdout };
-  if (error && signal === null) throw error; // it was not started
+  if (error && signal === null) throw error; // the program was not started
   const ended = status ?? signal;
   throw Object.assign(new Error(`${node} ${program} ended with ${ended}:\n${stderr}`), { ended, stderr });
 }
 
-/** A job without bytes was given up, and a learner that is not done after five minutes was ended. */
+/** An empty job file is a job that was given up; a learner that is not done after five minutes was ended. */
 export async function learnersAreDone(directory) {
   const jobs = path.join(directory, 'learning');
   const deadline = performance.now() + 310_000;

@@ -1,5 +1,5 @@
 // node bench/profile.mjs --workloads <folder> --only rollup,resvg [--node <binary>]: where the main thread's time goes, plain and
-// warm, by V8's CPU profiler. What is not in WebAssembly or its compilation cannot be cached away.
+// warm, by V8's CPU profiler. The cache can only save time in WebAssembly and its compilation.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -46,7 +46,7 @@ function profile(program, options) {
   const flags = ['--cpu-prof', '--cpu-prof-interval=200', `--cpu-prof-dir=${folder}`];
   const { ms } = run(values.node, [...flags, program], options);
   const sums = { wasm: 0, compiling: 0, javascript: 0, node: 0, garbage: 0, native: 0, idle: 0 };
-  // Of several threads and processes the one with the most samples.
+  // Of several threads and processes, take the one with the most samples.
   const profiles = readdirSync(folder).map((file) => JSON.parse(readFileSync(path.join(folder, file), 'utf8')));
   const { nodes, samples, timeDeltas } = profiles.sort((a, b) => b.samples.length - a.samples.length)[0];
   const kinds = new Map(nodes.map((node) => [node.id, kindOf(node.callFrame)]));

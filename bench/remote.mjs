@@ -1,7 +1,7 @@
 // npm run bench:remote [-- --store http] [-- --runs 7] [-- --node <binary>] [-- --json]
-// The demo programs in fresh processes: plain; warm, with all they need in their folder; and cold, with an empty folder in front of a
-// store that another machine has filled: redis, nginx (http), Ceph (s3), or a folder that both see. Alternating, medians. What a cold machine keeps
-// of the speed-up is plain / cold over plain / warm.
+// Runs the demo programs in fresh processes: plain; warm, with everything in the folder; and cold, with an empty folder in front of a
+// store that another machine has filled: redis, nginx (http), Ceph (s3), or a shared folder. The runs alternate; figures are medians. A cold
+// machine keeps (plain / cold) / (plain / warm) of the speed-up.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -90,7 +90,7 @@ async function measure(file) {
   for (let count = 0; count < 4; count++) {
     all.push(run(values.node, program, { directory: warmFolder, env }));
     await learnersAreDone(warmFolder);
-    await setTimeout(500); // and what pushes the list
+    await setTimeout(500); // for the process that pushes the list
   }
   await isListed(file);
   const [plain, warm, cold] = [[], [], []];

@@ -1,10 +1,10 @@
-// --import bench/ways-in.mjs: notes each module that a program, its worker threads or its child processes have V8 compile, as a line
-// of JSON in the file that WAYS_IN names: by which function, from how many bytes, in which kind of thread, and the start of its hash.
+// --import bench/ways-in.mjs: writes a line of JSON into the file that WAYS_IN names, for each module that V8 compiles for a program, its
+// worker threads or its child processes: the function that compiled it, its size, the kind of thread, and the start of its hash.
 import { createHash } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 
-// Programs change what they find.
+// Captured: programs replace globals.
 const { WAYS_IN } = process.env;
 const { Module, compile, instantiate, compileStreaming, instantiateStreaming } = WebAssembly;
 const isWorker = !isMainThread;
@@ -15,7 +15,7 @@ function note(way, source) {
     : source instanceof ArrayBuffer || source instanceof SharedArrayBuffer
       ? new Uint8Array(source)
       : undefined;
-  if (!bytes) return; // a module to be instantiated, or nothing valid
+  if (!bytes) return; // a module, or something invalid
   const key = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
   appendFileSync(WAYS_IN, `${JSON.stringify({ way, bytes: bytes.length, isWorker, key })}\n`);
 }
@@ -40,7 +40,7 @@ WebAssembly.instantiate = function (...args) {
   note('instantiate', args[0]);
   return Reflect.apply(instantiate, this, args);
 };
-// What is wrong with a response is V8's to say.
+// V8 reports what is wrong with a response.
 WebAssembly.compileStreaming = function (...args) {
   const noted = noteResponse('compileStreaming', args[0]).catch(() => {});
   return noted.then(() => Reflect.apply(compileStreaming, this, args));

@@ -1,4 +1,4 @@
-// What a program computes, as the line that the benchmarks compare.
+// Prints the result of a program as a line that the benchmarks compare.
 import { createHash } from 'node:crypto';
 
 /** Prints the digest of text, bytes, or anything that JSON can hold. */
@@ -8,7 +8,7 @@ export function printResult(value) {
   console.log(`RESULT ${createHash('sha256').update(content).digest('hex')} ${content.length}`);
 }
 
-/** A picture without chance in it. */
+/** A picture that is the same each time. */
 export function picture(width, height) {
   const data = new Uint8ClampedArray(width * height * 4);
   for (let i = 0; i < data.length; i++) data[i] = i % 4 === 3 ? 255 : (((i >> 2) % width) * 3 + i / width / 5) & 0xff;

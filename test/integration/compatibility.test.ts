@@ -1,4 +1,4 @@
-// npm run bench:compatibility, with programs that are chosen so that every kind of row is there.
+// npm run bench:compatibility with programs that give every kind of row.
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -14,7 +14,7 @@ const programs = {
   broken: 'throw new Error("It never ran")',
   ctl_control: '',
   none: 'console.log("RESULT 1")',
-  // Not by chance, which could give the same twice.
+  // The clock and not a random number, which could be the same twice.
   unsteady: 'console.log("RESULT", process.hrtime.bigint())',
   worker: `
     import { isMainThread, Worker } from 'node:worker_threads';
@@ -43,7 +43,7 @@ describe('npm run bench:compatibility', { skip: unsupportedReason ?? false }, ()
       .slice(2)
       .map((line) => line.split(' | ').map((cell) => cell.replaceAll('|', '').trim()));
 
-  it('writes a row for each program, whatever becomes of it', () => {
+  it('writes a row for each program, also if it fails', () => {
     const { status, stderr } = measure();
     assert.equal(status, 1, stderr); // not all results are equal
     const [broken, database, none, unsteady, worker, ...more] = rows();
@@ -63,7 +63,7 @@ describe('npm run bench:compatibility', { skip: unsupportedReason ?? false }, ()
     assert.match(worker?.[5] ?? '', /^only modules that are left to V8/);
   });
 
-  it('does not measure again what is known, unless it failed', () => {
+  it('does not measure a known program again, unless it failed', () => {
     const before = JSON.parse(readFileSync(json, 'utf8'));
     writeFileSync(path.join(folder, 'w_broken.mjs'), programs.none);
     measure();
@@ -73,16 +73,16 @@ describe('npm run bench:compatibility', { skip: unsupportedReason ?? false }, ()
     assert.deepEqual(after, others);
   });
 
-  it('says what it was called wrongly with', () => {
+  it('says which argument is wrong', () => {
     const messageOf = (...args: string[]) => {
       const { status, stderr } = measure(...args);
       assert.equal(status, 2);
       return stderr;
     };
-    assert.equal(messageOf('--nodes', '21'), '--nodes takes of 20, 22, 24, 26, not 21\n');
+    assert.equal(messageOf('--nodes', '21'), '--nodes must be versions from 20, 22, 24, 26, not 21\n');
     assert.match(
       messageOf('--only', 'nothing'),
-      /^--only: there is no program nothing; there are broken, database, none/,
+      /^--only: there is no program nothing; the programs are broken, database, none/,
     );
     assert.equal(messageOf('--runs', '0'), '--runs must be a whole number of at least 1, not 0\n');
     const empty = temporaryDirectory();
