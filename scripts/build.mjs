@@ -1,17 +1,111 @@
-// tsc for the library and the types; then the hook again as one file, because each further file costs every process that
-// is started with it half a millisecond.
-import { execFileSync } from 'node:child_process';
-import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// npm run build, or node scripts/build.mjs: compiles src/ into dist/ and test/ into .test-build/. Skips each of them when nothing that it is
+// made of has changed.
+import { execFile, execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { promisify } from 'node:util';
+import { build as bundle } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+const dist = path.join(root, 'dist');
 
-// An `import` of node:util or node:fs makes Node read every one of their exports, the lazy ones too: 10 ms together on Node
-// 26. The modules themselves are loaded anyway, and this way of asking for them costs nothing. (So the
-// hook's sources import no names from them, only the whole.)
+/** Kept in each output folder: what it was made of, and what was made. */
+const STAMP = '.build-stamp';
+const TOOLS = ['scripts/build.mjs', 'package.json', 'package-lock.json', 'tsconfig.base.json'];
+const OUTPUTS = {
+  dist: ['src', 'tsconfig.json', 'scripts/browser-globals.js', 'scripts/captured-globals.js', ...TOOLS],
+  '.test-build': ['test', ...TOOLS],
+};
+
+/** The output folders that are missing or not made of what the sources are now. */
+export function staleOutputs() {
+  return Object.keys(OUTPUTS).filter((folder) => {
+    const stamp = path.join(root, folder, STAMP);
+    return !existsSync(stamp) || readFileSync(stamp, 'utf8') !== stampOf(folder);
+  });
+}
+
+/** Brings dist/ and .test-build/ up to date. */
+export async function build() {
+  const stale = staleOutputs();
+  if (stale.includes('dist')) await make('dist', buildLibrary);
+  if (stale.includes('.test-build')) await make('.test-build', buildTests);
+}
+
+async function make(folder, how) {
+  rmSync(path.join(root, folder), { recursive: true, force: true });
+  const before = hashOfInputs(folder);
+  await how();
+  // An input that changed meanwhile makes the next build start again.
+  writeFileSync(path.join(root, folder, STAMP), stampOf(folder, before));
+}
+
+function stampOf(folder, inputs = hashOfInputs(folder)) {
+  const hash = createHash('sha256');
+  for (const file of filesBelow(folder).filter((each) => path.basename(each) !== STAMP)) {
+    const { size, mtimeMs } = statSync(path.join(root, file));
+    hash.update(`${file} ${size} ${mtimeMs}\n`);
+  }
+  return `${inputs} ${hash.digest('hex')}\n`;
+}
+
+function hashOfInputs(folder) {
+  const hash = createHash('sha256').update(process.platform);
+  for (const file of OUTPUTS[folder].flatMap(filesBelow)) {
+    const bytes = readFileSync(path.join(root, file));
+    hash.update(`${file} ${bytes.length}\n`).update(bytes);
+  }
+  return hash.digest('hex');
+}
+
+/** The paths of the files in it, or its own when it is a file. */
+function filesBelow(name) {
+  if (statSync(path.join(root, name)).isFile()) return [name];
+  return readdirSync(path.join(root, name), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+async function buildLibrary() {
+  const declarations = [tsc, '-p', 'tsconfig.json', '--emitDeclarationOnly'];
+  const checked = promisify(execFile)(process.execPath, declarations, { cwd: root });
+  await Promise.all([checked, compile('src', 'dist', MINIFIED).then(bundleEntries)]).catch((error) => {
+    if (error.stdout) console.error(error.stdout); // what tsc found
+    throw error;
+  });
+  chmodSync(path.join(dist, 'cli/main.js'), 0o755); // npm does so where it installs; npm link and a checkout do not
+  leaveOutOfPackage();
+}
+
+/** Types of tests are checked by `npm run typecheck`. */
+async function buildTests() {
+  await compile('test', '.test-build', {});
+}
+
+/** Comments are for those who read the types; they and white space are half the weight. Names stay, for those who read a stack. */
+const MINIFIED = { minifyWhitespace: true, minifySyntax: true };
+
+/** Each TypeScript file becomes a file of its own. */
+async function compile(from, to, options) {
+  await bundle({
+    absWorkingDir: root,
+    entryPoints: filesBelow(from).filter((file) => file.endsWith('.ts')),
+    outbase: from,
+    outdir: to,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    ...options,
+  });
+}
+
+// An `import` of node:util or node:fs makes Node read every one of their exports, the lazy ones too: 10 ms together on Node 26. Node has
+// loaded the modules themselves anyway, and this way of asking for them costs nothing. (So the hook's sources import no names from them, only
+// the whole.)
 const builtins = {
   name: 'builtins',
   setup({ onResolve, onLoad }) {
@@ -22,82 +116,82 @@ const builtins = {
   },
 };
 
-for (const folder of ['dist', '.test-build']) rmSync(path.join(root, folder), { recursive: true, force: true });
-for (const what of [['--emitDeclarationOnly'], ['--declaration', 'false']]) {
-  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json', ...what], { cwd: root, stdio: 'inherit' });
-}
-const dist = path.join(root, 'dist');
-// Comments are for those who read the types, and they and white space half of what JavaScript would weigh in the package. Names stay, for
-// those who read a stack.
-await build({
-  entryPoints: readdirSync(dist, { recursive: true })
-    .filter((file) => file.endsWith('.js'))
-    .map((file) => path.join(dist, file)),
-  outdir: dist,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
-  minifyWhitespace: true,
-  minifySyntax: true,
-  allowOverwrite: true,
-});
-chmodSync(path.join(root, 'dist/cli/main.js'), 0o755); // npm does so where it installs; npm link and a checkout do not
-/** One level below the package's folder, where `packageRoot` looks for it. */
-const bundle = (name, format) => ({
-  absWorkingDir: root,
-  entryPoints: [`src/${name}.ts`],
-  outfile: `dist/${path.basename(name)}.${format === 'cjs' ? 'cjs' : 'js'}`,
-  bundle: true,
-  format,
-  platform: 'node',
-  target: 'node20.19',
-  packages: 'external',
-  minify: true, // V8 parses all of it in every process: 1 ms less
-  inject: ['scripts/captured-globals.js'],
-  plugins: [builtins],
-  allowOverwrite: true,
-});
-// A module cannot return: where it could not even be evaluated (an older Node, an older runtime that looks like it), the program must start.
-await build({
-  ...bundle('register', 'iife'),
-  define: { 'import.meta.dirname': '__moduleDirname', 'import.meta.url': '__moduleUrl' },
-  banner: {
-    js: `const { dirname: __moduleDirname, url: __moduleUrl } = import.meta;
+/** What starts fast is one file: each further file costs half a millisecond in every process. */
+async function bundleEntries() {
+  /** One level below the package's folder, where `packageRoot` looks for it. */
+  const options = (name, format) => ({
+    absWorkingDir: root,
+    entryPoints: [`src/${name}.ts`],
+    outfile: `dist/${path.basename(name)}.${format === 'cjs' ? 'cjs' : 'js'}`,
+    bundle: true,
+    format,
+    platform: 'node',
+    target: 'node20.19',
+    packages: 'external',
+    minify: true, // V8 parses all of it in every process: 1 ms less
+    inject: ['scripts/captured-globals.js'],
+    plugins: [builtins],
+  });
+  // A module cannot return. Where this one could not even be evaluated (an older Node, an older runtime that looks like it), the program must
+  // still start.
+  const hook = {
+    ...options('register', 'iife'),
+    define: { 'import.meta.dirname': '__moduleDirname', 'import.meta.url': '__moduleUrl' },
+    banner: {
+      js: `const { dirname: __moduleDirname, url: __moduleUrl } = import.meta;
 if (globalThis.process?.getBuiltinModule && __moduleDirname) {`,
-  },
-  footer: { js: '}' },
-});
-// A thread starts up to 10 ms faster with it than with an ES module, and only it can be loaded later without an event loop.
-for (const name of ['hook/remote', 'hook/remote-worker']) {
-  await build({
-    ...bundle(name, 'cjs'),
+    },
+    footer: { js: '}' },
+  };
+  // A thread starts up to 10 ms faster with CommonJS than with an ES module, and only that can be loaded later without an event loop.
+  const threads = ['hook/remote', 'hook/remote-worker'].map((name) => ({
+    ...options(name, 'cjs'),
     packages: 'bundle', // what is an ES module cannot be required everywhere; optional peers stay where they are
     external: ['@aws-sdk/*', '@node-rs/xxhash', '@redis/client', 'aws4', 'node-gyp-build', 'redis'],
     define: { 'import.meta.dirname': '__dirname', 'import.meta.url': '__moduleUrl' },
     banner: { js: 'const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
+  }));
+  // A page loads one file faster than thirty, and has none of Node's globals.
+  const browser = {
+    ...options('browser', 'esm'),
+    platform: 'browser',
+    target: 'es2022',
+    packages: 'bundle',
+    inject: ['scripts/browser-globals.js'],
+    plugins: [],
+    banner: { js: '/*! wasm-module-cache, with the SHA-256 of @noble/hashes: MIT, see LICENSE */' },
+  };
+  await Promise.all([hook, ...threads, browser].map(bundle));
+}
+
+/** Only the tests need half of the types: npm does not pack what the package's entries do not need. */
+function leaveOutOfPackage() {
+  const { exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const entries = Object.values(exports).flatMap(({ types }) => types ?? []);
+  const options = [
+    '--ignoreConfig',
+    '--listFilesOnly',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2022',
+    '--types',
+    'node',
+  ];
+  const output = execFileSync(process.execPath, [tsc, ...options, ...entries], { cwd: root, encoding: 'utf8' });
+  const needed = new Set(output.split('\n').map((file) => path.resolve(root, file)));
+  const unneeded = readdirSync(dist, { recursive: true }).filter(
+    (file) => file.endsWith('.d.ts') && !needed.has(path.join(dist, file)),
+  );
+  const asPatterns = unneeded.map((file) => `/${file.replaceAll(path.sep, '/')}\n`);
+  const patterns = [`/${STAMP}\n`, '/hook/remote-worker.js\n', '/browser/*.js\n', ...asPatterns];
+  writeFileSync(path.join(dist, '.npmignore'), patterns.join(''));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await build().catch((error) => {
+    // tsc and esbuild have said what is wrong.
+    if (!error.stdout && !error.errors) throw error;
+    process.exit(1);
   });
 }
-// A page loads one file faster than thirty, and has none of Node's globals.
-await build({
-  ...bundle('browser', 'esm'),
-  platform: 'browser',
-  target: 'es2022',
-  packages: 'bundle',
-  inject: ['scripts/browser-globals.js'],
-  plugins: [],
-  banner: { js: '/*! wasm-module-cache, with the SHA-256 of @noble/hashes: MIT, see LICENSE */' },
-});
-execFileSync(process.execPath, [tsc, '-p', 'test/tsconfig.json'], { cwd: root, stdio: 'inherit' });
-
-// Half of the types are for the tests alone: what the package's entries do not need is not packed.
-const { exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
-const entries = Object.values(exports).flatMap(({ types }) => types ?? []);
-const options = ['--ignoreConfig', '--listFilesOnly', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
-const needed = execFileSync(process.execPath, [tsc, ...options, ...entries], { cwd: root, encoding: 'utf8' }).split(
-  '\n',
-);
-const unneeded = readdirSync(dist, { recursive: true }).filter(
-  (file) => file.endsWith('.d.ts') && !needed.some((each) => path.resolve(each) === path.join(dist, file)),
-);
-const asPatterns = unneeded.map((file) => `/${file.replaceAll(path.sep, '/')}\n`);
-writeFileSync(path.join(dist, '.npmignore'), ['/hook/remote-worker.js\n', '/browser/*.js\n', ...asPatterns].join(''));

@@ -20,7 +20,7 @@ let status;
 try {
   copyFileSync(path.join(build, 'Release/wasm_module_cache.node'), path.join(platform, binary));
   const test = path.join(root, 'scripts', 'test.mjs');
-  ({ status } = spawnSync(process.execPath, [test, ...process.argv.slice(2)], { stdio: 'inherit' }));
+  ({ status } = spawnSync(process.execPath, [test, '--no-build', ...process.argv.slice(2)], { stdio: 'inherit' }));
   const sources = readdirSync(path.join(root, 'native'))
     .filter((file) => file.endsWith('.cc'))
     .map((file) => path.join(root, 'native', file));

@@ -29,7 +29,7 @@ let status;
 try {
   // Node hands the variable on to its child processes, whatever environment they are given.
   const env = { ...process.env, NODE_V8_COVERAGE: raw };
-  const args = [test, '--without', WITHOUT, ...process.argv.slice(2)];
+  const args = [test, '--no-build', '--without', WITHOUT, ...process.argv.slice(2)];
   ({ status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env }));
   await Report({
     tempDirectory: raw,
