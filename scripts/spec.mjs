@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { decodeHeader } from '../dist/artifact/artifact.js';
+import { decodeHeader } from '../dist/artifact/header.js';
 import { nodeBinary, SUPPORTED } from './nodes.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));

@@ -4,7 +4,7 @@
  * @module wasm-module-cache
  */
 
-export type { ArtifactHeader } from './artifact/artifact.js';
+export type { ArtifactHeader } from './artifact/header.js';
 export { decodeModule, decodeModuleSync, encodeModule } from './artifact/module.js';
 export type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from './artifact-store.js';
 export { exportBundle, importBundle } from './bundle/bundle.js';

@@ -1,64 +1,24 @@
 import { CacheError } from '../cache-error.js';
 import { ModuleHash } from '../module-hash.js';
 import { crc32 } from '../native/digest.js';
-import { SIGNATURE_LENGTH, type Signer } from './signature.js';
-
-/** How much of the module the native code covers: nothing, the functions that ran hot, or all of them. @inline */
-export type Coverage = 'none' | 'hot' | 'full';
-
-/**
- * What an artifact says of itself before its native code, as `verifyCache` tells it.
- *
- * @example
- * ```ts
- * import { readFile } from 'node:fs/promises';
- * import { type ArtifactHeader, FileSystemCache, loadModule, V8Engine, verifyCache } from 'wasm-module-cache';
- *
- * await loadModule(await readFile('plugin.wasm'), { cache: new FileSystemCache('cache'), engine: new V8Engine() });
- * const describe = ({ coverage, nativeLength, wireLength }: ArtifactHeader) =>
- *   `${coverage}: ${nativeLength} bytes of native code for ${wireLength > 65536 ? 'a large' : 'a small'} module`;
- * const { files } = await verifyCache('cache');
- * console.log(files.map(({ header }) => header && describe(header))); // [ 'none: 0 bytes of native code for a large module' ]
- * ```
- */
-export interface ArtifactHeader {
-  /** Of the module. */
-  key: ModuleHash;
-  /** `Engine.deterministicId` of the engine that wrote the native code. */
-  engineId: string;
-  /** How much of the module the native code covers: nothing, the functions that ran hot, or all of them. */
-  coverage: Coverage;
-  /** How often this artifact was replaced by a better one; the first is 0. */
-  generation: number;
-  /** Nothing is gained by learning further: later runs do no work at their exit. */
-  final: boolean;
-  /**
-   * Minutes since 1970 until which the module is left to V8, because loading this artifact took longer than it saved; 0 when it
-   * is not.
-   */
-  bypassedUntil: number;
-  /** Bytes of native code; 0 exactly when the coverage is `none`. */
-  nativeLength: number;
-  /** Length of the module's wire bytes, whether or not they are included. */
-  wireLength: number;
-  /** Whether the wire bytes follow the native code. */
-  includesWireBytes: boolean;
-}
+import {
+  type ArtifactHeader,
+  bodyLength,
+  checksumsOf,
+  damaged,
+  decodeHeader,
+  encodeHeader,
+  HEADER_LENGTH,
+  isSigned,
+  signatureOf,
+  signedPart,
+} from './header.js';
+import type { Signer } from './signature.js';
 
 export interface Artifact extends Omit<ArtifactHeader, 'nativeLength' | 'includesWireBytes'> {
   nativeCode: Uint8Array;
   wireBytes: Uint8Array | undefined;
 }
-
-/** What the reader asked for; an artifact that differs in any of it never reaches an engine. */
-export interface Expectation {
-  key: ModuleHash;
-  engineId: string;
-  /** Length of the wire bytes, where the reader has them. */
-  wireLength?: number | undefined;
-}
-
-export const FORMAT_VERSION = 2;
 
 /**
  * Bytes of the largest artifact that is stored or loaded, where no other limit is given. The largest one known has 99 MB, with all
@@ -66,56 +26,7 @@ export const FORMAT_VERSION = 2;
  */
 export const DEFAULT_MAX_ARTIFACT_SIZE = 2 ** 28;
 
-// The container, little-endian. Native code comes first, so that a reader that has the wire bytes reads only the front.
-//
-//   0    8  magic; the high bit and the line ends show a transfer that damaged binary data
-//   8    4  format version
-//   12   4  CRC-32 of the native code
-//   16   4  CRC-32 of the wire bytes, when included
-//   20   1  algorithm of the key: 1 sha256, 2 xxhash
-//   21   1  coverage: 0 none, 1 hot, 2 full
-//   22   1  flags: 1 final, 2 includes the wire bytes
-//   23   1  length of the engine id
-//   24   4  generation
-//   28   4  minutes since 1970 until which the module is left alone, or zero
-//   32   8  length of the native code
-//   40   8  length of the wire bytes
-//   48  32  key, zero-padded
-//   80 192  engine id, UTF-8, zero-padded
-//   272 32  signature of bytes 8 to 271, of the native code, and of the SHA-256 of the wire bytes when included; or zero
-//   304  4  zero
-//   308  4  CRC-32 of all of the above, and through it of everything
-//   312     native code, wire bytes
-const MAGIC = Uint8Array.of(0x89, 0x57, 0x4d, 0x43, 0x0d, 0x0a, 0x1a, 0x0a);
-const AT = {
-  version: 8,
-  nativeChecksum: 12,
-  wireChecksum: 16,
-  algorithm: 20,
-  coverage: 21,
-  flags: 22,
-  engineIdLength: 23,
-  generation: 24,
-  bypassedUntil: 28,
-  nativeLength: 32,
-  wireLength: 40,
-  key: 48,
-  engineId: 80,
-  signature: 272,
-  headerChecksum: 308,
-} as const;
-export const HEADER_LENGTH = 312;
-
-const MAX_GENERATION = 0xffff_ffff;
-const MAX_ENGINE_ID_LENGTH = AT.signature - AT.engineId;
-const MAX_KEY_LENGTH = AT.engineId - AT.key;
-const ALGORITHMS = [undefined, 'sha256', 'xxhash'] as const;
-const COVERAGES = ['none', 'hot', 'full'] as const;
-const FLAG_FINAL = 1;
-const FLAG_INCLUDES_WIRE_BYTES = 2;
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const SIGNED_AS = 'artifact';
 
 /** The artifact in one piece; see {@link artifactParts}. */
 export function encodeArtifact(artifact: Artifact, signer?: Signer): Uint8Array {
@@ -130,144 +41,28 @@ export function encodeArtifact(artifact: Artifact, signer?: Signer): Uint8Array 
 }
 
 /**
- * The pieces that make up the artifact one after the other: the header, then the given parts themselves, not copied.
+ * The pieces of an artifact, in order: the header, then the given parts themselves, not copies.
  *
  * @throws {CacheError} kind `Serialize` when the fields do not fit the format.
  */
-export function artifactParts(artifact: Artifact, signer?: Signer): Uint8Array[] {
-  const { nativeCode, wireBytes } = artifact;
-  const engineId = encoder.encode(artifact.engineId);
-  if (engineId.length > MAX_ENGINE_ID_LENGTH) {
-    throw new CacheError(
-      'Serialize',
-      `The engine's deterministicId takes ${engineId.length} bytes of at most ${MAX_ENGINE_ID_LENGTH}: ${artifact.engineId}`,
-    );
+export function artifactParts({ nativeCode, wireBytes, ...fields }: Artifact, signer?: Signer): Uint8Array[] {
+  if (wireBytes && wireBytes.length !== fields.wireLength) {
+    const message = `The artifact cannot be encoded: it has ${wireBytes.length} wire bytes, and its wireLength is ${fields.wireLength}`;
+    throw new CacheError('Serialize', message);
   }
-  if (decoder.decode(engineId) !== artifact.engineId) {
-    throw new CacheError('Serialize', `The engine's deterministicId is not text: ${JSON.stringify(artifact.engineId)}`);
-  }
-  for (const [name, value, max] of [
-    ['generation', artifact.generation, MAX_GENERATION],
-    ['bypassedUntil', artifact.bypassedUntil, 0xffff_ffff],
-    ['wireLength', artifact.wireLength, Number.MAX_SAFE_INTEGER],
-  ] as const) {
-    if (!Number.isInteger(value) || value < 0 || value > max) {
-      throw new CacheError('Serialize', `The ${name} of an artifact must be a whole number up to ${max}, not ${value}`);
-    }
-  }
-  if ((artifact.coverage === 'none') !== (nativeCode.length === 0)) {
-    throw new CacheError(
-      'Serialize',
-      `Coverage "${artifact.coverage}" does not go with ${nativeCode.length} bytes of native code`,
-    );
-  }
-  if (wireBytes !== undefined && wireBytes.length !== artifact.wireLength) {
-    throw new CacheError('Serialize', `${wireBytes.length} wire bytes given, ${artifact.wireLength} announced`);
-  }
-
-  const bytes = new Uint8Array(HEADER_LENGTH);
-  const view = new DataView(bytes.buffer);
-  bytes.set(MAGIC, 0);
-  view.setUint32(AT.version, FORMAT_VERSION, true);
-  view.setUint32(AT.nativeChecksum, crc32(nativeCode), true);
-  view.setUint32(AT.wireChecksum, wireBytes ? crc32(wireBytes) : 0, true);
-  bytes[AT.algorithm] = ALGORITHMS.indexOf(artifact.key.algorithm);
-  bytes[AT.coverage] = COVERAGES.indexOf(artifact.coverage);
-  bytes[AT.flags] = (artifact.final ? FLAG_FINAL : 0) | (wireBytes ? FLAG_INCLUDES_WIRE_BYTES : 0);
-  bytes[AT.engineIdLength] = engineId.length;
-  view.setUint32(AT.generation, artifact.generation, true);
-  view.setUint32(AT.bypassedUntil, artifact.bypassedUntil, true);
-  view.setBigUint64(AT.nativeLength, BigInt(nativeCode.length), true);
-  view.setBigUint64(AT.wireLength, BigInt(artifact.wireLength), true);
-  bytes.set(artifact.key.toBytes(), AT.key);
-  bytes.set(engineId, AT.engineId);
-  if (signer) bytes.set(signer.sign(SIGNED, signedParts(bytes, nativeCode, wireBytes)), AT.signature);
-  view.setUint32(AT.headerChecksum, crc32(bytes.subarray(0, AT.headerChecksum)), true);
-  return wireBytes ? [bytes, nativeCode, wireBytes] : [bytes, nativeCode];
-}
-
-/**
- * Reads the header at the start of `bytes`. Total: whatever the bytes are, it returns a header that `encodeArtifact` wrote
- * or throws.
- *
- * @throws {CacheError} kind `Deserialize`, with the offset and the reason.
- */
-export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
-  if (bytes.length < HEADER_LENGTH) {
-    throw damaged(bytes.length, `ends inside the header of ${HEADER_LENGTH} bytes`);
-  }
-  for (let i = 0; i < MAGIC.length; i++) {
-    if (bytes[i] !== MAGIC[i]) throw damaged(i, 'not an artifact (wrong magic number)');
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_LENGTH);
-  const version = view.getUint32(AT.version, true);
-  if (version !== FORMAT_VERSION) throw damaged(AT.version, `format version ${version}, expected ${FORMAT_VERSION}`);
-  if (view.getUint32(AT.headerChecksum, true) !== crc32(bytes.subarray(0, AT.headerChecksum))) {
-    throw damaged(AT.headerChecksum, 'the checksum of the header does not match');
-  }
-
-  // The checksum vouches for accidents only, so every field is still checked for what it may be.
-  const algorithm = ALGORITHMS[bytes[AT.algorithm] as number];
-  if (algorithm === undefined) throw damaged(AT.algorithm, `unknown key algorithm ${bytes[AT.algorithm]}`);
-  const coverage = COVERAGES[bytes[AT.coverage] as number];
-  if (coverage === undefined) throw damaged(AT.coverage, `unknown coverage ${bytes[AT.coverage]}`);
-  const flags = bytes[AT.flags] as number;
-  if (flags > (FLAG_FINAL | FLAG_INCLUDES_WIRE_BYTES)) throw damaged(AT.flags, `unknown flags ${flags}`);
-  const engineIdLength = bytes[AT.engineIdLength] as number;
-  if (engineIdLength > MAX_ENGINE_ID_LENGTH) throw damaged(AT.engineIdLength, `engine id of ${engineIdLength} bytes`);
-  const nativeLength = readLength(view, AT.nativeLength);
-  const wireLength = readLength(view, AT.wireLength);
-  if ((coverage === 'none') !== (nativeLength === 0)) {
-    throw damaged(AT.coverage, `coverage "${coverage}" with ${nativeLength} bytes of native code`);
-  }
-  const keyEnd = AT.key + (algorithm === 'sha256' ? MAX_KEY_LENGTH : 8);
-  const engineIdEnd = AT.engineId + engineIdLength;
-  for (const [from, to] of [
-    [keyEnd, AT.engineId],
-    [engineIdEnd, AT.signature],
-    [AT.signature + SIGNATURE_LENGTH, AT.headerChecksum],
-    ...(flags & FLAG_INCLUDES_WIRE_BYTES ? [] : [[AT.wireChecksum, AT.algorithm] as const]),
-  ] as const) {
-    const used = bytes.subarray(from, to).findIndex((byte) => byte !== 0);
-    if (used >= 0) throw damaged(from + used, 'not zero, where this version of the format has nothing');
-  }
-  let engineId: string;
-  try {
-    engineId = decoder.decode(bytes.subarray(AT.engineId, engineIdEnd));
-  } catch {
-    throw damaged(AT.engineId, 'an engine id that is not UTF-8');
-  }
-  return {
-    key: ModuleHash.fromBytes(bytes.subarray(AT.key, keyEnd)),
-    engineId,
-    coverage,
-    generation: view.getUint32(AT.generation, true),
-    bypassedUntil: view.getUint32(AT.bypassedUntil, true),
-    final: (flags & FLAG_FINAL) !== 0,
-    nativeLength,
-    wireLength,
-    includesWireBytes: (flags & FLAG_INCLUDES_WIRE_BYTES) !== 0,
-  };
-}
-
-/** @throws {CacheError} kind `Deserialize` when the artifact belongs to another module or another engine. */
-export function checkExpectation(header: Expectation, expected: Expectation): void {
-  if (!header.key.equals(expected.key)) {
-    throw damaged(AT.key, `holds the module ${header.key}, expected ${expected.key}`);
-  }
-  if (header.engineId !== expected.engineId) {
-    throw damaged(AT.engineId, `written for the engine "${header.engineId}", expected "${expected.engineId}"`);
-  }
-  if (expected.wireLength !== undefined && header.wireLength !== expected.wireLength) {
-    throw damaged(AT.wireLength, `for ${header.wireLength} wire bytes, expected ${expected.wireLength}`);
-  }
+  const header = encodeHeader(
+    { ...fields, nativeLength: nativeCode.length, includesWireBytes: wireBytes !== undefined },
+    { native: crc32(nativeCode), wire: wireBytes ? crc32(wireBytes) : 0 },
+    signer && ((signedHeader) => signer.sign(SIGNED_AS, signedParts(signedHeader, nativeCode, wireBytes))),
+  );
+  return wireBytes ? [header, nativeCode, wireBytes] : [header, nativeCode];
 }
 
 /**
  * Checks who wrote an artifact that was decoded already.
  *
  * @param header - the first bytes of the artifact
- * @param wireBytes - those of the artifact when it includes them, or else those that the reader has: all that is signed is needed
+ * @param wireBytes - those of the artifact when it includes them, or the same ones from elsewhere: the signature covers them
  * @throws {CacheError} kind `Untrusted`.
  */
 export function checkSignature(
@@ -276,41 +71,26 @@ export function checkSignature(
   wireBytes: Uint8Array | undefined,
   signer: Signer,
 ): void {
-  const includesWireBytes = ((header[AT.flags] as number) & FLAG_INCLUDES_WIRE_BYTES) !== 0;
-  const signature = header.subarray(AT.signature, AT.signature + SIGNATURE_LENGTH);
-  const parts = signedParts(header, nativeCode, includesWireBytes ? wireBytes : undefined);
-  if (signer.verify(SIGNED, parts, signature)) return;
-  const what = isSigned(header) ? 'has a signature of another secret' : 'is not signed';
-  throw new CacheError('Untrusted', `The artifact of ${decodeHeader(header).key} ${what}`);
+  const { key, includesWireBytes } = decodeHeader(header);
+  const parts = signedParts(signedPart(header), nativeCode, includesWireBytes ? wireBytes : undefined);
+  if (signer.verify(SIGNED_AS, parts, signatureOf(header))) return;
+  const what = isSigned(header) ? 'is signed with another secret' : 'is not signed';
+  throw new CacheError('Untrusted', `The artifact of ${key} ${what}`);
 }
 
-/** Whether there is any signature, of whomever. */
-export function isSigned(header: Uint8Array): boolean {
-  return header.subarray(AT.signature, AT.signature + SIGNATURE_LENGTH).some((byte) => byte !== 0);
-}
-
-const SIGNED = 'artifact';
-
-/** The wire bytes by their hash: whoever has them already need not read them again to check the rest. */
-function signedParts(header: Uint8Array, nativeCode: Uint8Array, wireBytes: Uint8Array | undefined): Uint8Array[] {
-  const signedHeader = header.subarray(AT.version, AT.signature);
+/** The wire bytes by their hash, so that a reader that has them need not read them again. */
+function signedParts(
+  signedHeader: Uint8Array,
+  nativeCode: Uint8Array,
+  wireBytes: Uint8Array | undefined,
+): Uint8Array[] {
   const digest = wireBytes && ModuleHash.sha256(wireBytes).toBytes();
   return digest ? [signedHeader, nativeCode, digest] : [signedHeader, nativeCode];
 }
 
 /**
- * Checks the native code that follows a header, as read by someone who has the wire bytes already.
- *
- * @param header - the first bytes of the artifact, already decoded by {@link decodeHeader}
- * @throws {CacheError} kind `Deserialize`.
- */
-export function checkNativeCode(header: Uint8Array, nativeCode: Uint8Array): void {
-  checkPart(header, AT.nativeChecksum, AT.nativeLength, nativeCode, HEADER_LENGTH, 'native code');
-}
-
-/**
- * Reads a whole artifact. Total: whatever the bytes are, it returns an artifact that `encodeArtifact` wrote or throws. The
- * parts are views of `bytes`.
+ * Reads a whole artifact. Total: for any bytes it returns an artifact that `encodeArtifact` wrote, or throws. The parts are
+ * views of `bytes`.
  *
  * @throws {CacheError} kind `Deserialize`, with the offset and the reason.
  */
@@ -319,50 +99,42 @@ export function decodeArtifact(bytes: Uint8Array): Artifact {
 }
 
 /**
- * As {@link decodeArtifact}, when what follows the header is somewhere else.
+ * As {@link decodeArtifact}, for a body that is not behind its header in memory.
  *
  * @param header - the first bytes of the artifact
  * @throws {CacheError} kind `Deserialize`, with the offset and the reason.
  */
 export function decodeParts(header: Uint8Array, body: Uint8Array): Artifact {
-  const { nativeLength, includesWireBytes, ...fields } = decodeHeader(header);
-  const length = nativeLength + (includesWireBytes ? fields.wireLength : 0);
+  const fields = decodeHeader(header);
+  const length = bodyLength(fields);
   if (body.length !== length) {
     const [given, expected] = [HEADER_LENGTH + body.length, HEADER_LENGTH + length];
     throw damaged(Math.min(given, expected), `${given} bytes where the header announces ${expected}`);
   }
-  const nativeCode = body.subarray(0, nativeLength);
-  checkNativeCode(header, nativeCode);
-  if (!includesWireBytes) return { ...fields, nativeCode, wireBytes: undefined };
-  const wireBytes = body.subarray(nativeLength);
-  checkPart(header, AT.wireChecksum, AT.wireLength, wireBytes, HEADER_LENGTH + nativeLength, 'wire bytes');
-  return { ...fields, nativeCode, wireBytes };
+  const nativeCode = body.subarray(0, fields.nativeLength);
+  const artifact = decodeNativeCode(header, fields, nativeCode);
+  if (!fields.includesWireBytes) return artifact;
+  const wireBytes = body.subarray(nativeCode.length);
+  checkPart(wireBytes, fields.wireLength, checksumsOf(header).wire, HEADER_LENGTH + nativeCode.length, 'wire bytes');
+  return { ...artifact, wireBytes };
 }
 
-function checkPart(
-  header: Uint8Array,
-  checksumAt: number,
-  lengthAt: number,
-  part: Uint8Array,
-  offset: number,
-  name: string,
-): void {
-  const view = new DataView(header.buffer, header.byteOffset, HEADER_LENGTH);
-  const length = readLength(view, lengthAt);
+/**
+ * The artifact without its wire bytes, for readers that have them.
+ *
+ * @param header - the first bytes of the artifact
+ * @param fields - what `decodeHeader` made of them
+ * @throws {CacheError} kind `Deserialize`, with the offset and the reason.
+ */
+export function decodeNativeCode(header: Uint8Array, fields: ArtifactHeader, nativeCode: Uint8Array): Artifact {
+  const { nativeLength, includesWireBytes, ...rest } = fields;
+  checkPart(nativeCode, nativeLength, checksumsOf(header).native, HEADER_LENGTH, 'native code');
+  return { ...rest, nativeCode, wireBytes: undefined };
+}
+
+function checkPart(part: Uint8Array, length: number, checksum: number, offset: number, name: string): void {
   if (part.length !== length) {
     throw damaged(offset + Math.min(part.length, length), `${part.length} bytes of ${name}, expected ${length}`);
   }
-  if (view.getUint32(checksumAt, true) !== crc32(part)) {
-    throw damaged(offset, `the checksum of the ${name} does not match`);
-  }
-}
-
-function readLength(view: DataView, at: number): number {
-  const length = view.getBigUint64(at, true);
-  if (length > BigInt(Number.MAX_SAFE_INTEGER)) throw damaged(at, `impossible length ${length}`);
-  return Number(length);
-}
-
-function damaged(offset: number, reason: string): CacheError {
-  return new CacheError('Deserialize', `Not a usable artifact, at byte ${offset}: ${reason}`);
+  if (crc32(part) !== checksum) throw damaged(offset, `the checksum of the ${name} does not match`);
 }

@@ -2,7 +2,8 @@ import { CacheError } from '../cache-error.js';
 import { compile, compileSync } from '../load-progress.js';
 import type { Engine, LoadOptions } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
-import { type Artifact, checkExpectation, decodeArtifact, encodeArtifact } from './artifact.js';
+import { type Artifact, decodeArtifact, encodeArtifact } from './artifact.js';
+import { checkExpectation } from './header.js';
 
 /**
  * @internal What the module is worth now.

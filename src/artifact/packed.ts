@@ -1,13 +1,6 @@
 import { CacheError } from '../cache-error.js';
-import {
-  type Artifact,
-  type ArtifactHeader,
-  checkExpectation,
-  decodeHeader,
-  decodeParts,
-  type Expectation,
-  HEADER_LENGTH,
-} from './artifact.js';
+import { type Artifact, decodeParts } from './artifact.js';
+import { type ArtifactHeader, checkExpectation, decodeHeader, type Expectation, HEADER_LENGTH } from './header.js';
 
 // What travels: an artifact as it is, or one whose parts behind the header are a Zstandard frame.
 //

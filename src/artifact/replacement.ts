@@ -1,4 +1,5 @@
-import type { Artifact, ArtifactHeader, Coverage } from './artifact.js';
+import type { Artifact } from './artifact.js';
+import type { ArtifactHeader, Coverage } from './header.js';
 
 /** The artifact that is stored under the key now: all of it, or its header where nothing of it is kept. */
 type Stored = Artifact | ArtifactHeader;

@@ -1,5 +1,6 @@
 import path from 'node:path';
-import { type Artifact, artifactParts, checkSignature, isSigned } from '../artifact/artifact.js';
+import { type Artifact, artifactParts, checkSignature } from '../artifact/artifact.js';
+import { isSigned } from '../artifact/header.js';
 import { pack, unpackArtifact, wanted } from '../artifact/packed.js';
 import { compareArtifacts, joinArtifacts } from '../artifact/replacement.js';
 import type { Signer } from '../artifact/signature.js';

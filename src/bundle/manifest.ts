@@ -1,4 +1,5 @@
-import { type Artifact, HEADER_LENGTH } from '../artifact/artifact.js';
+import type { Artifact } from '../artifact/artifact.js';
+import { HEADER_LENGTH } from '../artifact/header.js';
 import { SIGNATURE_LENGTH, type Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
 import { entryName } from '../caches/file-system.js';

@@ -1,4 +1,5 @@
-import { type Artifact, checkSignature, DEFAULT_MAX_ARTIFACT_SIZE, HEADER_LENGTH } from '../artifact/artifact.js';
+import { type Artifact, checkSignature, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
+import { HEADER_LENGTH } from '../artifact/header.js';
 import { canPack, unpackArtifact, wanted } from '../artifact/packed.js';
 import type { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';

@@ -1,4 +1,5 @@
-import { type Coverage, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
+import { DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
+import type { Coverage } from '../artifact/header.js';
 import { canPack } from '../artifact/packed.js';
 import type { ArtifactStore } from '../artifact-store.js';
 import type { FileSystemCache } from '../caches/file-system.js';

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { Coverage } from '../artifact/artifact.js';
+import type { Coverage } from '../artifact/header.js';
 import type { ArtifactStore } from '../artifact-store.js';
 import type { FileSystemCache } from '../caches/file-system.js';
 import type { EngineDescription } from '../engine/engine-id.js';

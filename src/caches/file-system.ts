@@ -3,17 +3,20 @@ import path from 'node:path';
 import util from 'node:util';
 import {
   type Artifact,
-  type ArtifactHeader,
   artifactParts,
-  checkExpectation,
-  checkNativeCode,
   checkSignature,
   DEFAULT_MAX_ARTIFACT_SIZE,
   decodeArtifact,
+  decodeNativeCode,
+} from '../artifact/artifact.js';
+import {
+  type ArtifactHeader,
+  bodyLength,
+  checkExpectation,
   decodeHeader,
   type Expectation,
   HEADER_LENGTH,
-} from '../artifact/artifact.js';
+} from '../artifact/header.js';
 import { artifactOf } from '../artifact/module.js';
 import { compareArtifacts, joinArtifacts, keepsPartOf } from '../artifact/replacement.js';
 import { Signer } from '../artifact/signature.js';
@@ -422,12 +425,10 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
 /** The artifact from a read that left out the wire bytes; `undefined` when the entry is not laid out as expected. */
 function decodeFront(parts: Parts, expected: Expectation): Artifact | undefined {
-  const { nativeLength, includesWireBytes, ...header } = decodeHeader(parts.head);
+  const header = decodeHeader(parts.head);
   checkExpectation(header, expected);
-  const size = HEADER_LENGTH + nativeLength + (includesWireBytes ? header.wireLength : 0);
-  if (parts.size !== size || parts.body.length !== nativeLength) return undefined;
-  checkNativeCode(parts.head, parts.body);
-  return { ...header, nativeCode: parts.body, wireBytes: undefined };
+  if (parts.size !== HEADER_LENGTH + bodyLength(header) || parts.body.length !== header.nativeLength) return undefined;
+  return decodeNativeCode(parts.head, header, parts.body);
 }
 
 /** Not one of the folder, which has a path. */

@@ -1,11 +1,6 @@
 import pLimit from 'p-limit';
-import {
-  type Artifact,
-  artifactParts,
-  checkSignature,
-  DEFAULT_MAX_ARTIFACT_SIZE,
-  type Expectation,
-} from '../artifact/artifact.js';
+import { type Artifact, artifactParts, checkSignature, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
+import type { Expectation } from '../artifact/header.js';
 import { artifactOf } from '../artifact/module.js';
 import { canPack, pack, unpackArtifact, wanted } from '../artifact/packed.js';
 import { generationAfter } from '../artifact/replacement.js';

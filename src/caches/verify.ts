@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { type ArtifactHeader, checkSignature, decodeArtifact, decodeHeader } from '../artifact/artifact.js';
+import { checkSignature, decodeArtifact } from '../artifact/artifact.js';
+import { type ArtifactHeader, decodeHeader } from '../artifact/header.js';
 import { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemStore } from '../stores/file-system.js';

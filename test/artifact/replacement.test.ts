@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Artifact, type ArtifactHeader, decodeHeader, encodeArtifact } from '../../dist/artifact/artifact.js';
+import { type Artifact, encodeArtifact } from '../../dist/artifact/artifact.js';
+import { type ArtifactHeader, decodeHeader } from '../../dist/artifact/header.js';
 import { compareArtifacts, generationAfter, joinArtifacts, keepsPartOf } from '../../dist/artifact/replacement.js';
 import { ModuleHash } from '../../dist/module-hash.js';
 

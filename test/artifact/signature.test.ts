@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { describe, it } from 'node:test';
-import {
-  artifactParts,
-  checkSignature,
-  decodeArtifact,
-  encodeArtifact,
-  HEADER_LENGTH,
-} from '../../dist/artifact/artifact.js';
+import { artifactParts, checkSignature, decodeArtifact, encodeArtifact } from '../../dist/artifact/artifact.js';
+import { HEADER_LENGTH } from '../../dist/artifact/header.js';
 import { parseSecrets, Signer } from '../../dist/artifact/signature.js';
 import { ModuleHash } from '../../dist/module-hash.js';
 import { ofKind } from '../../dist/testing/assertions.js';
@@ -96,7 +91,7 @@ describe('the signature of an artifact', () => {
     checkSignature(head, artifact.nativeCode, wireBytes, signer);
     assert.throws(
       () => checkSignature(head, artifact.nativeCode, bytes('other bytes'), signer),
-      ofKind('Untrusted', ({ message }) => assert.match(message, /has a signature of another secret/)),
+      ofKind('Untrusted', ({ message }) => assert.match(message, /is signed with another secret/)),
     );
   });
 

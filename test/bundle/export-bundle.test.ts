@@ -5,7 +5,7 @@ import path from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
-import { HEADER_LENGTH } from '../../dist/artifact/artifact.js';
+import { HEADER_LENGTH } from '../../dist/artifact/header.js';
 import { canPack } from '../../dist/artifact/packed.js';
 import { entryName } from '../../dist/caches/file-system.js';
 import { type ExportBundleOptions, exportBundle, FileSystemCache, type LeftOutArtifact } from '../../dist/index.js';

@@ -11,13 +11,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import {
-  type ArtifactHeader,
-  decodeArtifact,
-  decodeHeader,
-  encodeArtifact,
-  HEADER_LENGTH,
-} from '../../dist/artifact/artifact.js';
+import { decodeArtifact, encodeArtifact } from '../../dist/artifact/artifact.js';
+import { type ArtifactHeader, decodeHeader, HEADER_LENGTH } from '../../dist/artifact/header.js';
 import { CacheError } from '../../dist/cache-error.js';
 import { FileSystemCache, type FileSystemCacheOptions } from '../../dist/caches/file-system.js';
 import type { ModuleCache } from '../../dist/module-cache.js';

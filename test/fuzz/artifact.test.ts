@@ -2,14 +2,8 @@ import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
-import {
-  type Artifact,
-  checkSignature,
-  decodeArtifact,
-  decodeHeader,
-  encodeArtifact,
-  HEADER_LENGTH,
-} from '../../dist/artifact/artifact.js';
+import { type Artifact, checkSignature, decodeArtifact, encodeArtifact } from '../../dist/artifact/artifact.js';
+import { decodeHeader, HEADER_LENGTH } from '../../dist/artifact/header.js';
 import { Signer } from '../../dist/artifact/signature.js';
 import { CacheError, decodeModule, decodeModuleSync, ModuleHash } from '../../dist/index.js';
 import { ofKind } from '../../dist/testing/assertions.js';

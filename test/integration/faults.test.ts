@@ -11,7 +11,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { decodeArtifact, encodeArtifact, HEADER_LENGTH } from '../../dist/artifact/artifact.js';
+import { decodeArtifact, encodeArtifact } from '../../dist/artifact/artifact.js';
+import { HEADER_LENGTH } from '../../dist/artifact/header.js';
 import { ModuleHash } from '../../dist/index.js';
 import { filesIn, register, runProgram, temporaryDirectory } from '../support/processes.js';
 

@@ -12,14 +12,8 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { register, runProgram } from '../../.test-build/support/processes.js';
 import { atLeast } from '../../bench/processes.mjs';
-import {
-  checkExpectation,
-  checkNativeCode,
-  checkSignature,
-  decodeArtifact,
-  decodeHeader,
-  HEADER_LENGTH,
-} from '../../dist/artifact/artifact.js';
+import { checkSignature, decodeArtifact, decodeNativeCode } from '../../dist/artifact/artifact.js';
+import { checkExpectation, decodeHeader, HEADER_LENGTH } from '../../dist/artifact/header.js';
 import { Signer } from '../../dist/artifact/signature.js';
 import { entryName } from '../../dist/caches/file-system.js';
 import {
@@ -153,7 +147,7 @@ function decode(subject, nativeCode, count) {
     checkExpectation(header, { key, engineId, wireLength: wireBytes.length });
     const isLaidOut = header.includesWireBytes && header.nativeLength === body.length;
     if (!isLaidOut) return whole(given, signer);
-    checkNativeCode(head, body);
+    decodeNativeCode(head, header, body);
     if (signer) checkSignature(head, body, wireBytes, signer);
     engine.deserialize(body, wireBytes);
   };

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
-import { checkSignature, decodeArtifact, isSigned } from '../../artifact/artifact.js';
+import { checkSignature, decodeArtifact } from '../../artifact/artifact.js';
+import { isSigned } from '../../artifact/header.js';
 import { Signer } from '../../artifact/signature.js';
 import { CacheError } from '../../cache-error.js';
 import { CrashGuard } from '../../caches/crash-guard.js';

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { type Artifact, checkExpectation, checkSignature, decodeArtifact, isSigned } from '../../artifact/artifact.js';
+import { type Artifact, checkSignature, decodeArtifact } from '../../artifact/artifact.js';
+import { checkExpectation, isSigned } from '../../artifact/header.js';
 import { Signer } from '../../artifact/signature.js';
 import { CacheError } from '../../cache-error.js';
 import { CrashGuard } from '../../caches/crash-guard.js';

@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { type ArtifactHeader, decodeHeader, HEADER_LENGTH, isSigned } from '../../artifact/artifact.js';
+import { type ArtifactHeader, decodeHeader, HEADER_LENGTH, isSigned } from '../../artifact/header.js';
 import { batches, type FoundFile, inventory } from '../../caches/inventory.js';
 import { describeEngine } from '../../engine/engine-id.js';
 
