@@ -1,8 +1,9 @@
 import util from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { CacheError } from './cache-error.js';
-import { FallbackCache, lookUp, lookUpSync } from './caches/fallback.js';
+import { FallbackCache } from './caches/fallback.js';
 import { FileSystemCache } from './caches/file-system.js';
+import { lookUp, lookUpSync } from './caches/look-up.js';
 import { partToOptimise } from './engine/ahead-of-time.js';
 import { V8Engine } from './engine/v8-engine.js';
 import { Flight } from './flight.js';

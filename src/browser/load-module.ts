@@ -1,5 +1,6 @@
 import { CacheError } from '../cache-error.js';
-import { FallbackCache, lookUp } from '../caches/fallback.js';
+import { FallbackCache } from '../caches/fallback.js';
+import { lookUp } from '../caches/look-up.js';
 import { Flight } from '../flight.js';
 import { compile, type LoadProgress, type StepFinished, startStep } from '../load-progress.js';
 import type { LoadedModule } from '../loaded-module.js';

@@ -1,7 +1,7 @@
 import { CacheError } from '../cache-error.js';
-import { startStep } from '../load-progress.js';
 import type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
+import { lookUp, lookUpSync } from './look-up.js';
 
 /**
  * What your own strategy extends to be a `ModuleCache`: write `load`, `contains` and `save`, and get `withFallback`.
@@ -251,44 +251,6 @@ export class SyncFallbackCache<
       attempt(() => this.primary.saveSync(key, engine, module)),
       attempt(() => this.fallback.saveSync(key, engine, module)),
     );
-  }
-}
-
-/** @internal A load of one tier that is told of; a cache of several tiers tells of each of them itself. */
-export async function lookUp(
-  cache: ModuleCache,
-  key: ModuleHash,
-  engine: Engine,
-  options: LoadOptions,
-): Promise<WebAssembly.Module> {
-  if (!options.onProgress || cache instanceof FallbackCache) return cache.load(key, engine, options);
-  const finish = startStep(options.onProgress, { step: 'lookup', cache });
-  try {
-    const module = await cache.load(key, engine, options);
-    finish('hit');
-    return module;
-  } catch (error) {
-    finish(CacheError.is(error, 'NotFound') ? 'miss' : 'failed', error);
-    throw error;
-  }
-}
-
-/** @internal As {@link lookUp}. */
-export function lookUpSync(
-  cache: SyncModuleCache,
-  key: ModuleHash,
-  engine: Engine,
-  options: LoadOptions,
-): WebAssembly.Module {
-  if (!options.onProgress || cache instanceof FallbackCache) return cache.loadSync(key, engine, options);
-  const finish = startStep(options.onProgress, { step: 'lookup', cache });
-  try {
-    const module = cache.loadSync(key, engine, options);
-    finish('hit');
-    return module;
-  } catch (error) {
-    finish(CacheError.is(error, 'NotFound') ? 'miss' : 'failed', error);
-    throw error;
   }
 }
 

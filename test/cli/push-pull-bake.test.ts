@@ -277,7 +277,7 @@ describe('wasm-cache bake', () => {
     const args = ['--dir', temporaryDirectory(), bundle];
     const other = run('pull', args, { WASM_CACHE_SECRET: 'another-secret-of-letters' });
     assert.equal(other.status, 3);
-    assert.match(other.stderr, /signature of another secret/);
+    assert.match(other.stderr, /another secret/);
     writeFileSync(bundle, 'not a bundle');
     assert.equal(run('pull', args).status, 3);
     assert.equal(run('pull', ['--dir', temporaryDirectory(), path.join(folderOfBundle, 'missing.tar')]).status, 3);
