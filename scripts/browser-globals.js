@@ -1,9 +1,14 @@
-// What the browser build has in the place of Node's globals: esbuild puts these where they are mentioned. Only what the parts
-// that it shares with the library use.
+// Stand-ins for Node's globals in the browser build: esbuild inserts them where the code mentions a global. They have only what the
+// code that the build shares with the library uses.
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 
-const builtins = { 'node:crypto': { hash: (_algorithm, bytes) => bytesToHex(sha256(bytes)) } };
+const builtins = {
+  'node:crypto': { hash: (_algorithm, bytes) => bytesToHex(sha256(bytes)) },
+  'node:util': {
+    inspect: (value) => (Object.getPrototypeOf(Object(value)) ? String(value) : 'an object without a prototype'),
+  },
+};
 
 export const process = {
   getBuiltinModule(name) {

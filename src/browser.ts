@@ -1,9 +1,7 @@
-// Door: the library for pages and their workers. Bundled into one file, dist/browser.js, which needs nothing of Node's.
+// The library for pages and their workers. The build bundles it into one file, dist/browser.js, which needs nothing of Node's.
 export { BrowserEngine } from './browser/browser-engine.js';
-export { CacheStorageCache, type CacheStorageCacheOptions } from './browser/cache-storage.js';
 export { HashedModuleData } from './browser/hashed-module-data.js';
 export {
-  type BrowserLoadedModule,
   type BrowserLoadProgress,
   type DownloadProgress,
   type LoadModuleOptions,
@@ -13,7 +11,16 @@ export { inMemory, SharedCache, type SharedCacheOptions } from './browser/shared
 export { CacheError, type CacheErrorKind, type CacheErrorOptions } from './cache-error.js';
 export { FallbackCache, ModuleCacheBase } from './caches/fallback.js';
 export { ThreadLocalCache } from './caches/thread-local.js';
-export type { LoadProgress, ReadProgress, StepFinished, StepOutcomes, StepStarted } from './load-progress.js';
+export type { Engine } from './engine-interface.js';
 export type { LoadedModule } from './loaded-module.js';
-export type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from './module-cache.js';
+export type {
+  LoadOptions,
+  LoadProgress,
+  ModuleCache,
+  ReadProgress,
+  StepFinished,
+  StepOutcomes,
+  StepStarted,
+  SyncModuleCache,
+} from './module-cache.js';
 export { type HashAlgorithm, ModuleHash } from './module-hash.js';

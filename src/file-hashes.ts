@@ -4,6 +4,7 @@ import util from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { CacheError } from './cache-error.js';
 import { type HashAlgorithm, ModuleHash } from './module-hash.js';
+import { type Procedure, resultOf, runAsync, runSync } from './sync-or-async.js';
 
 /**
  * What {@link HashedModuleData.fromFile} and `fromFileSync` may be called with.
@@ -51,9 +52,6 @@ interface OpenFile {
 }
 type Open = (path: string) => OpenFile | Promise<OpenFile>;
 
-/** A procedure that is written once and run either way: it yields results or promises of them, and is sent results. */
-type Steps<T> = Generator<unknown, T, unknown>;
-
 /** `wireBytes` are all of an ordinary buffer that nobody else has. */
 export interface HashedFile {
   wireBytes: Uint8Array;
@@ -82,23 +80,14 @@ export class FileHashes {
   }
 
   readSync(path: string | URL, options?: HashFileOptions): HashedFile {
-    const steps = this.#read(path, options, openSync);
-    let step = steps.next();
-    while (!step.done) step = steps.next(step.value);
-    return step.value;
+    return runSync(this.#read(path, options, openSync));
   }
 
-  async read(path: string | URL, options?: HashFileOptions): Promise<HashedFile> {
-    const steps = this.#read(path, options, (file) => fs.promises.open(file, OPEN_FLAGS));
-    let step = steps.next();
-    while (!step.done) {
-      const result = Promise.resolve(step.value);
-      step = await result.then(steps.next.bind(steps), steps.throw.bind(steps));
-    }
-    return step.value;
+  read(path: string | URL, options?: HashFileOptions): Promise<HashedFile> {
+    return runAsync(this.#read(path, options, (file) => fs.promises.open(file, OPEN_FLAGS)));
   }
 
-  *#read(path: string | URL, options: HashFileOptions = {}, open: Open): Steps<HashedFile> {
+  *#read(path: string | URL, options: HashFileOptions = {}, open: Open): Procedure<HashedFile> {
     const { algorithm = 'sha256', paranoid = false } = options;
     if (algorithm !== 'sha256' && algorithm !== 'xxhash') {
       throw new TypeError(`The option algorithm must be 'sha256' or 'xxhash', not ${util.inspect(algorithm)}`);
@@ -144,11 +133,6 @@ function* readUnchanged(path: string, open: Open, now: () => number) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new CacheError('FileRead', `Could not read ${path}: ${message}`, { cause, path });
   }
-}
-
-/** For its type: `yield` alone does not know what is sent back for what. */
-function* resultOf<T>(result: T | Promise<T>): Steps<T> {
-  return (yield result) as T;
 }
 
 function openSync(path: string): OpenFile {

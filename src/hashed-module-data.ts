@@ -1,12 +1,13 @@
 import { FileHashes, type HashFileOptions } from './file-hashes.js';
 import { ModuleHash } from './module-hash.js';
+import { privateCopy } from './private-copy.js';
 
 // One for the thread: an unchanged file is hashed once, whoever reads it.
 const files = new FileHashes();
 
 /**
- * Wire bytes together with their hash, which is computed once. The bytes are copied on the way in and on the way out, so
- * the two cannot come apart.
+ * Wire bytes together with their hash, which is computed once. The bytes are copied on the way in and on the way out, so that
+ * bytes and hash always match.
  *
  * @example
  * ```ts
@@ -18,7 +19,7 @@ const files = new FileHashes();
  * ```
  */
 export class HashedModuleData {
-  /** That of the wire bytes, the key of their module. */
+  /** The hash of the wire bytes: the key of their module. */
   readonly hash: ModuleHash;
   readonly #wireBytes: Uint8Array;
 
@@ -38,7 +39,7 @@ export class HashedModuleData {
   }
 
   /**
-   * Copies and hashes the wire bytes with XXH64; see {@link ModuleHash.xxhash} for when that is safe.
+   * Copies and hashes the wire bytes with XXH64. {@link ModuleHash.xxhash} says when that is safe.
    *
    * @throws {CacheError} kind `Other` when the optional peer `@node-rs/xxhash` is not installed.
    * @throws {TypeError} as `sha256`.
@@ -49,13 +50,13 @@ export class HashedModuleData {
   }
 
   /**
-   * Reads a regular file, through symbolic links, and hashes its bytes; those of a file that nobody has written to for 2.1 s
-   * only once: this thread remembers the hashes of the 1,000 files that it used last, each until the file's inode, size,
-   * mtime or ctime (in nanoseconds) is another. See {@link HashFileOptions.paranoid} for when that is not enough.
+   * Reads a regular file, through symbolic links, and hashes it. This thread remembers the hashes of the 1,000 files that it used
+   * last, and does not hash an unchanged file again: the file must have the same inode, size, mtime and ctime (in nanoseconds), and
+   * must not have been written to for 2.1 s. {@link HashFileOptions.paranoid} says when that is not enough.
    *
-   * @throws {CacheError} kind `FileRead`, with the path and the cause: it is missing, may not be read, is a folder or a
-   * device, or changed each of the three times that it was being read. Kind `Other` as `xxhash`.
-   * @throws {TypeError} for an empty path, a URL that is not of a file, and an unknown algorithm.
+   * @throws {CacheError} kind `FileRead`, with the path and the cause, when the file is missing, may not be read, is a folder or a
+   * device, or changed each of the three times that it was read. Kind `Other` as `xxhash`.
+   * @throws {TypeError} for an empty path, a URL that is not a file: URL, and an unknown algorithm.
    *
    * @example
    * ```ts
@@ -72,7 +73,8 @@ export class HashedModuleData {
   }
 
   /**
-   * The same at once; `fromFile` reads in the background, but hashes in this thread too (30 MB of SHA-256 take 17 ms).
+   * The synchronous form of `fromFile`. (`fromFile` reads in the background, but hashes in this thread, too: SHA-256 of 30 MB takes
+   * 17 ms.)
    *
    * @throws as {@link HashedModuleData.fromFile} rejects.
    */
@@ -95,22 +97,4 @@ export class HashedModuleData {
   static borrow(data: HashedModuleData): Uint8Array {
     return data.#wireBytes;
   }
-}
-
-function privateCopy(source: BufferSource): Uint8Array {
-  if (!ArrayBuffer.isView(source) && !isArrayBuffer(source)) {
-    throw new TypeError(`Wire bytes must be an ArrayBuffer, a typed array or a DataView, not ${typeof source}`);
-  }
-  const view = ArrayBuffer.isView(source)
-    ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
-    : new Uint8Array(source);
-  // Uint8Array.prototype.slice of a shared array copies into an ordinary buffer; set() makes that explicit.
-  const copy = new Uint8Array(view.byteLength);
-  copy.set(view);
-  return copy;
-}
-
-function isArrayBuffer(source: unknown): source is ArrayBuffer {
-  const tag = Object.prototype.toString.call(source);
-  return tag === '[object ArrayBuffer]' || tag === '[object SharedArrayBuffer]';
 }

@@ -1,9 +1,8 @@
-import type { StepFinished } from './load-progress.js';
-import type { ModuleCache } from './module-cache.js';
+import type { ModuleCache, StepFinished } from './module-cache.js';
 import type { ModuleHash } from './module-hash.js';
 
 /**
- * A module, and how it was come by.
+ * A module, and where it came from.
  *
  * @example
  * ```ts
@@ -17,16 +16,16 @@ import type { ModuleHash } from './module-hash.js';
  * ```
  */
 export interface LoadedModule {
-  /** The live module; callers who shared the load have the same object. */
+  /** The live module. Callers who shared the load get the same object. */
   readonly module: WebAssembly.Module;
-  /** The hash of the wire bytes, under which it was looked for. */
+  /** The hash of the wire bytes. */
   readonly key: ModuleHash;
-  /** `cache`: its code was there. `compiler`: it was compiled for this load, also when the cache had its wire bytes only. */
+  /** `cache`: the cache had its code. `compiler`: this load compiled it, also when the cache had its wire bytes only. */
   readonly source: 'cache' | 'compiler';
-  /** The tier of the cache that had it, `undefined` when none had. */
+  /** The tier of the cache that had it; `undefined` if none had. */
   readonly cache: ModuleCache | undefined;
-  /** What was done for it, one after the other, and how long each took. */
+  /** The steps of the load in order, and how long each took. */
   readonly steps: readonly StepFinished[];
-  /** Milliseconds in all, since the first of those who share the load asked for it. */
+  /** Milliseconds in all. Callers who shared the load count from the first one's call. */
   readonly duration: number;
 }

@@ -1,77 +1,10 @@
-import type { LoadProgress } from './load-progress.js';
+import type { Engine } from './engine-interface.js';
 import type { ModuleHash } from './module-hash.js';
 
-/**
- * What compiles modules and turns them into native code and back. `V8Engine` is the real one; write your own to test a
- * strategy or to put something between.
- *
- * @example
- * ```ts
- * import { readFile } from 'node:fs/promises';
- * import { type Engine, inMemory, loadModule, V8Engine } from 'wasm-module-cache';
- *
- * class CountingEngine extends V8Engine implements Engine {
- *   compilations = 0;
- *
- *   override compile(wireBytes: Uint8Array): Promise<WebAssembly.Module> {
- *     this.compilations++;
- *     return super.compile(wireBytes);
- *   }
- * }
- *
- * const engine = new CountingEngine();
- * const options = { cache: inMemory(), engine };
- * const wireBytes = await readFile('plugin.wasm');
- * await loadModule(wireBytes, options);
- * await loadModule(wireBytes, options);
- * console.log(engine.compilations); // 1
- * ```
- */
-export interface Engine {
-  /**
-   * Equal in two processes exactly when one can load the other's native code. Read it at every load and every save: V8's
-   * flags are part of it and may change while the process runs.
-   */
-  readonly deterministicId: string;
-  /** Whether `serialize` and `deserialize` work in this process. Everything in memory works either way. */
-  readonly canSerialize: boolean;
-  /** Why `canSerialize` is false. */
-  readonly unsupportedReason?: string | undefined;
-  /**
-   * The module with these wire bytes.
-   *
-   * @throws {WebAssembly.CompileError} when they are not a valid module.
-   */
-  compile(wireBytes: Uint8Array): Promise<WebAssembly.Module>;
-  /**
-   * As `compile`, at once.
-   *
-   * @throws {WebAssembly.CompileError} when they are not a valid module.
-   */
-  compileSync(wireBytes: Uint8Array): WebAssembly.Module;
-  /**
-   * The optimised machine code of the module as it is now, or `undefined` when nothing is optimised yet.
-   *
-   * @throws {CacheError} kind `Serialize` when this engine cannot.
-   */
-  serialize(module: WebAssembly.Module): Uint8Array | undefined;
-  /**
-   * A live module from what `serialize` gave and the wire bytes of the same module. Both must have been checked: engines
-   * trust them.
-   *
-   * @throws {CacheError} kind `Deserialize` when the native code is not for this engine.
-   */
-  deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module;
-  /**
-   * A copy of the wire bytes that the module was compiled from.
-   *
-   * @throws {CacheError} kind `Serialize` when this engine cannot tell.
-   */
-  wireBytes(module: WebAssembly.Module): Uint8Array;
-}
+export type { Engine };
 
 /**
- * What the `load` and `loadSync` of a cache may be called with. A strategy that has no use for an option ignores it.
+ * The options of a cache's `load` and `loadSync`. A strategy ignores the options that it has no use for.
  *
  * @example
  * ```ts
@@ -91,15 +24,15 @@ export interface Engine {
  */
 export interface LoadOptions {
   /**
-   * The wire bytes whose hash is the key, where the caller has them: the cache then need not read or keep them. It compares only
-   * their length; that they are these, `loadModule` sees to, and otherwise the caller.
+   * The wire bytes whose hash is the key, if the caller has them. The cache then need not read or keep them. It compares only
+   * their length; the caller makes sure that they match the key, as `loadModule` does.
    */
   wireBytes?: Uint8Array | undefined;
-  /** Ends the load, which then rejects with the signal's reason, where a cache would otherwise go on reading or asking. */
+  /** Ends the load, which then rejects with the signal's reason. A cache stops reading and asking. */
   signal?: AbortSignal | undefined;
   /**
-   * Told by a `FallbackCache` when the look-up in a tier begins and ends, by a `FileSystemCache` of the bytes that have
-   * arrived, and of compiling what was stored unoptimised. Must not throw (that of `loadModule` may).
+   * A `FallbackCache` reports when the look-up in each tier begins and ends. A `FileSystemCache` reports the bytes that have
+   * arrived, and that it compiles a module which was stored without optimised code. The function must not throw.
    */
   onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
@@ -153,10 +86,10 @@ export interface ModuleCache {
   /**
    * The module that was saved under this key for this engine.
    *
-   * @throws {CacheError} kind `NotFound` on a miss; another kind when it cannot be told whether it was one.
+   * @throws {CacheError} kind `NotFound` on a miss; another kind when the cache could not look.
    */
   load(key: ModuleHash, engine: Engine, options?: LoadOptions): Promise<WebAssembly.Module>;
-  /** Whether a `load` would probably be a hit; it may still miss, for instance when the entry turns out to be damaged. */
+  /** Whether a `load` would probably be a hit. The load may still miss, for instance because the entry is damaged. */
   contains(key: ModuleHash, engine: Engine): Promise<boolean>;
   /**
    * Stores the module, for later loads with this key and engine.
@@ -164,12 +97,12 @@ export interface ModuleCache {
    * @throws {CacheError} when the module could not be stored.
    */
   save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void>;
-  /** This cache first, then `other`; see `FallbackCache`. */
+  /** Asks this cache first, then `other`; see `FallbackCache`. */
   withFallback(other: ModuleCache): ModuleCache;
 }
 
 /**
- * A cache that can also answer at once, as `new WebAssembly.Module()` needs it.
+ * A cache with synchronous methods too, as `new WebAssembly.Module()` needs them.
  *
  * @example
  * ```ts
@@ -186,20 +119,147 @@ export interface ModuleCache {
  */
 export interface SyncModuleCache extends ModuleCache {
   /**
-   * As `load`, at once; `signal` has no effect here.
+   * The synchronous form of `load`; `signal` has no effect here.
    *
-   * @throws {CacheError} kind `NotFound` on a miss; another kind when it cannot be told whether it was one.
+   * @throws {CacheError} kind `NotFound` on a miss; another kind when the cache could not look.
    */
   loadSync(key: ModuleHash, engine: Engine, options?: LoadOptions): WebAssembly.Module;
-  /** As `contains`, at once. */
+  /** The synchronous form of `contains`. */
   containsSync(key: ModuleHash, engine: Engine): boolean;
   /**
-   * As `save`, at once.
+   * The synchronous form of `save`.
    *
    * @throws {CacheError} when the module could not be stored.
    */
   saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void;
-  /** This cache first, then `other`; the two have synchronous methods again where `other` has them. */
+  /** Asks this cache first, then `other`. The two together have synchronous methods if `other` has them. */
   withFallback(other: SyncModuleCache): SyncModuleCache;
   withFallback(other: ModuleCache): ModuleCache;
 }
+
+/**
+ * A step of a load has begun: a `lookup` in one tier of the cache, the `wait` for another process that optimises the same
+ * module, a `compile` or a `save`.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { loadModule, type StepStarted, ThreadLocalCache, V8Engine } from 'wasm-module-cache';
+ *
+ * const labelOf = (started: StepStarted) =>
+ *   started.step === 'lookup' ? `asking ${started.cache.constructor.name}` : started.step;
+ * const labels: string[] = [];
+ * await loadModule(await readFile('plugin.wasm'), {
+ *   cache: new ThreadLocalCache(),
+ *   engine: new V8Engine(),
+ *   onProgress: (progress) => progress.state === 'started' && labels.push(labelOf(progress)),
+ * });
+ * console.log(labels.join(', ')); // asking ThreadLocalCache, compile, save
+ * ```
+ */
+export type StepStarted =
+  | { readonly state: 'started'; readonly step: 'lookup'; readonly cache: ModuleCache }
+  | { readonly state: 'started'; readonly step: 'wait' }
+  | { readonly state: 'started'; readonly step: 'compile'; readonly coverage: 'full' | undefined }
+  | { readonly state: 'started'; readonly step: 'save' };
+
+/**
+ * How each step may end.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { inMemory, loadModule, type StepOutcomes, V8Engine } from 'wasm-module-cache';
+ *
+ * const best: { [Step in keyof StepOutcomes]: StepOutcomes[Step] } = {
+ *   lookup: 'hit',
+ *   wait: 'stored',
+ *   compile: 'compiled',
+ *   save: 'saved',
+ * };
+ * const { steps } = await loadModule(await readFile('plugin.wasm'), { cache: inMemory(), engine: new V8Engine() });
+ * console.log(steps.filter(({ step, outcome }) => outcome !== best[step]).map(({ step }) => step)); // [ 'lookup' ]
+ * ```
+ */
+export interface StepOutcomes {
+  /** One tier of the cache was asked. `failed`: it threw an error that is not a miss; the load goes on. */
+  lookup: 'hit' | 'miss' | 'failed';
+  /** Another process optimised the same module. `over`: it was ended, failed, or took too long. */
+  wait: 'stored' | 'over';
+  /** V8 compiled in this process or, with `coverage: 'full'`, in a process of its own. */
+  compile: 'compiled' | 'failed';
+  /** `failed`: the cache threw an error; the load goes on. */
+  save: 'saved' | 'failed';
+}
+
+/**
+ * A step of a load is over.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { CacheError, inMemory, loadModule, type StepFinished, V8Engine } from 'wasm-module-cache';
+ *
+ * const describe = ({ step, outcome, error }: StepFinished) =>
+ *   CacheError.is(error) ? `${step}: ${outcome} (${error.kind})` : `${step}: ${outcome}`;
+ * const { steps } = await loadModule(await readFile('plugin.wasm'), { cache: inMemory(), engine: new V8Engine() });
+ * console.log(steps.map(describe).join(', ')); // lookup: miss (NotFound), compile: compiled, save: saved
+ * ```
+ */
+export type StepFinished = {
+  [Step in keyof StepOutcomes]: Omit<Extract<StepStarted, { step: Step }>, 'state'> & {
+    readonly state: 'finished';
+    readonly outcome: StepOutcomes[Step];
+    /** Milliseconds. */
+    readonly duration: number;
+    /** Why it missed or failed. `undefined` after a success, and when another process did not say why. */
+    readonly error: unknown;
+  };
+}[keyof StepOutcomes];
+
+/**
+ * Bytes of an artifact have arrived from a tier of the cache.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { FileSystemCache, type LoadProgress, loadModule, type ReadProgress, V8Engine } from 'wasm-module-cache';
+ *
+ * const showBar = ({ bytes, totalBytes }: ReadProgress) => console.log(`${Math.round((100 * bytes) / totalBytes)} %`); // 100 %
+ * const onProgress = (progress: LoadProgress) => progress.state === 'reading' && showBar(progress);
+ * const options = { cache: new FileSystemCache('cache'), engine: new V8Engine(), onProgress };
+ * const wireBytes = await readFile('plugin.wasm');
+ * await loadModule(wireBytes, options); // compiles and saves: nothing to read
+ * await loadModule(wireBytes, options);
+ * ```
+ */
+export interface ReadProgress {
+  /** Distinguishes this report from the beginning and the end of a step. */
+  readonly state: 'reading';
+  /** The step that is under way. */
+  readonly step: 'lookup';
+  /** The tier that is asked. */
+  readonly cache: ModuleCache;
+  /** Bytes that have arrived so far. */
+  readonly bytes: number;
+  /** Bytes that will arrive in all. Parts of the artifact that the load does not need are not counted. */
+  readonly totalBytes: number;
+}
+
+/**
+ * What a load reports. Each step begins with `started` and ends with `finished`; a look-up may report `reading` in between.
+ *
+ * @example
+ * ```ts
+ * import { readFile } from 'node:fs/promises';
+ * import { inMemory, type LoadProgress, loadModule, V8Engine } from 'wasm-module-cache';
+ *
+ * const log: string[] = [];
+ * const onProgress = (progress: LoadProgress) => {
+ *   if (progress.state === 'finished') log.push(`${progress.step}: ${progress.outcome}`);
+ * };
+ * await loadModule(await readFile('plugin.wasm'), { cache: inMemory(), engine: new V8Engine(), onProgress });
+ * console.log(log); // [ 'lookup: miss', 'compile: compiled', 'save: saved' ]
+ * ```
+ */
+export type LoadProgress = StepStarted | StepFinished | ReadProgress;

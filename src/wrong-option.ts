@@ -1,6 +1,8 @@
-import util from 'node:util';
+// Captured: see module-hash.ts.
+const { getBuiltinModule } = process;
 
-/** Whatever the value is: `JSON.stringify` and `String` throw for some, and the option's name would be lost. */
+/** `JSON.stringify` and `String` throw for some values; `inspect` takes any. */
 export function wrongOption(name: string, expected: string, value: unknown): TypeError {
-  return new TypeError(`The option ${name} must be ${expected}, not ${util.inspect(value, { depth: 0 })}`);
+  const given = getBuiltinModule('node:util').inspect(value, { depth: 0 });
+  return new TypeError(`The option ${name} must be ${expected}, not ${given}`);
 }

@@ -496,8 +496,8 @@ describe('loadModule says which option is wrong', () => {
       assert.rejects(loadModule(wireBytes, options as never), { name: 'TypeError', message }));
   }
   const onlyAsync: [options: object, message: RegExp][] = [
-    [{ cache, engine }, /option cache must be one with synchronous methods/],
-    [{ cache: sync, engine, signal: AbortSignal.abort() }, /option signal is not for loadModuleSync/],
+    [{ cache, engine }, /option cache must have synchronous methods/],
+    [{ cache: sync, engine, signal: AbortSignal.abort() }, /loadModuleSync has no option signal/],
     [{ cache: sync, engine, coverage: 'full' }, /coverage/],
   ];
   for (const [options, message] of [...cases, ...onlyAsync]) {

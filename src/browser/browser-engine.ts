@@ -1,24 +1,17 @@
 import { CacheError } from '../cache-error.js';
-import type { Engine } from '../module-cache.js';
+import type { Engine } from '../engine-interface.js';
 import type { ModuleHash } from '../module-hash.js';
 import { sha256 } from './digest.js';
 
-/** What is known of a module that was compiled here. */
-interface Origin {
-  wireBytes: Uint8Array<ArrayBuffer>;
-  /** Where they were fetched from. */
-  url: string | undefined;
-}
-
-/** For as long as somebody may want to save the module: a browser does not give its wire bytes back. */
-const origins = new WeakMap<WebAssembly.Module, Origin>();
+/** A browser does not give wire bytes back, and a cache may want to save them. */
+const wireBytesOf = new WeakMap<WebAssembly.Module, Uint8Array<ArrayBuffer>>();
 
 /**
- * The browser in this thread: it compiles, and keeps native code to itself, in a code cache of its own. `serialize` and
- * `deserialize` throw, and so does `wireBytes` for a module of another making. All instances are one.
+ * The browser in this thread. It compiles, and keeps native code to itself, in a code cache of its own: `serialize` and
+ * `deserialize` throw, and so does `wireBytes` for a module that this class did not compile. All instances are equal.
  *
- * The wire bytes of a module that `compile` made are kept as long as the module lives; `loadModule` lets go of them when
- * the cache has the module.
+ * The wire bytes of a module that `compile` made are kept as long as the module lives. `loadModule` drops them when the
+ * cache has the module.
  *
  * @example
  * ```ts
@@ -36,13 +29,13 @@ export class BrowserEngine implements Engine {
 
   async compile(wireBytes: Uint8Array): Promise<WebAssembly.Module> {
     const copy = new Uint8Array(wireBytes);
-    return remember(await WebAssembly.compile(copy), { wireBytes: copy, url: undefined });
+    return remember(await WebAssembly.compile(copy), copy);
   }
 
-  /** Browsers refuse more than 8 MB at once in a page; in a worker they take any. */
+  /** In a page, browsers refuse to compile more than 8 MB synchronously. In a worker they compile any module. */
   compileSync(wireBytes: Uint8Array): WebAssembly.Module {
     const copy = new Uint8Array(wireBytes);
-    return remember(new WebAssembly.Module(copy), { wireBytes: copy, url: undefined });
+    return remember(new WebAssembly.Module(copy), copy);
   }
 
   serialize(_module: WebAssembly.Module): Uint8Array | undefined {
@@ -54,55 +47,40 @@ export class BrowserEngine implements Engine {
   }
 
   wireBytes(module: WebAssembly.Module): Uint8Array {
-    return originOf(module).wireBytes.slice();
+    const wireBytes = wireBytesOf.get(module);
+    if (wireBytes) return wireBytes.slice();
+    const message = 'The wire bytes of this module are not known: no BrowserEngine of this thread compiled it';
+    throw new CacheError('Serialize', message);
   }
 
   /**
-   * @internal Compiles a response while it arrives. The response itself must go to the browser: only then does it look into its code
-   * cache. Its clone is what is read here.
+   * @internal Compiles a response while it arrives. The browser must get the response itself: only then does it look into its code
+   * cache. This method reads a clone.
    *
-   * @param onBytes - told how many have arrived
+   * @param onBytes - receives the number of bytes that have arrived
    */
-  async receive(response: Response, onBytes: (bytes: number) => void): Promise<Received> {
-    const { url } = response;
+  async receive(
+    response: Response,
+    onBytes: (bytes: number) => void,
+  ): Promise<{ module: WebAssembly.Module; key: ModuleHash }> {
     const isWasm = response.headers.get('content-type')?.trim().toLowerCase() === 'application/wasm';
     const reading = readAll(isWasm ? response.clone() : response, onBytes);
     const compiling = isWasm ? WebAssembly.compileStreaming(response) : undefined;
-    compiling?.catch(() => {}); // told of below, when the reading has not failed before
+    compiling?.catch(() => {}); // If reading fails first, nobody awaits this one.
     const wireBytes = await reading;
     const [module, key] = await Promise.all([compiling ?? WebAssembly.compile(wireBytes), sha256(wireBytes)]);
-    return { module: remember(module, { wireBytes, url: url || undefined }), key };
+    return { module: remember(module, wireBytes), key };
   }
 
-  /** @internal Where the module was fetched from, when that is known. */
-  static urlOf(module: WebAssembly.Module): string | undefined {
-    return origins.get(module)?.url;
-  }
-
-  /** @internal When nobody needs the wire bytes any more. */
+  /** @internal Drops the wire bytes of a module that no cache will save again. */
   static forget(module: WebAssembly.Module): void {
-    origins.delete(module);
+    wireBytesOf.delete(module);
   }
 }
 
-/** A module with the hash of its wire bytes. */
-export interface Received {
-  module: WebAssembly.Module;
-  key: ModuleHash;
-}
-
-function remember(module: WebAssembly.Module, origin: Origin): WebAssembly.Module {
-  origins.set(module, origin);
+function remember(module: WebAssembly.Module, wireBytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
+  wireBytesOf.set(module, wireBytes);
   return module;
-}
-
-function originOf(module: WebAssembly.Module): Origin {
-  const origin = origins.get(module);
-  if (origin) return origin;
-  throw new CacheError(
-    'Serialize',
-    'The wire bytes of this module are not known: no BrowserEngine of this thread compiled it',
-  );
 }
 
 async function readAll(response: Response, onBytes: (bytes: number) => void): Promise<Uint8Array<ArrayBuffer>> {

@@ -1,8 +1,8 @@
 import { ModuleHash } from '../module-hash.js';
 
 /**
- * SHA-256 in another thread, where the browser lets a page have it: in a secure context (https or localhost). Elsewhere in this one,
- * at a tenth of the speed.
+ * Hashes in another thread if the page is a secure context (https or localhost). Other pages have no `crypto.subtle`: they hash in this
+ * thread, at a tenth of the speed.
  */
 export async function sha256(wireBytes: Uint8Array<ArrayBuffer>): Promise<ModuleHash> {
   const { subtle } = globalThis.crypto;

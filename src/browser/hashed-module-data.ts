@@ -1,9 +1,10 @@
 import type { ModuleHash } from '../module-hash.js';
+import { privateCopy } from '../private-copy.js';
 import { sha256 } from './digest.js';
 
 /**
- * Wire bytes together with their hash, which is computed once. The bytes are copied on the way in and on the way out, so
- * the two cannot come apart. As in Node.js, but hashing is asynchronous here.
+ * Wire bytes together with their hash, which is computed once. The bytes are copied on the way in and on the way out, so that
+ * bytes and hash always match. As in Node.js, but hashing is asynchronous here.
  *
  * @example
  * ```ts
@@ -15,7 +16,7 @@ import { sha256 } from './digest.js';
  * ```
  */
 export class HashedModuleData {
-  /** That of the wire bytes, the key of their module. */
+  /** The hash of the wire bytes: the key of their module. */
   readonly hash: ModuleHash;
   readonly #wireBytes: Uint8Array<ArrayBuffer>;
 
@@ -25,17 +26,12 @@ export class HashedModuleData {
   }
 
   /**
-   * Copies and hashes the wire bytes with SHA-256: in another thread, but for a page that is no secure context.
+   * Copies the wire bytes and hashes them with SHA-256, in another thread if the page is a secure context.
    *
-   * @throws {TypeError} when they are neither an `ArrayBuffer` nor a view of one.
+   * @throws {TypeError} when they are neither an `ArrayBuffer` (or a shared one) nor a view of one.
    */
   static async sha256(wireBytes: BufferSource): Promise<HashedModuleData> {
-    if (!ArrayBuffer.isView(wireBytes) && !(wireBytes instanceof ArrayBuffer)) {
-      throw new TypeError(`Wire bytes must be an ArrayBuffer, a typed array or a DataView, not ${typeof wireBytes}`);
-    }
-    const copy = ArrayBuffer.isView(wireBytes)
-      ? new Uint8Array(new Uint8Array(wireBytes.buffer, wireBytes.byteOffset, wireBytes.byteLength))
-      : new Uint8Array(wireBytes.slice(0));
+    const copy = privateCopy(wireBytes);
     return new HashedModuleData(copy, await sha256(copy));
   }
 

@@ -3,9 +3,10 @@ import { LiveModuleCache, nameOf } from '../caches/live-modules.js';
 import { RecentModules } from '../engine/recent-modules.js';
 import type { Engine, LoadOptions } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
+import { wrongOption } from '../wrong-option.js';
 
 /**
- * What a {@link SharedCache} of a page or a worker may be made with.
+ * Options of a {@link SharedCache} in a page or a worker.
  *
  * @example
  * ```ts
@@ -16,39 +17,39 @@ import type { ModuleHash } from '../module-hash.js';
  * ```
  */
 export interface SharedCacheOptions {
-  /** What `openPort` of another thread's cache gave. Default: none, and this one is the first of its kind. */
+  /** A port that `openPort` of another thread's cache returned. Default: none; this cache is the first one. */
   port?: MessagePort | undefined;
-  /** How many modules this thread keeps; the least recently used one goes first. Default 100. */
+  /** Modules that this thread keeps. The least recently used one goes first. Default 100. */
   maxModules?: number | undefined;
-  /** Milliseconds to wait for the other thread's answer, which comes when that has time; then it is a miss. Default 1000. */
+  /** Milliseconds to wait for the other thread, which answers when it is not busy. After that the load is a miss. Default 1000. */
   waitAtMost?: number | undefined;
 }
 
-// As in Node.js.
+// The same as in Node.js.
 const DEFAULT_MAX_MODULES = 100;
-/** The slowest of what is measured in docs/browser.md compiles in less. */
+/** The slowest module that was measured compiles in less: waiting longer would not pay. */
 const DEFAULT_WAIT_AT_MOST = 1000;
 
-/** What goes over a port: a question (`id` and `name`), its answer (`id`), or a module to keep (`name` and `module`). */
+/** A message on a port: a question (`id` and `name`), its answer (`id` and maybe `module`), or a module to keep (`name` and `module`). */
 interface Message {
   id?: number;
   name?: string;
   module?: WebAssembly.Module | undefined;
 }
 
-/** Who has asked another thread. */
-interface Waiting {
+/** A question that another thread has not answered yet. */
+interface Question {
   answered(module: WebAssembly.Module | undefined): void;
   failed(error: unknown): void;
 }
 
 /**
- * Live modules, shared by a page and its workers: what one of them saves, the others load without compiling, native code
- * included. The page makes one, and gives each worker a port to it. The synchronous methods know only what this thread has saved
- * or loaded before.
+ * Live modules, shared by a page and its workers: a module that one of them saves, native code included, the others load without
+ * compiling. The page makes one cache, and gives each worker a port to it. The synchronous methods find only modules that this
+ * thread has saved or loaded before.
  *
- * Browsers let a module go to dedicated workers (and frames) of the same origin only: a service worker, a shared worker or
- * another site gets an error instead, and `load` rejects with one.
+ * Browsers share modules only with dedicated workers and frames of the same origin. In a service worker, a shared worker or
+ * on another site, `load` rejects with an error.
  *
  * @example
  * ```ts
@@ -68,20 +69,20 @@ export class SharedCache extends LiveModuleCache {
   readonly #modules: RecentModules;
   readonly #port: MessagePort | undefined;
   readonly #waitAtMost: number;
-  readonly #waiting = new Map<number, Waiting>();
-  #questions = 0;
+  readonly #questions = new Map<number, Question>();
+  #lastId = 0;
 
-  /** @throws {TypeError} when an option is not what it should be. */
+  /** @throws {TypeError} when an option is wrong. */
   constructor(options: SharedCacheOptions = {}) {
     const { port, maxModules = DEFAULT_MAX_MODULES, waitAtMost = DEFAULT_WAIT_AT_MOST } = options;
     if (port !== undefined && !(port instanceof MessagePort)) {
-      throw new TypeError(`The option port must be a MessagePort, as openPort gives it, not ${String(port)}`);
+      throw wrongOption('port', 'a MessagePort, as openPort returns it', port);
     }
     if (!Number.isInteger(maxModules) || maxModules < 1) {
-      throw new TypeError(`The option maxModules must be a whole number from 1, not ${String(maxModules)}`);
+      throw wrongOption('maxModules', 'a whole number from 1', maxModules);
     }
     if (typeof waitAtMost !== 'number' || !(waitAtMost >= 0)) {
-      throw new TypeError(`The option waitAtMost must be milliseconds from 0, not ${String(waitAtMost)}`);
+      throw wrongOption('waitAtMost', 'milliseconds from 0', waitAtMost);
     }
     const modules = new RecentModules(maxModules);
     super(modules);
@@ -91,7 +92,7 @@ export class SharedCache extends LiveModuleCache {
     if (port) this.#listen(port);
   }
 
-  /** A port for one other thread: post it there, and transfer it. */
+  /** Returns a port for one other thread: post it there, and transfer it. */
   openPort(): MessagePort {
     const { port1, port2 } = new MessageChannel();
     this.#listen(port1);
@@ -107,7 +108,7 @@ export class SharedCache extends LiveModuleCache {
     return (await this.#find(nameOf(key, engine))) !== undefined;
   }
 
-  /** As `save`, at once; the other threads have the module when they next ask for it. */
+  /** The synchronous form of `save`. The other threads get the module when they next ask for it. */
   override saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
     this.#keep(nameOf(key, engine), module);
   }
@@ -119,12 +120,12 @@ export class SharedCache extends LiveModuleCache {
         'Other',
         'A browser shares modules only with dedicated workers and frames of the same origin, and this is not one',
       );
-      for (const { failed } of [...this.#waiting.values()]) failed(error);
+      for (const { failed } of [...this.#questions.values()]) failed(error);
     };
   }
 
   async #receive(port: MessagePort, { id, name, module }: Message): Promise<void> {
-    if (name === undefined) this.#waiting.get(id as number)?.answered(module);
+    if (name === undefined) this.#questions.get(id as number)?.answered(module);
     else if (module) this.#keep(name, module);
     else port.postMessage({ id, module: await this.#find(name).catch(() => undefined) });
   }
@@ -144,11 +145,11 @@ export class SharedCache extends LiveModuleCache {
   }
 
   #ask(port: MessagePort, name: string, signal: AbortSignal | undefined): Promise<WebAssembly.Module | undefined> {
-    const id = ++this.#questions;
+    const id = ++this.#lastId;
     return new Promise<WebAssembly.Module | undefined>((resolve, reject) => {
       const settle = () => {
         clearTimeout(timer);
-        this.#waiting.delete(id);
+        this.#questions.delete(id);
         signal?.removeEventListener('abort', onAbort);
       };
       const answered = (module: WebAssembly.Module | undefined) => {
@@ -161,7 +162,7 @@ export class SharedCache extends LiveModuleCache {
       };
       const onAbort = () => failed(signal?.reason);
       const timer = setTimeout(answered, this.#waitAtMost, undefined);
-      this.#waiting.set(id, { answered, failed });
+      this.#questions.set(id, { answered, failed });
       signal?.addEventListener('abort', onAbort);
       port.postMessage({ id, name });
     });
@@ -171,14 +172,13 @@ export class SharedCache extends LiveModuleCache {
 /**
  * The best cache of live modules for a browser: a {@link SharedCache}.
  *
- * @throws {TypeError} when an option is not what it should be.
+ * @throws {TypeError} when an option is wrong.
  *
  * @example
  * ```ts
- * import { CacheStorageCache, inMemory, SharedCache } from 'wasm-module-cache/browser';
+ * import { inMemory, SharedCache } from 'wasm-module-cache/browser';
  *
- * const cache = inMemory().withFallback(new CacheStorageCache());
- * console.log(cache.primary instanceof SharedCache); // true
+ * console.log(inMemory() instanceof SharedCache); // true
  * ```
  */
 export function inMemory(options?: SharedCacheOptions): SharedCache {

@@ -6,7 +6,8 @@ import { FileSystemCache, type FileSystemCacheOptions } from '../caches/file-sys
 import { partToOptimise } from '../engine/ahead-of-time.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { HashedModuleData } from '../hashed-module-data.js';
-import { type LoadProgress, startStep } from '../load-progress.js';
+import { startStep } from '../load-progress.js';
+import type { LoadProgress } from '../module-cache.js';
 import { LearningJobs } from './jobs.js';
 import { learnerArguments, learnerEnvironment, whyNotLearnt } from './start-learner.js';
 
