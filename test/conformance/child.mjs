@@ -1,5 +1,5 @@
 // Runs the checks and writes { name: observation } to the file named by CONFORMANCE_OUT.
-// Knows nothing of the hook: the same program runs with and without it.
+// Does not know about the hook: the same program runs with and without it.
 //   node child.mjs [topic] [--warm-up-only]      CONFORMANCE_SLOW=20 names the checks that take more than 20 ms
 import { readdirSync, writeFileSync } from 'node:fs';
 import { exercise, warmable } from './modules.mjs';
@@ -10,8 +10,8 @@ const output = process.env.CONFORMANCE_OUT;
 const slow = Number(process.env.CONFORMANCE_SLOW ?? Infinity);
 const [topic] = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const warmUpOnly = process.argv.includes('--warm-up-only');
-const timeLimit = 60_000; // for what never ends: others take their time on a busy machine
-/** Topics that patch built-ins go last: V8 gives up its shortcuts for good once a built-in was changed. */
+const timeLimit = 60_000; // for checks that never end; the others can be slow on a busy machine
+/** Topics that patch built-ins come last, because V8 drops some fast paths for good when a built-in changes. */
 const slowing = new Set(['promises', 'overwrite', 'patched-globals']);
 const { Promise, setTimeout, clearTimeout, performance } = globalThis; // checks replace them
 

@@ -1,5 +1,5 @@
-// The WebAssembly binaries of the suite, written by a tiny binary writer so that their bytes are the same in every run:
-// a second run can only be served from the cache when it asks for the same bytes.
+// The WebAssembly binaries of the suite. A small writer makes them, so that their bytes are the same in every run and a
+// second run is served from the cache.
 
 const u32 = (n) => {
   const out = [];
@@ -44,7 +44,7 @@ const tee = (i) => [0x22, i];
 const i32 = (n) => [0x41, ...s32(n)];
 const call = (i) => [0x10, i];
 
-/** All sections in the order the binary format asks for; `tail` is for custom sections. */
+/** All sections in the order of the binary format; `tail` is for custom sections. */
 export function encode({ tail = [], ...parts }) {
   return [
     ...header,
@@ -81,7 +81,7 @@ const filling = Uint8Array.from(
     Array.from({ length: 70_000 }, (_, i) => i * 31 + (i >> 7)),
   ),
 );
-/** A binary as it is, and over the hook's size threshold. */
+/** A binary as it is, and padded over the hook's size threshold. */
 export const bothSizes = (bytes) => ({ small: Uint8Array.from(bytes), big: join(bytes, filling) });
 
 const sized = (parts) => {
@@ -253,11 +253,11 @@ const library = {
   strings: sized(strings),
 };
 
-/** A fresh copy in a buffer of its own: a check may overwrite or detach it. */
+/** A copy in its own buffer, because a check may overwrite or detach it. */
 export const bytesOf = (name, size) => library[name][size].slice();
 
 export const sizes = ['small', 'big'];
-/** The two modules that most checks run on: 48 bytes (left alone by the hook) and over 64 KiB (served from the cache). */
+/** The two modules that most checks run on: 48 bytes (left to V8) and over 64 KiB (served from the cache). */
 export const main = { small: 'tiny', big: 'rich' };
 export const mainBytes = (size) => bytesOf(main[size], size);
 
@@ -271,7 +271,7 @@ export const hostedImports = () => ({
   other: { h: (x) => x * 2 },
 });
 
-/** Calls of the rich module that do not trap: run often, they put more than one function into the cache. */
+/** Calls of the rich module that do not trap. When they run often, several functions get into the cache. */
 export function exercise({ add, div, rem, load, store, indirect, sqrt, trunc, mul64, swap, next }, times) {
   for (let i = 0; i < times; i++) {
     store(64, add(i, load(64)));
@@ -285,7 +285,7 @@ export function exercise({ add, div, rem, load, store, indirect, sqrt, trunc, mu
   }
 }
 
-/** What to instantiate for the warm-up: one entry per distinct valid module that has the hot loop. */
+/** The modules of the warm-up: every valid module that has the hot loop. */
 export const warmable = [
   ['rich', () => ({})],
   ['hosted', hostedImports],

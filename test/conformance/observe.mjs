@@ -1,4 +1,4 @@
-// Turns what a program sees into JSON. Everything used here is captured at import, because checks patch the globals.
+// Turns the values that a program sees into JSON. Everything used here is captured at import, because checks patch the globals.
 import { types } from 'node:util';
 
 const { Promise, setImmediate } = globalThis;
@@ -20,7 +20,7 @@ const errorClasses = new Map(
 );
 const classOf = errorClasses.get.bind(errorClasses);
 
-/** Class by identity (a look-alike of another realm is told apart), message and code. */
+/** The class by identity, so that one of another realm differs, the message and the code. */
 export function showError(error) {
   const known = classOf(getPrototypeOf(error));
   const code = getOwnPropertyDescriptor(error, 'code')?.value;
@@ -65,13 +65,13 @@ export function fingerprint(buffer) {
   return (hash >>> 0).toString(16);
 }
 
-/** What `call()` did: threw, returned, or its promise was resolved or rejected. `look` describes the value. */
+/** The outcome of `call()`: it threw, returned, or its promise was resolved or rejected. `look` describes the value. */
 export async function outcome(call, look = show) {
   const end = await ending(call);
   return 'value' in end ? { [end.how]: await look(end.value) } : { [end.how]: show(end.error) };
 }
 
-/** As `outcome`, but hands out the value or error itself. */
+/** Like `outcome`, but returns the value or error itself. */
 export async function ending(call) {
   let value;
   try {
@@ -105,7 +105,7 @@ export const listing = (module) => ({
   exports: exportsOf(module).map(({ name, kind }) => `${name}: ${kind}`),
 });
 
-/** Looks at a module as a program would: its kind, its lists, and that code compiled from it runs. */
+/** What a program can see of a module: its kind, its imports and exports, and that its code runs. */
 export function useModule(module) {
   const seen = {
     tag: tag(module),
@@ -122,14 +122,14 @@ export function useInstance(instance) {
   return { add: add?.(20, 22), loop: loop?.(1000) };
 }
 
-/** For `{ module, instance }`. */
+/** Describes `{ module, instance }`. */
 export const useBoth = (result) => ({
   keys: ownKeys(result).map(text),
   module: useModule(result.module),
   instance: useInstance(result.instance),
 });
 
-/** For what any of the ways gives. */
+/** Describes the result of any of the ways. */
 export const useResult = (result) =>
   typeof result !== 'object' ? show(result) : tag(result) === '[object Object]' ? useBoth(result) : useModule(result);
 

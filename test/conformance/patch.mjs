@@ -1,10 +1,10 @@
-// Patching globals and putting them back. Written so that it works while the globals are patched.
+// Patches globals and puts them back. It works while the globals are patched.
 const { getOwnPropertyDescriptor, setPrototypeOf } = Object;
 const { defineProperty, deleteProperty } = Reflect;
 
 let last; // a linked list: arrays have a patchable prototype
 
-/** Defines a property until the end of the check; flags not given are as they were, or open. */
+/** Defines a property until the end of the check. Attributes that are not given stay as they were, or are true for a new property. */
 export function patch(object, key, descriptor) {
   const before = getOwnPropertyDescriptor(object, key);
   if (before) setPrototypeOf(before, null); // `Object.prototype.get` must not leak into it

@@ -1,4 +1,4 @@
-// Proves that a program under the hook cannot tell: runs child.mjs plain and hooked and compares what it saw.
+// Checks that a program cannot notice the hook: runs child.mjs plain and hooked and compares the observations.
 //   node run.mjs --import <register.js> [--node <bin>] [--filter topic]
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -8,13 +8,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 
 const child = fileURLToPath(new URL('child.mjs', import.meta.url));
-/** What is seen of a child that left no observations. */
+/** The observation for a child that left none. */
 const lost = 'child: observations';
 
 /**
- * Returns how many comparisons agreed and which did not. A failure is { run, name, plain, hooked }; a check that is not
- * the same in two plain runs is a failure of the run 'plain again'. `cacheFiles` is how many files the cold run left: 0
- * means that nothing was served from a cache, and the suite has only proved that the hook is harmless when idle.
+ * Returns the number of comparisons that agreed, and those that did not. A failure is { run, name, plain, hooked }; a check that is not
+ * the same in two plain runs is a failure of the run 'plain again'. `cacheFiles` is the number of files that the cold run
+ * left. If it is 0, nothing was served from the cache, and the suite has only shown that an idle hook does no harm.
  */
 export function compareConformance({ node = process.execPath, register, filter }) {
   const work = mkdtempSync(join(tmpdir(), 'wasm-conformance-'));
@@ -30,7 +30,7 @@ export function compareConformance({ node = process.execPath, register, filter }
     const compare = (run, seen, count) => {
       const names = new Set([...Object.keys(plain), ...Object.keys(seen)]);
       for (const name of names) {
-        if (lost in seen && !name.startsWith('child: ')) continue; // it crashed: not every check is to be listed
+        if (lost in seen && !name.startsWith('child: ')) continue; // it crashed, so do not list every check
         if (isDeepStrictEqual(plain[name], seen[name]) && seen[name] !== '<timeout>') passed += count;
         else failures.push({ run, name, plain: plain[name], hooked: seen[name] });
       }
@@ -40,7 +40,7 @@ export function compareConformance({ node = process.execPath, register, filter }
     const cacheFiles = readdirSync(cache, { recursive: true }).length;
     compare('warm', observe({ hook }), 1);
     compare('warm again', observe({ hook }), 1);
-    // Training first, so that the small modules too come from the cache.
+    // Train first, so that the small modules come from the cache, too.
     observe({ hook, minimum: '0', warmUpOnly: true });
     compare('warm, every size', observe({ hook, minimum: '0' }), 1);
     return { passed, failures, cacheFiles };
@@ -49,7 +49,7 @@ export function compareConformance({ node = process.execPath, register, filter }
   }
 }
 
-/** What one run of the child saw; how it ended counts as something seen. */
+/** The observations of one run of the child, and how it ended. */
 function runChild({ node, work, cache, filter, hook = [], minimum, warmUpOnly }) {
   const output = join(work, 'observations.json');
   rmSync(output, { force: true });
@@ -57,7 +57,7 @@ function runChild({ node, work, cache, filter, hook = [], minimum, warmUpOnly })
   for (const name of Object.keys(env)) {
     if (/^(NODE_OPTIONS|NODE_V8_COVERAGE|NODE_DEBUG|NODE_TEST_CONTEXT|WASM_CACHE_.*)$/.test(name)) delete env[name];
   }
-  // Plain runs get the folder too: the environment of both is the same.
+  // Plain runs get the folder, too, so that both have the same environment.
   Object.assign(env, { CONFORMANCE_OUT: output, WASM_CACHE_DIR: cache, WASM_CACHE_LEARN: 'off' });
   if (minimum !== undefined) env.WASM_CACHE_MIN_MODULE_SIZE = minimum;
   const { status, signal, stdout, stderr, error } = spawnSync(

@@ -32,7 +32,7 @@ export const moduleWays = [...bufferWays, ...streamingWays];
 export const asyncWays = moduleWays.slice(1);
 export const allWays = [...moduleWays, validateWay];
 
-/** Ways to an instance. `prepare` makes what the way starts from (not part of what is observed). */
+/** Ways to an instance. `prepare` makes the argument of the way; it is not observed. */
 export const instanceWays = [
   {
     name: 'Instance',
@@ -57,8 +57,8 @@ export const instanceWays = [
 ];
 
 /**
- * Pairs of way and size. The hook leaves the small module alone unless told otherwise, so where there are many cases it
- * only goes through every second way.
+ * Pairs of way and size. The hook leaves small modules to V8 by default, so if there are many cases the small module goes
+ * through every second way only.
  */
 export const waysBySize = (ways) => [
   ...ways.map((way) => [way, 'big']),

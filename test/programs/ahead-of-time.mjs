@@ -1,4 +1,4 @@
-// What a program and its learner do with a module between them, in one process: V8's flags are changed for a while.
+// Does in one process what a program and its learner do with a module. Changes V8's flags for a while.
 import { optimiseAheadOfTime, partToOptimise } from '../../dist/engine/ahead-of-time.js';
 import { readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';

@@ -1,4 +1,4 @@
-// Exports or imports a bundle, and prints the report. Arguments: what to do, its options as JSON.
+// Exports or imports a bundle, and prints the report. Arguments: "export" or "import", and the options as JSON.
 import { exportBundle, importBundle } from '../../dist/index.js';
 
 const [what, options] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-// Prints what the statistics call this program.
+// Prints the name that the statistics use for this program.
 import { nameOfCaller } from '../../dist/statistics/caller.js';
 
 console.log(nameOfCaller());

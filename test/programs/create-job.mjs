@@ -1,4 +1,4 @@
-// Waits for a moment that several processes are given, then creates a job. Arguments: folder, key, milliseconds since 1970.
+// Waits until a given time, which is the same for several processes, and then creates a job. Arguments: folder, key, milliseconds since 1970.
 import { LearningJobs } from '../../dist/learning/jobs.js';
 import { ModuleHash } from '../../dist/module-hash.js';
 

@@ -1,4 +1,4 @@
-// A step of the probe on a V8 that has a fault. Arguments: the fault, the step that has it, and the step that is to be run.
+// A step of the probe on a V8 that has a fault. Arguments: the fault, the step that has it, and the step to run.
 import { V8Engine } from '../../dist/index.js';
 
 const [fault, faulty] = process.argv.splice(2, 2);
@@ -13,7 +13,7 @@ const faults = {
   },
   'wrong results': () => replace('fibonacci', (fibonacci) => (n) => fibonacci(n) + 1),
   'no trap': () => replace('peek', (peek) => (address) => (address === 65_536 ? 0 : peek(address))),
-  // As a V8 would that no longer compares the header.
+  // Behaves like a V8 that no longer compares the header.
   'takes anything'() {
     V8Engine.prototype.deserialize = function (_, wireBytes) {
       return this.compileSync(wireBytes);

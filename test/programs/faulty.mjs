@@ -1,5 +1,5 @@
-// Works with a module until V8 has optimised it, and prints what it computed, and at its end what the hook counted. The argument
-// "cold": not until then.
+// Runs a module until V8 has optimised it, or with the argument "cold" only once. Prints the result, and at its end the counters of the
+// hook.
 import { moduleCacheStats, V8Engine } from '../../dist/index.js';
 import { instantiate, optimise, sumModule } from '../../dist/testing/modules.js';
 

@@ -1,4 +1,4 @@
-// V8's flags are changed for a moment, 20,000 times, while workers start: V8 computes the hash of its flags in those, too.
+// Changes V8's flags for a moment, 20,000 times, while workers start. V8 computes the hash of its flags in those, too.
 import { Worker } from 'node:worker_threads';
 import { V8Engine } from '../../dist/index.js';
 import { loadAddon } from '../../dist/native/addon.js';

@@ -1,4 +1,4 @@
-// Preloaded before the hook: below the folder FOLDED, names that differ only in case are one.
+// Preloaded before the hook. Below the folder FOLDED, names that differ only in case are the same name.
 import fs from 'node:fs';
 import path from 'node:path';
 

@@ -1,4 +1,4 @@
-// Several hundred modules loaded, instantiated, cloned and dropped under forced collections and a small heap.
+// Loads, instantiates, clones and drops several hundred modules, with forced garbage collections and a small heap.
 
 import { V8Engine } from '../../dist/index.js';
 import { instantiate, optimise, sumModule } from '../../dist/testing/modules.js';

@@ -1,4 +1,4 @@
-// A program that breaks what the hook would use to look at its modules and to report trouble.
+// Breaks the functions that the hook needs to look at modules and to report errors.
 import { sumModule } from '../../dist/testing/modules.js';
 
 const wireBytes = sumModule({ padding: 70_000 });

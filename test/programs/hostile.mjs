@@ -1,4 +1,4 @@
-// What programs do to the ground under the hook: memory file systems, sandboxes, polyfills.
+// Does what memory file systems, sandboxes and polyfills do to globals and builtins.
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { V8Engine } from '../../dist/index.js';

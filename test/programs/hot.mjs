@@ -1,5 +1,5 @@
-// Compiles one module over the hook's size threshold, gets it hot, and prints what it saw. Arguments: the way in (a key of
-// `ways`), then how to go on: "short" leaves V8 no time to optimise, "exit" ends by process.exit, "throw" by an error.
+// Compiles one module over the hook's size threshold, runs it until it is hot, and prints its observations. Arguments: the
+// way in (a key of `ways`), then "short" (leaves V8 no time to optimise), "exit" (ends with process.exit) or "throw" (ends with an error).
 import { Worker } from 'node:worker_threads';
 import { V8Engine } from '../../dist/index.js';
 import { optimise, sumModule } from '../../dist/testing/modules.js';
@@ -18,12 +18,12 @@ const ways = {
   optionsWithoutEffect: () => WebAssembly.compile(wireBytes, { builtins: ['js-string'] }),
 };
 if (way === 'worker') {
-  // The worker is this program again, under the hook that it inherits.
+  // The worker runs this program again, with the hook that it inherits.
   const worker = new Worker(new URL(import.meta.url), { argv: ['Module', then] });
   worker.on('error', (error) => console.error(error));
 } else {
   const module = await ways[way]();
-  process.on('exit', () => module); // What is garbage by then is not saved.
+  process.on('exit', () => module); // Keeps the module alive, because garbage is not saved.
   const restored = engine.canSerialize && engine.serialize(module) !== undefined;
   if (engine.canSerialize && then !== 'short') await optimise(module, (each) => engine.serialize(each));
   const { sum, peek } = new WebAssembly.Instance(module).exports;

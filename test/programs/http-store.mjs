@@ -1,4 +1,4 @@
-// What a process does that asks a store: node http-store.mjs <url> <awaited|done|refused|aborted|late|late and alive> [bucket]
+// Asks a store: node http-store.mjs <url> <awaited|done|refused|aborted|late|late and alive> [bucket]
 import { HttpStore } from '../../dist/stores/http.js';
 import { S3Store } from '../../dist/stores/s3.js';
 
@@ -9,7 +9,7 @@ const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mill
 if (how === 'awaited') {
   console.log((await store.get('slow')).bytes.length);
 } else if (how === 'done') {
-  console.log((await store.get('fast')).bytes.length); // The connection is kept.
+  console.log((await store.get('fast')).bytes.length); // uses the connection of the first answer
 } else if (how === 'refused') {
   await store.get('slow').catch((error) => console.log(error.message.replace(/.*?\/slow: /, '')));
 } else if (how === 'aborted') {
@@ -23,7 +23,7 @@ if (how === 'awaited') {
   await wait(100);
   background.abort();
   console.log('goes on');
-  if (how === 'late and alive') await wait(2000); // Then the answer is there all the same.
+  if (how === 'late and alive') await wait(2000); // by then the answer has arrived all the same
 }
 const ended = performance.now();
 process.on('exit', () => console.log(performance.now() - ended < 500 ? 'exits at once' : 'is kept alive'));

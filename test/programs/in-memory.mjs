@@ -1,5 +1,5 @@
-// What works in any runtime that has WebAssembly, with or without V8's native code: run in a folder where the package is installed.
-// Prints what it found: the same everywhere but for `reason`, and where V8's native code can be used, where it has no `errors`.
+// Tries everything that works in any runtime with WebAssembly, with or without native code. Runs in a folder where the package is
+// installed. Its output is the same everywhere, but `reason` differs, and there are no `errors` if native code can be used.
 const names = ['Module', 'compile', 'instantiate', 'compileStreaming', 'instantiateStreaming'];
 const before = names.map((name) => WebAssembly[name]);
 await import('wasm-module-cache/register');
@@ -72,7 +72,7 @@ const [one, other] = await Promise.all([1, 2].map(() => loadModule(data, { cache
 found.sameId = one.key.equals(other.key) && new V8Engine().deterministicId === engine.deterministicId;
 found.random = String(ModuleHash.random()).length;
 
-// Bytes and stores, with an engine that has no need of V8.
+// Bytes and stores, with an engine that does not need V8.
 const fake = new FakeEngine();
 const remote = new RemoteCache(new MemoryStore(), { secret: 'correct-horse-battery-staple' });
 await remote.save(data.hash, fake, fake.compileSync(wireBytes));

@@ -1,6 +1,6 @@
-// Preloaded before the hook: lets functions of fs fail for what is in the cache folder. FAULTS is JSON: function -> error code, or
-// { code, times: how many calls fail, file: what must be in the file's path, isDone: what was asked for is done all the same }.
-// The code "slow" is no failure. A writeSync that fails has written half.
+// Preloaded before the hook. Makes functions of fs fail for files in the cache folder. FAULTS is JSON: function -> error code, or
+// { code, times: how many calls fail, file: a part of the file's path, isDone: whether the call does its work before it fails }.
+// The code "slow" only waits. A writeSync that fails has written half.
 import fs from 'node:fs';
 import path from 'node:path';
 
@@ -21,7 +21,8 @@ fs.closeSync = (descriptor) => {
 
 const faults = Object.entries(JSON.parse(process.env.FAULTS));
 
-// Whether a load was slow must not depend on how busy this machine is: only where that is the fault the processor was there all the time.
+// Whether a load counts as slow must not depend on how busy this machine is. With the fault "slow" the hook sees a process that was
+// never preempted, otherwise one that always was.
 const isSlow = faults.some(([, { code }]) => code === 'slow');
 let looks = 0;
 process.resourceUsage = () => ({ involuntaryContextSwitches: isSlow ? 0 : looks++ * 1e9 });
@@ -39,7 +40,7 @@ for (const [name, fault] of faults) {
     const affected = fileOf(args[0]);
     if (!affected.startsWith(directory) || !affected.includes(file) || calls++ >= times) return original(...args);
     if (code === 'slow') {
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500); // longer than goes unnoticed
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500); // longer than the limit for a load
       return original(...args);
     }
     if (name === 'writeSync') writeSync(args[0], args[1].subarray(0, args[1].length / 2));

@@ -1,5 +1,5 @@
-// A worker is killed while it has changed V8's flags for a moment: when it opens the doors, or when it observes. It stays there
-// because what is called then is replaced by a function that never returns.
+// Kills a worker while it has changed V8's flags for a moment: when it opens the doors, or when it observes. The worker stays there
+// because the function that it calls then never returns.
 import { once } from 'node:events';
 import { cachedDataVersionTag } from 'node:v8';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -31,5 +31,5 @@ if (isMainThread) {
   const module = engine.compileSync(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
   if (workerData === 'observing') loadAddon().addon.serialize = stay;
   engine.observe(module);
-  stay(); // where nothing is changed to open the doors (Node 26)
+  stay(); // Node 26 changes no flags to open the doors
 }

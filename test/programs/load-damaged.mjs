@@ -1,5 +1,5 @@
-// Damages one entry of a cache folder after the other, each of a module of its own, loads it as a library user would, runs
-// what that gave or the compiler did, saves it, and prints how it went. Argument: a task of test/stress/damage.mjs.
+// Damages entries of a cache folder, each of another module. Loads each as a library user would, runs the module that was loaded or
+// compiled, saves it, and prints the outcomes. Argument: a task of test/stress/damage.mjs.
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { artifactsOf, damageTo, mayPass, resultOf, SECRET } from '../stress/subj
 const { directory, subject, nativeCodeFile, first, count, isDamaged } = JSON.parse(process.argv[2]);
 const nativeCode = readFileSync(nativeCodeFile);
 
-/** V8 with everything optimised at once, which gets no bytes but those that were serialised. */
+/** V8, but everything is optimised at once, and any bytes other than those that were serialised are an error. */
 class Guarded extends V8Engine {
   restored = 0;
   wrong = 0;
@@ -40,7 +40,7 @@ class Guarded extends V8Engine {
   #check(actual, expected) {
     if (Buffer.compare(actual, expected) === 0) return;
     this.wrong++;
-    throw new Error('V8 was to get other bytes than were serialised');
+    throw new Error('V8 would have got other bytes than were serialised');
   }
 }
 
@@ -52,7 +52,7 @@ for (let index = first; index < first + count; index++) {
   let name = `entry ${index}`;
   try {
     const [isGiven, isSync, isSigned, ...bits] = [1, 2, 4, 8, 16].map((bit) => (index & bit) !== 0);
-    // The wire bytes are in the entry, with the caller, or both; and the entry may be of a cache with the other choice.
+    // The entry, the caller or both have the wire bytes. A cache with the other choice of `wireBytes` may have written the entry.
     const [isIncluded, includes] = bits.map((bit) => bit || !isGiven);
     const { key, engineId, wireBytes, bytes, other } = artifactsOf(subject, 1 + index, nativeCode, isIncluded);
     const cache = new FileSystemCache(directory, {
@@ -65,7 +65,7 @@ for (let index = first; index < first + count; index++) {
     const load = async () => (isSync ? cache.loadSync(key, engine, options) : cache.load(key, engine, options));
 
     if (!isDamaged) {
-      // In this process it is not alive: V8 has to restore it.
+      // No module of these bytes is alive in this process, so V8 has to restore it.
       assert.equal(await resultOf(subject, await load()), result);
       assert.equal(engine.restored, 1);
       continue;
@@ -81,7 +81,7 @@ for (let index = first; index < first + count; index++) {
     );
     assert.equal(engine.wrong, 0, String(outcome.error));
     if (outcome.module) {
-      // The wire bytes in the entry are not looked at by a reader who has them.
+      // A reader that has the wire bytes does not read those in the entry.
       const end = bytes.length - (isGiven && isIncluded ? wireBytes.length : 0);
       const isUnread =
         damaged.bytes.length === bytes.length &&
@@ -92,7 +92,7 @@ for (let index = first; index < first + count; index++) {
       assert.equal(
         existsSync(file),
         outcome.name === 'Untrusted',
-        'a damaged entry is removed, one of another secret left',
+        'a damaged entry is removed, one with another secret stays',
       );
     }
     const module = outcome.module ?? engine.compileSync(wireBytes);

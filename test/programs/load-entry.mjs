@@ -1,4 +1,4 @@
-// Loads the module of hot.mjs from the cache folder given, as a library user would, and prints the outcome.
+// Loads the module of hot.mjs from the given cache folder, as a library user would, and prints the outcome.
 
 import { CacheError, FileSystemCache, ModuleHash, V8Engine } from '../../dist/index.js';
 import { sumModule } from '../../dist/testing/modules.js';

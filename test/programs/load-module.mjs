@@ -1,5 +1,5 @@
-// Loads sql.js with loadModule, and prints what was done for it. Arguments: a cache folder, options of loadModule as JSON, a time
-// (milliseconds since 1970) at which to begin.
+// Loads sql.js with loadModule, and prints the steps. Arguments: a cache folder, options of loadModule as JSON, and the time to begin
+// at (milliseconds since 1970).
 import { createRequire } from 'node:module';
 import { setTimeout } from 'node:timers/promises';
 import { FileSystemCache, HashedModuleData, inMemory, loadModule, V8Engine } from '../../dist/index.js';

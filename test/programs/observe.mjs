@@ -1,4 +1,4 @@
-// Restores the module of everything.ts from native code, and prints which functions came optimised and what all compute.
+// Restores the module of everything.ts from native code, and prints which functions are optimised and the results of all.
 import { readFileSync } from 'node:fs';
 import { observeEverything } from '../../.test-build/support/everything.js';
 import { readNativeCode } from '../../dist/engine/native-code.js';

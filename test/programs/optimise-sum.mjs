@@ -1,4 +1,4 @@
-// Saves the module that a file has in a folder, optimised. Arguments: the file, the folder.
+// Optimises the module of a file and saves it in a cache folder. Arguments: the file, the folder.
 import { readFileSync } from 'node:fs';
 import { FileSystemCache, ModuleHash, V8Engine } from '../../dist/index.js';
 import { optimise } from '../../dist/testing/modules.js';

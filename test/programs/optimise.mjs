@@ -1,5 +1,5 @@
 // Optimises modules ahead of time, which changes V8's flags for a while. Arguments: a JSON array of jobs
-// { wireBytes, nativeCode?, coverage, result }, all but the coverage files. Prints what became of each.
+// { wireBytes, nativeCode?, coverage, result }, all but the coverage files. Prints the outcome of each.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { loadAddon } from '../../dist/native/addon.js';
 import { optimise } from './ahead-of-time.mjs';

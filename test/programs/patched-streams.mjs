@@ -1,4 +1,4 @@
-// A program that patches streams, so that V8 compiles other bytes than the hook received. Arguments: "patched" or "plain".
+// Patches streams, so that V8 compiles other bytes than the hook received. Arguments: "patched" or "plain".
 
 import { V8Engine } from '../../dist/index.js';
 import { instantiate, optimise, sumModule } from '../../dist/testing/modules.js';
@@ -18,4 +18,4 @@ const module = await WebAssembly.compileStreaming(response);
 const restored = engine.serialize(module) !== undefined;
 await optimise(module, (each) => engine.serialize(each));
 console.log(JSON.stringify({ restored, sum: instantiate(module).sum(1) }));
-process.on('exit', () => module); // What is garbage by then is not saved.
+process.on('exit', () => module); // Keeps the module alive, because garbage is not saved.

@@ -1,4 +1,4 @@
-// A program of the library on a V8 that may be an untried one. Argument: the cache folder.
+// Uses the library on a V8 that may be untested. Argument: the cache folder.
 import { probeV8, V8Engine } from '../../dist/index.js';
 
 const [directory] = process.argv.slice(2);

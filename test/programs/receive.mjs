@@ -1,4 +1,5 @@
-// Threads and a process that end with wire bytes that V8 received and nobody finished, or that are being read. Argument: length of the module.
+// Ends threads and the process while V8 has received wire bytes that nobody finishes, or while another thread reads them. Argument: the
+// length of the module.
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { V8Engine } from '../../dist/index.js';
 

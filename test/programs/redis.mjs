@@ -1,4 +1,4 @@
-// node redis.mjs <url> <what>: does it and is done, without a close; says how long what it left behind kept it alive.
+// node redis.mjs <url> <what>: does that and ends without closing the store. Prints how long the open connection kept it alive.
 import { RedisStore } from '../../dist/stores/redis.js';
 
 const [url, what] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-// V8 26 answers a refusal by compiling in the background; the program must live through that.
+// V8 in Node 26 refuses native code and then compiles in the background. The program must survive that.
 
 import { V8Engine } from '../../dist/index.js';
 import { instantiate, sumModule } from '../../dist/testing/modules.js';
@@ -11,7 +11,7 @@ for (let round = 0; round < 20; round++) {
     engine.deserialize(new Uint8Array(322), sumModule({ offset: 100 + round, padding: 100_000 }));
     console.log('accepted');
   } catch {
-    // Refused, as it should be.
+    // Expected.
   }
   await new Promise((resolve) => setTimeout(resolve, 10));
 }

@@ -1,7 +1,7 @@
-// Gets a module over the hook's size threshold by the way in that the first argument names, uses it, and prints what it computed, what the
-// hook counted, and how long the call took. Further arguments: "hot" lets V8 optimise it, "changed" changes the bytes right after the
-// call, "unawaited" does not wait for the module, "exit" and "throw" end the program so, right after the call, "busy" keeps the event
-// loop busy after the call, "twice" calls twice at once, "flags" changes V8's flags when all was fetched.
+// Compiles a module over the hook's size threshold by the way in that the first argument names, and uses it. Prints the result, the
+// counters of the hook, and how long the call took. Further arguments: "hot" lets V8 optimise it, "changed" changes the bytes right
+// after the call, "unawaited" does not wait for the module, "exit" and "throw" end the program right after the call, "busy" keeps the
+// event loop busy after the call, "twice" makes two calls at once, "flags" changes V8's flags when everything was fetched.
 import { setTimeout } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { everythingModule, observeEverything, warmUp } from '../../.test-build/support/everything.js';
@@ -39,12 +39,12 @@ if (how.includes('throw')) throw new Error('on purpose');
 if (!how.includes('unawaited')) {
   const module = await pending;
   const milliseconds = performance.now() - start;
-  // Asking is not possible everywhere that a program may run.
+  // The engine is unsupported in some of the processes that run this program.
   const restored = engine.canSerialize && engine.serialize(module) !== undefined;
   if (how.includes('hot') && engine.canSerialize) await warmUp(engine, module, everythingModule(70_000));
   const observed = observeEverything(module);
   process.on('exit', () => {
-    const { threads } = globalThis; // of a preload that counts them
+    const { threads } = globalThis; // set by a preload that counts threads
     console.log(
       JSON.stringify({ observed, restored, milliseconds, stats: moduleCacheStats(), threads, module: !!module }),
     );

@@ -1,9 +1,9 @@
-// Compares the code of functions that were compiled with the rest of their module against that of the same functions compiled
-// with stubs around them. Arguments: the wire bytes' file, then per comparison how many functions, chosen at random, are
-// compiled with each other: { whole, parts }, where "all" is the module itself. Prints which functions differ.
+// Compares the code of functions that were compiled with the rest of their module and with stubs instead of it. Arguments: the file
+// of the wire bytes, then how many functions, chosen at random, are compiled together, once per comparison ("all" is the module
+// itself). Prints which functions differ.
 //
-// Before V8 13 the optimising compiler makes one of several forms of some functions, by chance: compiling the very same bytes
-// in two processes gives two of them. Functions that are seen to have several are counted apart.
+// Before V8 13 the optimising compiler makes one of several forms of some functions, by chance: even the same bytes give two of them
+// in two processes. Functions with several forms are counted separately.
 import { readFileSync } from 'node:fs';
 import { seeded } from '../../.test-build/support/damage.js';
 import { joinNativeCode, readNativeCode } from '../../dist/engine/native-code.js';
@@ -22,7 +22,7 @@ const recordOf = ({ bytes, recordStarts }, i) => bytes.subarray(recordStarts[i],
 
 const nothing = Buffer.from(joinNativeCode(undefined, read(optimise(wireBytes, undefined, 'hot')), new Set()));
 const { recordStarts } = read(nothing);
-/** As if these had run, and nothing else. A tail makes it other bytes for V8, which finds a module that it made before. */
+/** Optimises these functions as if only they had run. The tail makes the bytes new to V8, which would find a live module otherwise. */
 function compile(indices, tail = Buffer.alloc(0)) {
   const executed = Buffer.from(nothing);
   for (const i of indices) executed[recordStarts[i]] = 3;
@@ -37,14 +37,14 @@ for (let i = shuffled.length - 1; i > 0; i--) {
 }
 const reference =
   whole === 'all' ? read(optimise(wireBytes, undefined, 'full')) : compile(shuffled.slice(0, Number(whole)));
-// One that looks like a stub by itself is never compiled.
+// A function that looks like a stub is never compiled.
 const real = realFunctions(readWasmBinary(wireBytes));
 const pool = shuffled.slice(0, reference.optimised.size).filter((i) => real.has(i));
 
 const again = [];
 let compared = 0;
 for (const part of parts) {
-  // Not always the same ones: from another place of the pool each time.
+  // Other functions each time: start at another place of the pool.
   const start = random(pool.length);
   const chosen = [...pool.slice(start), ...pool.slice(0, start)].slice(0, Number(part));
   const compiled = compile(chosen);

@@ -1,4 +1,4 @@
-// Works as work.mjs does, says so, and stays.
+// Works like work.mjs, prints that it is done, and keeps running.
 import { everythingModule, warmUp } from '../../.test-build/support/everything.js';
 import { V8Engine } from '../../dist/index.js';
 

@@ -1,5 +1,5 @@
-// Steps with one SharedCache, in this thread and in workers. Arguments: the steps, one after the other; "worker:" before one runs
-// it in a worker and waits for its end, "terminated:" ends the worker by terminate().
+// Runs steps with one SharedCache, in this thread and in workers. The arguments are the steps, in order. "worker:" before a step runs
+// it in a worker and waits for its end, "terminated:" ends the worker with terminate().
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
@@ -23,7 +23,7 @@ const steps = {
     const optimised = engine.serialize(module) !== undefined;
     return { sum: instantiate(module).sum(1000), optimised };
   },
-  /** The fastest of twenty, because the threads that are busy want the processor, too. */
+  /** The fastest of twenty, because the busy threads need the processor, too. */
   miss() {
     const times = Array.from({ length: 20 }, () => {
       const start = performance.now();
@@ -36,7 +36,7 @@ const steps = {
     });
     return { milliseconds: Math.min(...times) };
   },
-  /** Two workers that block for longer than everything else takes. */
+  /** Starts two workers that are busy for longer than the rest takes. */
   async busy() {
     const workers = [1, 2].map(() => new Worker(fileURLToPath(import.meta.url), { workerData: ['block'] }));
     await Promise.all(workers.map((worker) => once(worker, 'message')));
@@ -46,7 +46,7 @@ const steps = {
     const start = performance.now();
     while (performance.now() - start < 10_000);
   },
-  /** Has V8 optimise in the background, and does not wait for it. */
+  /** Makes V8 optimise in the background, and does not wait for it. */
   tiering() {
     const bytes = everythingModule(100_000);
     const module = engine.compileSync(bytes);

@@ -1,4 +1,4 @@
-// Preloaded before the hook: a clock that is wrong. CLOCK is JSON: milliseconds by which it is, in turn from one look to the next.
+// Preloaded before the hook. Makes the clock wrong. CLOCK is a JSON array of milliseconds, one for each time the clock is read, in turn.
 const { now } = Date;
 const shifts = JSON.parse(process.env.CLOCK);
 let looks = 0;

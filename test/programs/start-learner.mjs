@@ -1,4 +1,4 @@
-// Starts a learner as the hook does, and stays until its standard input is closed. Arguments: "ending" or "going on", folder,
+// Starts a learner as the hook does, and runs until its standard input is closed. Arguments: "ending" or "going on", folder,
 // engine id, keys.
 import { FileSystemCache } from '../../dist/index.js';
 import { startLearner } from '../../dist/learning/start-learner.js';

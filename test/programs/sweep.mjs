@@ -1,4 +1,4 @@
-// Sweeps a folder without limits, and prints whether another one was at it.
+// Sweeps a folder without limits, and prints whether another process was sweeping it.
 import { sweep } from '../../dist/caches/sweep.js';
 
 const report = await sweep(process.argv[2], { maxSize: Infinity, maxFiles: Infinity });

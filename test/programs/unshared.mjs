@@ -1,4 +1,4 @@
-// A SharedCache where the addon is not used: prints what it keeps of five modules when it may keep three and the first was used again.
+// Uses a SharedCache without the addon. Prints which of five modules it keeps when it may keep three and the first one was used again.
 Object.defineProperty(process, 'versions', { value: { ...process.versions, electron: '99' } });
 const { SharedCache } = await import('../../dist/index.js');
 const { FakeEngine } = await import('../../dist/testing.js');

@@ -1,4 +1,4 @@
-// Prints what the engine says of this process, and whether everything that needs no native code works all the same.
+// Prints why the engine is unsupported in this process, and whether everything that needs no native code still works.
 import { CacheError, inMemory, loadModule, ModuleHash, V8Engine } from '../../dist/index.js';
 
 const engine = new V8Engine();

@@ -1,5 +1,5 @@
-// Has two modules compiled, and something happens to the cache folder. Arguments: before what, "second" module or "exit", and what:
-// "deleted", "recreated" or "replaced" by a file.
+// Compiles two modules, and does something to the cache folder. Arguments: when (before the "second" module or the "exit"), and what
+// (the folder is "deleted", "recreated", or "replaced" by a file).
 import fs from 'node:fs';
 import { moduleCacheStats, V8Engine } from '../../dist/index.js';
 import { instantiate, optimise, sumModule } from '../../dist/testing/modules.js';

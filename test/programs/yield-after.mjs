@@ -1,5 +1,5 @@
-// Works until the addon lowers its priority. Argument: after how many milliseconds of processor time that should be. Prints the
-// different priorities of its threads, before and after.
+// Runs until the addon lowers its priority. Argument: after how many milliseconds of CPU time it should do so. Prints the priorities of
+// the threads before and after.
 import { readdirSync, readFileSync } from 'node:fs';
 import { loadAddon } from '../../dist/native/addon.js';
 
@@ -7,7 +7,7 @@ function priorityOf(thread) {
   try {
     return Number(readFileSync(`/proc/self/task/${thread}/stat`, 'utf8').split(') ').at(-1).split(' ')[16]);
   } catch {
-    return undefined; // It ended meanwhile.
+    return undefined; // The thread has ended.
   }
 }
 const priorities = () => [

@@ -1,8 +1,8 @@
-// npm run stress:damage [-- --decode 100000] [-- --end-to-end 2000] [-- --node <binary>]: no damaged entry does any harm.
-// Decoded: damaged artifacts of real code, for every kind of reader. Each refuses it with a CacheError, or is shown to give V8
-// the very bytes that were serialised. End to end: processes that find a damaged entry in their cache folder, most of
-// them through the library (test/programs/load-damaged.mjs), the others through the hook. Each computes what it should, ends as it
-// should, and leaves a good entry, which the next process loads. Seeded: what is printed of a failure repeats it.
+// npm run stress:damage [-- --decode 100000] [-- --end-to-end 2000] [-- --node <binary>]: checks that damaged entries do no
+// harm. Decoding: every kind of reader reads damaged artifacts of real code. It refuses each with a CacheError, or V8 would get exactly
+// the bytes that were serialised. End to end: processes find a damaged entry in their cache folder, most of them through the library
+// (test/programs/load-damaged.mjs), the others through the hook. Each must compute the right result, end as usual, and leave a good
+// entry, which the next process loads. Seeded: a failure prints how to repeat it.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -41,13 +41,13 @@ if (values.node) {
 const decodeCount = atLeast('decode', values.decode, 1);
 const endToEndCount = atLeast('end-to-end', values['end-to-end'], 1);
 
-/** Of the large module, whose artifact has 3 MB. */
+/** For the large module, whose artifact has 3 MB. */
 const LARGE_PART = 0.05;
 const HOOK_PART = 0.05;
 /** Entries that one process loads. */
 const BATCH = { everything: 50, 'sql.js': 10 };
 
-/** Stands where V8 would, and looks whether what V8 would get is what was serialised. */
+/** Takes the place of V8, and checks that V8 would get the bytes that were serialised. */
 class Recorder extends FakeEngine {
   compared = 0;
   #expected;
@@ -139,7 +139,7 @@ function decode(subject, nativeCode, count) {
     if (signer) checkSignature(given, artifact.nativeCode, artifact.wireBytes, signer);
     return decodeModuleSync(given, key, engine);
   };
-  /** As FileSystemCache reads when it is given the wire bytes. */
+  /** Reads as FileSystemCache does when it gets the wire bytes. */
   const front = (given, signer) => {
     const end = Math.max(HEADER_LENGTH, given.length - wireBytes.length);
     const [head, body] = [given.subarray(0, HEADER_LENGTH), given.subarray(HEADER_LENGTH, end)];
@@ -163,7 +163,7 @@ function decode(subject, nativeCode, count) {
   const counts = new Counts();
   for (let index = 0; index < count; index++) {
     const { name, way, bytes: damaged } = damageTo(original, index);
-    // What a reader of the front has not looked at, it does not use.
+    // A reader of the front does not use the rest.
     const isUnread =
       damaged.length >= frontEnd && Buffer.compare(damaged.subarray(0, frontEnd), bytes.subarray(0, frontEnd)) === 0;
     for (const [reader, read] of Object.entries(readers)) {
@@ -211,7 +211,7 @@ function throughLibrary(subject, nativeCode, count) {
   counts.print(`${count} damaged entries (${subject}) through the library, in ${processes} processes`);
 }
 
-/** One process for each, with a program that knows nothing of the cache, and one after it. */
+/** One process for each entry, with a program that does not know about the cache, and one after it. */
 function throughHook(count, nativeCode) {
   const program = fileURLToPath(new URL('../../bench/programs/sql.js.mjs', import.meta.url));
   const { stdout: expected } = runProgram(program);
@@ -243,10 +243,10 @@ function throughHook(count, nativeCode) {
     const isHarmless = way.startsWith('forged') && !isSigned && mayPass(bytes, original.bytes);
     if (outcome !== 'miss' && !isHarmless) wrong.push(`hook, ${name}: ${outcome}`);
     let { isSaved } = first;
-    // On a busy machine V8 may optimise nothing before the program ends, so that there is nothing to save.
+    // On a busy machine V8 may optimise nothing before the program ends; then there is nothing to save.
     for (let more = 3; more > 0 && outcome === 'miss' && !isSaved; more--) ({ isSaved } = run());
     const { outcome: again } = run();
-    // A hit that takes long, on a busy machine, is the last for a day.
+    // After a slow hit, as on a busy machine, the hook does not load the artifact for a day.
     if (again !== 'hit' && again !== 'loading') wrong.push(`hook, ${name}: ${again} in the next process`);
     counts.add(way, outcome);
     rmSync(directory, { recursive: true, force: true });

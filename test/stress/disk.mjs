@@ -1,7 +1,8 @@
 // npm run stress:disk [-- --levels 1000] [-- --limits 100] [-- --node <binary>]
-// Saves artifacts, several at once, to disks that have room for some of them, and for others until the middle of the write: a file system in memory, where this user may mount one, with from no to enough bytes free, and with from no to
-// enough files free; and processes whose files may have from no to enough bytes (`ulimit -f`). After each level: a save is done,
-// and the load gives that very module, or was rejected with `FileWrite`; what was there before still is; and nothing is left over.
+// Saves several artifacts at once to disks that have room for some of them, or only for a part of one. The disks are file systems in
+// memory (if this user may mount one) with different numbers of bytes or files free, and processes with different limits on the size
+// of a file (`ulimit -f`). After each level, each save is done and loads as the same module, or was rejected with `FileWrite`. What was
+// stored before is still there, and nothing is left over.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,15 +17,15 @@ import { FakeEngine } from '../../dist/testing/fake-engine.js';
 import { check, paddedModule } from './modules.mjs';
 
 const MiB = 2 ** 20;
-/** At once by promises, and one synchronously among them. A store looks how much is free first, so one alone never fails later. */
+/** All at once, one of them synchronously. A store checks the free space first, so a single save never fails later. */
 const ASYNCHRONOUS = 5;
 const MODULES = ASYNCHRONOUS + 1;
-/** Room for all of them, what a store leaves free, and the unit of the disk. */
+/** Room for all of them, the space that a store leaves free, and the block size of the disk. */
 const DISK = 9 * MiB;
 const FREE = (MODULES + 1.5) * MiB;
-/** Files of a save: the folder, an entry and what was there; with some to spare. */
+/** The files of a save: the folder, the entry and the one that was there; with some to spare. */
 const FREE_FILES = 12;
-/** `ulimit -f` counts so, and goes up by it. */
+/** The unit and the step of `ulimit -f`. */
 const BLOCK = 512;
 
 const { values } = parseArgs({
@@ -32,7 +33,7 @@ const { values } = parseArgs({
     levels: { type: 'string', default: '1000' },
     limits: { type: 'string', default: '100' },
     node: { type: 'string' },
-    // What a process with a limit is started with: folder, and bytes of native code.
+    // A process with a limit gets these arguments: the folder, and the bytes of native code.
     child: { type: 'string', multiple: true },
   },
 });
@@ -44,7 +45,7 @@ if (values.node) {
 }
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(2)); // which unmounts
 
-/** Its native code is told apart by its last bytes, and looked at when a module is made of it. */
+/** Its native code differs in the last bytes only, which are checked when a module is made from it. */
 class Engine extends FakeEngine {
   deserialized;
 
@@ -65,7 +66,7 @@ function nativeCode({ offset }, size, version) {
   return Buffer.concat([start, Buffer.alloc(Math.max(0, size - start.length - 1), offset + 1), Buffer.of(version)]);
 }
 
-/** Each module has its own engine, for its own native code; to the cache they are one. */
+/** Each module has its own engine object, which knows its native code. All have the same engine id. */
 function engineFor(module, size, version) {
   const engine = new Engine();
   engine.nativeCode = nativeCode(module, size, version);
@@ -116,7 +117,7 @@ const TITLES = ['levels', 'saved', 'refused', 'failed', 'torn', 'left over', 'lo
 const scratch = mkdtempSync(path.join(tmpdir(), 'wasm-cache-disk-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
-/** The folder as it is before each level: one module that stays as it is, and an old version, with less code, of the first one. */
+/** The folder before each level: one module that stays as it is, and an old version of the first module with less code. */
 const OLD_SIZE = 500;
 const template = path.join(scratch, 'template');
 for (const module of [before, modules[0]]) await save(new FileSystemCache(template), module, OLD_SIZE, 1);
@@ -148,7 +149,7 @@ async function examine(directory, size, outcomes, counts, level, hadBefore = tru
     }
     expectedFiles.add(`${module.data.hash}.artifact`);
   };
-  // First, because a load removes what is damaged.
+  // First, because a load removes damaged entries.
   const { files } = await verifyCache(directory, { dryRun: true });
   for (const { file, outcome, reason } of files) {
     if (outcome === 'kept') continue;
@@ -182,7 +183,7 @@ async function fullDisk(disk, counts) {
   }
 }
 
-/** Once with the folder there, and once without. */
+/** Once with an existing folder, and once without. */
 async function fullOfFiles(disk, counts) {
   const directory = path.join(disk, 'cache');
   const size = 10 * OLD_SIZE;
@@ -237,7 +238,7 @@ for (const [name, options, use] of [
   });
   if (isDone) report(name, counts);
   else console.log(`${name.padEnd(26)} NOT DONE: this user may not mount a file system`);
-  // A short run may not come to all of it.
+  // A short run may not reach every case.
   const isComplete = counts.saved && counts.failed && (counts.refused || use === fullOfFiles);
   if (isDone && !isComplete && levels >= 100) problems.push(`${name}: something was not tried at all`);
 }

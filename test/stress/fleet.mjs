@@ -1,13 +1,12 @@
 // npm run stress:fleet [-- --machines 40] [-- --waves 4] [-- --at-once 2] [-- --runs 3] [-- --store redis|http|folder]
 // [-- --programs sql.js,swc] [-- --timeout 2s] [-- --json] [-- --node <binary>]
-// A fleet on one machine. Each of its machines has an empty folder of its own, and runs each program of bench/programs
-// a few times, as a server that restarts: once with one store behind all folders (remote), once with nothing behind
-// them (none). They come in waves, as in a deploy, some at once within a wave; the waves of both kinds take turns, so
-// that a busy machine slows both. Before its own first run of a program each machine runs it plain, and over a folder
-// that has all it needs (warm): nothing else says what this moment's load does to a run. The next run waits for the
-// learner of the one before. What is compared is all processor time, as the kernel counts it, that of learners and of
-// the server included. It fails when an output is not that of plain Node, a run fails, or the store costs more than it
-// saves.
+// Simulates a fleet on one machine. Each simulated machine has its own empty folder and runs each program of bench/programs a
+// few times, as a server that restarts: once with one store behind all folders (remote), once without a store (none). The
+// machines come in waves, as in a deploy, some at once within a wave. The waves of both kinds take turns, so that load on the real
+// machine slows both. Before its first run of a program each machine runs it plain, and with a complete folder (warm), to see what the
+// load of this moment does to a run. Each run waits for the learner of the one before. The comparison is of all CPU time as the
+// kernel counts it, including learners and the server. The test fails if an output differs from plain Node's, if a run fails, or if
+// the store costs more than it saves.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
@@ -22,11 +21,11 @@ import { startRedis } from '../../.test-build/support/redis-server.js';
 import { startNginx } from '../../.test-build/support/servers.js';
 import { atLeast, hook, median } from '../../bench/processes.mjs';
 
-/** Of the warm speed: what a machine must reach to count as warm. */
+/** A machine counts as warm when it reaches this part of the warm speed. */
 const WARM = 0.9;
 /** Runs that fill the folder of the warm runs. */
 const TRAINING = 3;
-/** Arguments of the learner between its program's path and the keys that it is to learn. */
+/** The number of arguments of the learner between its program's path and the keys. */
 const BEFORE_KEYS = 7;
 const ARMS = ['remote', 'none'];
 
@@ -61,7 +60,7 @@ if (!stores[values.store] || unknown.length > 0) {
   process.exit(2);
 }
 
-// Not what may be a shell script that looks for another one: it would be counted.
+// Not a shell script that starts the real binary, because the script would be counted, too.
 const python = spawnSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).stdout.trim();
 const reaper = fileURLToPath(new URL('reap.py', import.meta.url));
 const store = await stores[values.store]();
@@ -74,7 +73,7 @@ const problems = [];
 const expected = new Map();
 const warmFolder = path.join(work, 'warm');
 
-/** Runs a program to its end and to that of all it leaves behind. */
+/** Runs a program, and waits for its end and for that of all its children. */
 async function run(program, directory, env = {}) {
   const hooked = directory && { NODE_OPTIONS: `--import=${hook}`, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot' };
   const args = ['-I', '-S', reaper, path.resolve(values.node), path.join(folderOfPrograms, `${program}.mjs`)];
@@ -97,7 +96,7 @@ async function run(program, directory, env = {}) {
   };
 }
 
-/** None for a process that only puts something into the store, or sweeps. */
+/** The keys of a learner; none if it only pushes to the store, or sweeps. */
 function keysToLearn(args) {
   const at = args.findIndex((each) => each.endsWith(path.join('learning', 'learner.js')));
   return at < 0 ? [] : args.slice(at + BEFORE_KEYS);
@@ -108,7 +107,7 @@ async function runMachine(arm, wave, number) {
   const records = [];
   for (const program of programs) {
     const plain = await run(program);
-    // Only read, because an artifact that loads too slowly on a busy machine is left alone from then on, for a day.
+    // Read-only, because after a slow load, as on a busy machine, the hook would not load the artifact for a day.
     const warm = await run(program, warmFolder, { WASM_CACHE_MODE: 'read-only' });
     const start = performance.now();
     const own = [];
@@ -159,7 +158,7 @@ async function httpStore() {
   return { url, counters };
 }
 
-/** Nobody counts what is read from a folder. */
+/** Reads from a folder are not counted. */
 async function folderStore() {
   const folder = path.join(work, 'store');
   const counters = async () => ({ requests: Number.NaN, bytesIn: sizeOf(folder), bytesOut: Number.NaN, cpuMs: 0 });
@@ -171,7 +170,7 @@ function sizeOf(folder) {
     const files = readdirSync(folder, { recursive: true }).map((file) => statSync(path.join(folder, file)));
     return sum(files.filter((file) => file.isFile()).map((file) => file.size));
   } catch {
-    return 0; // not made yet
+    return 0; // does not exist yet
   }
 }
 
@@ -185,7 +184,7 @@ function sum(numbers) {
   return numbers.reduce((total, each) => total + each, 0);
 }
 
-/** The run (from 1) with which the machine is warm, and the seconds from its first one to that. */
+/** The first run (from 1) in which the machine is warm, and the seconds from its first run to that one. */
 function warmAt({ own, seconds }, warmMs) {
   const at = own.findIndex(({ ms }) => warmMs / ms >= WARM);
   return at < 0 ? { run: undefined, seconds } : { run: at + 1, seconds: own[at].startsAt };
@@ -230,7 +229,7 @@ function summary(arm, ofArm) {
 
 const started = performance.now();
 for (const program of programs) {
-  await run(program); // what is expected, and the file system's cache
+  await run(program); // the expected output; also fills the file system's cache
   for (let count = 0; count < TRAINING; count++) await run(program, warmFolder);
 }
 const done = [];

@@ -1,6 +1,6 @@
 // npm run stress:fuzz [-- --runs 5000] [-- --seed <number>] [-- --node <binary>] [-- <part of a file name>...]
-// The property tests of test/fuzz/ with a seed of their own and many more runs. What fails is to be kept: see
-// test/support/fuzz.ts. Ends with 1 when something fails.
+// Runs the property tests of test/fuzz/ with a new seed and many more runs. Keep what fails: see test/support/fuzz.ts. Exits with 1
+// if something fails.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -50,7 +50,7 @@ for (const file of files) {
     } else if (type === 'test:pass' || type === 'test:fail') {
       const { type: kind, error, duration_ms: ms } = data.details;
       if (type === 'test:fail') isWrong = true;
-      // A suite, or on some versions the file, which fails when a test in it does.
+      // A suite (on some versions a file) also fails if a test in it does.
       if (kind === 'suite' || error?.failureType === 'subtestsFailed') continue;
       if (type === 'test:fail') {
         each.failed++;

@@ -1,5 +1,5 @@
-// A process of the kill storm, at work until it is killed. Arguments: a cache folder, a seed, "writer" or "sweeper". Prints what it
-// did since it last did so; whatever is not as it should be ends it.
+// A process of the kill storm, which works until it is killed. Arguments: a cache folder, a seed, "writer" or "sweeper". Prints its
+// counts from time to time. Anything unexpected ends it.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -20,14 +20,14 @@ import { check, paddedModule } from './modules.mjs';
 
 const MODULES = 12;
 const PADDING = 100_000;
-/** Less than all modules need, so that saves are followed by sweeps, and these remove something. */
+/** Less than all modules need, so that saves cause sweeps that remove something. */
 const MAX_SIZE = 1_000_000;
 
 const [directory, seed, role] = process.argv.slice(2);
 const random = seeded(Number(seed));
 const engine = new V8Engine();
 const cache = new FileSystemCache(directory, { maxSize: MAX_SIZE });
-/** What the hook stores with: it writes again what there is as much of, where `save` leaves it. */
+/** The method that the hook stores with. It also replaces an artifact of the same size, which `save` does not. */
 const hookCache = new FileSystemCache(directory, { wireBytes: 'omit', maxSize: MAX_SIZE });
 
 const counts = { loads: 0, hits: 0, misses: 0, saves: 0, sweeps: 0, lockedSweeps: 0, quarantined: 0 };
@@ -37,7 +37,7 @@ function report() {
   for (const name in counts) counts[name] = 0;
 }
 
-// The sweeps of the library itself tell nobody; what they do first is this.
+// The library's own sweeps report nothing; this is the first thing that they do.
 const { writeFile } = fs.promises;
 fs.promises.writeFile = (file, ...rest) => {
   if (path.basename(String(file)) === 'swept') counts.sweeps++;
@@ -50,7 +50,7 @@ const modules = Array.from({ length: MODULES }, (_, offset) => {
   return { offset, data: () => (data ??= HashedModuleData.sha256(paddedModule(offset, PADDING))) };
 });
 
-/** Of an artifact that a process was just loading when it was killed. */
+/** Looks whether a process was killed while it loaded this artifact. */
 function isQuarantine(error) {
   return CacheError.is(error, 'Untrusted') && error.message.includes('did not finish');
 }
@@ -61,7 +61,7 @@ async function load({ offset, data }, how) {
   try {
     module = await how(data());
   } catch (error) {
-    // A damaged entry is a miss, too, with that as its cause; here nothing may ever be damaged.
+    // A damaged entry is a miss with a cause, and nothing may be damaged here.
     if (!isQuarantine(error) && (!CacheError.is(error, 'NotFound') || CacheError.is(error.cause))) throw error;
     counts[isQuarantine(error) ? 'quarantined' : 'misses']++;
     return;
@@ -82,7 +82,7 @@ async function loadOrCompile({ offset, data }, how) {
   }
 }
 
-/** With whatever V8 has optimised. */
+/** Saves whatever V8 has optimised. */
 async function save({ offset, data }, how) {
   const module = engine.compileSync(paddedModule(offset, PADDING));
   if (random(3) > 0) await optimise(module, (each) => engine.serialize(each));
@@ -109,7 +109,7 @@ async function write() {
   await Promise.all(several);
 }
 
-/** Now and then of everything: the folder of the engine goes, too, under those who are just writing to it. */
+/** Now and then removes everything, including the engine's folder while others write to it. */
 async function sweepTightly() {
   const maxSize = random(3) === 0 ? 1 : MAX_SIZE / (1 + random(3));
   const done = await sweep(directory, { maxSize, maxFiles: 10_000 });

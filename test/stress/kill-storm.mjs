@@ -1,8 +1,8 @@
 // npm run stress:kills [-- --kills 1000] [-- --writers 16] [-- --seed 1] [-- --node <binary>]
-// Processes read, write and sweep one cache folder and are killed at random moments, each to be replaced by another. Every load
-// must give the right module or none; afterwards one sweep finds no lock in its way, leaves no temporary file, and all of the
-// folder is in order. A temporary file can only be told from one that is being written by the number of its writer: where
-// another process has that number by then, it stays for a day, and is counted here.
+// Processes read, write and sweep one cache folder and are killed at random moments; another one replaces each. Every load must give
+// the right module or none. Afterwards no lock stops a sweep, which leaves no temporary file, and everything
+// in the folder is valid. Only the process number of the writer shows whether a temporary file is still being written. If another
+// process has got that number, the file stays for a day; such files are counted.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ const kills = atLeast('kills', values.kills, 1);
 const writers = atLeast('writers', values.writers, 1);
 const seed = atLeast('seed', values.seed, 0);
 
-/** Milliseconds between two kills, at most: long enough, with two cores, for most processes to do something first. */
+/** The most milliseconds between two kills: with two cores, most processes get something done before they die. */
 const LONGEST_PAUSE = 500;
 const worker = fileURLToPath(new URL('kill-storm-worker.mjs', import.meta.url));
 const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(NODE_|WASM_CACHE_)/.test(key)));
@@ -110,7 +110,7 @@ function isAlive(pid) {
 
 const isAllTried = () => ['hits', 'misses', 'saves', 'sweeps'].every((each) => counts[each] > 0);
 
-/** An artifact that a process was just loading is tried by a learner, which is nobody's child, and goes on for a moment. */
+/** Learners try the artifacts that killed processes were loading. They are not our children and may still run. */
 async function learnersHaveEnded() {
   const commands = () =>
     readdirSync('/proc')
@@ -145,7 +145,7 @@ await learnersHaveEnded();
 
 const before = temporaryFiles();
 const isLocked = readdirSync(directory).includes('sweep.lock');
-// A lock that nobody owns may be one that is just being made: it is respected for five seconds.
+// A lock without an owner may be a new one, so it is respected for five seconds.
 if (isLocked && readFileSync(lock, 'utf8') === '') await setTimeout(6000);
 if (!(await sweep(directory, { maxSize: Infinity, maxFiles: Infinity }))) {
   problems.push(`The last sweep found a lock: ${JSON.stringify(readFileSync(lock, 'utf8'))}`);

@@ -1,9 +1,9 @@
-// The process under stress. Writes lines of JSON: its memory after so many waves of workers, and figures at the end. Ends with 1
-// when something happened that must not.
+// The process under stress. Writes lines of JSON: its memory after some waves of workers, and its counts at the end. Exits with 1 if
+// something went wrong.
 //
 //   node --expose-gc process.mjs [--waves 25] [--samples 12] [--seed 1] [--work caches|plain|none]
 //
-// For comparison there are workers that do as much with WebAssembly alone, and workers that only start and end.
+// For comparison, `plain` workers do the same with WebAssembly alone, and `none` workers only start and end.
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ import { compute, createWork, FAULTS, Figures } from './work.mjs';
 
 const WORKERS_PER_WAVE = 8;
 const OPERATIONS_PER_WORKER = 15;
-/** Milliseconds after it began within which one worker of each wave is killed; the others work about as long. */
+/** One worker of each wave is killed within so many milliseconds; the others work for about as long. */
 const KILLED_WITHIN = 500;
 /** V8 13 keeps the heap pages of dead threads for 8 s: 100 MB after a few waves. (V8 14 has a flag for it, see workers.mjs.) */
 const SECONDS_OF_REST = process.versions.v8.startsWith('13.') ? 10 : 1;
@@ -93,7 +93,7 @@ async function createModules() {
   );
 }
 
-/** Until its end. A worker that is to be killed works until it is. */
+/** Runs a worker until its end. One that will be killed works until then. */
 async function runWorker(settings, wave, isToBeKilled) {
   const operations = isToBeKilled ? Infinity : OPERATIONS_PER_WORKER;
   const worker = new Worker(new URL('worker.mjs', import.meta.url), {
@@ -111,7 +111,7 @@ async function runWorker(settings, wave, isToBeKilled) {
   if (status !== 0 && !isToBeKilled) unexpected.push(`a worker of wave ${wave} ended with ${status}`);
 }
 
-/** Or all look-ups would soon be hits. */
+/** Otherwise all look-ups would soon be hits. */
 function removeAnEntry() {
   const entries = filesIn(directory).filter((file) => file.endsWith('.artifact'));
   if (entries.length > 0) rmSync(entries[random(entries.length)]);

@@ -1,6 +1,6 @@
 // npm run stress:soak [-- --minutes 10] [-- --node <binary>]
-// One process, as a server, loads hundreds of modules in turn, through memory and a folder that have room for a part of them, and
-// checks each by running it; some are run until V8 has optimised them, and saved again. Memory and folder must not grow.
+// One process, like a server, loads hundreds of modules in turn, through a cache in memory and a folder that have room for only some of
+// them, and runs each as a check. Some run until V8 has optimised them and are saved again. Memory and folder must not grow.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,16 +18,16 @@ const MiB = 2 ** 20;
 const MODULES = 400;
 const PADDING = 300_000;
 const AT_ONCE = 4;
-/** MiB, as everything below. */
+/** In MiB, as everything below. */
 const MAX_SIZE = 50;
-/** A sweep comes after a tenth of the limit was written, and takes a moment. */
+/** A sweep starts when a tenth of the limit was written, and takes a moment. */
 const MAX_FOLDER = MAX_SIZE * 1.15;
-/** Milliseconds between two samples, and how many there are at least. */
+/** Milliseconds between two samples, and the least number of samples. */
 const SAMPLED_EVERY = 2000;
 const MIN_SAMPLES = 60;
 /**
- * By how much the line through the second half may rise. Between two collections of garbage `external` goes up and down by 60 MiB,
- * `rss` by 20, and `heapUsed` by 8; that much would be lost in ten minutes with a module of every 250 loads.
+ * How much the line through the second half may rise. Between two garbage collections `external` varies by 60 MiB, `rss` by 20, and
+ * `heapUsed` by 8. A leak of one module per 250 loads would add that much in ten minutes.
  */
 const MAX_GROWTH = { rss: 64, external: 64, heapUsed: 16, descriptors: 4 };
 const UNITS = { rss: 'MiB', heapUsed: 'MiB', external: 'MiB', descriptors: '', folder: 'MiB', files: '' };
@@ -56,7 +56,7 @@ const counts = { memory: 0, folder: 0, compiler: 0, saved: 0 };
 const warnings = [];
 process.on('warning', (warning) => warnings.push(String(warning)));
 
-/** Some are asked for much more often than others. */
+/** Picks some modules much more often than others. */
 async function serve() {
   const offset = Math.min(random(MODULES), random(MODULES));
   const {
@@ -93,7 +93,7 @@ function sample() {
   };
 }
 
-/** Per minute: of the straight line with the least squares. */
+/** The slope per minute, by least squares. */
 function slope(samples, name) {
   const mean = (of) => samples.reduce((sum, each) => sum + each[of], 0) / samples.length;
   const [x, y] = [mean('minute'), mean(name)];
@@ -133,7 +133,7 @@ for (const [name, unit] of Object.entries(UNITS)) {
 const largest = Math.max(...samples.map(({ folder: size }) => size));
 if (largest > MAX_FOLDER) problems.push(`The folder had ${largest} MiB, more than ${MAX_FOLDER}`);
 console.log(`largest folder: ${((100 * largest) / MAX_SIZE).toFixed(1)} % of its limit`);
-// A short run on a busy machine may not come to all of it.
+// A short run on a busy machine may not reach every case.
 const isComplete = fromMemory && fromFolder && compiler && saved && largest > MAX_SIZE;
 if (!isComplete && duration >= 60_000) problems.push('Something was not tried at all');
 for (const problem of problems) console.error(problem);

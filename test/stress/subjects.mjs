@@ -1,6 +1,6 @@
-// The modules that are damaged, what running them computes, and their artifacts. Each comes in any number of variants, which
-// differ in a custom section at the end: modules of their own to V8 and to a cache, with the same native code. (V8 would
-// otherwise find a module that is alive, and look at no native code.)
+// The modules whose artifacts are damaged, and the results of running them. Each has any number of variants, which differ in a
+// custom section at the end. V8 and the cache treat variants as different modules, but their native code is the same. (With the same
+// bytes V8 would find the live module and not read the native code.)
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { damage, forgery } from '../../.test-build/support/damage.js';
@@ -20,7 +20,7 @@ const subjects = {
 };
 export const SUBJECTS = Object.keys(subjects);
 
-/** Of the module as it is, where there is no variant. */
+/** Of the module itself, or of a variant. */
 export function wireBytesOf(subject, variant) {
   const { wasm } = subjects[subject];
   if (variant === undefined) return wasm;
@@ -37,7 +37,7 @@ export function resultOf(subject, module) {
   return subjects[subject].run(module);
 }
 
-/** The signed artifact of a variant; and one of the next variant with less code, as an earlier generation has, for splices. */
+/** The artifact of a variant, and for splices one of the next variant with less code, like an earlier generation. */
 export function artifactsOf(subject, variant, nativeCode, includeWireBytes = true) {
   const engineId = new V8Engine().deterministicId;
   const encode = (each, changes) => {
@@ -57,15 +57,15 @@ export function artifactsOf(subject, variant, nativeCode, includeWireBytes = tru
   return { ...encode(variant, {}), other: encode((variant ?? 0) + 1, less).bytes };
 }
 
-/** The damage of that number to what {@link artifactsOf} gave. Every third one is a forgery. */
+/** Damage number `index` to a result of {@link artifactsOf}. Every third one is a forgery. */
 export function damageTo({ bytes, other }, number) {
   const forgeries = Math.floor(number / 3);
   return number % 3 === 2 ? forgery(bytes, other, forgeries) : damage(bytes, other, number - forgeries);
 }
 
 /**
- * Whether a forgery under a checksum that fits may be loaded where nothing is signed: it differs in the generation, in what is
- * left to V8 and learnt, in how much is optimised, or in the signature, and says the same about what it is for.
+ * Whether an unsigned forgery with a correct checksum may be loaded. It may if only the generation, the state of learning, the
+ * coverage or the signature differ, because it is still for the same module and engine.
  */
 export function mayPass(forged, original) {
   const isSame = (from, to) => Buffer.compare(forged.subarray(from, to), original.subarray(from, to)) === 0;
@@ -87,7 +87,7 @@ export function mayPass(forged, original) {
 
 async function queryDatabase(module) {
   const file = require.resolve('sql.js');
-  delete require.cache[file]; // It makes one instance only.
+  delete require.cache[file]; // it makes only one instance
   const instantiateWasm = (imports, receive) => receive(new WebAssembly.Instance(module, imports));
   const { Database } = await require(file)({ instantiateWasm });
   const database = new Database();

@@ -1,5 +1,5 @@
-// What every thread of the stress does: random operations on caches that it shares with the others, and a look at what each
-// module that comes out computes.
+// Every thread of the stress does random operations on caches that it shares with the others, and checks the result of each
+// module that it gets.
 import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { threadId } from 'node:worker_threads';
@@ -15,14 +15,14 @@ import {
 } from '../../dist/index.js';
 import { instantiate } from '../../dist/testing/modules.js';
 
-/** `own` is what a worker saves in, for workers of the next wave, whose `dead` it is: all who saved in it have ended then. */
+/** A worker saves in `own`. In the next wave that cache is `dead`: all threads that saved in it have ended. */
 export const CACHES = ['shared', 'small', 'files', 'both', 'own', 'dead'];
-/** What must not happen. */
+/** Errors, such as a wrong module. */
 export const FAULTS = ['wrong', 'damaged', 'unsupported', 'otherEngine'];
 
 const NAMES = ['operations', ...FAULTS, ...CACHES.flatMap((cache) => [`${cache} hits`, `${cache} misses`])];
 
-/** Counters of all threads, also of those that are killed. */
+/** Counters of all threads, including killed ones. */
 export class Figures {
   #counters;
 
@@ -35,7 +35,7 @@ export class Figures {
     Atomics.add(this.#counters, NAMES.indexOf(name), 1);
   }
 
-  /** Says what it was, too, and at once: this thread may be killed. */
+  /** Prints the error at once, because this thread may be killed. */
   fault(name, text) {
     this.count(name);
     writeSync(2, `${name}, thread ${threadId}: ${text}\n`);
@@ -46,13 +46,13 @@ export class Figures {
   }
 }
 
-/** What a module computes, by its kind. Loops are so long that V8 optimises them while threads come and go. */
+/** Runs a module of each kind. The loops are long enough for V8 to optimise them while threads come and go. */
 const computes = {
   sum: (module) => String(instantiate(module).sum(300_000)),
   everything: (module) => observeEverything(module).join('\n'),
   async sql(module) {
     const require = createRequire(import.meta.url);
-    delete require.cache[require.resolve('sql.js')]; // which gives the module that it had first for ever
+    delete require.cache[require.resolve('sql.js')]; // otherwise it always returns its first module
     const { Database } = await require('sql.js')({
       instantiateWasm(imports, use) {
         const instance = new WebAssembly.Instance(module, imports);
@@ -74,7 +74,7 @@ export const compute = async (kind, module) => computes[kind](module);
 /**
  * @param settings - of process.mjs: the modules and what they compute, the folder, the engine's id
  * @param wave - of a worker
- * @returns what does one random operation
+ * @returns a function that does one random operation
  */
 export function createWork({ modules, directory, engineId, wave, figures, random }) {
   const engine = new V8Engine();
@@ -134,14 +134,14 @@ export function createWork({ modules, directory, engineId, wave, figures, random
     const data = hashed.get(each);
     if (isWorker && random(6) === 0) await lookUp('dead', each, () => dead.loadSync(data.hash, engine));
     else await pick(operations)(...pick(Object.entries(caches)), each, data);
-    // With another id all that is stored is useless. One thread that leaves V8's flags changed changes the id of all.
+    // One thread that leaves V8's flags changed would change the engine id of all threads, and make everything stored useless.
     const id = engine.deterministicId;
     if (id !== engineId) figures.fault('otherEngine', `${id}, not ${engineId}`);
     figures.count('operations');
   };
 }
 
-/** The same work without this package. */
+/** Does the same work without this package. */
 export function createPlainWork({ modules, figures, random }) {
   return async () => {
     const { kind, wireBytes } = modules[random(modules.length)];
@@ -150,7 +150,7 @@ export function createPlainWork({ modules, figures, random }) {
   };
 }
 
-/** Whether something that is stored was not usable: nobody damages anything here. */
+/** Whether a stored entry was not usable. Nothing is damaged here, so that is an error. */
 function isDamage(error) {
   if (error instanceof AggregateError) return error.errors.some(isDamage);
   return CacheError.is(error, 'Deserialize') || (CacheError.is(error) && isDamage(error.cause));

@@ -1,12 +1,12 @@
-// One worker of the stress. All that it needs is imported first, or those that are killed in the middle of that would leave open
-// files behind, on Node 20: they are its loader's.
+// One worker of the stress. It imports everything first: on Node 20 a worker that is killed while it imports leaves open files of
+// Node's loader behind.
 import { parentPort, workerData } from 'node:worker_threads';
 import { seeded } from '../../.test-build/support/damage.js';
 import { createPlainWork, createWork, Figures } from './work.mjs';
 
 const { seed, operations, work, ...settings } = workerData;
 const figures = new Figures(workerData.figures);
-parentPort.postMessage('begins'); // and may be killed from now on, before the library has looked at this process
+parentPort.postMessage('begins'); // from now on it may be killed, even before the library has looked at this process
 if (work === 'none') {
   if (operations === Infinity) setInterval(() => {}, 1000);
 } else {

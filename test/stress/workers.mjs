@@ -1,6 +1,6 @@
 // npm run stress:workers [-- --workers 200] [-- --seed <number>] [-- --node <binary>]
-// Workers that come and go and are killed, while they and the main thread save into and load from caches that they share: whether
-// every module is the right one, whether the process survives, and whether its memory grows. Ends with 1 when something is wrong.
+// Workers start, end and are killed while they and the main thread save into and load from shared caches. Checks that every module is
+// the right one, that the process survives, and that its memory does not grow. Exits with 1 if something is wrong.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -12,8 +12,8 @@ const WORKERS_PER_WAVE = 8;
 const SAMPLES = 12;
 
 /**
- * Bytes for each worker, beyond what they are where workers do as much without this package. What V8 and glibc keep makes slopes over
- * 200 workers uncertain by 3 to 25 kB (Node 20, 26). A module that is kept for good, with its code, would be 10 kB to 2 MB.
+ * Bytes per worker that may be lost beyond those of workers that do the same without this package. V8 and glibc keep memory, so the
+ * slope over 200 workers is uncertain by 3 to 25 kB (Node 20, 26). A leaked module with its code would be 10 kB to 2 MB.
  */
 const MAX_GROWTH = 30_000;
 
@@ -30,13 +30,12 @@ const versions = JSON.parse(
   spawnSync(values.node, ['-p', 'JSON.stringify(process.versions)'], { encoding: 'utf8' }).stdout,
 );
 
-// glibc and V8 keep for later what was freed, 100 MB after some waves. With these settings they do not, and what the process
-// occupies is what it uses.
+// glibc and V8 keep freed memory, 100 MB after some waves. With these settings they give it back.
 const env = { ...process.env, MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '65536' };
 const isPooled = Number.parseInt(versions.v8, 10) >= 14;
 const nodeOptions = ['--expose-gc', ...(isPooled ? ['--no-memory-pool-share-memory-on-teardown'] : [])];
 
-/** What the process wrote; all is over when it did not end well. */
+/** The lines that the process wrote. If it failed, this script fails, too. */
 function run(work) {
   const program = fileURLToPath(new URL('process.mjs', import.meta.url));
   const settings = { work, waves, samples: SAMPLES, seed };
@@ -45,7 +44,7 @@ function run(work) {
     env,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: 300_000 + 5000 * waves, // several times as long as it takes; what hangs is ended by SIGKILL
+    timeout: 300_000 + 5000 * waves, // several times as long as it takes; a hanging process gets SIGKILL
     killSignal: 'SIGKILL',
   });
   if (status !== 0) {
@@ -59,7 +58,7 @@ function run(work) {
   return { work, figures: lines.pop(), samples: lines };
 }
 
-/** The slope of a line through the samples after the first third, and its standard error: bytes for each worker. */
+/** The slope of a line through the samples after the first third, in bytes per worker, and its standard error. */
 function growth(samples) {
   const points = samples.slice(samples.length / 3).map(({ workers, rss }) => [workers, rss]);
   const mean = (of) => points.reduce((sum, point) => sum + of(point), 0) / points.length;

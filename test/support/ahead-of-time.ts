@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { runProgram, temporaryDirectory } from './processes.js';
 
-/** Native code made in a process of its own, because V8's flags are changed for it. */
+/** Compiles ahead of time in a child process, because that changes V8's flags. */
 export function optimiseInChild(
   wireBytes: Uint8Array,
   nativeCode: Uint8Array | undefined,

@@ -1,4 +1,4 @@
-// What stands for node:test and node:assert in a browser: just what the contract suite uses of them.
+// Replaces node:test and node:assert in a browser, as far as the contract suite uses them.
 
 interface Test {
   name: string;
@@ -15,7 +15,7 @@ export function it(name: string, body: () => Promise<void>): void {
   tests.push({ name, body });
 }
 
-/** How many passed, and what the others threw. */
+/** The number of tests that passed, and the errors of the others. */
 export async function runAll(): Promise<{ passed: number; failures: string[] }> {
   const failures: string[] = [];
   for (const { name, body } of tests) await body().catch((error) => failures.push(`${name}: ${error}`));

@@ -6,21 +6,21 @@ import { whyMissing } from './servers.js';
 
 export const chromiumMissing = () => whyMissing('chromium', 'chromium');
 
-/** How a page is looked at. */
+/** How a page is opened. */
 export interface View {
   width: number;
   colors: 'light' | 'dark';
 }
 
-/** What a page turned out to be. */
+/** What was observed of a page. */
 export interface Seen {
-  /** Errors, warnings and everything else that the console had. */
+  /** Errors, warnings and everything else on the console. */
   console: string[];
-  /** Addresses other than its own that it asked for. */
+  /** The addresses that it requested, except its own. */
   requests: string[];
-  /** What the expression gave in it. */
+  /** The value of the expression in the page. */
   value: unknown;
-  /** A PNG of all of it. */
+  /** A PNG of the whole page. */
   screenshot: Buffer;
 }
 
@@ -32,7 +32,7 @@ interface Message {
   error?: { message: string };
 }
 
-/** A Chromium without a window, spoken to by its DevTools protocol over a pipe. */
+/** A headless Chromium, controlled by its DevTools protocol over a pipe. */
 export class Browser {
   readonly #process: ChildProcess;
   readonly #waiting = new Map<number, (message: Message) => void>();
@@ -40,9 +40,9 @@ export class Browser {
   #calls = 0;
   #session: string | undefined;
 
-  /** @param profile - what it keeps between visits, in a folder; default: one of its own */
+  /** @param profile - the folder of the profile, which keeps data between visits. Default: a new one */
   constructor(profile = temporaryDirectory(), further: string[] = []) {
-    // Without its sandbox, which root cannot have: it is shown nothing but what the tests write.
+    // Without its sandbox, which does not work as root. It only opens pages of the tests.
     const options = ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-dev-shm-usage'];
     const own = [`--user-data-dir=${profile}`, '--remote-debugging-pipe', ...further];
     const stdio = ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] as const;
@@ -55,7 +55,7 @@ export class Browser {
     });
   }
 
-  /** Opens a file, and gives what it printed, asked for, shows, and what the expression is in it. */
+  /** Opens a file, and returns what it printed, requested and shows, and the value of the expression in it. */
   async look(file: string, { width, colors }: View, expression: string): Promise<Seen> {
     const address = pathToFileURL(file).href;
     const { targetId } = await this.call('Target.createTarget', { url: 'about:blank' });
@@ -104,7 +104,7 @@ export class Browser {
     await isLoaded;
   }
 
-  /** What the function gives for these arguments in the page that is open; it sees nothing of what is around it here. */
+  /** Calls the function in the open page with these arguments. It cannot use variables of this file. */
   async run<T, Args extends unknown[]>(program: (...args: Args) => T, ...args: Args): Promise<Awaited<T>> {
     const expression = `(${program})(...${JSON.stringify(args)})`;
     const options = { expression, returnByValue: true, awaitPromise: true };
@@ -113,7 +113,7 @@ export class Browser {
     return (result as { value: Awaited<T> }).value;
   }
 
-  /** The names of all that it traces in these categories while the action goes on. */
+  /** The names of all trace events of these categories during the action. */
   async trace(includedCategories: string[], action: () => Promise<unknown>): Promise<Set<string>> {
     const names = new Set<string>();
     const isOver = new Promise<void>((resolve) => {
@@ -130,7 +130,7 @@ export class Browser {
     return names;
   }
 
-  /** Ends it as its user would: it writes what it keeps. */
+  /** Closes it as its user would, so that it saves its profile. */
   async quit(): Promise<void> {
     const isOver = new Promise((resolve) => this.#process.once('exit', resolve));
     this.#session = undefined;
@@ -146,7 +146,7 @@ export class Browser {
     });
   }
 
-  /** A method of the protocol, of the page that is open where there is one. */
+  /** Calls a method of the protocol, for the open page if there is one. */
   call(method: string, params: object = {}): Promise<Record<string, unknown>> {
     const id = ++this.#calls;
     const message = { id, method, params, ...(this.#session && { sessionId: this.#session }) };

@@ -10,7 +10,7 @@ import { MemoryStore } from '../../dist/testing.js';
 export const SECRET = 'the-secret-of-this-fleet';
 export const ENGINE = 'node-v26.10.0_v8-14.6.202.34-node.18_linux-x64_bin-129387408_trap_tag-310b2ce3';
 
-/** An artifact that no engine made; of the same seed the same module. */
+/** An artifact that no engine made. The same seed gives the same module. */
 export function madeUp(seed: number, changes: Partial<Artifact> = {}): Artifact {
   const wireBytes = Buffer.alloc(1000 + seed, `wire bytes ${seed} `);
   return {
@@ -37,7 +37,7 @@ export async function storeOf(artifacts: Artifact[], secret: string | null = SEC
   return store;
 }
 
-/** The bytes of a bundle; nothing in it is compressed, so that it can be changed. */
+/** The bytes of a bundle. Nothing in it is compressed, so that tests can change it. */
 export async function bundleOf(artifacts: Artifact[], secret: string | null = SECRET): Promise<Buffer> {
   const to = new PassThrough();
   const from = await storeOf(artifacts, secret);
@@ -56,7 +56,7 @@ export async function entriesOf(bundle: Uint8Array): Promise<Entry[]> {
   return entries.map(({ header, data = new Uint8Array(0) }) => ({ header, data }));
 }
 
-/** A tar file of these, whatever they are. */
+/** A tar file of these entries, valid or not. */
 export async function tarOf(entries: Entry[]): Promise<Buffer> {
   const { readable, controller } = createTarPacker();
   const bytes = buffer(readable as unknown as Parameters<typeof buffer>[0]);
@@ -69,7 +69,7 @@ export async function tarOf(entries: Entry[]): Promise<Buffer> {
   return bytes;
 }
 
-/** As it comes from somewhere, in pieces. */
+/** The bytes as a stream of chunks. */
 export function streamOf(bytes: Uint8Array, size = 1000): Readable {
   const pieces = function* () {
     for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);

@@ -2,14 +2,14 @@ import { ModuleCacheBase } from '../../dist/caches/fallback.js';
 import type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from '../../dist/module-cache.js';
 import type { ModuleHash } from '../../dist/module-hash.js';
 
-/** Counts what is asked of a cache, and passes it on. */
+/** Counts the calls of a cache, and passes them on. */
 export class Spy extends ModuleCacheBase {
   readonly calls = { load: 0, contains: 0, save: 0 };
   /** The options of every load. */
   readonly loadOptions: (LoadOptions | undefined)[] = [];
   /** The key of every save. */
   readonly savedKeys: string[] = [];
-  /** Every save, to wait for those that nobody else waits for. */
+  /** Every save, to wait for saves that nobody else awaits. */
   readonly saves: Promise<void>[] = [];
   readonly #cache: ModuleCache;
 
@@ -38,7 +38,7 @@ export class Spy extends ModuleCacheBase {
   }
 }
 
-/** Fails at everything with one error: by rejecting, or by throwing as a strategy that forgot its `async` does. */
+/** Fails at everything with one error: it rejects, or throws like a strategy that forgot its `async`. */
 export class BrokenCache extends ModuleCacheBase {
   readonly #error: unknown;
   readonly #throws: boolean;
@@ -67,7 +67,7 @@ export class BrokenCache extends ModuleCacheBase {
   }
 }
 
-/** As {@link BrokenCache}, with the synchronous methods, too. */
+/** {@link BrokenCache} with synchronous methods. */
 export class BrokenSyncCache extends BrokenCache implements SyncModuleCache {
   readonly #error: unknown;
 

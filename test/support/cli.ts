@@ -9,7 +9,7 @@ import { dayOf, STATISTICS_FOLDER } from '../../dist/statistics/statistics.js';
 import { ENGINE, encoded } from './bundles.js';
 import { type RunOptions, type RunResult, root, runProgram, runProgramAsync } from './processes.js';
 
-/** An engine of no Node that these tests run on. */
+/** The id of an engine that none of these tests runs on. */
 export const OTHER_ENGINE = ENGINE.replace('v26.10.0', 'v25.1.0');
 
 const cli = path.join(root, 'dist', 'cli', 'main.js');
@@ -19,7 +19,7 @@ export function runCli(args: string[], options: Omit<RunOptions, 'args'> = {}): 
   return runProgram(cli, { ...options, args });
 }
 
-/** As {@link runCli}, for a command that asks a server in this process. */
+/** The asynchronous {@link runCli}, for a command that uses a server in this process. */
 export function runCliAsync(args: string[], options: Omit<RunOptions, 'args'> = {}): Promise<RunResult> {
   return runProgramAsync(cli, { ...options, args });
 }
@@ -27,7 +27,7 @@ export function runCliAsync(args: string[], options: Omit<RunOptions, 'args'> = 
 /** Whether {@link runOnTerminal} can be used: only util-linux has a `script` that passes the exit code on. */
 export const hasTerminal = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux');
 
-/** Runs it on a terminal of its own, as somebody who types `input`; what it prints to either stream is in `stdout`. */
+/** Runs it on a terminal, as a user who types `input`. Both output streams are in `stdout`. */
 export function runOnTerminal(args: string[], input: string, env: Record<string, string> = {}): RunResult {
   const command = [process.execPath, cli, ...args].map((each) => `'${each}'`).join(' ');
   const inherited = Object.entries(process.env).filter(
@@ -42,7 +42,7 @@ export function runOnTerminal(args: string[], input: string, env: Record<string,
   return { status, signal, stdout: stdout.replaceAll('\r\n', '\n'), stderr };
 }
 
-/** What it prints with `--json`, when it ends with that code and says nothing else. */
+/** The output with `--json`. Checks the exit code, and that nothing else is printed. */
 export function jsonOf<Document>(
   [command = '', ...args]: string[],
   options: Omit<RunOptions, 'args'> = {},
@@ -54,8 +54,7 @@ export function jsonOf<Document>(
 }
 
 /**
- * The names and types of a document, to be compared with those that are documented: what is not an object by its type, of an array
- * the shapes that its items have.
+ * The shape of a document, for a comparison with the documented one: types instead of values, and for an array the shapes of its items.
  */
 export function shapeOf(value: unknown): unknown {
   if (value === null) return 'null';
@@ -67,7 +66,7 @@ export function shapeOf(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, shapeOf(each)]));
 }
 
-/** Puts an artifact where it belongs, used that many milliseconds ago, and gives its path. */
+/** Writes an artifact to its place, last used so many milliseconds ago, and returns its path. */
 export function putArtifact(
   directory: string,
   artifact: Artifact,
@@ -81,7 +80,7 @@ export function putArtifact(
   return file;
 }
 
-/** Adds what happened to some modules on a day, by default today. */
+/** Adds counts of some modules to a day, by default today. */
 export function putStatistics(directory: string, modules: Partial<ModuleCounts>[], daysAgo = 0): string {
   const file = path.join(directory, STATISTICS_FOLDER, String(dayOf(Date.now()) - daysAgo));
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });

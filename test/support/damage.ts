@@ -1,8 +1,8 @@
-// Ways in which stored bytes go bad. Seeded, so that a failure can be repeated.
+// Ways to damage stored bytes. Seeded, so that a failure can be repeated.
 
 import { crc32 } from 'node:zlib';
 
-/** A generator of pseudo-random numbers: `random(n)` gives a whole number from 0 to n - 1. (mulberry32) */
+/** A pseudo-random generator (mulberry32): `random(n)` returns a whole number from 0 to n - 1. */
 export function seeded(seed: number): (limit: number) => number {
   let state = seed;
   return (limit) => {
@@ -16,13 +16,13 @@ export function seeded(seed: number): (limit: number) => number {
 type Random = ReturnType<typeof seeded>;
 type Way = (bytes: Buffer, random: Random, other: Buffer) => Buffer;
 
-/** The start and the end of a stretch of at least one byte. */
+/** The start and end of a range of at least one byte. */
 function stretch(bytes: Buffer, random: Random, maxLength = 256): [number, number] {
   const start = random(bytes.length);
   return [start, Math.min(bytes.length, start + 1 + random(maxLength))];
 }
 
-/** What file systems lose at once. */
+/** The size of a page, which file systems lose as a whole. */
 const PAGE = 4096;
 
 /** The start and the end of a page of the file. */
@@ -79,7 +79,7 @@ const accidents: Record<string, Way> = {
   },
 };
 
-/** Offset and length of what the header has numbers in. */
+/** Offset and length of the numbers in the header. */
 const FIELDS: Record<string, [at: number, length: 1 | 4 | 8]> = {
   'format version': [8, 4],
   'checksum of the native code': [12, 4],
@@ -145,19 +145,19 @@ const forgeries: Record<string, Way> = {
   'all of another': (_bytes, _random, other) => Buffer.from(other),
 };
 
-/** With a checksum of the header that fits: what an accident cannot do, but somebody can. */
+/** Forgeries: the checksum of the header is correct, which an attacker can do and an accident cannot. */
 export function withHeaderChecksum(bytes: Buffer): Buffer {
   if (bytes.length >= HEADER_LENGTH) bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_CHECKSUM)), HEADER_CHECKSUM);
   return bytes;
 }
 
-/** Not copied: none of the ways changes it. */
+/** Not a copy, because none of the ways changes it. */
 function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 export interface Damage {
-  /** What was done, and how it can be done again, for messages. */
+  /** What was done and how to repeat it, for messages. */
   name: string;
   /** What was done. */
   way: string;
@@ -165,9 +165,9 @@ export interface Damage {
 }
 
 /**
- * A damaged copy of `original`, never equal to that or to `other`, which is what splices take from.
+ * A damaged copy of `original`, never equal to it or to `other`. Splices take bytes from `other`.
  *
- * @param index - one after the other goes through all ways
+ * @param index - successive numbers go through all ways
  */
 export function damage(original: Uint8Array, other: Uint8Array, index: number, seed = 1): Damage {
   const names = Object.keys(accidents);
@@ -180,7 +180,7 @@ export function damage(original: Uint8Array, other: Uint8Array, index: number, s
   }
 }
 
-/** As {@link damage}, but of the header only, or of another module altogether, and under a checksum that fits. */
+/** Like {@link damage}, but it damages only the header, or takes another module's artifact, and corrects the checksum. */
 export function forgery(original: Uint8Array, other: Uint8Array, index: number, seed = 1): Damage {
   const names = Object.keys(forgeries);
   const random = seeded(seed * 1_000_003 + index);

@@ -3,10 +3,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 /**
- * Mounts a file system on a new folder, for as long as `use` takes.
+ * Mounts a file system on a new folder while `use` runs.
  *
- * @param make - mounts something on the folder that it is given, and throws where this is not possible
- * @returns `false` where nothing could be mounted, so that nothing was done
+ * @param make - mounts a file system on the given folder, and throws if that is not possible
+ * @returns `false` if nothing could be mounted; then `use` did not run
  */
 export async function withDisk(
   folder: string,
@@ -20,7 +20,7 @@ export async function withDisk(
     return false;
   }
   const unmount = () => execFileSync('umount', ['--lazy', folder]);
-  // Also when a signal is made to end the process, and before whoever made the folder removes it.
+  // Also if a signal ends the process, and before the folder's owner removes it.
   process.prependOnceListener('exit', unmount);
   try {
     await use(folder);
@@ -36,7 +36,7 @@ export function tmpfs(options: string): (folder: string) => void {
   return (folder) => run('mount', '-t', 'tmpfs', '-o', `mode=700,${options}`, 'tmpfs', folder);
 }
 
-/** A real file system on which names that differ only in case are one, where the kernel has one. */
+/** A real file system that ignores case, if the kernel has one. */
 export function caseInsensitive(folder: string): void {
   try {
     tmpfs('casefold')(folder);
@@ -48,7 +48,7 @@ export function caseInsensitive(folder: string): void {
     run('mount', '-o', 'loop', image, folder);
   }
   try {
-    fs.rmSync(path.join(folder, 'lost+found'), { recursive: true, force: true }); // only empty folders can become so
+    fs.rmSync(path.join(folder, 'lost+found'), { recursive: true, force: true }); // only an empty folder can be made to ignore case
     run('chattr', '+F', folder);
   } catch (error) {
     run('umount', folder);
@@ -56,7 +56,7 @@ export function caseInsensitive(folder: string): void {
   }
 }
 
-/** Fills a disk with one file until only so many bytes are free, to the page, and not more. */
+/** Fills a disk with one file until at most so many bytes are free, rounded to pages. */
 export function fillUp(disk: string, free: number): void {
   const ballast = path.join(disk, 'ballast');
   fs.rmSync(ballast, { force: true });
@@ -65,7 +65,7 @@ export function fillUp(disk: string, free: number): void {
   fs.writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail - Math.min(bavail, Math.floor(free / bsize))) * bsize));
 }
 
-/** Fills a disk with empty files until there can be so many more. */
+/** Fills a disk with empty files until it has room for only so many more. */
 export function useUpFiles(disk: string, free: number): void {
   const ballast = path.join(disk, 'empty-files');
   fs.rmSync(ballast, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-// A module that does a little of everything that compiled code can do, and what it computes.
+// A module that uses a little of everything that compiled code can do, and its results.
 
 import { setTimeout } from 'node:timers/promises';
 import { readNativeCode } from '../../dist/engine/native-code.js';
@@ -35,7 +35,7 @@ type Call = (name: string) => number[];
 
 interface Definition {
   type: number;
-  /** With the locals. */
+  /** The body with its locals. */
   body: (call: Call) => number[];
 }
 
@@ -45,7 +45,7 @@ const constant = (value: number) => [0x41, ...sleb(value)];
 const END = 0x0b;
 const NO_LOCALS = 0x00;
 
-/** Adds up f(n) + f(n - 1) + ... + f(1); `f` leaves one number, of the local 0. */
+/** Computes f(n) + f(n - 1) + ... + f(1). `f` maps the local 0 to one number on the stack. */
 const summing = (f: number[]) => [
   ...[0x01, 0x01, I32], // the sum
   ...[0x03, 0x40, ...f, ...get(1), 0x6a, ...set(1)], // loop: sum += f
@@ -182,8 +182,8 @@ export function everythingModule(padding = 0): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * What V8 writes after a program in which some functions ran often (sum, sumOfSquares and what that calls), some a few times
- * (add, fibonacci, bump, and start), and the others never.
+ * Native code after a program in which some functions ran often (sum, sumOfSquares and its callees), some a few times (add,
+ * fibonacci, bump, and start), and the others never.
  */
 export function runHot(engine: V8Engine): Promise<Uint8Array> {
   const wireBytes = everythingModule();
@@ -283,7 +283,7 @@ const CALLS: [name: string, ...args: (number | bigint)[]][] = [
   ['add', 20, 22], // after all that
 ];
 
-/** What every function of the module computes, twice, so that code that was lazy the first time is not the second. */
+/** Calls every function of the module twice, so that code that was lazy in the first round is compiled in the second. */
 export function observeEverything(module: WebAssembly.Module): string[] {
   const exports = instantiateEverything(module);
   const observe = ([name, ...args]: (typeof CALLS)[number]) => {

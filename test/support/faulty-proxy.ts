@@ -4,22 +4,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * What a proxy does to the answers of the server behind it:
- * - `silent`: takes connections, and never says a word.
- * - `garbage`: says what is of no protocol.
+ * - `silent`: accepts connections, and never answers.
+ * - `garbage`: sends bytes of no protocol.
  * - `late`: answers after five seconds.
  * - `drip`: one byte per 50 ms.
- * - `killed`, `half closed`: resets the connection, or ends its own side of it only, in the middle of an artifact.
+ * - `killed`, `half closed`: resets the connection, or closes only its own side, in the middle of an artifact.
  */
 export type Fault = 'none' | 'silent' | 'garbage' | 'late' | 'drip' | 'killed' | 'half closed';
 
-/** Bytes that come through before a connection fails: the list of a program, with its headers, and a part of the smallest artifact. */
+/** Bytes that pass before a connection fails: enough for a program record with its headers, and a part of the smallest artifact. */
 const FAILS_AFTER = 450;
 
-/** Between a program and a server: counts what is asked, and breaks what is answered. */
+/** Stands between a program and a server: counts requests, and breaks answers. */
 export class FaultyProxy {
   fault: Fault = 'none';
   connections = 0;
-  /** All that clients sent. */
+  /** Everything that clients sent. */
   asked = '';
   readonly #server: Server;
   readonly #upstream: number;
@@ -98,7 +98,7 @@ export class FaultyProxy {
   #keep(socket: Socket): void {
     socket.unref();
     socket.setNoDelay(true);
-    socket.on('error', () => {}); // Programs end while an answer is on its way.
+    socket.on('error', () => {}); // Programs may end while an answer is on its way.
     this.#sockets.add(socket);
     socket.on('close', () => this.#sockets.delete(socket));
   }

@@ -4,7 +4,7 @@ import type https from 'node:https';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { after } from 'node:test';
 
-/** A server of this process that answers so. @returns its URL */
+/** Starts a server in this process that answers with this handler. @returns its URL */
 export function serve(handler: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<string> {
   return listening(
     createServer((request, response) => {
@@ -24,7 +24,7 @@ export async function listening(server: Server | https.Server): Promise<string> 
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 }
 
-/** A server that may say anything, once it was asked. */
+/** A server that sends anything after a request. */
 export async function serveRaw(onRequest: (socket: Socket) => void, { close = false } = {}): Promise<string> {
   const server = net.createServer((socket) => {
     socket.on('error', () => {});
@@ -48,7 +48,7 @@ export async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Milliseconds, and some for two tests that share two cores. */
+/** Milliseconds, with some to spare for two tests that share two cores. */
 export async function within(milliseconds: number, operation: Promise<unknown>): Promise<void> {
   const start = performance.now();
   await operation;

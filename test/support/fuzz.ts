@@ -1,11 +1,11 @@
-// What the property tests share. A failure prints its seed, its path and the smallest case that was found; that case goes
-// into the `examples` of its property, where every run tries it first, or its seed into SEEDS.
+// Shared by the property tests. A failure prints its seed, its path and the smallest case that was found. Put that case into the
+// `examples` of its property, which every run tries first, or the seed into SEEDS.
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
 
-/** Every property is tried with all of them, so that what fails in one run fails in every run. */
+/** Every property runs with all of them, so that a failure repeats in every run. */
 const SEEDS = [1, 20_251_125];
 const DEFAULT_RUNS = 100;
 
@@ -18,13 +18,13 @@ assert.ok([...seeds, runs].every(Number.isSafeInteger) && runs > 0, 'FUZZ_SEED a
 interface HoldsOptions<Case> {
   /** Cases that failed once. */
   examples?: Case[];
-  /** How many times as long as the others it takes: it is tried as many times less often. */
+  /** How many times as long as the others it takes. It runs that many times less often. */
   cost?: number;
 }
 
 type Arbitraries<Case extends unknown[]> = { [Index in keyof Case]: fc.Arbitrary<Case[Index]> };
 
-/** A test that the property holds for whatever the arbitraries give; it fails by throwing, as a test does. */
+/** A test that the property holds for all values of the arbitraries. The property fails by throwing, like a test. */
 export function holds<Case extends [unknown, ...unknown[]]>(
   name: string,
   arbitraries: Arbitraries<Case>,
@@ -45,7 +45,7 @@ export function holds<Case extends [unknown, ...unknown[]]>(
   });
 }
 
-/** Bytes, with many of those that mean something: zeros, ones, the ends of the range. */
+/** Bytes, among them many special ones: zeros, ones, the ends of the range. */
 export function arbitraryBytes(maxLength: number): fc.Arbitrary<Uint8Array> {
   const byte = fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 2, 3, 4, 0x7f, 0x80, 0xff));
   return fc.array(byte, { maxLength, size: 'max' }).map((bytes) => Uint8Array.from(bytes));
@@ -60,13 +60,13 @@ const codePoint = fc.oneof(
 /** All of Unicode. (fast-check's own `binary` takes a second to be made.) */
 export const arbitraryUnicode: fc.Arbitrary<string> = fc.oneof(fc.string(), fc.string({ unit: codePoint }));
 
-/** Text that need not be Unicode. */
+/** Text that need not be valid Unicode. */
 export const arbitraryText: fc.Arbitrary<string> = fc.oneof(
   arbitraryUnicode,
   fc.array(fc.nat(0xffff)).map((units) => String.fromCharCode(...units)),
 );
 
-/** Any value that a program could hand over by mistake; no getters and proxies, which are no mistakes. */
+/** Any value that a program could pass by mistake; no getters and proxies, because those are no mistakes. */
 export const arbitraryJunk: fc.Arbitrary<unknown> = fc.oneof(
   fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withTypedArray: true }),
   fc.constantFrom<unknown>(
@@ -98,7 +98,7 @@ function circular(): object {
 
 const WAYS = ['change', 'flip', 'cut off', 'cut out', 'put in', 'repeat', 'fill'] as const;
 
-/** One thing that happens to bytes. Numbers, so that a failure shows it and can be made smaller. */
+/** One change of bytes, as numbers, so that a failure can be printed and shrunk. */
 export type Mutation = [way: (typeof WAYS)[number], at: number, length: number, more: Uint8Array];
 
 export const arbitraryMutations: fc.Arbitrary<Mutation[]> = fc.array(

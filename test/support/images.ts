@@ -1,4 +1,4 @@
-// Images without a container: a Dockerfile is followed line by line in an empty folder.
+// Images without containers: follows a Dockerfile line by line in an empty folder.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
@@ -6,17 +6,17 @@ import path from 'node:path';
 import { type RunResult, root, temporaryDirectory } from './processes.js';
 
 export interface Image {
-  /** Runs its command, with these variables besides its own. */
+  /** Runs its command, with these variables added. */
   run(env: Record<string, string>): RunResult;
 }
 
 /**
- * What the Dockerfile of a folder says, where `/app` is an empty folder and FROM gives this machine with this Node. `npm install` is not
- * run: the package is not published, so that what it would install is copied and linked there.
+ * Follows the Dockerfile of a folder: `/app` is an empty folder, and FROM means this machine with this Node. The package is not
+ * published, so instead of `npm install` the packages are copied and linked.
  */
 export function buildImage(context: string): Image {
   const folder = temporaryDirectory();
-  chmodSync(folder, 0o755); // temporary folders are made for their owner alone
+  chmodSync(folder, 0o755); // temporary folders are private to their owner
   const app = path.join(folder, 'app');
   mkdirSync(app);
   const env: Record<string, string> = {};
@@ -44,7 +44,7 @@ export function buildImage(context: string): Image {
       assert.equal(status, 0, stdout + stderr);
     },
     USER: () => {
-      if (process.geteuid?.() === 0) uid = 65534; // nobody: only root may be somebody else
+      if (process.geteuid?.() === 0) uid = 65534; // nobody; only root can change users
     },
     CMD: (words) => {
       command = JSON.parse(words);

@@ -4,12 +4,12 @@ import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { filesIn, runProgram } from './processes.js';
 
-/** The id of the engine in processes without any options, which is what the tests' programs and learners are. */
+/** The engine id in processes without any options, as the tests' programs and learners are. */
 export function engineIdOfPrograms(): string {
   return runProgram('engine-id.mjs').stdout.trim();
 }
 
-/** What is in a folder, to see that nothing changed. */
+/** The contents of a folder, to see whether they changed. */
 export function snapshot(directory: string): Record<string, string> {
   if (!existsSync(directory)) return {};
   return Object.fromEntries(
@@ -20,7 +20,7 @@ export function snapshot(directory: string): Record<string, string> {
   );
 }
 
-/** Waits until it is true, and no longer. */
+/** Waits until the condition is true. */
 export async function until(what: string, isTrue: () => boolean, seconds = 30): Promise<void> {
   const end = Date.now() + seconds * 1000;
   while (!isTrue()) {

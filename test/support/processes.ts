@@ -11,14 +11,14 @@ export const root = fileURLToPath(new URL('../../', import.meta.url));
 export const register = new URL('../../dist/register.js', import.meta.url).href;
 export const library = new URL('../../dist/index.js', import.meta.url).href;
 
-/** A fresh private folder, removed when the test file is done. */
+/** A new private folder, which is removed when the test file is done. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(path.join(tmpdir(), 'wasm-cache-test-'));
   after(() => remove(directory));
   return directory;
 }
 
-/** Removes a folder. Processes and threads that go on may be writing there, and Node 20 does not look again for what they wrote. */
+/** Removes a folder. Others may still write to it, and Node 20 does not retry for files that appear meanwhile. */
 export function remove(directory: string): void {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -31,7 +31,7 @@ export function remove(directory: string): void {
   }
 }
 
-/** The paths of all files below a folder, but those of its statistics. */
+/** The paths of all files below a folder, except statistics. */
 export function filesIn(directory: string): string[] {
   const statistics = path.join(directory, 'statistics');
   return readdirSync(directory, { recursive: true, withFileTypes: true })
@@ -40,7 +40,7 @@ export function filesIn(directory: string): string[] {
     .sort();
 }
 
-/** What a cache folder's programs counted: the lines of all days. */
+/** The lines of statistics of all days in a cache folder. */
 export function statisticsIn(directory: string): ModuleCounts[] {
   const folder = path.join(directory, 'statistics');
   if (!existsSync(folder)) return [];
@@ -58,7 +58,7 @@ export interface RunOptions {
   /** The working directory; by default this process's own. */
   cwd?: string;
   uid?: number;
-  /** As `ulimit -v` would set it. */
+  /** The limit of `ulimit -v`. */
   limitAddressSpaceKiB?: number;
 }
 
@@ -76,7 +76,7 @@ export function runProgram(name: string, options: RunOptions = {}): RunResult {
   return { status, signal, stdout, stderr };
 }
 
-/** As {@link runProgram}, for a program that asks a server in this process. */
+/** The asynchronous {@link runProgram}, for a program that uses a server in this process. */
 export function runProgramAsync(name: string, options: RunOptions = {}): Promise<RunResult> {
   const { program, args, ...rest } = commandOf(name, options);
   return new Promise((resolve) => {
@@ -94,7 +94,7 @@ function commandOf(name: string, options: RunOptions) {
   return {
     program: command[0] as string,
     args: command.slice(1),
-    // Off unless a test is about it: a learner goes on after the program, and changes the folder.
+    // Off by default, because a learner goes on after the program and changes the folder.
     env: { ...Object.fromEntries(inherited), WASM_CACHE_LEARN: 'off', ...env },
     timeout: 120_000,
     cwd,

@@ -8,22 +8,22 @@ import { inspect } from 'node:util';
 import { CacheError } from '../../dist/cache-error.js';
 import { freePort, start, whyMissing } from './servers.js';
 
-/** A Redis server on a port of its own of 127.0.0.1, ended with the test file. */
+/** A Redis server on a free port of 127.0.0.1, which ends with the test file. */
 export interface RedisServer {
   port: number;
   process: ChildProcess;
-  /** Ends it at once, and resolves when it is gone. */
+  /** Kills it, and resolves when it is gone. */
   kill(): Promise<void>;
 }
 
-/** With characters that need an escape in a URL. */
+/** Contains characters that need escaping in a URL. */
 export const SECRET = 'p@ss:w/rd-4711';
 
 export const urlOf = ({ port }: RedisServer, database = 0) => `redis://127.0.0.1:${port}/${database}`;
 
 export const redisMissing = () => whyMissing('redis-server', 'redis-server');
 
-/** @param options - as on its command line, without the dashes; on a given port when it has to be where one was */
+/** @param options - as on its command line, without the dashes. A given port is for a server that replaces another one */
 export async function startRedis(options: Record<string, string> = {}, port?: number): Promise<RedisServer> {
   const own = port ?? (await freePort());
   const all = { port: `${own}`, bind: '127.0.0.1', save: '', appendonly: 'no', dir: '/tmp', ...options };
@@ -53,7 +53,7 @@ async function isListening(port: number): Promise<boolean> {
   }
 }
 
-/** Takes connections, and answers nothing, or as it is told. */
+/** Accepts connections, and answers nothing, or as the handler says. */
 export async function startFake(answer: (data: Buffer, socket: Socket) => void): Promise<number> {
   const sockets: Socket[] = [];
   const server = createServer((socket) => {
@@ -69,7 +69,7 @@ export async function startFake(answer: (data: Buffer, socket: Socket) => void):
   return (server.address() as { port: number }).port;
 }
 
-/** Everything that an error shows, anywhere. */
+/** All text of an error, including its causes. */
 const shown = (error: unknown) => inspect(error, { depth: Infinity, showHidden: true, getters: true });
 
 export function assertNoSecret(error: unknown): void {
@@ -77,7 +77,7 @@ export function assertNoSecret(error: unknown): void {
     assert.ok(!shown(error).includes(each), 'the secret');
 }
 
-/** What is rejected, and after how many milliseconds. */
+/** The error of a rejection, and the milliseconds until then. */
 export async function failureOf(operation: Promise<unknown>): Promise<{ error: CacheError; time: number }> {
   const start = performance.now();
   const error = await operation.then(

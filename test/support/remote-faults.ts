@@ -1,4 +1,4 @@
-// What goes wrong with a store, and what a program notices of it: for the fault table, and for the test of what it shows.
+// Faults of a store and what a program notices of them, for the table of faults and for its test.
 import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -17,23 +17,23 @@ const LIST = 'programs/programs_remote.mjs.json';
 
 export type StoreKind = 'nginx' | 'redis' | 'ceph';
 
-/** What one process did. */
+/** The observations of one process. */
 interface Observed {
   status: number | null;
-  /** What the module computed. */
+  /** The result of the module. */
   observed: string[];
   stderr: string;
-  /** How long the call took that gave the module, and the whole process; milliseconds. */
+  /** Milliseconds of the call for the module and of the whole process. */
   call: number;
   wall: number;
   stats: { hits: number; misses: number; untrusted: number; errors: number };
 }
 
-/** A store with what a program has learnt, and what may go wrong with it. */
+/** A filled store, and the faults that it can have. */
 export interface FaultScene {
-  /** By name; each gives the address that programs get while it lasts, and what ends it. */
+  /** By name. Each starts a fault, and returns the address for programs and a function that ends the fault. */
   faults: Record<(typeof FAULTS)[number], () => Promise<{ url: string; end?: () => unknown }>>;
-  /** Runs the program with an empty folder, or a given one. */
+  /** Runs the program with a new folder or the given one. */
   run(url: string | undefined, options?: { folder?: string; debug?: boolean; way?: string }): Promise<Observed>;
   newFolder(): string;
   close(): Promise<void>;
@@ -55,7 +55,7 @@ export const FAULTS = [
   'artifact damaged',
 ] as const;
 
-/** Of what is simply gone there is nothing to tell. */
+/** Faults that are not reported, because the artifact is simply gone. */
 export const QUIET_FAULTS: readonly string[] = ['evicted between list and get'];
 
 /** @param timeout - milliseconds */
@@ -81,7 +81,7 @@ export async function faultScene(kind: StoreKind, timeout: number): Promise<Faul
         WASM_CACHE_SECRET: SECRET,
         WASM_CACHE_REMOTE_TIMEOUT: `${timeout}`,
         ...(remote ? { WASM_CACHE_REMOTE: remote } : {}),
-        // Those of S3 are not in its address.
+        // S3 credentials are not in the address.
         ...(remote === locked && kind === 'ceph' ? { AWS_SECRET_ACCESS_KEY: 'a-wrong-password' } : {}),
         ...(debug ? { NODE_DEBUG: 'wasm-cache' } : {}),
       },
@@ -154,7 +154,7 @@ async function startServers(
   return [open, open.url, locked.url.replace('//', `//${username}:${password}@`)];
 }
 
-/** @returns the name of the one artifact that is in the store then. */
+/** @returns the name of the one artifact in the store. */
 async function learn(store: ArtifactStore, url: string, folder: string): Promise<string> {
   const env = { WASM_CACHE_DIR: folder, WASM_CACHE_SECRET: SECRET, WASM_CACHE_REMOTE: url, WASM_CACHE_LEARN: 'hot' };
   const options = { nodeOptions: ['--import', register], args: ['Module', 'hot'] };

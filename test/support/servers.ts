@@ -7,22 +7,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import aws4 from 'aws4';
 import { temporaryDirectory } from './processes.js';
 
-process.env.PATH += ':/usr/sbin'; // Where Debian has nginx; not every user looks there.
+process.env.PATH += ':/usr/sbin'; // Debian's place for nginx, which is not in every user's PATH
 
 /** Milliseconds; three tests share two cores. */
 const START_TIMEOUT = 60_000;
 
-/** Servers that Debian packages; each test file starts its own, on free ports of 127.0.0.1, with all they write in a temporary folder. */
+/** Servers that Debian packages. Each test file starts its own, on free ports of 127.0.0.1, which write to a temporary folder. */
 export interface Server {
   url: string;
-  /** Of which `SIGSTOP` and `SIGKILL` are the faults that a network has. */
+  /** `SIGSTOP` and `SIGKILL` simulate faults of a network. */
   process: ChildProcess;
 }
 
 /**
- * Why the tests that need these programs are left out: for `skip`. `false` when all are there.
+ * Why the tests that need these programs are skipped, for `skip`; `false` if all programs are there.
  *
- * @throws in CI, where nothing may be left out.
+ * @throws in CI, where no test may be skipped.
  */
 export function whyMissing(debianPackages: string, ...programs: string[]): string | false {
   const missing = programs.filter((program) => spawnSync('which', [program]).status !== 0);
@@ -35,7 +35,7 @@ export function whyMissing(debianPackages: string, ...programs: string[]): strin
 
 export const opensslMissing = () => whyMissing('openssl', 'openssl');
 
-/** The files of a key and of a certificate of its own for this machine. */
+/** The files of a new key and certificate for this machine. */
 export function makeCertificate(): { key: string; cert: string } {
   const folder = temporaryDirectory();
   const [key, cert] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
@@ -50,7 +50,7 @@ export function makeCertificate(): { key: string; cert: string } {
 
 export const nginxMissing = () => whyMissing('nginx-light', 'nginx');
 
-/** An nginx that keeps files with its DAV module; with a user name and a password, only for those who have them. */
+/** An nginx that stores files with its DAV module, optionally with a user name and a password. */
 export async function startNginx(
   credentials?: { username: string; password: string },
   folder = temporaryDirectory(),
@@ -101,7 +101,7 @@ export interface S3Server extends Server {
   credentials: { accessKeyId: string; secretAccessKey: string };
 }
 
-/** Ceph's S3 server over a cluster of one monitor and one disk, which is in memory; `process` is the S3 server. Takes 5 s. */
+/** Ceph's S3 server over a cluster of one monitor and one disk in memory. `process` is the S3 server. Starting takes 5 s. */
 export async function startCeph(folder = temporaryDirectory()): Promise<S3Server> {
   const [monitorPort, port] = [await freePort(), await freePort()];
   const [cluster, monitor] = [randomUUID(), `[v2:127.0.0.1:${monitorPort}/0]`];
@@ -165,7 +165,7 @@ export async function startCeph(folder = temporaryDirectory()): Promise<S3Server
   return { url, process: server, bucket, credentials };
 }
 
-/** Starts a program that dies with this process, however that ends. */
+/** Starts a program that ends with this process, however this process ends. */
 export function start(program: string, args: string[], options: { env?: NodeJS.ProcessEnv } = {}): ChildProcess {
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
     stdio: ['ignore', 'ignore', 'inherit'],

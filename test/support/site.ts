@@ -4,17 +4,17 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { root } from './processes.js';
 
-/** What is at one path of a {@link Site}. */
+/** The answer for one path of a {@link Site}. */
 export type Resource = { type: string; body: string | Uint8Array; headers?: Record<string, string> };
 
 const PAGE = `<!doctype html><title>test</title>
 <script type="importmap">{ "imports": { "wasm-module-cache/browser": "/dist/browser.js" } }</script>
 <script type="module">import * as library from 'wasm-module-cache/browser'; globalThis.library = library;</script>`;
 
-/** A web server on this machine, with a page that has the package by an import map, and whatever a test puts there. */
+/** A web server on this machine, with a page whose import map has the package, and the files of a test. */
 export class Site {
   readonly resources = new Map<string, Resource | ((response: ServerResponse) => void)>();
-  /** The paths that were asked for, in order. */
+  /** The paths that were requested, in order. */
   readonly requests: string[] = [];
   readonly #server = createServer(({ url = '' }, response) => {
     this.requests.push(url);
@@ -31,7 +31,7 @@ export class Site {
     this.resources.set('/dist/browser.js', { type: 'text/javascript', body: library });
   }
 
-  /** Puts a module there. */
+  /** Adds a module. */
   module(place: string, body: Uint8Array, headers: Record<string, string> = {}): void {
     this.resources.set(place, { type: 'application/wasm', body, headers });
   }
@@ -48,12 +48,12 @@ export class Site {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Its address, which browsers take for a secure one. */
+  /** Its address, which browsers treat as a secure context. */
   get origin(): string {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** How often a path was asked for. */
+  /** How often a path was requested. */
   count(place: string): number {
     return this.requests.filter((each) => each === place).length;
   }

@@ -1,4 +1,4 @@
-// Every kind of BufferSource, and what merely looks like one, into every way that takes bytes.
+// Gives every kind of BufferSource, and objects that only look like one, to every function that takes bytes.
 import vm from 'node:vm';
 import { mainBytes } from '../modules.mjs';
 import { cross, outcome, useResult } from '../observe.mjs';
@@ -187,7 +187,7 @@ const others = {
   Memory: () => new WebAssembly.Memory({ initial: 1 }),
 };
 
-/** The call must leave the source as it was. Read from the buffer: the source itself may lie. */
+/** The call must not change the source. This reads the buffer, because the source itself may be a fake. */
 const copyOf = (buffer) => (buffer.byteLength === 0 ? Buffer.alloc(0) : Buffer.concat([new Uint8Array(buffer)]));
 const { get: bufferOf } = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'buffer');
 const { get: bufferOfDataView } = Object.getOwnPropertyDescriptor(DataView.prototype, 'buffer');

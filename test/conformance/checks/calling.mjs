@@ -3,7 +3,7 @@ import { bytesOf, hostedImports, main, mainBytes, sizes } from '../modules.mjs';
 import { cross, outcome, show, tag, useResult } from '../observe.mjs';
 import { wasmResponse } from '../ways.mjs';
 
-/** The functions, with what makes a good first argument. */
+/** The functions, each with a function that makes a valid first argument. */
 const functions = {
   compile: (size) => mainBytes(size),
   instantiate: (size) => mainBytes(size),
@@ -44,7 +44,7 @@ const forms = {
   'as a then callback': (fn, source) => Promise.resolve(source).then(fn),
 };
 
-/** Records every access to an object and to what hangs on it. */
+/** Records every access to an object and to the objects that it returns. */
 function recorder(log, name, target) {
   return new Proxy(target, {
     get(object, key) {

@@ -17,7 +17,7 @@ const recorded = (log, object) =>
     ),
   });
 
-/** Each is made afresh; `log` is for what tells when it is read. */
+/** Each is made anew; the getters in it write to `log` when they are read. */
 const options = {
   undefined: () => undefined,
   null: () => null,
@@ -124,7 +124,7 @@ const tryInstance = (module) => {
   }
 };
 
-/** The ways of the suite give no imports, but this module may need them. */
+/** The ways of the suite pass no imports, but this module may need some. */
 const imports = () => ({ 'wasm:js-string': { length: () => -1 }, str: { hello: 'imported' } });
 const callWith = {
   instantiate: (bytes, value) => WebAssembly.instantiate(bytes, imports(), value),
@@ -147,7 +147,7 @@ export default [
     },
   })),
 
-  // Is it the options or the bytes that is complained about first?
+  // Which error comes first: that of the options or that of the bytes?
   ...cross(['throwing builtins', 'string', 'both, read in order'], ['invalid', 'not a buffer'], allWays, sizes).map(
     ([kind, source, way, size]) => ({
       name: `${kind} with ${source}, ${way.name}, ${size}`,
@@ -160,7 +160,7 @@ export default [
     }),
   ),
 
-  // Same bytes with other options must not be mixed up.
+  // The cache must not mix up the same bytes with different options.
   ...cross(allWays.slice(0, -1), sizes).map(([way, size]) => ({
     name: `with, without and with options again, ${way.name}, ${size}`,
     async run() {

@@ -101,7 +101,7 @@ const logged = (bytes) => {
   ).then((seen) => ({ ...seen, log }));
 };
 
-/** Subclasses; each gives an instance of itself, made of `bytes`. */
+/** Subclasses; each function returns an instance made from `bytes`. */
 const subclasses = {
   'own field': (bytes) =>
     new (class extends WebAssembly.Module {

@@ -46,7 +46,7 @@ const failures = {
   ),
 };
 
-/** Aspects of an error. */
+/** What the checks look at in an error. */
 const aspects = {
   'class and message': (error) => [
     show(error),
@@ -64,7 +64,7 @@ const aspects = {
     firstLine(error.stack),
     /Streaming/.test(name) ? 'not looked at' : error.stack.includes('\n    at '),
   ],
-  // What is thrown, and not rejected with, shows no frame of the hook's.
+  // Errors that are thrown synchronously must not show a frame of the hook.
   'whole stack': (error, name) => (/^(Module|Reflect)/.test(name) ? error.stack : 'not looked at'),
   inspect: (error) => firstLine(inspect(error)).replace(/^\[(.*)\]$/, '$1'),
   extras: (error) => ['cause', 'errors', 'fileName', 'lineNumber', 'columnNumber', 'info'].map((key) => key in error),
@@ -83,7 +83,7 @@ const aspects = {
 };
 const errorOf = async (call) => (await ending(call)).error;
 
-/** With Error.prepareStackTrace of the program; async errors are made in a task, but have the same class. */
+/** With an Error.prepareStackTrace of the program. Async errors are made in a task, but have the same class. */
 async function prepared(call) {
   const log = [];
   patch(Error, 'prepareStackTrace', {

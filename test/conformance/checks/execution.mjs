@@ -19,7 +19,7 @@ const attempt = (run) => {
 
 const words = [0, 1, -1, 7, 2 ** 31 - 1, -(2 ** 31), 2 ** 32 + 5, 1.9, NaN, '12', null, undefined, true];
 
-/** What is called on the exports `e` of the rich module. Those that trap do so with names and offsets of the frames. */
+/** Calls of the exports `e` of the rich module. For a trap, the names and offsets of the frames are compared, too. */
 const uses = {
   'add, all conversions': (e) => words.map((word) => attempt(() => e.add(word, 1))),
   'add of what cannot be converted': (e) =>

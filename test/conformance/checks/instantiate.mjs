@@ -17,7 +17,7 @@ const put = (key, value) => changed((env) => Object.defineProperty(env, key, { v
 const memory = (initial, maximum) => () => new WebAssembly.Memory({ initial, maximum });
 const global = (value, mutable) => () => new WebAssembly.Global({ value, mutable }, value === 'i64' ? 1n : 1);
 
-/** [what is passed after the source]. An empty list is no argument at all. */
+/** The arguments after the source; an empty list passes none. */
 const imports = {
   'right ones': () => [hostedImports()],
   'no argument': () => [],
@@ -116,7 +116,7 @@ const starts = {
   },
 };
 
-/** What is given in the place of a module. */
+/** Values passed instead of a module. */
 const notModules = {
   undefined: () => undefined,
   'plain object': () => ({}),

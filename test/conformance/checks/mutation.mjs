@@ -1,4 +1,4 @@
-// A call works on the bytes as they are when it is made: whatever the program does to them afterwards is not seen.
+// A call uses the bytes as they are at that moment. Whatever the program does to them afterwards has no effect.
 import { bytesOf, hostedImports, main, mainBytes, sizes } from '../modules.mjs';
 import { cross, outcome, show, useBoth, useInstance, useModule, useResult } from '../observe.mjs';
 import { bufferWays } from '../ways.mjs';

@@ -1,5 +1,5 @@
-// What an instance is made of, after the JavaScript interface's chapters on instances, memories, tables, globals,
-// exported functions, tags and exceptions: identity, descriptors, conversions, and the errors.
+// The parts of an instance, as in the JavaScript interface's chapters on instances, memories, tables, globals, exported
+// functions, tags and exceptions: identity, descriptors, conversions and errors.
 import { bytesOf, hostedImports, sizes } from '../modules.mjs';
 import { cross, properties, property, show, tag } from '../observe.mjs';
 import { moduleWays, waysBySize } from '../ways.mjs';
@@ -17,7 +17,7 @@ const attempt = (run) => {
   }
 };
 
-/** What is looked at on an instance `i` of the rich module with the exports `e`. */
+/** The values that are compared for an instance `i` of the rich module with the exports `e`. */
 const looks = {
   'the instance': (_e, i) => [
     tag(i),

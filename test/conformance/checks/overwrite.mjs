@@ -18,7 +18,7 @@ const fake = () => {
   throw new Error('the fake was called');
 };
 
-/** Wraps as monitoring tools do: same arguments and this, and a note of the call. */
+/** Wraps a function as monitoring tools do: passes on the arguments and `this`, and notes the call. */
 const wrap = (log, name) => {
   const original = WebAssembly[name];
   return function (...args) {
@@ -88,7 +88,7 @@ export default [
     name: `${member} assigned by ordinary assignment`,
     async run() {
       const original = WebAssembly[member];
-      patch(WebAssembly, member, {}); // remembers it
+      patch(WebAssembly, member, {}); // so that it is put back
       WebAssembly[member] = 5;
       const seen = [WebAssembly[member], property(WebAssembly, member)];
       restore();

@@ -1,5 +1,5 @@
-// The program has replaced built-ins before it compiles. Nothing of that may reach the result, and no patched function
-// may be called that plain Node would not call.
+// The program replaces built-ins before it compiles. This must not change the result, and the hook may not call a patched
+// function that plain Node does not call.
 import cryptoModule from 'node:crypto';
 import fsModule from 'node:fs';
 import { mainBytes, sizes } from '../modules.mjs';
@@ -8,7 +8,7 @@ import { patch, restore } from '../patch.mjs';
 import { bufferWays as allBufferWays } from '../ways.mjs';
 
 const TypedArray = Object.getPrototypeOf(Uint8Array);
-// The synchronous way, and the asynchronous one that has most to do.
+// The synchronous way, and the asynchronous one that does most.
 const bufferWays = allBufferWays.filter(({ name }) => name !== 'compile');
 const { then } = Promise.prototype;
 const { apply, defineProperty, getOwnPropertyDescriptor, setPrototypeOf } = Reflect;
@@ -102,7 +102,7 @@ const targets = [
   ['Module', WebAssembly.Module, ['exports', 'imports', 'customSections']],
 ];
 
-/** Replaced as a whole by undefined. */
+/** These are replaced by undefined. */
 const globals = [
   ...[
     'Array',
@@ -158,7 +158,7 @@ const globals = [
 ];
 
 /** Names on Object.prototype that careless code finds on its own descriptors and options. */
-// Not the indices on Node 20 and 22: their own async hooks keep a stack in an array and end the process, hook or no hook.
+// No indices on Node 20 and 22: their own async hooks keep a stack in an array, and would end the process with and without the hook.
 const pollution = [
   ...[
     'get',
@@ -200,7 +200,7 @@ const pollution = [
   ],
 ];
 
-/** Settles with nothing that may be patched; results without prototype, for a patched Object.prototype.then. */
+/** Settles without using anything that may be patched. Results have no prototype, because Object.prototype.then may be patched. */
 const settled = (promise) =>
   new NativePromise((resolve) => {
     apply(then, promise, [
@@ -209,7 +209,7 @@ const settled = (promise) =>
     ]);
   });
 
-/** Is it Node's own machinery of timers and async hooks? How much of that runs until a promise settles says nothing. */
+/** Whether a call belongs to Node's timers and async hooks. How many of those run until a promise settles differs from run to run. */
 function calledByNode() {
   const stack = new NativeError().stack;
   const own = apply(lastIndexOf, stack, ['patched-globals.mjs']);
@@ -219,7 +219,7 @@ function calledByNode() {
   return caller > 0 && node !== -1 && (next === -1 || node < next);
 }
 
-/** Calls with the patch in force until the promise is settled. `log` counts what is called meanwhile. */
+/** Calls with the patch in place until the promise is settled. `log` counts the patched functions that are called meanwhile. */
 async function under(change, way, bytes) {
   const counts = { call: 0, settle: 0, phase: 'call' };
   change(() => {
@@ -240,7 +240,7 @@ async function under(change, way, bytes) {
   return { calls: [counts.call, counts.settle], seen };
 }
 
-/** A setter that does what an assignment does: one that swallows values would break Node itself, not only careless code. */
+/** A setter that assigns. One that ignored the value would break Node itself, not only careless code. */
 const assign = (key) =>
   function (value) {
     defineProperty(this, key, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
@@ -303,7 +303,7 @@ export default [
               ? { value: key === 'then' || key === Symbol.toPrimitive ? undefined : 'polluted' }
               : {
                   get() {
-                    // Only what is looked at for the sake of the call: the suite itself looks too.
+                    // Only accesses during the call count, because the suite itself makes some, too.
                     if (/WebAssembly|Options|Uint8Array/.test(tag(this))) count();
                     return undefined;
                   },

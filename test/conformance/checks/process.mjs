@@ -1,4 +1,4 @@
-// What the process looks like: globals, listeners, environment, flags. The hook must leave no traces there.
+// Globals, listeners, environment and flags of the process. The hook must leave no traces there.
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import v8 from 'node:v8';
@@ -10,7 +10,7 @@ import { allWays } from '../ways.mjs';
 const require = createRequire(import.meta.url);
 const builtins = ['fs', 'path', 'os', 'crypto', 'v8', 'module', 'worker_threads', 'timers', 'util', 'zlib'];
 
-/** Aspects of the process. */
+/** What the checks look at in the process. */
 const aspects = {
   'Object.keys(globalThis)': () => Object.keys(globalThis),
   'own keys of globalThis': () => Reflect.ownKeys(globalThis).map(String),
@@ -70,7 +70,7 @@ const aspects = {
   'require.extensions': () => Object.keys(require.extensions),
 };
 
-/** The warnings given while `run` does its work. Kept from stderr, which is compared as a whole. */
+/** The warnings during `run`. They are kept away from stderr, which is compared as a whole. */
 async function warningsOf(run) {
   const warnings = [];
   patch(process, 'emitWarning', {
@@ -83,7 +83,7 @@ async function warningsOf(run) {
 
 export default [
   ...Object.entries(aspects).map(([name, look]) => ({ name, run: async () => look() })),
-  // The same again after modules were made by every way.
+  // The same again after every way has made modules.
   ...cross(Object.entries(aspects), ['big']).map(([[name, look], size]) => ({
     name: `${name}, after all ways, ${size}`,
     async run() {
@@ -114,7 +114,7 @@ export default [
       process.removeAllListeners(event);
       const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytesOf('rich', 'big')));
       const seen = [process.listenerCount(event), exports.add(1, 2)];
-      // Back again: a cache may need them, and later runs are to be served from it.
+      // Put them back: the cache may need them, and later runs should be served from it.
       for (const listener of before) process.on(event, listener);
       return seen;
     },

@@ -8,7 +8,7 @@ import { asyncWays, streamingWays, wasmResponse } from '../ways.mjs';
 const NativePromise = Promise;
 const invalid = (size) => mainBytes(size).fill(1, 0, 1);
 
-/** Async calls by how they end. Each gives a promise. */
+/** Async calls that return a promise, by how it ends. */
 const calls = {
   ...Object.fromEntries(asyncWays.map((way) => [`${way.name}(valid)`, (size) => way.call(mainBytes(size))])),
   ...Object.fromEntries(asyncWays.map((way) => [`${way.name}(invalid)`, (size) => way.call(invalid(size))])),
@@ -59,7 +59,7 @@ async function order(call) {
   return log;
 }
 
-/** Which events a promise that nobody, or only somebody late, looks at gives. */
+/** The events for a promise that is handled late or never. */
 async function rejectionEvents(call, handle) {
   const log = [];
   let promise;
@@ -88,7 +88,7 @@ async function rejectionEvents(call, handle) {
 }
 /** Waits without handling: `inspect` looks into a promise from outside. */
 async function settledQuietly(promise) {
-  while (inspect(promise).includes('<pending>')) await nextTurn(); // V8 compiles in the background, for long on a busy machine
+  while (inspect(promise).includes('<pending>')) await nextTurn(); // V8 compiles in the background, which takes long on a busy machine
 }
 
 /** A `then` on what the promise is resolved with: a promise that is resolved with a thenable follows it. */
@@ -116,7 +116,7 @@ const thenableHolders = {
   'Object.prototype': () => Object.prototype,
 };
 
-/** Promise itself changed, during the call and until it settles. */
+/** Changes of Promise itself, from the call until the promise settles. */
 const promiseChanges = {
   'then replaced': (log) =>
     patch(NativePromise.prototype, 'then', {

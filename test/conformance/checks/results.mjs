@@ -1,4 +1,4 @@
-// What the calls give: shape, identity, and that two results never share anything.
+// The results of the calls: their shape and identity, and that two results never share state.
 import { inspect, types } from 'node:util';
 import { bytesOf, hostedImports, mainBytes, sizes } from '../modules.mjs';
 import { cross, properties, show, tag, useInstance, useModule } from '../observe.mjs';
@@ -7,7 +7,7 @@ import { bufferWays, moduleWays, waysBySize } from '../ways.mjs';
 const moduleOf = (result) => (result instanceof WebAssembly.Module ? result : result.module);
 const make = async (way, size) => moduleOf(await way.call(mainBytes(size)));
 
-/** Aspects of a module. */
+/** What the checks look at in a module. */
 const aspects = {
   'own properties': (module) => properties(module),
   prototype: (module) => [

@@ -1,4 +1,4 @@
-// compileStreaming and instantiateStreaming: which responses are taken, how the body is read, what goes wrong.
+// compileStreaming and instantiateStreaming: which responses they accept, how they read the body, and their errors.
 import { createServer } from 'node:http';
 import { inspect } from 'node:util';
 import { bytesOf, hostedImports, mainBytes, sizes } from '../modules.mjs';
@@ -47,7 +47,7 @@ const mimeTypes = {
   none: undefined,
 };
 
-/** Things given to the functions, made from the bytes. */
+/** Arguments of the functions, made from the bytes. */
 const sources = {
   'a response': (bytes) => wasmResponse(bytes),
   'promise of a response': async (bytes) => wasmResponse(bytes),
@@ -191,7 +191,7 @@ const sources = {
   'own arrayBuffer': (bytes) => Object.defineProperty(wasmResponse(bytes), 'arrayBuffer', { value: throws }),
 };
 
-/** A response that tells which of its members are used, in order. */
+/** A response that records which of its members are used, in order. */
 function watched(bytes, log) {
   class Watched extends Response {}
   for (const key of Reflect.ownKeys(Response.prototype)) {
@@ -300,7 +300,7 @@ export default [
       let chunks = 0;
       const body = new ReadableStream({
         pull(controller) {
-          // Ends after a while: a host may or may not read on after the error is known.
+          // Ends after a while, because a host may read on after the error.
           if (chunks++ > 20) controller.close();
           else controller.enqueue(new Uint8Array(64).fill(chunks));
         },

@@ -1,4 +1,4 @@
-// Modules that leave: structuredClone, MessageChannel, workers, v8.serialize.
+// Modules that are copied or sent away: structuredClone, MessageChannel, workers, v8.serialize.
 import { once } from 'node:events';
 import v8 from 'node:v8';
 import vm from 'node:vm';
@@ -59,7 +59,7 @@ async function inWorker(code, value, receive = async (worker) => (await once(wor
   }
 }
 
-// What a worker does with the bytes or the module that it gets; it answers with JSON-able data.
+// The program of a worker, which gets the bytes or the module and answers with data that fits into JSON.
 const prelude = `
   const { workerData, parentPort } = require('node:worker_threads');
   const { bytes, module } = workerData;
@@ -203,7 +203,7 @@ export default [
       }
     },
   })),
-  // A worker takes its time to start: the small module only where it matters.
+  // A worker starts slowly, so the small module is used only where it matters.
   ...cross(Object.entries(workers), sizes)
     .filter(([[kind], size]) => size === 'big' || kind === 'uses the module it gets')
     .map(([[kind, code], size]) => ({
