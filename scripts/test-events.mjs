@@ -1,10 +1,12 @@
 // What scripts/test.mjs gives to each file of tests, as a preload and as its reporter. Writes the events that it needs to a file, each as a line
 // of JSON, at once: a process that hangs or dies has then said which test it was in.
-import { appendFileSync } from 'node:fs';
+import fs from 'node:fs';
 import { beforeEach } from 'node:test';
 import { inspect } from 'node:util';
 
-const file = process.env.TEST_EVENTS_FILE;
+// Opened and captured before the tests: some change the user or patch fs.
+const { writeSync } = fs;
+const file = fs.openSync(process.env.TEST_EVENTS_FILE, 'a');
 delete process.env.TEST_EVENTS_FILE; // Not for the programs that the tests start.
 
 beforeEach(({ name }) => write({ type: 'began', name }));
@@ -28,5 +30,5 @@ function describe(error) {
 }
 
 function write(event) {
-  appendFileSync(file, `${JSON.stringify(event)}\n`);
+  writeSync(file, `${JSON.stringify(event)}\n`);
 }

@@ -1,9 +1,9 @@
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import util from 'node:util';
-import { LRUCache } from 'lru-cache';
 import { CacheError } from './cache-error.js';
 import { type HashAlgorithm, ModuleHash } from './module-hash.js';
+import { RecentlyUsed } from './recently-used.js';
 import { type Procedure, resultOf, runAsync, runSync } from './sync-or-async.js';
 
 /**
@@ -71,7 +71,7 @@ export interface HashedFile {
  * a write at the very tick of the old ctime, and file systems whose ctime is only the mtime (sshfs, FAT).
  */
 export class FileHashes {
-  readonly #remembered = new LRUCache<string, { identity: string; hash: ModuleHash }>({ max: MAX_FILES });
+  readonly #remembered = new RecentlyUsed<{ identity: string; hash: ModuleHash }>(MAX_FILES);
   readonly #now: () => number;
 
   /** @param now - the wall clock, in milliseconds; for tests */

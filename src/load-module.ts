@@ -1,5 +1,4 @@
 import util from 'node:util';
-import { LRUCache } from 'lru-cache';
 import { CacheError } from './cache-error.js';
 import { FallbackCache } from './caches/fallback.js';
 import { FileSystemCache } from './caches/file-system.js';
@@ -13,6 +12,7 @@ import type { LoadedModule } from './loaded-module.js';
 import { asyncCalls, type Calls, checkTask, Load, syncCalls } from './loading/load.js';
 import { SingleFlight } from './loading/single-flight.js';
 import type { Engine, LoadProgress, ModuleCache, SyncModuleCache } from './module-cache.js';
+import { RecentlyUsed } from './recently-used.js';
 import { type Procedure, resultOf, runAsync, runSync } from './sync-or-async.js';
 import { wrongOption } from './wrong-option.js';
 
@@ -88,6 +88,8 @@ export interface LoadModuleOptions<Cache extends ModuleCache = ModuleCache> exte
 }
 
 const debug = util.debuglog('wasm-cache');
+// Captured: programs replace globals.
+const { performance } = globalThis;
 
 /** Most modules compile in well under a second. Optimising a large one in full takes 3 to 15 s (docs/v8.md, "Flags"). */
 const DEFAULT_WAIT_AT_MOST = 30_000;
@@ -97,13 +99,13 @@ const MAX_DURATION = 300_000;
 /** Each failure takes some hundred bytes. */
 const MAX_FAILURES = 1000;
 
-/** A `CompileError`, or the reason why a module was not saved. */
-type Failure = { compile: unknown } | { save: unknown };
+/** A `CompileError`, or the reason why a module was not saved; remembered until then, on the clock of `performance.now`. */
+type Failure = ({ compile: unknown } | { save: unknown }) & { until: number };
 
 /** What this thread knows of one cache. The names are made of key and engine id. */
 interface State {
   loads: SingleFlight<LoadedModule>;
-  failures: LRUCache<string, Failure>;
+  failures: RecentlyUsed<Failure>;
 }
 
 const states = new WeakMap<ModuleCache, State>();
@@ -169,13 +171,12 @@ export function loadModuleSync(source: BufferSource | HashedModuleData, options:
 }
 
 function* loadOrCompile(data: HashedModuleData, options: LoadModuleOptions, calls: Calls): Procedure<LoadedModule> {
-  const { cache, engine, coverage, rememberFailuresFor: ttl = DEFAULT_REMEMBER_FAILURES_FOR } = options;
+  const { cache, engine, coverage, rememberFailuresFor = DEFAULT_REMEMBER_FAILURES_FOR } = options;
   const name = nameOf(data, engine);
   const { failures } = stateOf(cache);
-  const remember = (failure: Failure) => {
-    if (ttl >= 1) failures.set(name, failure, { ttl });
-  };
-  const known = failures.get(name);
+  const until = () => performance.now() + rememberFailuresFor;
+  const remembered = failures.get(name);
+  const known = remembered && performance.now() < remembered.until ? remembered : undefined;
   if (known && 'compile' in known) throw known.compile;
 
   const load = new Load(options, calls);
@@ -196,14 +197,14 @@ function* loadOrCompile(data: HashedModuleData, options: LoadModuleOptions, call
     module ??= yield* load.compile(wireBytes);
   } catch (error) {
     // Other errors (memory ran out, say) tell nothing of the bytes.
-    if (error instanceof Error && error.name === 'CompileError') remember({ compile: error });
+    if (error instanceof Error && error.name === 'CompileError') failures.set(name, { compile: error, until: until() });
     throw error;
   }
   // Also after a full compilation: it stored no wire bytes.
-  if (!failures.has(name)) {
+  if (!known) {
     const failure = yield* load.save(key, module);
     if (failure !== undefined) debug('%s is not saved: %s', key, failure);
-    if (CacheError.is(failure, 'Serialize')) remember({ save: failure });
+    if (CacheError.is(failure, 'Serialize')) failures.set(name, { save: failure, until: until() });
   }
   return load.result(key, module);
 }
@@ -251,7 +252,7 @@ async function optimiseInFull(
 function stateOf(cache: ModuleCache): State {
   let state = states.get(cache);
   if (!state) {
-    state = { loads: new SingleFlight(), failures: new LRUCache({ max: MAX_FAILURES }) };
+    state = { loads: new SingleFlight(), failures: new RecentlyUsed(MAX_FAILURES) };
     states.set(cache, state);
   }
   return state;

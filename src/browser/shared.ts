@@ -1,8 +1,8 @@
 import { CacheError } from '../cache-error.js';
 import { LiveModuleCache, nameOf } from '../caches/live-modules.js';
-import { RecentModules } from '../engine/recent-modules.js';
 import type { Engine, LoadOptions } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
+import { RecentlyUsed } from '../recently-used.js';
 import { wrongOption } from '../wrong-option.js';
 
 /**
@@ -66,7 +66,7 @@ interface Question {
  * ```
  */
 export class SharedCache extends LiveModuleCache {
-  readonly #modules: RecentModules;
+  readonly #modules: RecentlyUsed<WebAssembly.Module>;
   readonly #port: MessagePort | undefined;
   readonly #waitAtMost: number;
   readonly #questions = new Map<number, Question>();
@@ -84,7 +84,7 @@ export class SharedCache extends LiveModuleCache {
     if (typeof waitAtMost !== 'number' || !(waitAtMost >= 0)) {
       throw wrongOption('waitAtMost', 'milliseconds from 0', waitAtMost);
     }
-    const modules = new RecentModules(maxModules);
+    const modules = new RecentlyUsed<WebAssembly.Module>(maxModules);
     super(modules);
     this.#modules = modules;
     this.#port = port;

@@ -33,7 +33,7 @@ export interface SharedCacheOptions {
 const DEFAULT_MAX_MODULES = 100;
 const DEFAULT_MAX_BYTES = 2 ** 30;
 
-// lru-cache, which remembers the objects of a thread, makes room for all of them at once.
+// More live modules than a process has memory for.
 const MAX_MODULES = 100_000;
 
 /**

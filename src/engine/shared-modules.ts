@@ -1,7 +1,6 @@
 import worker_threads from 'node:worker_threads';
-import { LRUCache } from 'lru-cache';
 import type { Addon, SharedTable } from '../native/addon.js';
-import { RecentModules } from './recent-modules.js';
+import { RecentlyUsed } from '../recently-used.js';
 import { openAddon } from './supported.js';
 
 // What is shared is kept for as long as one of the threads lives that loaded the addon. The main thread, which outlives the
@@ -40,13 +39,13 @@ class ModulesOfProcess implements SharedModules {
   readonly #table: SharedTable;
   readonly #limits: SharedModulesLimits;
   /** The objects of this thread, so that one module is one object here, as it is in other caches. */
-  readonly #objects: LRUCache<string, { id: number; reference: WeakRef<WebAssembly.Module> }>;
+  readonly #objects: RecentlyUsed<{ id: number; reference: WeakRef<WebAssembly.Module> }>;
 
   constructor(addon: Addon, table: string, limits: SharedModulesLimits) {
     this.#addon = addon;
     this.#table = addon.openShared(table);
     this.#limits = limits;
-    this.#objects = new LRUCache({ max: limits.maxModules });
+    this.#objects = new RecentlyUsed(limits.maxModules);
   }
 
   get(name: string): WebAssembly.Module | undefined {
@@ -79,5 +78,5 @@ const tablesOfThread = new Map<string, Map<string, WebAssembly.Module>>();
 function modulesOfThread(table: string, { maxModules }: SharedModulesLimits): SharedModules {
   const modules = tablesOfThread.get(table) ?? new Map<string, WebAssembly.Module>();
   tablesOfThread.set(table, modules);
-  return new RecentModules(maxModules, modules);
+  return new RecentlyUsed(maxModules, modules);
 }
