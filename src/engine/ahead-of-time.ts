@@ -1,5 +1,5 @@
 import { CacheError } from '../cache-error.js';
-import { loadAddon, type Reading } from '../native/addon.js';
+import { loadAddon, type ModuleAnalysis } from '../native/addon.js';
 import { joinNativeCode, readNativeCode } from './native-code.js';
 import { readWasmBinary, realFunctions, withOnlyBodies } from './wasm-binary.js';
 
@@ -37,16 +37,16 @@ function toggle(flag: string): [string, string] {
  * @param source - the wire bytes of a module, or that module itself
  * @param functions - those that are wanted: all of them, or those that ran without being optimised. Where V8 tells nothing,
  *   because it has optimised nothing, `undefined`: a single function then, and next time it will.
- * @param reading - of that module, where there is one: see {@link withOnlyBodies}
+ * @param analysis - of that module, where there is one: see {@link withOnlyBodies}
  * @returns wire bytes of a module with just these functions, for {@link optimiseAheadOfTime}
  * @throws {RangeError} when the module cannot be read.
  */
 export function partToOptimise(
   source: Uint8Array | WebAssembly.Module,
   functions: ReadonlySet<number> | 'all' | undefined,
-  reading?: Reading,
+  analysis?: ModuleAnalysis,
 ): Uint8Array {
-  return withOnlyBodies(source, functions ?? 'smallest', true, reading);
+  return withOnlyBodies(source, functions ?? 'smallest', true, analysis);
 }
 
 /**

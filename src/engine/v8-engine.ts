@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { CacheError } from '../cache-error.js';
 import type { Engine } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
-import type { Addon, Reading } from '../native/addon.js';
+import type { Addon, ModuleAnalysis } from '../native/addon.js';
 import { sha256 } from '../native/digest.js';
 import { deserializeByNativesSyntax } from './natives-syntax.js';
 import { isTestedV8, openAddon, openUntriedAddon, v8Version, whyNeverSupported } from './supported.js';
@@ -164,15 +164,15 @@ export class V8Engine implements Engine {
 
   /**
    * @internal Starts to read the wire bytes in another thread. All of the module stays in memory until the key is asked for,
-   * or the reading is used.
+   * or the analysis is used.
    */
-  read(module: WebAssembly.Module): Reading {
-    return need('Serialize').addon.startReading(module);
+  analyse(module: WebAssembly.Module): ModuleAnalysis {
+    return need('Serialize').addon.startAnalysis(module);
   }
 
   /** @internal The SHA-256 that the other thread found; `undefined` where the addon cannot hash. */
-  keyOf(reading: Reading): ModuleHash | undefined {
-    const digest = need('Serialize').addon.joinReading(reading);
+  keyOf(analysis: ModuleAnalysis): ModuleHash | undefined {
+    const digest = need('Serialize').addon.joinAnalysis(analysis);
     return digest && ModuleHash.fromBytes(digest);
   }
 

@@ -1,4 +1,4 @@
-import { loadAddon, type Reading } from '../native/addon.js';
+import { loadAddon, type ModuleAnalysis } from '../native/addon.js';
 
 /** Where things are in a module's wire bytes, as far as compiling a part of it needs to know. */
 export interface WasmBinary {
@@ -86,19 +86,19 @@ function* sections(wireBytes: Uint8Array): Generator<{ id: number; end: number; 
  * @param functions - indices among the declared functions, imported ones not counted
  * @param forCompiling - whether to leave out what no code depends on, too: the contents of data segments, the names of exports,
  *   and all custom sections but those that tell a compiler something (`metadata.code.*`)
- * @param reading - of the same module; what was found out already need not be looked for
+ * @param analysis - of the same module, which saves the search for its functions
  * @throws {RangeError} when the module cannot be read, or has not all of these functions.
  */
 export function withOnlyBodies(
   wireBytes: Uint8Array | WebAssembly.Module,
   functions: ReadonlySet<number> | 'all' | 'smallest',
   forCompiling = false,
-  reading?: Reading,
+  analysis?: ModuleAnalysis,
 ): Uint8Array {
   const addon = loadAddon().addon;
   if (!addon) throw new RangeError('Modules cannot be cut without the addon');
   const kept = functions === 'all' ? undefined : functions === 'smallest' ? null : Uint32Array.from(functions).sort();
-  return addon.withOnlyBodies(wireBytes, kept, STUB, forCompiling, reading);
+  return addon.withOnlyBodies(wireBytes, kept, STUB, forCompiling, analysis);
 }
 
 /** The functions whose bodies are not the stubs of {@link withOnlyBodies}. */

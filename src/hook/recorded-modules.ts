@@ -1,14 +1,14 @@
 import type { FunctionCounts } from '../engine/wasm-binary.js';
 import type { Stored } from '../learning/saving-policy.js';
 import type { ModuleHash } from '../module-hash.js';
-import type { Reading } from '../native/addon.js';
+import type { ModuleAnalysis } from '../native/addon.js';
 
 /** A module that this thread compiled or restored. */
 export interface RecordedModule {
   /** `undefined` until it is needed: nothing was stored for this engine when the module was looked up. */
   key: ModuleHash | undefined;
   /** Another thread reads the wire bytes for the save at the exit: it finds the key and the functions. */
-  readonly analysis: Reading | undefined;
+  readonly analysis: ModuleAnalysis | undefined;
   /** The engine's id when the module was compiled or restored. Code made under other V8 flags must not be saved under these. */
   readonly engineId: string;
   readonly wireLength: number;

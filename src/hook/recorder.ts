@@ -40,7 +40,7 @@ export class Recorder {
         return;
       }
       // Begins now, because it takes 1 ms per MB, for which the exit would wait.
-      const analysis = options.mode === 'read-write' ? engine.read(module) : undefined;
+      const analysis = options.mode === 'read-write' ? engine.analyse(module) : undefined;
       const recorded = { ...found, analysis, hasRequestedLearner: false };
       if (analysis) setTimeout(() => this.#saver.keyOf(recorded), KEY_IS_KNOWN_AFTER).unref();
       reporting.compiled(lookup, recorded);

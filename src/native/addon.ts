@@ -3,16 +3,16 @@ import path from 'node:path';
 import { packageRoot } from '../package-root.js';
 import { libcOf } from './libc.js';
 
-/** Wire bytes in V8's hands that wait for their native code; V8 lets go of them at `finish`, `abort` or garbage collection. */
+/** V8's copy of wire bytes that waits for native code. V8 lets go of it at `finish`, `abort` or garbage collection. */
 type Restoring = { readonly restoring: unique symbol };
 
-/** A thread that reads a module's wire bytes: their SHA-256, and where the functions are. */
-export type Reading = { readonly reading: unique symbol };
+/** A thread that finds out the SHA-256 of a module's wire bytes, and where its functions are. */
+export type ModuleAnalysis = { readonly moduleAnalysis: unique symbol };
 
 /** A table of live modules that all threads of the process see. */
 export type SharedTable = { readonly sharedTable: unique symbol };
 
-/** Lists of functions, and the bytes of machine code that the records hold. */
+/** Lists of functions, and how many bytes of machine code the records hold. */
 type Records = [
   starts: Uint32Array,
   optimised: Uint32Array,
@@ -59,11 +59,11 @@ export interface Addon {
     kept: Uint32Array | null | undefined,
     stub: Uint8Array,
     forCompiling: boolean,
-    reading: Reading | undefined,
+    analysis: ModuleAnalysis | undefined,
   ): Uint8Array;
   readRecords(nativeCode: Uint8Array, at: number, declared: number, layout: Uint32Array): Records | BadRecord;
-  startReading(module: WebAssembly.Module): Reading;
-  joinReading(reading: Reading): Uint8Array | undefined;
+  startAnalysis(module: WebAssembly.Module): ModuleAnalysis;
+  joinAnalysis(analysis: ModuleAnalysis): Uint8Array | undefined;
   endAfter(seconds: number): void;
   yieldAfter(milliseconds: number): void;
 }
@@ -71,18 +71,18 @@ export interface Addon {
 // Captured: programs replace globals.
 const { dlopen, execPath, platform, arch, versions } = process;
 
-/** What this is where it only looks like Node.js: its versions of Node and V8 are borrowed. */
+/** Its name, where this is another runtime. It may look like Node.js: `process.versions` then has versions of Node and V8 too. */
 export const otherRuntime = ['bun', 'deno', 'electron'].flatMap((name) => {
   const version = versions[name];
   return version ? [`${name} ${version}`] : [];
 })[0];
 
-/** With the file that it is of, where it was found at once. */
+/** `file` is known where the addon was at its usual place; also where it says that this platform is not supported. */
 type Loaded = { addon?: Addon; file?: string; error?: unknown };
 
 let loaded: Loaded | undefined;
 
-/** The addon, or why there is none. Loaded once, when first needed. */
+/** The addon, or why there is none. Loads it at the first call. */
 export function loadAddon(): Loaded {
   loaded ??= tryLoad();
   return loaded;
@@ -90,25 +90,32 @@ export function loadAddon(): Loaded {
 
 function tryLoad(): Loaded {
   if (otherRuntime) return { error: new Error(`${otherRuntime} is not Node.js`) };
-  // Where it is in the package and in a checkout, tried first: node-gyp-build takes 6 ms to find the same file, dlopen 0.3 ms (Node
-  // 26, 2-core machine), and the hook pays that in every process that meets a large module.
+  // The place in the package and in a checkout comes first. node-gyp-build takes 6 ms to find the same file, dlopen 0.3 ms (Node 26,
+  // 2-core machine), and every process that meets a large module pays that.
   try {
     const module = { exports: {} };
     const file = path.join(packageRoot, prebuilt());
     dlopen(module, file);
-    return { addon: module.exports as Addon, file };
+    return { file, ...usable(module.exports) };
   } catch {
-    // Not there, or somebody built it in another place.
+    // It is not there, or somebody built it in another place.
   }
   try {
-    const nodeGypBuild = nodeModule.createRequire(import.meta.url)('node-gyp-build') as (directory: string) => Addon;
-    return { addon: nodeGypBuild(packageRoot) };
+    const nodeGypBuild = nodeModule.createRequire(import.meta.url)('node-gyp-build') as (directory: string) => object;
+    return usable(nodeGypBuild(packageRoot));
   } catch (error) {
     return { error };
   }
 }
 
-/** As prebuildify names it. */
+/** On a platform that is not supported the addon exports nothing but the reason. */
+function usable(exports: object): Loaded {
+  return 'unsupportedReason' in exports
+    ? { error: new Error(String(exports.unsupportedReason)) }
+    : { addon: exports as Addon };
+}
+
+/** The file that prebuildify makes. */
 function prebuilt(): string {
   const libc = platform === 'linux' ? `.${libcOf(execPath)}` : '';
   return `prebuilds/${platform}-${arch}/wasm_module_cache${libc}.node`;

@@ -1,0 +1,102 @@
+// V8's flags.
+//
+// They are the process's, and their hash is part of what V8 writes and of what it accepts. So whoever changes them for
+// a moment keeps out, for that moment, all others that need them as they are.
+#include <atomic>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+
+#include "node-api.h"
+#include "subjects.h"
+#include "v8.h"
+
+namespace {
+
+std::shared_mutex& FlagsMutex() {
+  static auto* mutex = new std::shared_mutex();
+  return *mutex;
+}
+
+void SetV8Flags(const std::string& flags) { V8().set_flags_from_string(flags.data(), flags.size()); }
+
+// What the callback returns. Null when it throws.
+napi_value Call(napi_env env, napi_value callback) {
+  napi_value result = nullptr;
+  napi_call_function(env, Undefined(env), callback, 0, nullptr, &result);
+  return result;
+}
+
+// changeFlags(set: string, reset: string, callback): the flags are set while the callback runs, and then set back. The
+// callback must not do that itself: in a worker that is terminated no `finally` runs. They are set back always, because
+// V8's hash of its flags does not tell whether they were set before (see VersionTag).
+napi_value ChangeFlags(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  std::string set;
+  std::string reset;
+  if (!Arguments(env, info, args) || !StringOf(env, args[0], set) || !StringOf(env, args[1], reset)) {
+    return ThrowTypeError(env, "Expected two strings and a function");
+  }
+  std::unique_lock<std::shared_mutex> lock(FlagsMutex());
+  SetV8Flags(set);
+  napi_value result = Call(env, args[2]);
+  SetV8Flags(reset);
+  return result;
+}
+
+// withSteadyFlags(callback): calls back while no other thread is in changeFlags
+napi_value WithSteadyFlags(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  if (!Arguments(env, info, args)) return ThrowTypeError(env, "Expected a function");
+  std::shared_lock<std::shared_mutex> lock(FlagsMutex());
+  return Call(env, args[0]);
+}
+
+// setFlags(string), as v8.setFlagsFromString()
+napi_value SetFlags(napi_env env, napi_callback_info info) {
+  napi_value args[1];
+  std::string flags;
+  if (!Arguments(env, info, args) || !StringOf(env, args[0], flags)) return ThrowTypeError(env, "Expected a string");
+  SetV8Flags(flags);
+  return Undefined(env);
+}
+
+// The tag after V8 was made to hash its flags again, which it does after any change. This flag is for V8's own tests
+// only.
+uint32_t FreshVersionTag() {
+  SetV8Flags("--testing-int-flag=14");
+  SetV8Flags("--testing-int-flag=13");  // V8's default
+  return V8().cached_data_version_tag();
+}
+
+// versionTag() -> number, as v8.cachedDataVersionTag(), but of the flags as they are. Not to be called in changeFlags
+// or withSteadyFlags, which hold the mutex.
+//
+// V8 keeps the hash of its flags. Every thread that starts may compute it; if the flags were other ones for that
+// moment, the thread stores a wrong hash after the moment is over, and it stays. So a tag that is not the last one is
+// believed only when V8 finds the same twice.
+napi_value VersionTag(napi_env env, napi_callback_info) {
+  static std::atomic<uint32_t> last{0};
+  uint32_t tag = 0;
+  {
+    std::shared_lock<std::shared_mutex> lock(FlagsMutex());
+    tag = V8().cached_data_version_tag();
+  }
+  if (tag != last) {
+    std::unique_lock<std::shared_mutex> lock(FlagsMutex());
+    do {
+      last = tag;
+      tag = FreshVersionTag();
+    } while (tag != last);
+  }
+  return Uint32(env, tag);
+}
+
+}  // namespace
+
+void ExportFlags(napi_env env, napi_value exports) {
+  ExportFunction(env, exports, "versionTag", VersionTag);
+  ExportFunction(env, exports, "setFlags", SetFlags);
+  ExportFunction(env, exports, "changeFlags", ChangeFlags);
+  ExportFunction(env, exports, "withSteadyFlags", WithSteadyFlags);
+}

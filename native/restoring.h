@@ -1,0 +1,28 @@
+#pragma once
+
+#include <node_api.h>
+
+#include "v8.h"
+
+// A module that V8 is about to restore: V8 has a copy of the wire bytes and waits for the native code. Ends with Finish
+// or Abort. Only where V8().can_deserialize().
+class Restoring {
+ public:
+  static constexpr napi_type_tag tag{0x2f0a9d7be4c84113, 0xa6c0537f1e92d84b};
+
+  explicit Restoring(ByteSpan wire_bytes);
+  Restoring(const Restoring&) = delete;
+  Restoring& operator=(const Restoring&) = delete;
+  ~Restoring() { Abort(); }
+
+  // The module, or undefined when V8 refuses.
+  napi_value Finish(napi_env env, ByteSpan native_code);
+
+  void Abort();
+
+ private:
+  void End();
+
+  WasmModuleCompilation compilation_;
+  bool is_over_ = false;
+};

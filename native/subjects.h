@@ -1,0 +1,16 @@
+// What each file of the addon exports to JavaScript. src/native/addon.ts has the types.
+#pragma once
+
+#include <node_api.h>
+
+void ExportAddressSpace(napi_env env, napi_value exports);
+void ExportAnalysis(napi_env env, napi_value exports);
+void ExportCutting(napi_env env, napi_value exports);
+void ExportDeserializing(napi_env env, napi_value exports);
+void ExportDigests(napi_env env, napi_value exports);
+void ExportFlags(napi_env env, napi_value exports);
+void ExportModules(napi_env env, napi_value exports);
+void ExportPriority(napi_env env, napi_value exports);
+void ExportProcesses(napi_env env, napi_value exports);
+void ExportRecords(napi_env env, napi_value exports);
+void ExportSharedModules(napi_env env, napi_value exports);
