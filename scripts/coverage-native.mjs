@@ -1,5 +1,5 @@
 // node scripts/coverage-native.mjs [what test.mjs takes]...: builds the addon with counters, runs the tests, and says how many lines of each file
-// in native/ ran in them and in the processes that they started (Linux, gcc). .coverage/addon.cc.gcov
+// in native/ ran in them and in the processes that they started (Linux, gcc). .coverage/*.gcov
 // shows which. Afterwards the addon is built as usual. What a process did that was killed, or that ran as another user, is not known.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';

@@ -42,9 +42,9 @@ function overloads(bytes, symbol) {
 }
 
 const TODO = {
-  all: 'native/addon.cc, V8Functions: it has gone or has other arguments; read v8-wasm.h of this version',
+  all: 'native/v8.cc: it has gone or has other arguments; read v8-wasm.h of this version',
   loading:
-    'native/addon.cc, WasmModuleCompilation: without these and the intrinsic nothing is loaded; look for another door in v8-wasm.h',
+    'native/v8.cc: without these and the intrinsic nothing is loaded; look for another door in v8-wasm.h',
 };
 
 /** @param hasNatives - whether the other door to loading is there */

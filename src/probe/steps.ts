@@ -53,7 +53,7 @@ export const STEPS: Record<StepName | 'inLoop', Step> = {
     expect("V8's version tag", engine.deterministicId, id);
     expect('the wire bytes', Buffer.compare(engine.wireBytes(module), wireBytes), 0);
     expect('hasWireBytes', engine.hasWireBytes(module, wireBytes), true);
-    expect('the hash of another thread', String(engine.keyOf(engine.read(module))), String(KEY));
+    expect('the hash of another thread', String(engine.keyOf(engine.analyse(module))), String(KEY));
     return { engineId: id, nativeCode: Buffer.from(nativeCode as Uint8Array).toString('base64'), results };
   },
 

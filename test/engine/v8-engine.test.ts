@@ -77,7 +77,7 @@ test('a module is read in another thread, and what that finds out may be asked f
     assert.equal(`${engine.keyOf(analysis)}`, `${ModuleHash.sha256(wireBytes)}`);
     assert.deepEqual(withOnlyBodies(module, new Set([1]), true, analysis), cut);
   }
-  assert.throws(() => engine.read({} as never), TypeError);
+  assert.throws(() => engine.analyse({} as never), TypeError);
   assert.throws(() => engine.keyOf({} as never), TypeError);
 });
 

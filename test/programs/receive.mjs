@@ -16,7 +16,7 @@ wireBytes.set(
 const engine = new V8Engine();
 for (let i = 0; i < 5; i++) engine.receive(wireBytes);
 engine.receive(wireBytes).abandon();
-engine.read(new WebAssembly.Module(wireBytes));
+engine.analyse(new WebAssembly.Module(wireBytes));
 if (isMainThread) {
   for (const end of ['by itself', 'terminated']) {
     const worker = new Worker(new URL(import.meta.url), { workerData: length });
