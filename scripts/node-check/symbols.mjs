@@ -43,8 +43,7 @@ function overloads(bytes, symbol) {
 
 const TODO = {
   all: 'native/v8.cc: it has gone or has other arguments; read v8-wasm.h of this version',
-  loading:
-    'native/v8.cc: without these and the intrinsic nothing is loaded; look for another door in v8-wasm.h',
+  loading: 'native/v8.cc: without these and the intrinsic nothing is loaded; look for another door in v8-wasm.h',
 };
 
 /** @param hasNatives - whether the other door to loading is there */
