@@ -16,7 +16,7 @@ const sections = new Map(
   }),
 );
 
-/** What comes only of trouble that is none here. */
+/** Keys that only appear with problems that do not occur here. */
 const NOT_TRIED: Record<string, string[]> = {
   info: ['deaths', 'goodTries'],
   prune: ['error'],
@@ -48,7 +48,7 @@ describe('docs/cli.md', () => {
   });
 });
 
-/** What every command prints with `--json`, of a folder that has something to tell; several where one has not all. */
+/** The output of every command with `--json`, for a folder with contents. Several if one does not have all keys. */
 function documents(): Record<string, unknown> {
   const [directory, folder] = [temporaryDirectory(), temporaryDirectory()];
   const [module, bundle, store] = ['plugin.wasm', 'bundle.tar', 'store'].map((name) => path.join(folder, name)) as [
@@ -97,7 +97,7 @@ function keysOf(value: unknown): Set<string> {
   return new Set([...own, ...Object.values(value).flatMap((each) => [...keysOf(each)])]);
 }
 
-/** The keys that a section names, and with them those of the sections that it refers to. Strings are in quotes there. */
+/** The keys that a section names, and those of the sections that it refers to. */
 function documentedOf(command: string): { own: string[]; all: string[] } {
   const text = sections.get(command)?.split(/^(?:\| )?`--json`/m)[1] ?? '';
   const referred = [...text.matchAll(/\b(?:as|of|in) `([a-z]+)`/g)].map(([, name]) => name as string);

@@ -27,7 +27,7 @@ describe('wasm-cache', () => {
     }
   });
 
-  it('ends with 2 and says what to do where it is called wrongly', () => {
+  it('exits with 2 and says what to do if it is called wrongly', () => {
     for (const [args, message] of [
       [[], /^Usage: wasm-cache/],
       [['lss'], /error: unknown command 'lss'\n\(Did you mean ls\?\)/],
@@ -44,7 +44,7 @@ describe('wasm-cache', () => {
     }
   });
 
-  it('warns of settings that are wrong, and refuses a secret that is', () => {
+  it('warns of wrong settings, and refuses a wrong secret', () => {
     const args = ['ls', '--dir', temporaryDirectory()];
     const sizes = runCli(args, { env: { WASM_CACHE_MAX_SIZE: 'big' } });
     assert.equal(sizes.status, 0);

@@ -51,7 +51,7 @@ const artifactShape = {
 };
 
 describe('wasm-cache push', () => {
-  it('puts what is of this engine into the store, where that has none better', () => {
+  it('puts artifacts of this engine into the store, unless the store has better ones', () => {
     const directory = folder();
     const { address, files } = store();
     const first = run<PushDocument>('push', ['--dir', directory, '--to', address]);
@@ -76,7 +76,7 @@ describe('wasm-cache push', () => {
     assert.notDeepEqual(after, before);
   });
 
-  it('takes the store of WASM_CACHE_REMOTE, and other engines where that is asked for', () => {
+  it('uses the store of WASM_CACHE_REMOTE, and other engines if asked to', () => {
     const { address } = store();
     const env = { ...WITH_SECRET, WASM_CACHE_REMOTE: address };
     const { document } = run<PushDocument>('push', ['--dir', folder(), '--all-engines'], env);
@@ -99,7 +99,7 @@ describe('wasm-cache push', () => {
     assert.deepEqual(push()?.modules.toSorted(), [`${ours.key}`, `${second.key}`].toSorted());
   });
 
-  it('leaves out what is damaged or not signed, and ends with 1', () => {
+  it('leaves out damaged and unsigned artifacts, and exits with 1', () => {
     const directory = folder();
     putArtifact(directory, madeUp(4, { engineId: here }), { change: (bytes) => bytes.subarray(0, 300) });
     putArtifact(directory, madeUp(5, { engineId: here }), { secret: 'another-secret-of-letters' });
@@ -113,7 +113,7 @@ describe('wasm-cache push', () => {
     assert.match(stdout, /^Nothing, from .* to /);
   });
 
-  it('ends with 3 when the store fails, and shows no secrets', () => {
+  it('exits with 3 if the store fails, and shows no secrets', () => {
     const { status, stderr, document } = run('push', ['--dir', folder(), '--to', 'redis://name:password@127.0.0.1:1']);
     assert.deepEqual([status, document], [3, undefined]);
     assert.match(stderr, /^error: redis:\/\/127.0.0.1:1.*ECONNREFUSED/);
@@ -151,7 +151,7 @@ describe('wasm-cache pull', () => {
     return address;
   };
 
-  it('fetches what is for this engine, and replaces nothing by less', () => {
+  it('fetches artifacts of this engine, and never replaces more by less', () => {
     const address = filled();
     const directory = temporaryDirectory();
     putArtifact(directory, better, { secret: SECRET });
@@ -175,7 +175,7 @@ describe('wasm-cache pull', () => {
     });
   });
 
-  it('fetches by key, and says what is missing, with 1', () => {
+  it('fetches by key, says what is missing, and exits with 1', () => {
     const address = filled();
     const none = '0'.repeat(64);
     const args = ['--dir', temporaryDirectory(), '--from', address, '--key', `${second.key}`, none];
@@ -185,7 +185,7 @@ describe('wasm-cache pull', () => {
     assert.deepEqual(document?.missing, [none]);
   });
 
-  it('refuses what is signed with another secret, with 1', () => {
+  it('refuses artifacts with another secret, and exits with 1', () => {
     const env = { WASM_CACHE_SECRET: 'another-secret-of-letters' };
     const directory = temporaryDirectory();
     const { status, document } = run<PullDocument>('pull', ['--dir', directory, '--from', filled()], env);
@@ -253,7 +253,7 @@ describe('wasm-cache bake', () => {
     assert.equal(filesIn(directory).length, 2);
   });
 
-  it('has artifacts of other engines where that is asked for, of which pull says why they do not fit', () => {
+  it('includes other engines if asked to, and pull says why those do not fit', () => {
     const bundle = path.join(temporaryDirectory(), 'cache.tar');
     const baked = run<BakeDocument>('bake', ['--dir', folder(), '--all-engines', bundle]);
     assert.equal(baked.document?.artifacts.length, 3);
@@ -269,7 +269,7 @@ describe('wasm-cache bake', () => {
     assert.deepEqual([all.status, all.document?.artifacts.every(({ outcome }) => outcome === 'stored')], [0, true]);
   });
 
-  it('ends with 1 where there is nothing, and with 3 for what is no bundle, or not of this secret', () => {
+  it('exits with 1 if there is nothing, and with 3 for a file that is no bundle or has another secret', () => {
     const folderOfBundle = temporaryDirectory();
     const bundle = path.join(folderOfBundle, 'cache.tar');
     assert.equal(run('bake', ['--dir', temporaryDirectory(), bundle]).status, 1);
@@ -284,7 +284,7 @@ describe('wasm-cache bake', () => {
     assert.equal(run('bake', ['--dir', folder(), path.join(folderOfBundle, 'no', 'folder', 'cache.tar')]).status, 3);
   });
 
-  it('is unsigned only with leave', () => {
+  it('is unsigned only with --allow-unsigned', () => {
     const directory = temporaryDirectory();
     putArtifact(directory, ours);
     const bundle = path.join(temporaryDirectory(), 'cache.tar');

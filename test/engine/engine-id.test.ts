@@ -32,13 +32,13 @@ describe('describeEngine', () => {
     });
   });
 
-  it('takes that of a process without the trap handler apart', () => {
+  it('takes the id of a process without the trap handler apart', () => {
     const { stdout } = runProgram('engine-id.mjs', { nodeOptions: ['--disable-wasm-trap-handler'] });
     const described = describeEngine(stdout.trim());
     assert.deepEqual([described?.node, described?.trapHandler, described?.tag], [process.version, false, undefined]);
   });
 
-  it('knows builds with names of their own, and binaries whose size could not be told', () => {
+  it('understands custom builds, and binaries of unknown size', () => {
     const id = idOf({ node: 'v27.0.0-nightly20261101abc', size: 'unknown' });
     assert.deepEqual(
       [describeEngine(id)?.node, describeEngine(id)?.binarySize],
@@ -54,7 +54,7 @@ describe('describeEngine', () => {
     ` ${idOf()}`,
     `${idOf()}\n`,
   ]) {
-    it(`knows nothing of ${JSON.stringify(id)}`, () => assert.equal(describeEngine(id), undefined));
+    it(`does not take ${JSON.stringify(id)} apart`, () => assert.equal(describeEngine(id), undefined));
   }
 });
 
@@ -99,7 +99,7 @@ const different: [what: string, changes: Partial<typeof PARTS>, reasons: (string
   ],
 ];
 
-describe('whyNotThisEngine tells of', () => {
+describe('whyNotThisEngine names', () => {
   for (const [what, changes, expected] of different) {
     it(what, () => {
       const reasons = whyNotThisEngine(idOf(changes), idOf());
@@ -111,7 +111,7 @@ describe('whyNotThisEngine tells of', () => {
     });
   }
 
-  it('a process that cannot load native code, with its reason where that is known', () => {
+  it('a process that cannot load native code, with its reason if known', () => {
     const here = idOf({ rest: 'unsupported' });
     assert.match(
       whyNotThisEngine(idOf(), here).join(),

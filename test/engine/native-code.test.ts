@@ -22,7 +22,7 @@ const union = (...sets: ReadonlySet<number>[]) => new Set(sets.flatMap((set) => 
 const recordOf = ({ bytes, recordStarts }: NativeCode, i: number) =>
   Buffer.from(bytes.subarray(recordStarts[i], recordStarts[i + 1]));
 
-/** A random part of the functions. */
+/** A random subset of the functions. */
 function randomSubset(random: (limit: number) => number): Set<number> {
   const share = 1 + random(9);
   return new Set([...all].filter(() => random(10) < share));
@@ -35,26 +35,26 @@ before(async () => {
   full = read(optimiseInChild(wireBytes, undefined, 'full'));
 });
 
-describe('what V8 serialises is read:', () => {
+describe('reading native code gives', () => {
   it('a record per declared function', () => {
     assert.equal(hot.recordStarts.length, FUNCTION_NAMES.length + 1);
     assert.equal(full.recordStarts.length, FUNCTION_NAMES.length + 1);
   });
 
-  it('which functions are optimised, which ran, and which did neither', () => {
+  it('the functions that are optimised, those that ran, and the others', () => {
     const names = (set: ReadonlySet<number>) => sorted(set).map((i) => FUNCTION_NAMES[i] as string);
-    // It is called so often by another that V8 may have optimised it, too.
+    // Another function calls it often, so V8 may have optimised it, too.
     const but = (name: string) => name !== 'square';
     assert.deepEqual(names(hot.optimised).filter(but), ['sum', 'sumOfSquares']);
     assert.deepEqual(names(hot.executed).filter(but), ['start', 'add', 'fibonacci', 'bump']);
   });
 
-  it('all of them, when all were optimised ahead of time', () => {
+  it('all functions, if all were optimised ahead of time', () => {
     assert.deepEqual(sorted(full.optimised), [...all]);
     assert.deepEqual(full.executed, new Set());
   });
 
-  it('again and again, and in a view at an offset', () => {
+  it('the same again, and for a view at an offset', () => {
     const larger = new Uint8Array(hot.bytes.length + 13);
     larger.set(hot.bytes, 13);
     const again = read(larger.subarray(13));
@@ -62,7 +62,7 @@ describe('what V8 serialises is read:', () => {
     assert.deepEqual(again.recordStarts, hot.recordStarts);
   });
 
-  it('and not as that of another version of V8', () => {
+  it('a RangeError with the layout of another version of V8', () => {
     const ours = process.versions.v8.split('.').slice(0, 2).join('.');
     for (const version of [
       '11.3.244.8',
@@ -83,7 +83,7 @@ describe('what V8 serialises is read:', () => {
     }
   });
 
-  it('and not as that of a module with other functions', () => {
+  it('a RangeError for a module with other functions', () => {
     const { imported, declared } = functions;
     for (const other of [
       { imported, declared: declared + 1 },
@@ -134,7 +134,7 @@ describe('damaged native code is a RangeError:', () => {
     }
   });
 
-  it('any other byte, or the answer is the same', () => {
+  it('any other byte, unless the result is the same', () => {
     for (const native of [hot, full]) {
       const bytes = Buffer.from(native.bytes);
       const kinds = new Set(native.recordStarts.subarray(0, -1));
@@ -155,12 +155,12 @@ describe('damaged native code is a RangeError:', () => {
         }
         bytes[at] = original;
       }
-      // At least: five lengths of four bytes, the kind and the tier of each record; the bytes of code in all.
+      // At least five lengths of four bytes, the kind and the tier of each record, and the total size of the code.
       assert.ok(noticed >= 3 * (25 * native.optimised.size + 8), `${noticed} of them were noticed`);
     }
   });
 
-  it('in 5000 ways, or it has the same shape', () => {
+  it('in 5000 ways, unless the shape is the same', () => {
     for (const { name, bytes } of damages(hot.bytes, full.bytes, 5000)) {
       try {
         assert.equal(read(bytes).recordStarts.length, FUNCTION_NAMES.length + 1, name);
@@ -171,7 +171,7 @@ describe('damaged native code is a RangeError:', () => {
   });
 });
 
-/** Has V8 restore it in a process of its own, and compares what the functions compute with what a plain module's do. */
+/** Lets V8 restore it in a child process, and compares the results of the functions with those of a plain module. */
 function assertWorks(nativeCode: Uint8Array): void {
   const directory = temporaryDirectory();
   const files = ['wire-bytes', 'native-code'].map((name) => path.join(directory, name)) as [string, string];
@@ -185,7 +185,7 @@ function assertWorks(nativeCode: Uint8Array): void {
 }
 
 describe('joined native code', () => {
-  it('holds what is wanted, and nothing is left that ran', () => {
+  it('holds the wanted functions, and marks none as executed', () => {
     const random = seeded(3);
     for (let round = 0; round < 50; round++) {
       const wanted = randomSubset(random);
@@ -198,14 +198,14 @@ describe('joined native code', () => {
     }
   });
 
-  it('has the records of the first where it has some, and of the second elsewhere', () => {
+  it('has the records of the first where that has code, and of the second elsewhere', () => {
     const joined = read(joinNativeCode(hot, full, all));
     for (const i of all) {
       assert.deepEqual(recordOf(joined, i), recordOf(hot.optimised.has(i) ? hot : full, i));
     }
   });
 
-  it('has no code for what neither has', () => {
+  it('has no code for functions that neither has', () => {
     const some = read(joinNativeCode(undefined, full, setOf('add', 'root')));
     assert.deepEqual(sorted(read(joinNativeCode(undefined, some, all)).optimised), sorted(some.optimised));
     const optimised = union(hot.optimised, some.optimised);
@@ -213,7 +213,7 @@ describe('joined native code', () => {
     assert.deepEqual(read(joinNativeCode(undefined, some, new Set())).optimised, new Set());
   });
 
-  it('joined from parts is what it was as a whole', () => {
+  it('from parts equals the whole', () => {
     const random = seeded(4);
     const part = randomSubset(random);
     const first = read(joinNativeCode(undefined, full, part));
@@ -221,7 +221,7 @@ describe('joined native code', () => {
     assert.deepEqual(Buffer.from(joinNativeCode(undefined, full, all)), Buffer.from(full.bytes));
   });
 
-  it('leaves what it was made of as it was', () => {
+  it('does not change its sources', () => {
     const copies = [hot, full].map(({ bytes }) => Buffer.from(bytes));
     joinNativeCode(hot, full, setOf('add'));
     joinNativeCode(undefined, full, setOf('add'));
@@ -231,21 +231,21 @@ describe('joined native code', () => {
     );
   });
 
-  it('does what the module does when all of it is optimised', () => assertWorks(full.bytes));
+  it('computes the same as the module if all of it is optimised', () => assertWorks(full.bytes));
 
-  it('does what the module does when all of it was optimised but some in another way', () => {
+  it('computes the same as the module if some functions were optimised in another way', () => {
     assertWorks(joinNativeCode(hot, full, all));
   });
 
   const random = seeded(5);
   for (let round = 0; round < 6; round++) {
     const wanted = randomSubset(random);
-    it(`does what the module does with ${wanted.size} functions of ${all.size}, chosen at random (${round})`, () => {
+    it(`computes the same as the module with ${wanted.size} functions of ${all.size}, chosen at random (${round})`, () => {
       assertWorks(joinNativeCode(round % 2 ? hot : undefined, full, wanted));
     });
   }
 
-  it('does what the module does when callers are optimised and what they call is not, and the other way round', () => {
+  it('computes the same as the module if only callers or only callees are optimised', () => {
     const callers = [
       'sumOfSquares',
       'isEven',
@@ -262,13 +262,13 @@ describe('joined native code', () => {
   });
 });
 
-describe('what was compiled ahead of time', () => {
-  it('without anything known is the smallest function, so that V8 tells next time what ran', () => {
+describe('compiling ahead of time gives', () => {
+  it('the smallest function if it is unknown what ran, so that V8 tells next time', () => {
     const { optimised, executed } = read(optimiseInChild(wireBytes, undefined, 'hot'));
     assert.deepEqual([optimised.size, executed.size], [1, 0]);
   });
 
-  it('is what ran, beside what was optimised already', () => {
+  it('the functions that ran, and those that were optimised already', () => {
     const learnt = optimiseInChild(wireBytes, hot.bytes, 'hot');
     const { optimised, executed } = read(learnt);
     assert.deepEqual(sorted(optimised), sorted(union(hot.optimised, hot.executed)));
@@ -277,11 +277,11 @@ describe('what was compiled ahead of time', () => {
     assertWorks(learnt);
   });
 
-  it('is everything, beside what was optimised already', () => {
+  it('all functions, and keeps those that were optimised already', () => {
     const learnt = optimiseInChild(wireBytes, hot.bytes, 'full');
     assert.deepEqual(sorted(read(learnt).optimised), [...all]);
     for (const i of hot.optimised) assert.deepEqual(recordOf(read(learnt), i), recordOf(hot, i));
-    // Not the same bytes as those of another process: addresses in calls are replaced by numbers of 32 bits, and of what
+    // Two processes do not give the same bytes: V8 writes numbers of 32 bits over the addresses in calls, and of what
     // was there the upper half stays. V8 reads only the lower.
     assert.deepEqual(read(learnt).recordStarts, read(joinNativeCode(hot, full, all)).recordStarts);
     assertWorks(learnt);

@@ -51,7 +51,7 @@ for (const padding of [0, 1_000_000]) {
     const restored = received.finish(nativeCode);
     assert.ok((engine.serialize(restored)?.length ?? 0) > 0);
     assert.equal(instantiate(restored).sum(10), 62);
-    received.abandon(); // too late, and no harm
+    received.abandon(); // too late, which is harmless
 
     const abandoned = engine.receive(wireBytes);
     abandoned.abandon();
@@ -65,7 +65,7 @@ for (const padding of [0, 1_000_000]) {
   });
 }
 
-test('a module is read in another thread, and what that finds out may be asked for or not', () => {
+test('a module is read in another thread, and the result may be used or not', () => {
   for (const padding of [1, 1_000_000]) {
     const wireBytes = sumModule({ offset: 7, padding });
     const module = engine.compileSync(wireBytes);
@@ -81,7 +81,7 @@ test('a module is read in another thread, and what that finds out may be asked f
   assert.throws(() => engine.keyOf({} as never), TypeError);
 });
 
-test('threads and processes may end with modules that were received and not finished', () => {
+test('threads and processes may end with modules that were received and never finished', () => {
   const { status, signal, stdout, stderr } = runProgram('receive.mjs', { args: ['3000000'] });
   assert.deepEqual([status, signal, stdout, stderr], [0, null, 'ended\n', '']);
 });
@@ -129,7 +129,7 @@ test('native code of another V8 is refused cleanly', async () => {
   );
 });
 
-test('a process lives through refusals (Node 26 crashed when V8 reported the module that it compiled instead)', () => {
+test('a process survives refusals (Node 26 crashed when V8 reported the module that it compiled instead)', () => {
   const { status, signal, stdout } = runProgram('refused-native-code.mjs');
   assert.deepEqual([status, signal, stdout.trim()], [0, null, 'alive 9']);
 });
@@ -177,7 +177,7 @@ test('what is not a module is a TypeError and never reaches V8', () => {
   }
 });
 
-test('the deterministic id follows the flags of V8, at once and back again', () => {
+test('the deterministic id follows the flags of V8 at once, there and back', () => {
   const before = engine.deterministicId;
   v8.setFlagsFromString('--stack-size=1500');
   const changed = engine.deterministicId;

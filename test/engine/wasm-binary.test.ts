@@ -104,7 +104,7 @@ describe('counting functions:', () => {
     assert.deepEqual(countFunctions(moduleOf(TYPES, section(2, imports))), { imported: 1, declared: 0 });
   });
 
-  it('of a module with sections that are there and empty', () => {
+  it('of a module with empty sections', () => {
     const wireBytes = moduleOf(section(1, [0]), section(2, [0]), section(3, [0]), codeSection([]));
     assert.equal(WebAssembly.validate(wireBytes), true);
     assert.deepEqual(readWasmBinary(wireBytes).functions, { imported: 0, declared: 0 });
@@ -130,7 +130,7 @@ function fiveFunctions({ pad = leb as (value: number) => number[], custom = fals
   const constants = new Array(100).fill([0x41, ...sleb(1), 0x6a]).flat(); // + 1, 100 times
   const bodies = [
     [0x00, 0x20, 0x00, 0x41, ...sleb(10), 0x6a, 0x0b],
-    // Locals of several types, and a local that is used.
+    // Locals of several types, one of which is used.
     [0x03, 0x02, 0x7f, 0x01, 0x7e, 0x03, 0x7c, 0x20, 0x00, 0x22, 0x01, 0x20, 0x01, 0x6c, 0x0b],
     [0x00, 0x20, 0x00, ...constants, 0x0b],
     [0x00, 0x20, 0x00, 0x10, 0x02, 0x10, 0x04, 0x0b],
@@ -150,12 +150,12 @@ function fiveFunctions({ pad = leb as (value: number) => number[], custom = fals
   );
 }
 
-/** Five bytes whatever the value, as linkers write numbers that they fill in later. */
+/** Always five bytes, as linkers write numbers that they fill in later. */
 function padded(value: number): number[] {
   return [0, 7, 14, 21].map((shift) => ((value >>> shift) & 0x7f) | 0x80).concat(value >>> 28);
 }
 
-/** What each of the five functions makes of 7. */
+/** The results of the five functions for 7. */
 function results(wireBytes: Uint8Array): unknown[] {
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wireBytes as BufferSource));
   return [0, 1, 2, 3, 4].map((i) => {
@@ -179,7 +179,7 @@ for (const [form, wireBytes] of Object.entries(FORMS)) {
   describe(`${form}, of which only some functions are kept:`, () => {
     const binary = readWasmBinary(wireBytes);
 
-    it('is read for what it is', () => {
+    it('is read correctly', () => {
       assert.equal(WebAssembly.validate(wireBytes), true);
       assert.deepEqual(results(wireBytes), WHOLE);
       assert.deepEqual(binary.functions, { imported: 0, declared: 5 });
@@ -198,12 +198,12 @@ for (const [form, wireBytes] of Object.entries(FORMS)) {
           results(stubbed),
           WHOLE.map((value, i) => (runs(i) ? value : UNREACHABLE)),
         );
-        // It can be read again, and is of the same shape.
+        // It can be read again, and has the same shape.
         assert.deepEqual(readWasmBinary(stubbed).functions, binary.functions);
       });
     }
 
-    it('is the same module, in fewer bytes at most, when all are kept', () => {
+    it('is the same module, in no more bytes, if all are kept', () => {
       const all = withOnlyBodies(wireBytes, new Set([0, 1, 2, 3, 4]));
       if (form !== 'a module with padded numbers') assert.deepEqual(Buffer.from(all), Buffer.from(wireBytes));
       else assert.ok(all.length < wireBytes.length);
@@ -211,7 +211,7 @@ for (const [form, wireBytes] of Object.entries(FORMS)) {
   });
 }
 
-it('what a module imports is imported by its stubbed form', () => {
+it('the stubbed form has the same imports', () => {
   for (const { description, since = 20 } of IMPORTS) {
     if (major < since) continue;
     const wireBytes = importing(description);
@@ -227,7 +227,7 @@ it('a stub is valid whatever the function takes and returns', () => {
     [0x60, 0, 1, 0x7b],
     [0x60, 3, 0x7e, 0x7d, 0x7c, 4, 0x7f, 0x6f, 0x70, 0x7b],
   ];
-  // They call themselves, so that they are valid before, too.
+  // They call themselves, so that they are valid without stubs, too.
   const body = (type: number) => [0x00, ...(type === 2 ? [0x20, 0, 0x20, 1, 0x20, 2] : []), 0x10, type, 0x0b];
   const wireBytes = moduleOf(
     section(1, vector(types)),
@@ -238,7 +238,7 @@ it('a stub is valid whatever the function takes and returns', () => {
   assert.equal(WebAssembly.validate(withOnlyBodies(wireBytes, new Set()) as BufferSource), true);
 });
 
-it('a live module stands for its wire bytes', () => {
+it('a live module can replace its wire bytes', () => {
   for (const wireBytes of Object.values(FORMS)) {
     const module = new WebAssembly.Module(wireBytes);
     for (const functions of [new Set([1, 3]), 'all', 'smallest'] as const) {
@@ -248,7 +248,7 @@ it('a live module stands for its wire bytes', () => {
   assert.throws(() => withOnlyBodies({} as never, 'all'), TypeError);
 });
 
-it('the smallest function is one that is no stub', () => {
+it('the smallest function is never a stub', () => {
   const wireBytes = FORMS['a module with custom sections all over'];
   const stubbed = withOnlyBodies(wireBytes, new Set([2, 3]));
   for (const [source, smallest] of [
@@ -262,7 +262,7 @@ it('the smallest function is one that is no stub', () => {
   assert.deepEqual(withOnlyBodies(moduleOf(), 'smallest'), Buffer.from(moduleOf()));
 });
 
-it('for compiling, exports have short names and data segments nothing in them', () => {
+it('for compiling, exports have short names and data segments are empty', () => {
   const exported = Array.from({ length: 300 }, (_, i) => [...named(`a long name of the function ${i}`), FUNCTION, 0]);
   const wireBytes = moduleOf(
     TYPES,
@@ -292,7 +292,7 @@ it('for compiling, exports have short names and data segments nothing in them', 
   assert.ok(length < 2_500, `${length} bytes`);
 });
 
-it('functions that are not there cannot be kept', () => {
+it('functions that do not exist cannot be kept', () => {
   const wireBytes = FORMS['a plain module'];
   for (const functions of [[5], [0, 5], [0xffff_ffff]]) {
     assert.throws(() => withOnlyBodies(wireBytes, new Set(functions)), RangeError);
@@ -326,7 +326,7 @@ it('a large code section keeps its lengths right', () => {
   }
 });
 
-describe('what is not known is a RangeError:', () => {
+describe('unknown parts are a RangeError:', () => {
   const UNKNOWN: Record<string, number[]> = {
     'a kind of import': [5, 0],
     'a table of no type': [TABLE, 0x00, 0, 1],
@@ -363,7 +363,7 @@ describe('what is not known is a RangeError:', () => {
   });
 });
 
-describe('a damaged module is a RangeError or read for what it is:', () => {
+describe('a damaged module is a RangeError or read correctly:', () => {
   const imports = vector([
     [...named('env'), ...named('f'), FUNCTION, 0],
     [...named('env'), ...named('t'), TABLE, 0x70, 1, 1, 2],
@@ -379,7 +379,7 @@ describe('a damaged module is a RangeError or read for what it is:', () => {
   ];
   const wireBytes = Uint8Array.from([...declaring, ...codeSection(bodies), ...customSection('last', 300)]);
 
-  it('it is a good one to begin with', () => {
+  it('without damage it is valid', () => {
     assert.equal(WebAssembly.validate(wireBytes), true);
     assert.deepEqual(readWasmBinary(wireBytes).functions, { imported: 2, declared: 2 });
   });
@@ -389,7 +389,7 @@ describe('a damaged module is a RangeError or read for what it is:', () => {
       const bytes = wireBytes.subarray(0, length);
       try {
         const { functions, bodyStarts } = readWasmBinary(bytes);
-        // Only what is a module of its own: no function without its body.
+        // Some prefixes are modules themselves; they have a body for each function.
         assert.equal(bodyStarts.length, functions.declared + 1, `cut off at byte ${length}`);
         assert.equal(WebAssembly.validate(bytes), true, `cut off at byte ${length}`);
       } catch (error) {
@@ -435,12 +435,12 @@ describe('a damaged module is a RangeError or read for what it is:', () => {
     }
   });
 
-  it('more data segments than there are bytes, for which nothing is written', () => {
+  it('more data segments than there are bytes, without writing any', () => {
     const wireBytes = moduleOf(section(11, leb(5_000_000)));
     assert.throws(() => withOnlyBodies(wireBytes, 'all', true), RangeError);
   });
 
-  it('functions to be kept of a module without any', () => {
+  it('functions to keep in a module without functions', () => {
     assert.throws(() => withOnlyBodies(moduleOf(), new Set([0])), RangeError);
     assert.deepEqual(Buffer.from(withOnlyBodies(moduleOf(), new Set())), Buffer.from(moduleOf()));
   });

@@ -64,7 +64,7 @@ function assertSame(actual: Artifact, expected: Artifact): void {
 
 const isRefusal = ofKind('Deserialize', ({ message }) => assert.match(message, /at byte \d+: ./));
 
-/** What it gave, or `undefined` when it refused the bytes as it should. */
+/** The result, or `undefined` if it refused the bytes properly. */
 function unlessRefused<T>(decode: () => T): T | undefined {
   try {
     return decode();
@@ -74,7 +74,7 @@ function unlessRefused<T>(decode: () => T): T | undefined {
   }
 }
 
-/** What is not refused is what `encodeArtifact` writes for that artifact, to the byte, whoever signed it. */
+/** Bytes that are not refused are exactly those that `encodeArtifact` writes for that artifact, whoever signed it. */
 function assertTotal(bytes: Uint8Array): void {
   const header = unlessRefused(() => decodeHeader(bytes));
   const artifact = unlessRefused(() => decodeArtifact(bytes));
@@ -88,7 +88,7 @@ function assertTotal(bytes: Uint8Array): void {
   assert.deepEqual(withHeaderChecksum(again), Buffer.from(bytes));
 }
 
-/** Offset and length of the fields with numbers; values that are extreme for some of them. */
+/** Offset and length of the number fields, and extreme values for some of them. */
 const FIELDS: [at: number, length: number][] = [
   ...[8, 12, 16, 24, 28, 304].map((at): [number, number] => [at, 4]),
   ...[20, 21, 22, 23].map((at): [number, number] => [at, 1]),
@@ -111,7 +111,7 @@ const EXTREMES = [
 ];
 const forgeries = fc.array(fc.tuple(fc.constantFrom(...FIELDS), fc.constantFrom(...EXTREMES)), { maxLength: 4 });
 
-/** With numbers set, and with checksums that fit, which tell accidents only. */
+/** Sets numbers and corrects the checksums, which only detect accidents. */
 function forge(original: Uint8Array, changes: [[number, number], bigint][], contentToo: boolean): Buffer {
   const bytes = Buffer.from(original);
   if (bytes.length < HEADER_LENGTH) return bytes;
@@ -155,7 +155,7 @@ describe('artifacts of any content', () => {
         assert.ok(ofKind('Serialize')(error));
         return;
       }
-      // There is no negative zero in it.
+      // It cannot contain a negative zero.
       assertSame(decodeArtifact(bytes), {
         ...odd,
         generation: odd.generation + 0,
@@ -190,7 +190,7 @@ describe('decoding is total', () => {
   });
 
   holds(
-    'for what somebody made who can compute checksums',
+    'for forgeries with correct checksums',
     [artifacts, arbitraryMutations, forgeries, fc.boolean()],
     (artifact, mutations, changes, contentToo) => {
       const bytes = forge(mutate(encodeArtifact(artifact, ours), mutations), changes, contentToo);
@@ -208,7 +208,7 @@ describe('decoding is total', () => {
   );
 });
 
-/** Takes down what V8 would get. */
+/** Records what V8 would get. */
 class Recorder extends FakeEngine {
   given: Uint8Array[] = [];
 

@@ -13,7 +13,7 @@ import { codeSection, customSection, leb, moduleOf, named, section, sleb, vector
 import { everythingModule } from '../support/everything.js';
 import { arbitraryBytes, arbitraryMutations, holds, mutate } from '../support/fuzz.js';
 
-/** What it gave, or `undefined` when it refused the bytes as it should. */
+/** The result, or `undefined` if it refused the bytes properly. */
 function unlessRefused<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -33,7 +33,7 @@ const IMPORTS: Record<string, number[]> = {
   tag: [0x04, 0x00, 1],
 };
 
-/** Custom sections between all others, and data segments, which the readers must get past. */
+/** Custom sections between all others, and data segments, which the readers must skip. */
 const modules = fc
   .record({
     imports: fc.array(fc.tuple(fc.constantFrom('function', 'table', 'global'), fc.string({ maxLength: 5 }))),
@@ -66,7 +66,7 @@ function imported(imports: [kind: string, name: string][]): number {
   return imports.filter(([kind]) => kind === 'function').length;
 }
 
-/** Every reader, on bytes of which nothing is known. */
+/** Runs every reader on arbitrary bytes. */
 function assertTotal(wireBytes: Uint8Array, kept: number[]): void {
   const isValid = WebAssembly.validate(wireBytes as BufferSource);
   const counts = unlessRefused(() => countFunctions(wireBytes));
@@ -108,23 +108,19 @@ describe('wasm binaries', () => {
     assert.deepEqual(realFunctions(binary), new Set(constants.keys()));
   });
 
-  holds(
-    'are cut as they should be',
-    [modules, fc.array(fc.boolean()), fc.boolean()],
-    (built, choices, forCompiling) => {
-      const { wireBytes, constants } = built;
-      const kept = new Set([...constants.keys()].filter((i) => choices[i]));
-      const cut = withOnlyBodies(wireBytes, kept, forCompiling);
-      assert.ok(WebAssembly.validate(cut as BufferSource));
-      assert.deepEqual(countFunctions(cut), built.counts);
-      assert.deepEqual(realFunctions(readWasmBinary(cut)), kept);
-      const whole = withOnlyBodies(wireBytes, 'all', forCompiling);
-      if (!forCompiling) assert.deepEqual(Buffer.from(whole), Buffer.from(wireBytes));
-      for (const unknown of [constants.length, 0xffff_ffff]) {
-        assert.throws(() => withOnlyBodies(wireBytes, new Set([...kept, unknown]), forCompiling), RangeError);
-      }
-    },
-  );
+  holds('are cut correctly', [modules, fc.array(fc.boolean()), fc.boolean()], (built, choices, forCompiling) => {
+    const { wireBytes, constants } = built;
+    const kept = new Set([...constants.keys()].filter((i) => choices[i]));
+    const cut = withOnlyBodies(wireBytes, kept, forCompiling);
+    assert.ok(WebAssembly.validate(cut as BufferSource));
+    assert.deepEqual(countFunctions(cut), built.counts);
+    assert.deepEqual(realFunctions(readWasmBinary(cut)), kept);
+    const whole = withOnlyBodies(wireBytes, 'all', forCompiling);
+    if (!forCompiling) assert.deepEqual(Buffer.from(whole), Buffer.from(wireBytes));
+    for (const unknown of [constants.length, 0xffff_ffff]) {
+      assert.throws(() => withOnlyBodies(wireBytes, new Set([...kept, unknown]), forCompiling), RangeError);
+    }
+  });
 
   holds('of any bytes do no harm', [fc.boolean(), arbitraryBytes(200), lists], (isModule, bytes, kept) => {
     assertTotal(isModule ? Buffer.concat([HEADER, bytes]) : bytes, kept);
@@ -140,14 +136,14 @@ describe('wasm binaries', () => {
   });
 
   holds(
-    'of every kind of code to which something happened do no harm',
+    'with any code and any damage do no harm',
     [arbitraryMutations, lists],
     (mutations, kept) => assertTotal(mutate(everything, mutations), kept),
     { cost: 2 },
   );
 });
 
-/** As native-code.ts has them. */
+/** The constants of native-code.ts. */
 const LAYOUTS = [
   { v8: '11.3.244.8', codeSizeAt: 16, headerLength: 25, firstLength: 7, inliningLength: 10, numbers: 12 },
   { v8: '12.4.254.21', codeSizeAt: 20, headerLength: 29, firstLength: 7, inliningLength: 10, numbers: 12 },
@@ -199,7 +195,7 @@ function indicesOf(functions: FunctionState[], isWanted: (state: FunctionState) 
 const isOptimised = (state: FunctionState) => typeof state === 'object';
 const isInlined = (state: FunctionState) => typeof state === 'object' && state.isInlined;
 
-/** Refused, or every byte is accounted for. */
+/** The reader refuses the bytes or accounts for each of them. */
 function assertNativeTotal(bytes: Uint8Array, counts: FunctionCounts, { v8, headerLength }: Layout): void {
   const native = unlessRefused(() => readNativeCode(bytes, counts, v8));
   if (!native) return;

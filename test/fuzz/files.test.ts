@@ -31,7 +31,7 @@ function create(jobs: LearningJobs, content: JobContent): void {
   assert.deepEqual([wireLength, Buffer.from(part)], [content.wireLength, Buffer.from(content.part)]);
 }
 
-/** Refused by every reader, or of a length that there is. */
+/** Every reader refuses the file, or it has its full length. */
 function assertTotal(bytes: Uint8Array, expected?: JobContent): void {
   writeFileSync(file, bytes);
   for (const jobs of [unsigned, ours, theirs]) {
@@ -65,36 +65,28 @@ describe("learners' jobs", () => {
       assert.equal(existsSync(file), false);
       return;
     }
-    // Never a negative zero.
+    // Cannot contain a negative zero.
     if (Number.isSafeInteger(wireLength)) assert.equal(unsigned.read(key).wireLength, wireLength + 0);
     else assert.throws(() => unsigned.read(key), ofKind('Other'));
   });
 
   holds('are not read from any bytes', [arbitraryBytes(100)], (bytes) => assertTotal(bytes));
 
-  holds(
-    'are read from files to which something happened, or refused',
-    [contents, arbitraryMutations],
-    (content, all) => {
-      for (const jobs of [unsigned, ours]) {
-        create(jobs, content);
-        assertTotal(mutate(readFileSync(file), all), content);
-      }
-    },
-  );
+  holds('are read from damaged files, or refused', [contents, arbitraryMutations], (content, all) => {
+    for (const jobs of [unsigned, ours]) {
+      create(jobs, content);
+      assertTotal(mutate(readFileSync(file), all), content);
+    }
+  });
 
   const headers = [lengths, arbitraryBytes(32), arbitraryBytes(20)] as const;
-  holds(
-    'are read from what somebody made who can compute checksums, or refused',
-    [...headers],
-    (length, rest, part) => {
-      const header = Buffer.alloc(HEADER_LENGTH);
-      header.writeBigUInt64LE(length, 4);
-      header.set(rest, 12);
-      header.writeUInt32LE((crc32(header.subarray(4)) ^ crc32(part)) >>> 0, 0);
-      assertTotal(Buffer.concat([header, part]));
-    },
-  );
+  holds('are read from forgeries with correct checksums, or refused', [...headers], (length, rest, part) => {
+    const header = Buffer.alloc(HEADER_LENGTH);
+    header.writeBigUInt64LE(length, 4);
+    header.set(rest, 12);
+    header.writeUInt32LE((crc32(header.subarray(4)) ^ crc32(part)) >>> 0, 0);
+    assertTotal(Buffer.concat([header, part]));
+  });
 });
 
 describe("the crash guard's file", () => {
@@ -132,9 +124,9 @@ describe("the crash guard's file", () => {
         const { deaths, goodTries } = suspect;
         assert.ok(deaths > 0 && typeof goodTries === 'number' && !Number.isNaN(goodTries), `${deaths} ${goodTries}`);
       }
-      // Whoever is not named as a process of this machine has been gone for long.
+      // An owner that is not a process of this machine counts as dead.
       const [owner = ''] = Buffer.from(content).toString('latin1').split(' ');
-      const isNobody = !owner.startsWith(`${hostTag()}-`) && owner !== '-'; // "-" is what could not be removed
+      const isNobody = !owner.startsWith(`${hostTag()}-`) && owner !== '-'; // "-" stands for a file that could not be removed
       if (age !== 0 && isNobody) assert.ok(suspect, 'an old note of nobody who lives');
       assert.equal(
         guard.watch(() => 'loaded'),

@@ -20,16 +20,16 @@ import { sumModule } from '../../dist/testing/modules.js';
 import { arbitraryJunk, arbitraryText, holds } from '../support/fuzz.js';
 import { temporaryDirectory } from '../support/processes.js';
 
-// This process's own settings are nobody's business here.
+// The settings of this process must not matter here.
 for (const name of Object.keys(process.env)) if (name.startsWith('WASM_CACHE_')) delete process.env[name];
 
 const folder = path.join(temporaryDirectory(), 'cache');
 
-/** What an option may be besides `undefined`, and some values that it may have. */
+/** The valid types of an option besides `undefined`, and some valid values. */
 interface Option {
   isRight: (value: unknown) => boolean;
   right: unknown[];
-  /** How a message about it says so, when not by its name. */
+  /** What a message about it contains, if not its name. */
   named?: RegExp;
 }
 
@@ -67,13 +67,13 @@ const isTimeout = (value: unknown) => {
 
 interface Case {
   options: Record<string, unknown>;
-  /** The one that is wrong. */
+  /** The wrong option. */
   wrong: string;
 }
 
 const junk = fc.oneof(arbitraryJunk, arbitraryText, fc.array(arbitraryJunk, { maxLength: 3 }));
 
-/** Right options, of which some are not given, and one that is wrong. */
+/** Valid options, some of them missing, and one wrong option. */
 function casesOf(options: Record<string, Option>): fc.Arbitrary<Case> {
   const names = Object.keys(options);
   const right = fc.record(
@@ -90,7 +90,7 @@ function casesOf(options: Record<string, Option>): fc.Arbitrary<Case> {
 const says = (options: Record<string, Option>, { wrong }: Case) =>
   options[wrong]?.named ?? new RegExp(`\\b${wrong}\\b`);
 
-/** A program may forget what a function wants altogether. */
+/** A program may forget the argument altogether. */
 const noOptions = junk.filter(
   (value) => value === null || typeof value !== 'object' || Object.keys(value).length === 0,
 );
@@ -136,7 +136,7 @@ describe('enableModuleCache', () => {
   });
 });
 
-/** Throws or rejects with a TypeError that says what is wrong. */
+/** Checks that it throws or rejects with a TypeError that says what is wrong. */
 async function refuses(attempt: () => unknown, message: RegExp): Promise<void> {
   await assert.rejects(async () => attempt(), { name: 'TypeError', message });
 }

@@ -16,7 +16,7 @@ const units = fc.constantFrom(...Object.keys(UNITS));
 const spaces = fc.string({ unit: fc.constantFrom(' ', '\t', '\n', '\u00a0'), maxLength: 3 });
 const digits = fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 1, maxLength: 20 });
 
-/** What the text means, computed without floating point; `undefined` when it is no size. */
+/** The size that the text means, computed without floating point; `undefined` if it is no size. */
 function sizeOf(text: string): number | undefined {
   const [, whole = '', fraction = '', unit] = /^\s*([0-9]+)(?:\.([0-9]+))?\s*(|B|[KMG]I?B)\s*$/.exec(upper(text)) ?? [];
   if (unit === undefined) return undefined;
@@ -27,7 +27,7 @@ function sizeOf(text: string): number | undefined {
   return size <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(size) : undefined;
 }
 
-/** Of letters that a unit may have: of others, some become such letters. */
+/** Text of the letters of units, and of letters whose lower or upper case is one of them. */
 function upper(text: string): string {
   return text.replace(/[a-z]/g, (letter) => letter.toUpperCase());
 }
@@ -65,12 +65,12 @@ describe('parseSize', () => {
   });
 
   holds(
-    'gives a whole number of bytes that can be counted, or nothing',
+    'gives a whole number of bytes below 2^53, or nothing',
     [sizeTexts],
     (text) => {
       const [size, expected] = [parseSize(text), sizeOf(text)];
       if (size === undefined || expected === undefined) {
-        // So near the end one rounds up and the other does not.
+        // Near the limit one rounds up and the other does not.
         if (Math.max(size ?? 0, expected ?? 0) < Number.MAX_SAFE_INTEGER - 2) assert.equal(size, expected);
         return;
       }
@@ -124,7 +124,7 @@ describe('parseRemoteUrl', () => {
     }
   });
 
-  // Letters that nothing else has.
+  // Letters that appear nowhere else.
   holds(
     'never shows a password, escaped or not',
     [schemes, anything, anything, addresses],
@@ -147,7 +147,7 @@ interface Variable {
   name: string;
   field: 'mode' | 'minModuleSize' | 'maxSize' | 'learn' | 'statistics';
   texts: fc.Arbitrary<string>;
-  /** What a good text means, `undefined` for a bad one; the empty text is none at all. */
+  /** The value of a valid text, `undefined` for an invalid one. An empty text counts as missing. */
   read(text: string): unknown;
   default: Settings['mode' | 'learn' | 'statistics'] | number | undefined;
 }
@@ -235,7 +235,7 @@ describe('readSettings', () => {
     for (const size of [minModuleSize, maxSize ?? 1]) assert.ok(Number.isSafeInteger(size) && size >= 0);
     assert.ok(maxSize === undefined || maxSize > 0);
     if (env.WASM_CACHE_DISABLE && env.WASM_CACHE_DISABLE !== '0') assert.equal(mode, 'off');
-    // Never without signatures where somebody wants them.
+    // If somebody wants signatures, the cache never works without them.
     const wantsSecret = env.WASM_CACHE_SECRET !== undefined || env.WASM_CACHE_SECRET_FILE !== undefined;
     if (!wantsSecret) assert.equal(secrets, undefined);
     else if (!secrets)

@@ -21,7 +21,7 @@ describe('wasm-cache bench -- <command>', () => {
   it('says how many times as fast a command is, and leaves nothing behind', () => {
     const env = { TMPDIR: temporaryDirectory(), CI: 'true', WASM_CACHE_DIR: temporaryDirectory() };
     const bench = jsonOf<CommandBench>(['bench', '--runs', '3', '--', node, '-e', SWC], { cwd: root, env });
-    // Three runs of each on a machine that does something else now and then may be within its noise.
+    // On a busy machine the gain of three runs may be within the noise.
     if (bench.verdict !== 'within-noise') {
       assert.equal(bench.verdict, 'faster', bench.conclusion);
       assert.match(bench.conclusion, /^[\d.]+ times as fast: [\d.]+ m?s plain, [\d.]+ m?s warm.$/);
@@ -40,7 +40,7 @@ describe('wasm-cache bench -- <command>', () => {
     assert.deepEqual([...readdirSync(env.TMPDIR), ...readdirSync(env.WASM_CACHE_DIR)], []);
   });
 
-  it('says that there is nothing to gain where no module is compiled, with 1', () => {
+  it('says that there is nothing to gain if no module is compiled, and exits with 1', () => {
     const { status, stdout, stderr } = runCli(['bench', '--runs', '2', '--', node, '-e', 'console.log(1)']);
     assert.deepEqual([status, stderr], [1, '']);
     assert.match(
@@ -50,7 +50,7 @@ describe('wasm-cache bench -- <command>', () => {
     assert.match(stdout, /Cached: 0 modules, 0 B after 1 training run.\nWebAssembly had no part of a plain run/);
   });
 
-  it('warns where the output is another one with the hook, and not where it varies anyway', () => {
+  it('warns if the output differs with the hook, but not if it varies anyway', () => {
     const directory = temporaryDirectory();
     const bench = (script: string, code: number) =>
       jsonOf<CommandBench>(['bench', '--runs', '2', '--dir', directory, '--', node, '-e', script], {}, code).output;
@@ -60,7 +60,7 @@ describe('wasm-cache bench -- <command>', () => {
     assert.match(stdout, /^Warning: with the hook it printed something else/m);
   });
 
-  it('uses the folder that is named', () => {
+  it('uses the given folder', () => {
     const directory = temporaryDirectory();
     const work = [node, path.join(root, 'test/programs/work.mjs')];
     const { stdout } = runCli(['bench', '--runs', '2', '--json', '--dir', directory, '--', ...work]);
@@ -68,7 +68,7 @@ describe('wasm-cache bench -- <command>', () => {
     assert.ok(filesIn(directory).some((file) => file.endsWith('.artifact')));
   });
 
-  it('ends with 3 when a run fails, and with 2 when it is called wrongly', () => {
+  it('exits with 3 if a run fails, and with 2 for wrong arguments', () => {
     const failed = runCli(['bench', '--', node, '-e', 'console.error("why"); process.exit(4)']);
     assert.deepEqual([failed.status, failed.stdout], [3, '']);
     assert.match(failed.stderr, /^error: .* ended with exit code 4, so its times say nothing; it printed:\nwhy\n$/);
@@ -100,7 +100,7 @@ describe('wasm-cache bench <file>', () => {
     assert.match(stdout, /wasm-cache bench -- <command>\n$/);
   });
 
-  it('prints JSON of the documented shape, also of what is too small', () => {
+  it('prints JSON of the documented shape, also for a module that is too small', () => {
     const small = path.join(temporaryDirectory(), 'small.wasm');
     writeFileSync(small, sumModule());
     const bench = jsonOf<ModuleBench>(['bench', small, '--runs', '2'], {}, 1);
@@ -112,7 +112,7 @@ describe('wasm-cache bench <file>', () => {
     assert.match(bench.conclusion, /^No gain: it has less than 64 KiB/);
   });
 
-  it('ends with 3 for what is no module', () => {
+  it('exits with 3 for a file that is no module', () => {
     const broken = path.join(temporaryDirectory(), 'broken.wasm');
     writeFileSync(broken, Buffer.alloc(70_000));
     const { status, stderr } = runCli(['bench', broken]);
@@ -146,7 +146,7 @@ describe('conclude', () => {
       'No gain that can be told: the difference is within the noise (200 ms plain, 200 ms warm).',
     ],
   ] as const) {
-    it(`says: ${expected}${share === undefined ? ' (also where the share is not known)' : ''}`, () => {
+    it(`says: ${expected}${share === undefined ? ' (also if the share is unknown)' : ''}`, () => {
       const webAssembly = share === undefined ? null : part(share);
       const timesAsFast = plain.median / warm.median;
       const verdict = verdictOf(plain, warm);
@@ -154,7 +154,7 @@ describe('conclude', () => {
     });
   }
 
-  it('says what the hook costs where it has nothing to do', () => {
+  it('says what the hook costs if it has nothing to do', () => {
     const given = { plain: fast, warm: slow, timesAsFast: 0.5, webAssembly: null, verdict: 'no-modules' } as const;
     const expected = 'No gain: no module of at least 64 KiB was compiled. The hook itself takes 100 ms.';
     assert.equal(conclude(given, 65_536), expected);

@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../../support/processes.js';
 
 const onTerminal = { skip: !hasTerminal && 'no terminal here' };
 
-/** An artifact with a note that somebody is loading it, the list of a program, what a process is just writing, and a file of somebody else. */
+/** An artifact with its guard file, a program record, a file that a process is writing, and a foreign file. */
 function folder() {
   const directory = temporaryDirectory();
   const artifact = putArtifact(directory, madeUp(1, { engineId: OTHER_ENGINE }));
@@ -35,7 +35,7 @@ function folder() {
 }
 
 describe('wasm-cache clear', () => {
-  it('removes everything of ours with --yes, and nothing else', () => {
+  it('removes everything of this package with --yes, and nothing else', () => {
     const { directory, left } = folder();
     const { status, stdout, stderr } = runCli(['clear', '--yes', '--dir', directory]);
     assert.deepEqual([status, stderr], [0, '']);
@@ -44,7 +44,7 @@ describe('wasm-cache clear', () => {
     assert.match(runCli(['clear', '--dir', directory]).stdout, /^Nothing to remove/);
   });
 
-  it('does not do so unasked where there is no terminal', () => {
+  it('removes nothing without --yes if there is no terminal', () => {
     const { directory } = folder();
     const before = snapshot(directory);
     const { status, stdout, stderr } = runCli(['clear', '--dir', directory]);
@@ -71,7 +71,7 @@ describe('wasm-cache clear', () => {
     assert.deepEqual(left(), [false, true]);
   });
 
-  it('only shows what would go with --dry-run', () => {
+  it('only shows what it would remove with --dry-run', () => {
     const { directory } = folder();
     const before = snapshot(directory);
     const { status, stdout } = runCli(['clear', '--dry-run', '--dir', directory]);

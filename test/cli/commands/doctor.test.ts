@@ -25,7 +25,7 @@ interface Options {
 const doctor = ({ directory = temporaryDirectory(), env = {}, nodeOptions = [], code = 0 }: Options = {}) =>
   jsonOf<DoctorDocument>(['doctor', '--dir', directory], { env, nodeOptions }, code);
 
-/** What it says of one thing, and that there is advice exactly where something is to be done. */
+/** The finding on one subject. Checks that there is advice exactly if something is to be done. */
 function findingOf({ findings }: DoctorDocument, id: string): [status: string, message: string] {
   for (const { status, advice } of findings) assert.equal(advice === null, status === 'ok');
   const found = findings.filter((finding) => finding.id === id);
@@ -101,28 +101,28 @@ describe('wasm-cache doctor', () => {
 
   it('finds that a round trip fails, and what the processes said', onPosix, () => {
     const open = temporaryDirectory();
-    chmodSync(open, 0o777); // so that others could swap the folder that is made there
+    chmodSync(open, 0o777); // so that others could replace the folder below it
     const [status, message] = findingOf(doctor({ env: { TMPDIR: open }, code: 1 }), 'round-trip');
     assert.equal(status, 'problem');
     assert.match(message, /^nothing was saved by the first process: .*may be written to by others/);
     assert.deepEqual(readdirSync(open), []);
   });
 
-  it('finds that it is turned off, or only reads', () => {
+  it('finds that the cache is turned off or read-only', () => {
     assert.deepEqual(findingOf(doctor({ env: { WASM_CACHE_DISABLE: '1' }, code: 1 }), 'mode'), [
       ...['problem', 'the cache is turned off by WASM_CACHE_DISABLE=1'],
     ]);
     assert.equal(findingOf(doctor({ env: { WASM_CACHE_MODE: 'read-only' } }), 'mode')[0], 'ok');
   });
 
-  it('shows what is wrong with the settings once, and among the findings', () => {
+  it('shows wrong settings once, among the findings', () => {
     const env = { WASM_CACHE_MAX_SIZE: 'big' };
     const [status, message] = findingOf(doctor({ env }), 'settings');
     assert.equal(status, 'warning');
     assert.match(message, /^WASM_CACHE_MAX_SIZE=big is not a size/);
   });
 
-  it('tells whether there is a secret, and never which', () => {
+  it('tells whether there is a secret, and never shows it', () => {
     const file = path.join(temporaryDirectory(), 'secret');
     writeFileSync(file, `${SECRET} another-secret-of-ours`);
     const document = doctor({ env: { WASM_CACHE_SECRET_FILE: file } });
@@ -138,7 +138,7 @@ describe('wasm-cache doctor', () => {
     assert.equal(findingOf(doctor({ env: { WASM_CACHE_LEARN: 'off' } }), 'learning')[0], 'ok');
   });
 
-  it('tells whether the hook is on everywhere', () => {
+  it('tells whether NODE_OPTIONS turn the hook on everywhere', () => {
     const register = path.join(import.meta.dirname, '../../../dist/register.js');
     const env = { NODE_OPTIONS: `--import ${pathToFileURL(register)}`, WASM_CACHE_DIR: temporaryDirectory() };
     assert.match(findingOf(doctor({ env }), 'node-options')[1], /the hook is on in every node$/);
@@ -146,7 +146,7 @@ describe('wasm-cache doctor', () => {
   });
 });
 
-describe('wasm-cache doctor, of the folder', () => {
+describe('wasm-cache doctor finds a folder', () => {
   it('that others may write to', onPosix, () => {
     const directory = temporaryDirectory();
     chmodSync(directory, 0o777);
@@ -168,7 +168,7 @@ describe('wasm-cache doctor, of the folder', () => {
     assert.equal(findingOf(run({ WASM_CACHE_MODE: 'read-only' }, 0), 'rights')[0], 'ok');
   });
 
-  it('that is over its limit, of the future, or has an artifact that is not loaded', () => {
+  it('that is over its limit, was swept in the future, or has an artifact that is not loaded', () => {
     const directory = temporaryDirectory();
     const file = putArtifact(directory, madeUp(1, { engineId: here }), { age: -2 * HOUR });
     writeFileSync(file.replace('.artifact', '.loading'), '- 1 0 \n');
@@ -180,7 +180,7 @@ describe('wasm-cache doctor, of the folder', () => {
     assert.equal(findingOf(document, 'quarantine')[0], 'warning');
   });
 
-  it('that is not there yet', () => {
+  it('that does not exist yet', () => {
     const directory = path.join(temporaryDirectory(), 'a', 'b');
     const document = doctor({ directory });
     assert.deepEqual(findingOf(document, 'folder'), ['ok', `${directory} is made when the first module is stored`]);
@@ -188,7 +188,7 @@ describe('wasm-cache doctor, of the folder', () => {
   });
 });
 
-describe('wasm-cache doctor, of the store', () => {
+describe('wasm-cache doctor finds that the store', () => {
   const allow = { WASM_CACHE_ALLOW_UNSIGNED: '1' };
   const withStore = (url: string, env: Record<string, string>, code = 0) =>
     doctor({ env: { WASM_CACHE_REMOTE: url, ...env }, code });
@@ -203,7 +203,7 @@ describe('wasm-cache doctor, of the store', () => {
     assert.deepEqual(readdirSync(folder), []);
   });
 
-  it('answers later than programs wait', async () => {
+  it('answers later than programs wait for it', async () => {
     const server = http.createServer((_, response) => {
       setTimeout(() => response.writeHead(404).end(), 50);
     });
@@ -225,7 +225,7 @@ describe('wasm-cache doctor, of the store', () => {
     }
   });
 
-  it('is not there; without the password', () => {
+  it('does not answer, and does not show its password', () => {
     const document = withStore('http://user:hidden@127.0.0.1:1/', allow, 1);
     const [status, message] = findingOf(document, 'store');
     assert.equal(status, 'problem');
@@ -233,7 +233,7 @@ describe('wasm-cache doctor, of the store', () => {
     assert.ok(!JSON.stringify(document).includes('hidden'));
   });
 
-  it('is not used, because there is no secret, or it is no address', () => {
+  it('is not used, because there is no secret, or the address is wrong', () => {
     const document = withStore('http://user:hidden@127.0.0.1:1/', {}, 1);
     assert.equal(findingOf(document, 'store')[0], 'problem');
     assert.match(findingOf(document, 'settings')[1], /is not used: whoever can write to it could run code here/);

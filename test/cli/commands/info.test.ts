@@ -13,7 +13,7 @@ import { filesIn, register, runProgram, temporaryDirectory } from '../../support
 const here = engineIdOfPrograms();
 
 describe('wasm-cache info', () => {
-  // What programs/hot.mjs compiles, and what a run of it stores.
+  // The module that programs/hot.mjs compiles, and the artifact that a run of it stores.
   const wireBytes = sumModule({ offset: 5, padding: 70_000 });
   const key = ModuleHash.sha256(wireBytes).toString();
   const directory = path.join(temporaryDirectory(), 'cache');
@@ -28,7 +28,7 @@ describe('wasm-cache info', () => {
     assert.equal(status, 0);
   });
 
-  it('tells of a module by its file, with its functions', () => {
+  it('describes a module given by its file, with its functions', () => {
     const { status, stdout, stderr } = runCli(['info', file, '--dir', directory]);
     assert.deepEqual([status, stderr], [0, '']);
     assert.match(
@@ -40,12 +40,12 @@ describe('wasm-cache info', () => {
     assert.match(stdout, / Signature +none\n/);
     const [artifact] = jsonOf<InfoDocument>(['info', file, '--dir', directory]).artifacts;
     const { declared = 0, optimised = 0, executed = 0 } = artifact?.functions ?? {};
-    // Both ran; whether both were optimised by the exit is V8's business.
+    // Both ran; V8 may have optimised one or both by the exit.
     assert.deepEqual([declared, optimised + executed, optimised > 0], [2, 2, true]);
     assert.deepEqual(artifact?.notForThisEngine, []);
   });
 
-  it('tells the same by the first digits of its key, less the functions', () => {
+  it('describes a module given by the first digits of its key, without the functions', () => {
     const document = jsonOf<InfoDocument>(['info', key.slice(0, 4).toUpperCase(), '--dir', directory]);
     assert.deepEqual([document.key, document.module, document.artifacts[0]?.functions], [key, null, null]);
   });
@@ -69,7 +69,7 @@ describe('wasm-cache info', () => {
     });
   });
 
-  it('tells what is wrong with artifacts: damage, another secret, another engine, deaths', () => {
+  it('tells what is wrong with an artifact: damage, another secret, another engine, quarantine', () => {
     const folder = temporaryDirectory();
     const made = madeUp(1);
     const stored = [
@@ -95,7 +95,7 @@ describe('wasm-cache info', () => {
     assert.deepEqual(filesIn(directory), before);
   });
 
-  it('ends with 1 where nothing is stored', () => {
+  it('exits with 1 if nothing is stored', () => {
     const empty = temporaryDirectory();
     const { status, stdout } = runCli(['info', file, '--dir', empty]);
     assert.equal(status, 1);
@@ -103,7 +103,7 @@ describe('wasm-cache info', () => {
     assert.deepEqual(jsonOf<InfoDocument>(['info', 'abcd', '--dir', empty], {}, 1).artifacts, []);
   });
 
-  it('says what is wrong with what it was given', () => {
+  it('says which argument is wrong', () => {
     const folder = temporaryDirectory();
     // Two keys that begin alike.
     const keys = ['abcd1', 'abcd2'].map((start) => ModuleHash.parseHex(start.padEnd(64, '0')));

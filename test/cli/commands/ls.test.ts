@@ -31,7 +31,7 @@ const engineShape = {
 };
 
 describe('wasm-cache ls', () => {
-  it('lists what is stored, the last used first', () => {
+  it('lists artifacts, the last used first', () => {
     const directory = folder();
     const { status, stdout, stderr } = runCli(['ls', '--dir', directory]);
     assert.deepEqual([status, stderr], [0, '']);
@@ -77,7 +77,7 @@ describe('wasm-cache ls', () => {
     assert.deepEqual([ofOther?.engine.isThisNode, ofOther?.engine.id, ofOther?.signed], [false, OTHER_ENGINE, true]);
   });
 
-  it('sorts by size where that is asked for', () => {
+  it('sorts by size if asked to', () => {
     const { entries } = jsonOf<LsDocument>(['ls', '--dir', folder(), '--sort', 'size']);
     const sizes = entries.map(({ size }) => size);
     assert.deepEqual(
@@ -87,14 +87,14 @@ describe('wasm-cache ls', () => {
     assert.equal(sizes.length, 3);
   });
 
-  it('tells an engine of this Node with other flags of V8 apart', () => {
+  it('distinguishes an engine of this Node with other V8 flags', () => {
     const directory = temporaryDirectory();
     putArtifact(directory, madeUp(1, { engineId: here }));
     const [entry] = jsonOf<LsDocument>(['ls', '--dir', directory], { nodeOptions: ['--stack-size=900'] }).entries;
     assert.deepEqual([entry?.engine.isThisNode, entry?.engine.isThisEngine], [true, false]);
   });
 
-  it('says that nothing is stored, also where there is no folder yet', () => {
+  it('says that nothing is stored, also if there is no folder yet', () => {
     const directory = path.join(temporaryDirectory(), 'none');
     assert.equal(runCli(['ls', '--dir', directory]).stdout, `Nothing is stored in ${directory}.\n`);
     assert.deepEqual(jsonOf<LsDocument>(['ls'], { env: { WASM_CACHE_DIR: directory } }).entries, []);
@@ -109,7 +109,7 @@ describe('wasm-cache ls', () => {
     assert.equal(runCli(['ls', '--dir', directory], { env: { WASM_CACHE_SECRET: SECRET } }).status, 0);
   });
 
-  it('names what was wrong with an option', () => {
+  it('says which option is wrong', () => {
     const { status, stdout, stderr } = runCli(['ls', '--sort', 'age']);
     assert.deepEqual([status, stdout], [2, '']);
     assert.match(stderr, /'--sort <by>' argument 'age' is invalid. Allowed choices are used, size/);

@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../../support/processes.js';
 const DAY = 86_400_000;
 const here = engineIdOfPrograms();
 
-/** Two artifacts of this engine, 1 and 40 days old, two of another, 20 and 50 days old, and a file of somebody else. */
+/** Two artifacts of this engine, 1 and 40 days old, two of another engine, 20 and 50 days old, and a foreign file. */
 function folder() {
   const directory = temporaryDirectory();
   const put = (seed: number, engineId: string, days: number) =>
@@ -32,11 +32,11 @@ describe('wasm-cache prune', () => {
     const { status, stdout, stderr } = runCli(['prune', '--max-size', '13KB', '--dir', directory]);
     assert.deepEqual([status, stderr], [0, '']);
     assert.match(stdout, /^Removed 1 artifact, 4.2 KiB, in .*; 4 files, 13 KiB are left.\n$/);
-    // Of a dead engine, so before the older one of this engine.
+    // It is of a dead engine, so it goes before the older one of this engine.
     assert.deepEqual(left(), [true, true, true, false, true]);
   });
 
-  it('removes what was not used for so long', () => {
+  it('removes artifacts that were not used for the given time', () => {
     const { directory, left } = folder();
     const { removed } = jsonOf<Removal>(['prune', '--older-than', '30d', '--dir', directory]);
     assert.deepEqual(
@@ -46,7 +46,7 @@ describe('wasm-cache prune', () => {
     assert.deepEqual(left(), [true, false, true, false, true]);
   });
 
-  it('removes what is of dead engines, or of any other Node', () => {
+  it('removes artifacts of dead engines, or of all other Nodes', () => {
     const dead = folder();
     const { removed } = jsonOf<Removal>(['prune', '--dead-engines', '--dir', dead.directory]);
     assert.deepEqual(dead.left(), [true, true, false, false, true]);
@@ -61,7 +61,7 @@ describe('wasm-cache prune', () => {
     assert.deepEqual(other.left(), [true, true, false, false, true]);
   });
 
-  it('only shows what would go with --dry-run', () => {
+  it('only shows what it would remove with --dry-run', () => {
     const { directory } = folder();
     const before = snapshot(directory);
     const { status, stdout } = runCli(['prune', '--older-than', '30d', '--dry-run', '--dir', directory]);
@@ -92,7 +92,7 @@ describe('wasm-cache prune', () => {
     assert.deepEqual(shapeOf(jsonOf(['prune', '--older-than', '30d', '--dry-run', '--dir', directory])), shape);
   });
 
-  it('has nothing to do in an empty folder, or one that is not there', () => {
+  it('has nothing to do in an empty or missing folder', () => {
     const directory = temporaryDirectory();
     for (const each of [directory, path.join(directory, 'none')]) {
       const { status, stdout } = runCli(['prune', '--max-size', '1MiB', '--dir', each]);
@@ -104,13 +104,13 @@ describe('wasm-cache prune', () => {
 
   it('waits until another process has swept', () => {
     const { directory, left } = folder();
-    // Of one that was killed before it wrote its name, which takes five seconds to tell.
+    // A lock of a process that was killed before it wrote its name counts for five seconds.
     writeFileSync(path.join(directory, 'sweep.lock'), '');
     assert.equal(runCli(['prune', '--older-than', '30d', '--dir', directory]).status, 0);
     assert.deepEqual(left(), [true, false, true, false, true]);
   });
 
-  it('refuses to guess: no criterion, no unit, no size', () => {
+  it('refuses to guess if a criterion, a unit or a size is missing', () => {
     const { directory } = folder();
     const before = snapshot(directory);
     for (const [args, message] of [

@@ -10,7 +10,7 @@ import { jsonOf, putArtifact, putStatistics, runCli, shapeOf } from '../../suppo
 import { temporaryDirectory } from '../../support/processes.js';
 
 const HOUR = 3_600_000;
-/** A folder to keep the screenshots in, for whoever wants to look at them. */
+/** A folder for the screenshots, for somebody who wants to look at them. */
 const { REPORT_SCREENSHOTS: screenshots } = process.env;
 
 /** A folder in which there is all that a report tells of: gains, losses, misses, a module that is left alone, and a day that is full. */
@@ -46,7 +46,7 @@ function folder(): string {
 }
 
 describe('wasm-cache report', () => {
-  it('writes a page, and says where and what is in it', () => {
+  it('writes a page, and prints its path and a summary', () => {
     const cwd = temporaryDirectory();
     const { status, stdout, stderr } = runCli(['report', '--dir', folder()], { cwd });
     assert.deepEqual([status, stderr], [0, '']);
@@ -60,7 +60,7 @@ describe('wasm-cache report', () => {
     }
   });
 
-  it('prints JSON of the documented shape, and writes a page only where one is named', () => {
+  it('prints JSON of the documented shape, and writes a page only if one is named', () => {
     const cwd = temporaryDirectory();
     const directory = folder();
     const document = jsonOf<ReportDocument>(['report', '--dir', directory], { cwd });
@@ -106,7 +106,7 @@ describe('wasm-cache report', () => {
     assert.ok(existsSync(file));
   });
 
-  it('says that nothing was counted yet, also where there is no folder', () => {
+  it('says that nothing was counted yet, also if there is no folder', () => {
     const cwd = temporaryDirectory();
     const { status, stdout } = runCli(['report', '--dir', path.join(cwd, 'none')], { cwd });
     assert.equal(status, 0);
@@ -114,7 +114,7 @@ describe('wasm-cache report', () => {
     assert.match(readFileSync(path.join(cwd, 'wasm-cache-report.html'), 'utf8'), /There is nothing to show yet/);
   });
 
-  it('says that a day was full', () => {
+  it('says that counting stopped on a full day', () => {
     const directory = temporaryDirectory();
     for (let i = 0; i < 15; i++) putStatistics(directory, Array(1000).fill({ key: '0'.repeat(16), misses: 1 }));
     const file = path.join(temporaryDirectory(), 'page.html');
@@ -122,12 +122,12 @@ describe('wasm-cache report', () => {
     assert.match(readFileSync(file, 'utf8'), /On 1 day there was as much as the statistics have room for/);
   });
 
-  it('takes nothing in the folder for markup', () => {
+  it('escapes everything that it takes from the folder', () => {
     const script = '<script>alert(1)</script>';
     const directory = path.join(temporaryDirectory(), `"><b onclick='x'>& ${script.replaceAll('/', '')}`);
     const file = path.join(temporaryDirectory(), 'page.html');
     mkdirSync(directory, { mode: 0o700 });
-    // An engine's folder may have any name; a line with such a name is none.
+    // An engine's folder may have any name; a line of statistics with such a name is invalid.
     putArtifact(directory, madeUp(1, { engineId: `<img src=x onerror='alert(1)'>${ENGINE}` }));
     const day = putStatistics(directory, [{ key: '0'.repeat(16), name: 'good', misses: 1 }]);
     writeFileSync(day, readFileSync(day, 'utf8') + readFileSync(day, 'utf8').replace('good', script));
@@ -142,7 +142,7 @@ describe('wasm-cache report', () => {
     assert.doesNotMatch(page, /<(script|img|b)\b/);
   });
 
-  it('refuses a folder that others may write to, and a page that cannot be one', () => {
+  it('refuses a folder that others may write to, and a page that cannot be written', () => {
     const directory = folder();
     for (const [file, message] of [
       ['', /error: The report must be a file in a folder that is there, not ''/],
@@ -171,7 +171,7 @@ describe('wasm-cache report', () => {
     for (const [what, directory] of Object.entries(pages)) {
       for (const width of [1280, 360]) {
         for (const colors of ['light', 'dark'] as const) {
-          it(`is in order with ${what} statistics, ${width} pixels wide, ${colors}`, async () => {
+          it(`renders well with ${what} statistics, ${width} pixels wide, ${colors}`, async () => {
             const file = path.join(temporaryDirectory(), 'page.html');
             assert.equal(runCli(['report', file, '--dir', directory]).status, 0);
             const seen = await browser.look(file, { width, colors }, `(${lookAround})()`);
@@ -218,7 +218,7 @@ function lookAround() {
     return [element.textContent?.slice(0, 30) ?? '', (a + 0.05) / (b + 0.05)];
   });
   const { scrollWidth } = document.documentElement;
-  // What is cut off at the side, and cannot be scrolled to.
+  // Elements that are cut off at the side and cannot be scrolled to.
   const unreachable = all.filter((element) => {
     const { right, width } = element.getBoundingClientRect();
     return width > 0 && right > innerWidth + 1 && !element.closest('.wide');
@@ -239,7 +239,7 @@ function lookAround() {
 }
 
 describe('html', () => {
-  it('escapes what it did not make', () => {
+  it('escapes values', () => {
     const made = html`<b>${'a < b & "c" \'d\''}</b>${undefined}${[html`<i>${1}</i>`, '<i>']}`;
     assert.equal(made.text, '<b>a &lt; b &amp; &quot;c&quot; &#39;d&#39;</b><i>1</i>&lt;i&gt;');
   });

@@ -12,14 +12,14 @@ import { type RunOptions, root, temporaryDirectory } from '../../support/process
 const program = (name: string) => path.join(root, 'test', 'programs', name);
 const node = process.execPath;
 const HOT = [node, program('hot.mjs')];
-/** So that commands which start `node` start this one. */
+/** So that commands that start `node` start this one. */
 const PATH = `${path.dirname(node)}${path.delimiter}${process.env.PATH}`;
 
 function run(directory: string, command: string[], options: Omit<RunOptions, 'args'> = {}, own: string[] = []) {
   return runCli(['run', '--dir', directory, ...own, '--', ...command], { ...options, env: { PATH, ...options.env } });
 }
 
-/** Runs it twice in a folder of its own, and gives what it says of the second time. */
+/** Runs it twice in a new folder, and returns the report on the second run. */
 function runTwice(command: string[], options: Omit<RunOptions, 'args'> = {}): RunDocument {
   const directory = temporaryDirectory();
   const file = path.join(temporaryDirectory(), 'run.json');
@@ -30,7 +30,7 @@ function runTwice(command: string[], options: Omit<RunOptions, 'args'> = {}): Ru
   return JSON.parse(readFileSync(file, 'utf8'));
 }
 
-/** A folder whose name has all that has to be quoted somewhere. */
+/** A folder whose name has every character that needs quoting somewhere. */
 function write(files: Record<string, string>): string {
   const folder = path.join(temporaryDirectory(), `with "quotes", spaces & more % é`);
   for (const [name, content] of Object.entries(files)) {
@@ -41,7 +41,7 @@ function write(files: Record<string, string>): string {
 }
 
 describe('wasm-cache run', () => {
-  it('runs a command with the hook, and says what that did', () => {
+  it('runs a command with the hook, and prints a summary', () => {
     const directory = temporaryDirectory();
     const cold = run(directory, HOT);
     assert.deepEqual([cold.status, cold.stderr], [0, 'wasm-cache: 1 module, 0 hits, 1 miss\n']);
@@ -54,7 +54,7 @@ describe('wasm-cache run', () => {
     assert.equal(JSON.parse(warm.stdout).restored, true);
   });
 
-  it('says so where there was no module', () => {
+  it('says so if there was no module', () => {
     const { status, stdout, stderr } = run(temporaryDirectory(), [node, '-p', '1 + 1']);
     const says = 'wasm-cache: no WebAssembly module of 64 KiB or more was compiled\n';
     assert.deepEqual([status, stdout, stderr], [0, '2\n', says]);
@@ -131,7 +131,7 @@ describe('wasm-cache run', () => {
     });
   }
 
-  it('reaches them beside NODE_OPTIONS that are there', () => {
+  it('keeps the NODE_OPTIONS that are set', () => {
     const env = { NODE_OPTIONS: '--no-warnings --title="a b"' };
     const show = `console.log(process.title); import('${program('hot.mjs')}')`;
     assert.equal(runTwice([node, '-e', show], { env }).totals.hits, 1);
@@ -146,7 +146,7 @@ describe('wasm-cache run', () => {
     assert.ok(moduleSize > 600_000 && Number(nativeCodeSize) > 100_000 && without > 1 && without < 30, `${without} ms`);
   });
 
-  it('takes what comes after the command for its options, with and without --', () => {
+  it('passes arguments after the command to it, with and without --', () => {
     const args = ['-p', 'process.argv.slice(1).join()', '--', '--json', '--dir', 'x'];
     for (const separator of [[], ['--']]) {
       const { status, stdout } = runCli(['run', '--dir', temporaryDirectory(), ...separator, node, ...args]);
@@ -154,7 +154,7 @@ describe('wasm-cache run', () => {
     }
   });
 
-  it('counts also where statistics are off, or only is read, or the folder is not trusted', () => {
+  it('also counts if statistics are off, the mode is read-only, or the folder is not trusted', () => {
     const directory = temporaryDirectory();
     const off = run(directory, HOT, { env: { WASM_CACHE_STATISTICS: 'off' } });
     assert.equal(off.stderr, 'wasm-cache: 1 module, 0 hits, 1 miss\n');
@@ -193,7 +193,7 @@ describe('wasm-cache run', () => {
     });
   }
 
-  it('ends with 128 and the number of a signal that the command does not mind', async () => {
+  it('exits with 128 plus the number of a signal that the command survives', async () => {
     const args = ['run', '--dir', temporaryDirectory(), '--', node, program('server.mjs')];
     const child = spawn(node, [path.join(root, 'dist/cli/main.js'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     const errors = text(child.stderr);
@@ -202,7 +202,7 @@ describe('wasm-cache run', () => {
     assert.deepEqual([code, await errors], [143, 'wasm-cache: 1 module, 0 hits, 1 miss\n']);
   });
 
-  it('names what was wrong', () => {
+  it('says what is wrong', () => {
     for (const [args, message] of [
       [[], /missing required argument 'command'/],
       [['--', 'no-such-command'], /^error: There is no command no-such-command/],

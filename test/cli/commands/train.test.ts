@@ -64,7 +64,7 @@ describe('wasm-cache train', () => {
     assert.deepEqual([document?.runs[0]?.modules, document?.runs[0]?.hits], [1, 0]);
   });
 
-  it('ends what does not end by itself, and saves it before', () => {
+  it('ends a command that does not end by itself, after saving it', () => {
     const { status, stderr, document } = train(
       temporaryDirectory(),
       ['--stop-after', '3s'],
@@ -76,14 +76,14 @@ describe('wasm-cache train', () => {
     assert.match(stderr, /^run 1: stopped after 3/);
   });
 
-  it('saves what the workers of such a program have', () => {
+  it('also saves the modules of its workers', () => {
     const script = `new (require('node:worker_threads').Worker)(${JSON.stringify(program('server.mjs'))})`;
     const { status, stderr, document } = train(temporaryDirectory(), ['--stop-after', '3s'], [node, '-e', script]);
     assert.equal(status, 0, stderr);
     assert.equal(document?.outcome, 'final', stderr);
   });
 
-  it('says that nothing could be saved, with 1', () => {
+  it('says that nothing could be saved, and exits with 1', () => {
     const file = JSON.stringify(path.join(root, 'node_modules/sql.js/dist/sql-wasm.wasm'));
     const script = `new WebAssembly.Module(require('fs').readFileSync(${file})); process.kill(process.pid, 'SIGKILL');`;
     const options = ['--dir', temporaryDirectory(), '--keep-going'];
@@ -92,12 +92,12 @@ describe('wasm-cache train', () => {
     assert.match(stdout, /^Nothing is stored of its modules/);
   });
 
-  it('trains what only workers run', () => {
+  it('trains modules that only workers run', () => {
     const { status, stderr, document } = train(temporaryDirectory(), [], [node, program('hot.mjs'), 'worker']);
     assert.deepEqual([status, document?.outcome], [0, 'final'], stderr);
   });
 
-  it('keeps the NODE_OPTIONS that are there, and takes paths with spaces', () => {
+  it('keeps the NODE_OPTIONS that are set, and accepts paths with spaces', () => {
     const directory = path.join(temporaryDirectory(), 'with spaces');
     mkdirSync(directory, { mode: 0o700 });
     const preload = path.join(directory, 'preload.cjs');
@@ -110,13 +110,13 @@ describe('wasm-cache train', () => {
     assert.deepEqual([status], [1], stderr);
   });
 
-  it('says that no module was compiled, with 1', () => {
+  it('says that no module was compiled, and exits with 1', () => {
     const { status, stdout } = runCli(['train', '--dir', temporaryDirectory(), '--', node, '-e', '0']);
     assert.equal(status, 1);
     assert.match(stdout, /^It compiled no module of the size/);
   });
 
-  it('ends with 3 when a run fails, and says which and what it printed', () => {
+  it('exits with 3 if a run fails, and prints which run and its output', () => {
     const directory = temporaryDirectory();
     const failing = [node, '-e', 'console.log("out"); console.error("why"); process.exit(4)'];
     const { status, stderr, document } = train(directory, [], failing);

@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../../support/processes.js';
 const here = engineIdOfPrograms();
 const onPosix = { skip: process.geteuid ? false : 'no file modes here' };
 
-/** One artifact in order, a damaged one, and a file of somebody else. */
+/** A valid artifact, a damaged one, and a foreign file. */
 function folder() {
   const directory = temporaryDirectory();
   const good = putArtifact(directory, madeUp(1, { engineId: here }));
@@ -24,7 +24,7 @@ function folder() {
 }
 
 describe('wasm-cache verify', () => {
-  it('is content with what is in order', () => {
+  it('accepts a valid folder', () => {
     const directory = temporaryDirectory();
     putArtifact(directory, madeUp(1, { engineId: here }));
     const { status, stdout, stderr } = runCli(['verify', '--dir', directory]);
@@ -33,7 +33,7 @@ describe('wasm-cache verify', () => {
     assert.match(runCli(['verify', '--dir', path.join(directory, 'none')]).stdout, /^Nothing is stored in/);
   });
 
-  it('reports what is wrong, ends with 1, and changes nothing', () => {
+  it('reports what is wrong, exits with 1, and changes nothing', () => {
     const { directory } = folder();
     const before = snapshot(directory);
     const { status, stdout, stderr } = runCli(['verify', '--dir', directory]);
@@ -44,7 +44,7 @@ describe('wasm-cache verify', () => {
     assert.deepEqual(snapshot(directory), before);
   });
 
-  it('puts it right with --repair, and leaves what is not of this package', onPosix, () => {
+  it('repairs with --repair, and leaves foreign files', onPosix, () => {
     const { directory, good, bad, foreign } = folder();
     chmodSync(good, 0o644);
     const { status, stdout } = runCli(['verify', '--repair', '--dir', directory]);
@@ -56,7 +56,7 @@ describe('wasm-cache verify', () => {
     assert.equal(runCli(['verify', '--dir', directory]).status, 0);
   });
 
-  it('finds what is not signed with the secret', () => {
+  it('finds artifacts that are not signed with the secret', () => {
     const directory = temporaryDirectory();
     putArtifact(directory, madeUp(1), { secret: SECRET });
     const env = { WASM_CACHE_SECRET: 'another-secret-of-ours' };

@@ -18,7 +18,7 @@ import { filesIn, type RunOptions, root, runProgram, temporaryDirectory } from '
 
 const large = everythingModule(70_000);
 
-/** A folder as a project has it: `here` in it is where commands are given. */
+/** The folder of a project. Commands run in its folder `here`. */
 function project(): { here: string; cache: string } {
   const folder = temporaryDirectory();
   const here = path.join(folder, 'here');
@@ -64,7 +64,7 @@ describe('wasm-cache warm', () => {
     assert.ok(!stdout.includes('\x1b'));
   });
 
-  it('takes packages, folders, patterns and files, each module once, and skips what is small, linked or there', () => {
+  it('accepts packages, folders, patterns and files, takes each module once, and skips small, linked and stored ones', () => {
     const given = project();
     const first = warm(given, ['plugins', '@scope/with-wasm', '--jobs', '1']);
     assert.equal(first.status, 0, first.stderr);
@@ -102,7 +102,7 @@ describe('wasm-cache warm', () => {
     });
   });
 
-  it('goes on after a file that is no module, and ends with 3', () => {
+  it('goes on after a file that is no module, and exits with 3', () => {
     const { here, cache } = project();
     const { status, stdout, stderr } = runCli(['warm', 'broken', 'plugin.wasm', '--dir', cache], { cwd: here });
     assert.equal(status, 3);
@@ -112,7 +112,7 @@ describe('wasm-cache warm', () => {
     assert.match(stdout, /1 compiled, 2 failed in /);
   });
 
-  it('takes no other file for a small module', () => {
+  it('does not take other files for small modules', () => {
     const { here, cache } = project();
     writeFileSync(path.join(here, 'README.md'), '# A plugin');
     const { status, stdout } = runCli(['warm', 'README.md', 'plugins/small.wasm', '--dir', cache], { cwd: here });
@@ -133,13 +133,13 @@ describe('wasm-cache warm', () => {
     assert.deepEqual(warm(given, ['plugin.wasm'], { env }).modules, ['plugin.wasm compiled']);
   });
 
-  it('warns where the folder cannot hold what was compiled', () => {
+  it('warns if the folder is too small for the compiled modules', () => {
     const { status, stderr } = warm(project(), ['plugin.wasm'], { env: { WASM_CACHE_MAX_SIZE: '100' } });
     assert.equal(status, 0);
     assert.match(stderr, /^warning: The folder holds .*, more than WASM_CACHE_MAX_SIZE, 100 B: /m);
   });
 
-  it('keeps what was done when it is interrupted, and goes on from there', async () => {
+  it('keeps finished modules when it is interrupted, and continues from there', async () => {
     const given = project();
     const names = Array.from({ length: 40 }, (_, number) => `many/${number}.wasm`);
     mkdirSync(path.join(given.here, 'many'));
@@ -191,7 +191,7 @@ describe('wasm-cache warm', () => {
 });
 
 describe('inParallel', () => {
-  it('keeps to both limits, and does what is over them alone', async () => {
+  it('keeps both limits, and runs a task that exceeds them alone', async () => {
     let [tasks, memory, most, mostMemory] = [0, 0, 0, 0];
     const alone: number[] = [];
     const done: number[] = [];

@@ -15,7 +15,7 @@ import { register, runProgram, temporaryDirectory } from '../../support/processe
 
 const here = engineIdOfPrograms();
 const onPosix = { skip: process.geteuid ? false : 'no file modes here' };
-// What programs/hot.mjs compiles.
+// The module that programs/hot.mjs compiles.
 const wireBytes = sumModule({ offset: 5, padding: 70_000 });
 const key = ModuleHash.sha256(wireBytes);
 
@@ -26,7 +26,7 @@ const write = (name: string, bytes: Uint8Array | string) => {
 };
 const module = write('sum.wasm', wireBytes);
 
-/** The artifact that a program stored, and where. */
+/** The artifact that a program stored, and its path. */
 const hot = path.join(temporaryDirectory(), 'cache');
 let artifact: Artifact;
 
@@ -39,7 +39,7 @@ before(() => {
 const why = (directory: string, args: string[] = [], env: Record<string, string> = {}, code = 1) =>
   jsonOf<WhyDocument>(['why', module, '--dir', directory, ...args], { env }, code);
 
-/** A folder with the artifact, changed. */
+/** A folder with the artifact after a change. */
 function stored(changes: Partial<Artifact> = {}, options: Parameters<typeof putArtifact>[2] = {}): string {
   const directory = temporaryDirectory();
   putArtifact(directory, { ...artifact, ...changes }, options);
@@ -60,7 +60,7 @@ const common = {
   ...{ node: { binary: 'string', options: [], nodeOptions: 'null' }, hit: 'boolean' },
 };
 
-describe('wasm-cache why, of a hit', () => {
+describe('wasm-cache why explains a hit', () => {
   it('says so, after a process has loaded it, and changes nothing', () => {
     const before = snapshot(hot);
     const { status, stdout, stderr } = runCli(['why', module, '--dir', hot]);
@@ -93,7 +93,7 @@ describe('wasm-cache why, of a hit', () => {
     assert.deepEqual(snapshot(empty), {});
   });
 
-  it('with a note where a program that uses options of the compilation would miss', () => {
+  it('with a note if a program that uses compile options would miss', () => {
     const imports = section(2, vector([[...named('wasm:js-string'), ...named('length'), 0x00, 0]]));
     const builtins = write('builtins.wasm', moduleOf(section(1, vector([[0x60, 1, 0x6f, 1, 0x7f]])), imports));
     const document = jsonOf<WhyDocument>(['why', builtins, '--dir', hot], {}, 1);
@@ -101,8 +101,8 @@ describe('wasm-cache why, of a hit', () => {
   });
 });
 
-describe('wasm-cache why, of a miss', () => {
-  /** The only reason, which the text names, too. */
+describe('wasm-cache why explains a miss', () => {
+  /** The only reason. Checks that the text names it, too. */
   const onlyReason = (directory: string, args: string[] = [], env: Record<string, string> = {}) => {
     const { hit, reasons } = why(directory, args, env);
     assert.equal(hit, false);
@@ -151,7 +151,7 @@ describe('wasm-cache why, of a miss', () => {
     }
   });
 
-  it('V8 flags or CPU features, when no option explains it', () => {
+  it('V8 flags or CPU features, if no option explains it', () => {
     const directory = stored({ engineId: `${here.slice(0, -8)}00000000` });
     const [code, message] = onlyReason(directory);
     assert.equal(code, 'other-engine');
@@ -243,7 +243,7 @@ describe('wasm-cache why, of a miss', () => {
     assert.ok(!JSON.stringify(down).includes('hidden'));
   });
 
-  it('no module: says what V8 does not take', () => {
+  it('no module: says why V8 refuses it', () => {
     const invalid = write('invalid.wasm', Buffer.concat([wireBytes.subarray(0, 8), Buffer.alloc(70_000, 0xff)]));
     const { status, stdout } = runCli(['why', invalid, '--dir', hot]);
     assert.equal(status, 1);
@@ -254,7 +254,7 @@ describe('wasm-cache why, of a miss', () => {
   });
 });
 
-it('wasm-cache why names what was wrong with what it was given', () => {
+it('wasm-cache why says which argument is wrong', () => {
   const program = write(
     'program.mjs',
     `import fs from 'node:fs'; fs.writeFileSync(${JSON.stringify(path.join(files, 'ran'))}, '');`,

@@ -54,7 +54,7 @@ describe('tables and lists', () => {
     assert.equal(lines[250], 'xxxxxxxxxx       249');
   });
 
-  it('are as wide as their characters are, and not cut', () => {
+  it('are as wide as their characters on the terminal, and not cut', () => {
     const wide = [
       { title: 'A', value: (row: string) => row },
       { title: 'B', value: () => '.' },
@@ -62,14 +62,14 @@ describe('tables and lists', () => {
     assert.equal(table(wide, ['模块', 'ab'], plain), 'A     B\n模块  .\nab    .');
   });
 
-  it('have colours only where there is a terminal for them', () => {
+  it('have colours only on a terminal', () => {
     assert.ok(!table(columns, [1], plain).includes('\x1b'));
     assert.ok(table(columns, [1], coloured).startsWith('\x1b['));
     assert.ok(!list([['a', 'b']], plain).includes('\x1b'));
     assert.equal(colorsFor({ isTTY: true, hasColors: () => false }).isColorSupported, false);
   });
 
-  it('leave out what is not known', () => {
+  it('leave out unknown values', () => {
     assert.equal(
       list(
         [
