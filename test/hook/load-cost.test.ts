@@ -7,7 +7,7 @@ import { waitedForProcessor } from '../../dist/hook/load-cost.js';
 
 const isTold = existsSync('/proc/thread-self/schedstat');
 
-test('a thread waits where there are more threads than processors', { skip: isTold ? false : 'not told here' }, () => {
+test('a thread waits if there are more threads than processors', { skip: isTold ? false : 'not told here' }, () => {
   const busy = Array.from({ length: availableParallelism() }, () =>
     spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore', timeout: 60_000 }),
   );

@@ -10,7 +10,7 @@ import { sumModule } from '../../dist/testing/modules.js';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-/** Lets go of what nobody holds: a WeakRef holds what it was asked for until the task ends. */
+/** Collects garbage in a new task, because a WeakRef holds its target until the task ends. */
 async function forget(): Promise<void> {
   await nextTask();
   collectGarbage();
@@ -21,8 +21,8 @@ const wireBytes = sumModule();
 const newModule = () => new WebAssembly.Module(wireBytes);
 
 /**
- * Which of `held` are alive, in the order in which `modules` gives them; -1 stands for another. In a function of its own,
- * so that no variable of a waiting test keeps a module.
+ * The indices in `held` of the modules that are alive, in the order of `modules`; -1 for a module that is not in `held`. A
+ * separate function, so that no variable of a waiting test keeps a module alive.
  */
 function alive(modules: RecordedModules, held: WebAssembly.Module[] = []): number[] {
   return [...modules.alive()].map(([, module]) => held.indexOf(module));
@@ -52,7 +52,7 @@ describe('RecordedModules', () => {
     assert.deepEqual(alive(modules), []);
   });
 
-  it('gives what was added, in that order', () => {
+  it('gives the modules that were added, in that order', () => {
     const modules = new RecordedModules();
     const held = Array.from({ length: 3 }, newModule);
     const added = held.map(() => recorded({ key: ModuleHash.random() }));
@@ -65,7 +65,7 @@ describe('RecordedModules', () => {
     );
   });
 
-  it('gives the very record that was added, so that what is noted in it stays', () => {
+  it('gives the same record object that was added, so that notes in it stay', () => {
     const modules = new RecordedModules();
     const held = newModule();
     modules.add(recorded(), held);
@@ -82,7 +82,7 @@ describe('RecordedModules', () => {
     'only the key': { engineId: 'engine-2', hasRequestedLearner: true },
     'a key that is another object': { key: ModuleHash.parseHex(aKey.toString()) },
   })) {
-    it(`replaces what it knew by what was compiled last, when ${same} is the same`, () => {
+    it(`replaces a record by the last one with the same ${same}`, () => {
       const modules = new RecordedModules();
       const held = [newModule(), newModule()] as const;
       const later = recorded(changes);
@@ -121,7 +121,7 @@ describe('RecordedModules', () => {
     assert.ok([...modules.alive()].every(([each]) => each === record));
   });
 
-  it('finds the one object that lives among many that came and went', async () => {
+  it('finds the one object that is alive among many that are gone', async () => {
     const modules = new RecordedModules();
     const record = recorded();
     const held = [newModule()] as const;
@@ -133,7 +133,7 @@ describe('RecordedModules', () => {
     assert.deepEqual(alive(modules, [...held]), [0]);
   });
 
-  it('gives a module once, however many objects there are, and remembers the last eight of them', async () => {
+  it('gives a module once, however many objects it has, and remembers the last eight of them', async () => {
     const modules = new RecordedModules();
     const record = recorded();
     modules.add(record, newModule());

@@ -20,7 +20,7 @@ import { freePort } from '../support/servers.js';
 const secret = 'the-secret-of-this-fleet';
 const PROGRAM = 'programs/app_main.js.json';
 const engine = new V8Engine();
-/** Milliseconds; the thread takes some hundred to start on a busy machine. */
+/** Milliseconds. On a busy machine the thread takes some hundred to start. */
 const PATIENT = 20_000;
 
 function artifact(key: ModuleHash): Artifact {
@@ -44,7 +44,7 @@ interface Settings {
   secrets?: string[];
 }
 
-/** A tier before a store in a folder, the folder behind it, which does not exist yet, and what the tier told. */
+/** A tier in front of a store in a folder, a cache folder that does not exist yet, and the failures that the tier reported. */
 function scene({ url, timeout = PATIENT, directory, secrets = [secret] }: Settings = {}) {
   const shared = temporaryDirectory();
   const store = new FileSystemStore(shared, { isShared: true });
@@ -71,7 +71,7 @@ function assertArtifact(found: unknown): void {
   assert.deepEqual({ ...found, nativeCode: Uint8Array.from((found as Artifact).nativeCode) }, expected);
 }
 
-/** A port where nothing ever answers. */
+/** A port that never answers. */
 async function silentPort(): Promise<number> {
   const server = createNetServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
   after(() => server.close());
@@ -89,7 +89,7 @@ function milliseconds(action: () => unknown): number {
 const key = () => ModuleHash.random();
 
 describe('RemoteTier', () => {
-  it('gives what the store has to who waits for it, once, and puts it into the folder', async () => {
+  it('gives an artifact of the store to the caller who waits for it, once, and puts it into the folder', async () => {
     const { tier, folder, failures, put } = scene();
     const wanted = key();
     await put(wanted);
@@ -99,7 +99,7 @@ describe('RemoteTier', () => {
     assert.deepEqual(failures, []);
   });
 
-  it('gives it later to who does not wait; of two at once one gets it', async () => {
+  it('gives it later to a caller who does not wait; of two callers one gets it', async () => {
     const { tier, failures, put } = scene();
     const wanted = key();
     await put(wanted);
@@ -114,7 +114,7 @@ describe('RemoteTier', () => {
     assert.deepEqual(failures, []);
   });
 
-  it('has nothing of what the store does not have, and then does not ask again', async () => {
+  it('does not ask again for an artifact that the store does not have', async () => {
     const { tier, failures, put } = scene();
     const absent = key();
     assert.equal(tier.fetchSync(String(absent)), undefined);
@@ -224,7 +224,7 @@ describe('RemoteTier', () => {
     });
   }
 
-  it('waits for a store that hangs once, and no longer than the deadline', async () => {
+  it('waits once for a store that hangs, and no longer than the deadline', async () => {
     const { tier, failures } = scene({ url: `redis://127.0.0.1:${await silentPort()}`, timeout: 300 });
     const first = milliseconds(() => assert.equal(tier.fetchSync(String(key())), undefined));
     assert.ok(first >= 290 && first < 1500, `${first} ms`);
@@ -233,7 +233,7 @@ describe('RemoteTier', () => {
     assert.deepEqual(failures, [{ failure: 'no answer within 300 ms', of: 'store' }]);
   });
 
-  it('spares others for seconds only when its thread was too slow to ask the store anything', () => {
+  it('marks the store as down for seconds only, if its thread was too slow to ask it', () => {
     const { tier, directory, failures } = scene({ timeout: 1 });
     assert.equal(tier.fetchSync(String(key())), undefined);
     assert.deepEqual(failures, [{ failure: 'no answer within 1 ms', of: 'store' }]);
@@ -245,7 +245,7 @@ describe('RemoteTier', () => {
     assert.equal(scene({ directory }).tier.wasDown, false);
   });
 
-  it('lets all who wait go on at once', async () => {
+  it('releases all callers at once', async () => {
     const { tier, failures } = scene({ url: `http://127.0.0.1:${await silentPort()}`, timeout: 2000 });
     const start = performance.now();
     const early = [tier.fetch(String(key())), tier.fetch(String(key()))];
@@ -256,7 +256,7 @@ describe('RemoteTier', () => {
     assert.equal(failures.length, 1);
   });
 
-  it('takes the answer that came while the program kept its event loop busy', async () => {
+  it('takes an answer that came while the program kept its event loop busy', async () => {
     const { tier, failures, put } = scene({ timeout: 1000 });
     const wanted = key();
     await put(wanted);
@@ -266,7 +266,7 @@ describe('RemoteTier', () => {
     assert.deepEqual(failures, []);
   });
 
-  it('puts what comes late into the folder, for the next run', async () => {
+  it('puts late artifacts into the folder, for the next run', async () => {
     const { shared, put } = scene();
     const wanted = key();
     await put(wanted);
@@ -285,7 +285,7 @@ describe('RemoteTier', () => {
     server.closeAllConnections();
   });
 
-  it('gives what the store has where the folder cannot be written to', async () => {
+  it('works with a folder that cannot be written to', async () => {
     const file = path.join(temporaryDirectory(), 'file');
     writeFileSync(file, '');
     const { tier, failures, put } = scene({ directory: path.join(file, 'cache') });
@@ -295,7 +295,7 @@ describe('RemoteTier', () => {
     assert.deepEqual(failures, []);
   });
 
-  it('in a folder that others may write to gives what is signed', async () => {
+  it('works with a folder that others may write to, for signed artifacts', async () => {
     const directory = path.join(temporaryDirectory(), 'cache');
     mkdirSync(directory, { mode: 0o777 });
     const { tier, put } = scene({ directory });
@@ -304,15 +304,15 @@ describe('RemoteTier', () => {
     assertArtifact(tier.fetchSync(String(wanted)));
   });
 
-  it('ends its thread when nothing was asked for a while, and starts another one when needed', async () => {
-    await setTimeout(1); // The event of the test before comes in a turn of its own.
+  it('ends its thread after a while without requests, and starts another one when needed', async () => {
+    await setTimeout(1); // The event of the previous test comes in its own turn.
     const workers: Worker[] = [];
     const onWorker = (worker: Worker) => workers.push(worker);
     process.on('worker', onWorker);
     const { tier, put } = scene({ timeout: 5000 });
     const [first, second, never] = [key(), key(), key()];
     for (const each of [first, second, never]) await put(each);
-    const alive = setInterval(() => {}, 1000); // The thread keeps nobody alive.
+    const alive = setInterval(() => {}, 1000); // The thread does not keep the process alive.
     mock.timers.enable({ apis: ['setTimeout'] });
     try {
       assertArtifact(tier.fetchSync(String(first)));
@@ -343,7 +343,7 @@ describe('RemoteTier', () => {
     assert.deepEqual(workers, []);
   });
 
-  it('leaves nothing behind in the folder where the store is down, but the mark', async () => {
+  it('leaves only the mark in the folder if the store is down', async () => {
     const { tier, list, directory } = scene({ url: `http://127.0.0.1:${await freePort()}` });
     tier.prefetch(list());
     await until('it is off', () => existsSync(path.join(directory, 'remote-down')));

@@ -31,7 +31,7 @@ describe('readSettings', () => {
     });
   });
 
-  it('takes an empty value for none', () => {
+  it('treats an empty value as missing', () => {
     const names = ['DIR', 'MODE', 'DISABLE', 'MIN_MODULE_SIZE'].map((name) => `WASM_CACHE_${name}`);
     const env = Object.fromEntries([...names, 'XDG_CACHE_HOME', 'LOCALAPPDATA'].map((name) => [name, '']));
     for (const platform of ['linux', 'darwin', 'win32'] as const) {
@@ -82,12 +82,12 @@ describe('readSettings', () => {
     });
   }
 
-  it('does not ask for the home folder when it is told the directory', () => {
+  it('does not ask for the home folder if a directory is set', () => {
     const unasked = () => assert.fail('asked');
     assert.equal(read({ WASM_CACHE_DIR: home }, 'linux', unasked).directory, home);
   });
 
-  it('does not throw when there is no home folder', () => {
+  it('does not throw if there is no home folder', () => {
     assert.doesNotThrow(() =>
       read({}, 'linux', () => {
         throw new Error('ENOENT: no such file or directory, uv_os_homedir');
@@ -95,7 +95,7 @@ describe('readSettings', () => {
     );
   });
 
-  // A program is run in all sorts of folders, some of them downloaded: their machine code must not be loaded.
+  // The working folder may be a downloaded one, whose machine code must not be loaded.
   const homeless: [platform: NodeJS.Platform, env: NodeJS.ProcessEnv][] = [
     ['linux', {}],
     ['darwin', {}],
@@ -108,7 +108,7 @@ describe('readSettings', () => {
     });
   }
 
-  it('reads the smallest size of a module that matters', () => {
+  it('reads the smallest module size', () => {
     assert.equal(read({ WASM_CACHE_MIN_MODULE_SIZE: '1MiB' }).minModuleSize, 2 ** 20);
     assert.equal(read({ WASM_CACHE_MIN_MODULE_SIZE: '0' }).minModuleSize, 0);
   });
@@ -137,7 +137,7 @@ describe('readSettings', () => {
     });
   }
 
-  it('takes for the file of a run only what is the same file in every folder', () => {
+  it('takes only an absolute path as the file of a run', () => {
     const file = path.resolve('/tmp/run');
     assert.equal(read({ WASM_CACHE_RUN: file }).runFile, file);
     for (const wrong of ['', 'run']) assert.equal(read({ WASM_CACHE_RUN: wrong }).runFile, undefined);
@@ -152,12 +152,12 @@ describe('WASM_CACHE_REMOTE', () => {
   const url = 'redis://user:PASSWORD@cache.internal:6379/1';
   const signed = { WASM_CACHE_REMOTE: url, WASM_CACHE_SECRET: SECRET };
 
-  it('is the address of a store, behind a secret', () => {
+  it('is the address of a store, with a secret', () => {
     const { remote, warnings } = read(signed);
     assert.deepEqual([remote, warnings], [{ url, timeout: 250, allowUnsigned: false, mode: 'read-write' }, []]);
   });
 
-  it('or behind the word of the user', () => {
+  it('or with the permission of the user', () => {
     const { remote, warnings } = read({ WASM_CACHE_REMOTE: url, WASM_CACHE_ALLOW_UNSIGNED: '1' });
     assert.deepEqual([remote, warnings], [{ url, timeout: 250, allowUnsigned: true, mode: 'read-write' }, []]);
   });
@@ -271,7 +271,7 @@ describe('parseSize', () => {
     });
   }
 
-  it('takes no longer for much white space', () => {
+  it('is fast for much white space', () => {
     const start = performance.now();
     assert.equal(parseSize(`1${' '.repeat(120_000)}!`), undefined); // took 15 s
     assert.ok(performance.now() - start < 1000);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { runInNewContext } from 'node:vm';
 import { haveNoEffect, wireBytesOf } from '../../dist/hook/wire-bytes-of.js';
 
-/** 64 bytes that are all different. */
+/** 64 different bytes. */
 function buffer(options?: { maxByteLength: number }): ArrayBuffer {
   const bytes = new ArrayBuffer(64, options);
   new Uint8Array(bytes).set(Uint8Array.from({ length: 64 }, (_, n) => n));
@@ -68,7 +68,7 @@ describe('wireBytesOf gives the bytes of', () => {
     ['a view that tracks the length', resized((bytes) => new Uint8Array(bytes, 8), 40), 8, 40],
   ];
   for (const [name, source, from, to] of sources) {
-    it(`${name}, from as many bytes as are asked for`, () => {
+    it(`${name}, from the given size on`, () => {
       for (const minLength of [0, 1, to - from]) {
         assert.deepEqual([...(wireBytesOf(source, minLength) ?? [])], numbers(from, to));
       }
@@ -93,7 +93,7 @@ describe('wireBytesOf gives the bytes of', () => {
   });
 });
 
-describe('wireBytesOf is not misled by', () => {
+describe('wireBytesOf is not fooled by', () => {
   const lies = ['buffer', 'byteOffset', 'byteLength', 'length', Symbol.toStringTag, Symbol.species, 'constructor'];
   const lie = { get: () => assert.fail('a getter of the program was called'), configurable: true };
   const withLies = <T extends object>(source: T): T => {
@@ -193,7 +193,7 @@ describe('wireBytesOf leaves to V8', () => {
 });
 
 describe('haveNoEffect', () => {
-  /** Wire bytes in which these names stand, as those of the modules that are imported from do. */
+  /** Wire bytes that contain these names, as those of imported modules. */
   const importing = (...names: string[]) => new Uint8Array(Buffer.from(`\0asm ${names.join(' ')} end`));
   const none = importing();
   const names = importing('env', 'wasm:js-string', 'strings', 'näme');
@@ -209,7 +209,7 @@ describe('haveNoEffect', () => {
     ['builtins that are not imported', { builtins: ['js-string'] }, none, true],
     ['builtins that are imported', { builtins: ['js-string'] }, names, false],
     ['builtins of which one is imported', { builtins: ['other', 'js-string'] }, names, false],
-    ['builtins whose name alone stands there', { builtins: ['js-string'] }, importing('js-string', 'wasm:js'), true],
+    ['builtins of which only the name is there', { builtins: ['js-string'] }, importing('js-string', 'wasm:js'), true],
     [
       'hidden builtins that are imported',
       Object.defineProperty({}, 'builtins', { value: ['js-string'] }),

@@ -41,7 +41,7 @@ describe('compileAheadOfTime', () => {
     assert.equal(Object.keys(snapshot(directory)).length, 1, 'nothing else is left behind');
   });
 
-  it('leaves what is stored already as it is', async () => {
+  it('does not change an artifact that is stored already', async () => {
     const directory = temporaryDirectory();
     await compileAheadOfTime(HashedModuleData.sha256(wireBytes), { directory });
     const before = snapshot(directory);
@@ -49,7 +49,7 @@ describe('compileAheadOfTime', () => {
     assert.deepEqual(snapshot(directory), before);
   });
 
-  it('keeps the folder within the limits that it is given, also for loadModule', async () => {
+  it('keeps the folder within the given limits, also for loadModule', async () => {
     for (const compile of [
       (directory: string, maxSize?: number) => compileAheadOfTime(wireBytes, { directory, maxSize }),
       async (directory: string, maxSize?: number) => {
@@ -72,14 +72,14 @@ describe('compileAheadOfTime', () => {
     }
   });
 
-  it('compiles once for all who want the same module', async () => {
+  it('compiles once for all callers who want the same module', async () => {
     const directory = temporaryDirectory();
     await Promise.all(Array.from({ length: 5 }, () => compileAheadOfTime(wireBytes, { directory })));
     assert.equal(artifactIn(directory).generation, 0, 'written once');
     assert.equal(Object.keys(snapshot(directory)).length, 1);
   });
 
-  it('waits for a learner that another process started, until the time is over', async () => {
+  it('waits for a learner of another process, until the timeout', async () => {
     const directory = temporaryDirectory();
     new LearningJobs(directory).create(hash, { wireLength: wireBytes.length, part: wireBytes });
     const before = snapshot(directory);
@@ -90,7 +90,7 @@ describe('compileAheadOfTime', () => {
     assert.deepEqual(snapshot(directory), before, "the other process's job is still there");
   });
 
-  it('does not wait for what was given up', async () => {
+  it('does not wait for a job that was given up', async () => {
     const directory = temporaryDirectory();
     const jobs = new LearningJobs(directory);
     jobs.create(hash, { wireLength: wireBytes.length, part: wireBytes });
@@ -100,7 +100,7 @@ describe('compileAheadOfTime', () => {
     assert.ok(performance.now() - start < 5000);
   });
 
-  it('says what is wrong with the folder', async () => {
+  it('reports what is wrong with the folder', async () => {
     const directory = temporaryDirectory();
     chmodSync(directory, 0o777);
     await assert.rejects(compileAheadOfTime(wireBytes, { directory }), ofKind('Untrusted'));
@@ -110,7 +110,7 @@ describe('compileAheadOfTime', () => {
     }
   });
 
-  it('is ended by its signal, and can be tried again', async () => {
+  it('ends at its signal, and can be repeated', async () => {
     const directory = temporaryDirectory();
     const reason = new Error('enough');
     await assert.rejects(compileAheadOfTime(wireBytes, { directory, signal: AbortSignal.abort(reason) }), reason);
@@ -122,7 +122,7 @@ describe('compileAheadOfTime', () => {
     assert.equal(artifactIn(directory).coverage, 'full');
   });
 
-  it('fails for what V8 would not compile, and leaves nothing behind', async () => {
+  it('fails for bytes that V8 does not compile, and leaves nothing behind', async () => {
     const broken = moduleOf(section(1, [1, 0x60, 0, 1, 0x7f]), section(3, [1, 0]), codeSection([[0, 0x0b]]));
     const directory = temporaryDirectory();
     await assert.rejects(
@@ -133,7 +133,7 @@ describe('compileAheadOfTime', () => {
     assert.deepEqual(snapshot(directory), {});
   });
 
-  it('says which option makes no sense', async () => {
+  it('says which option is wrong', async () => {
     const directory = temporaryDirectory();
     for (const timeout of [0, -1, Number.NaN, 300_001, Number.POSITIVE_INFINITY]) {
       await assert.rejects(
@@ -150,7 +150,7 @@ describe('compileAheadOfTime', () => {
     assert.equal(engine.serialize(new WebAssembly.Module(sumModule())), undefined);
   });
 
-  it('says why it cannot where native code is not supported', () => {
+  it('says why, if native code is not supported', () => {
     const { status, stdout, stderr } = runProgram('compile-ahead-of-time.mjs', {
       nodeOptions: ['--disable-wasm-trap-handler'],
       args: [temporaryDirectory()],

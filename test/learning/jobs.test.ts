@@ -22,7 +22,7 @@ import { root, temporaryDirectory } from '../support/processes.js';
 
 const MINUTE = 60_000;
 
-/** A job for a module of as many wire bytes as the part has letters. */
+/** A job for a module with as many wire bytes as the part. */
 const jobWith = (part: string) => ({ wireLength: part.length, part: Buffer.from(part) });
 
 function setUp() {
@@ -31,7 +31,7 @@ function setUp() {
   const key = ModuleHash.random();
   const create = (part = 'part') => jobs.create(key, jobWith(part));
   const content = () => Buffer.from(jobs.read(key).part).toString();
-  /** As if it had been created that long ago. */
+  /** Makes a job look so old. */
   const age = (milliseconds: number) => {
     const seconds = (Date.now() - milliseconds) / 1000;
     utimesSync(jobs.file(key), seconds, seconds);
@@ -46,7 +46,7 @@ test('a job is created with what is written to it, and only once', () => {
   assert.equal(content(), 'first');
 });
 
-test('a job for more wire bytes than numbers can count is none', () => {
+test('a job with more wire bytes than numbers can count is invalid', () => {
   const { jobs, key, create } = setUp();
   create();
   const file = readFileSync(jobs.file(key));
@@ -74,7 +74,7 @@ test('a job is under way until it is done, given up or old', () => {
   assert.equal(jobs.isUnderWay(key), false);
 });
 
-test('a job is there for others at once, also in the same millisecond', () => {
+test('others see a job at once, also in the same millisecond', () => {
   for (let round = 0; round < 100; round++) {
     const { create } = setUp();
     assert.deepEqual([create(), create()], [true, false]);
@@ -86,7 +86,7 @@ test('jobs of several modules live side by side', () => {
   for (const key of [ModuleHash.random(), ModuleHash.random()]) assert.equal(jobs.create(key, jobWith('part')), true);
 });
 
-test('what is created is private, the folders too', { skip: process.platform === 'win32' }, () => {
+test('files and folders are private', { skip: process.platform === 'win32' }, () => {
   const { directory, jobs, key, create } = setUp();
   create();
   assert.equal(statSync(jobs.file(key)).mode & 0o777, 0o600);
@@ -97,8 +97,8 @@ for (const [name, milliseconds, created] of [
   ['nine and a half minutes old', 9.5 * MINUTE, false],
   ['older than ten minutes', 10.1 * MINUTE, true],
   ['very old', 10_000 * MINUTE, true],
-  ['of a future that is near', -1 * MINUTE, false],
-  ['of a future that is far', -10_000 * MINUTE, true],
+  ['from the near future', -1 * MINUTE, false],
+  ['from the far future', -10_000 * MINUTE, true],
 ] as const) {
   test(`a job that is ${name} is ${created ? 'replaced' : 'left alone'}`, () => {
     const { create, content, age } = setUp();
@@ -110,7 +110,7 @@ for (const [name, milliseconds, created] of [
   });
 }
 
-test('a job that was given up is there, without the bytes, for as long as any other', () => {
+test('a job that was given up stays, without bytes, for as long as any other', () => {
   const { jobs, key, create, content, age } = setUp();
   create();
   jobs.giveUp(key);
@@ -121,13 +121,13 @@ test('a job that was given up is there, without the bytes, for as long as any ot
   assert.equal(content(), 'again');
 });
 
-test('giving up what is gone is no error, and creates nothing', () => {
+test('giving up a missing job is no error, and creates nothing', () => {
   const { directory, jobs, key } = setUp();
   jobs.giveUp(key);
   assert.equal(existsSync(directory), false);
 });
 
-test('giving up starts the time anew', () => {
+test('giving up restarts the time', () => {
   const { jobs, key, create, age } = setUp();
   create();
   age(9 * MINUTE);
@@ -140,11 +140,11 @@ test('a job that was removed may be created again', () => {
   create();
   jobs.remove(key);
   assert.equal(existsSync(jobs.file(key)), false);
-  jobs.remove(key); // That it is gone is no error.
+  jobs.remove(key); // removing it again is no error
   assert.equal(create(), true);
 });
 
-test('when writing fails the error is thrown, and nothing is left behind', () => {
+test('a failed write throws its error and leaves nothing behind', () => {
   const { jobs, key, create } = setUp();
   const impossible = { wireLength: 1, part: 'not bytes' as never as Uint8Array };
   assert.throws(() => jobs.create(key, impossible));
@@ -152,7 +152,7 @@ test('when writing fails the error is thrown, and nothing is left behind', () =>
   assert.equal(create(), true);
 });
 
-test('what is read is what was written, whole and undamaged, or an error', () => {
+test('reading gives exactly what was written, or an error', () => {
   const { jobs, key } = setUp();
   const job = { wireLength: 2 ** 33 + 5, part: Buffer.from('the part') };
   jobs.create(key, job);
@@ -174,7 +174,7 @@ test('a folder that cannot be written to is an error', () => {
   const { directory, jobs, key, create } = setUp();
   writeFileSync(directory, 'not a folder');
   assert.throws(() => create(), { code: 'ENOTDIR' });
-  if (process.getuid?.() === 0) return; // The administrator can write everywhere.
+  if (process.getuid?.() === 0) return; // root can write everywhere
   const other = new LearningJobs(temporaryDirectory());
   mkdirSync(path.dirname(other.file(key)), { mode: 0o500 });
   assert.throws(() => other.create(key, jobWith('part')), { code: 'EACCES' });
@@ -219,7 +219,7 @@ for (const mask of [0, 0o777]) {
   });
 }
 
-test('where others may write, a job counts only with the signature of the secret, and only for its module', () => {
+test('where others may write, a job counts only with a signature, and only for its module', () => {
   const directory = temporaryDirectory();
   const signed = new LearningJobs(directory, new Signer(['a-secret-of-many-letters']));
   const [key, other] = [ModuleHash.random(), ModuleHash.random()];

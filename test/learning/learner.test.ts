@@ -43,7 +43,7 @@ before(async () => {
   assert.equal(engine.deterministicId, engineId);
 });
 
-/** A cache folder with a job in it, and perhaps an artifact. */
+/** A cache folder with a job, and perhaps an artifact. */
 function setUp({ stored = true, part = undefined as Uint8Array | undefined, ruin = (_file: string) => {} } = {}) {
   const jobKey = key;
   const directory = temporaryDirectory();
@@ -102,7 +102,7 @@ describe('a job becomes an artifact:', () => {
     assert.equal(Object.keys(snapshot(directory)).length, 1);
   });
 
-  it('also when the artifact is damaged, which is then removed', () => {
+  it('also if the artifact is damaged, which is then removed', () => {
     const { directory, learn, artifact, jobName } = setUp();
     const [file] = Object.keys(snapshot(directory)).filter((name) => name !== jobName);
     writeFileSync(path.join(directory, file as string), 'damaged');
@@ -110,7 +110,7 @@ describe('a job becomes an artifact:', () => {
     assert.deepEqual(sorted(artifact().nativeCode.optimised), sorted(readNativeCode(hot, functions).executed));
   });
 
-  it('also when others before it in the list are missing, or not even keys', () => {
+  it('also if jobs before it in the list are missing, or are no keys', () => {
     for (const other of [`${ModuleHash.random()}`, 'not a key', '', '../../etc/passwd']) {
       const { directory, learn, artifact, jobName } = setUp();
       learn([directory, 'no sweep', engineId, 'hot', 'usual', 'no push', other, `${key}`]);
@@ -136,7 +136,7 @@ for (const [name, options, engineOfJob] of [
   ['of what is not a module', { part: Buffer.from('not a module') }],
   ['of a module without functions', { part: moduleOf() }],
 ] as [string, Parameters<typeof setUp>[0], string?][]) {
-  it(`a job ${name} is given up, and nothing else is touched`, () => {
+  it(`a job ${name} is given up, and nothing else changes`, () => {
     const { directory, learn, jobName, jobs } = setUp(options);
     const before = snapshot(directory);
     learn([directory, 'no sweep', engineOfJob ?? engineId, 'hot', 'usual', 'no push', `${key}`]);
@@ -157,14 +157,14 @@ it('without a job there is nothing to do', () => {
   }
 });
 
-it('a folder that is gone stays away', () => {
+it('does not create a folder that is gone', () => {
   const { directory, learn } = setUp();
   rmSync(directory, { recursive: true });
   learn();
   assert.throws(() => statSync(directory), { code: 'ENOENT' });
 });
 
-it('in a folder that it may not write to it changes nothing', { skip: process.platform === 'win32' }, () => {
+it('changes nothing in a folder that it may not write to', { skip: process.platform === 'win32' }, () => {
   const { directory, learn, jobs } = setUp();
   const folders = [directory, ...readdirSync(directory).map((name) => path.join(directory, name))];
   const isRoot = process.getuid?.() === 0;
@@ -173,7 +173,7 @@ it('in a folder that it may not write to it changes nothing', { skip: process.pl
   const before = snapshot(directory);
   learn(undefined, isRoot ? { uid: 65_534 } : {});
   for (const folder of folders) chmodSync(folder, 0o700);
-  // The lock stays as it was: nobody tries again for a while.
+  // The job stays as it was, so nobody tries again for a while.
   assert.deepEqual(snapshot(directory), before);
   assert.equal(jobs.create(key, another), false);
 });
@@ -195,7 +195,7 @@ it('only the node binary starts one', () => {
   }
 });
 
-/** A job that a learner waits for, for as long as a test wants: nothing has been written to the pipe. */
+/** A job that is an empty pipe, so that the learner waits for as long as the test wants. */
 function setUpWaiting({ nodeOptions = '', state = 'ending' } = {}) {
   const directory = temporaryDirectory();
   const file = new LearningJobs(directory).file(key);
@@ -203,7 +203,7 @@ function setUpWaiting({ nodeOptions = '', state = 'ending' } = {}) {
   assert.equal(spawnSync('mkfifo', [file]).status, 0);
   const id = runProgram('engine-id.mjs', { env: { NODE_OPTIONS: nodeOptions } }).stdout.trim();
   const args = [path.join(root, 'test/programs/start-learner.mjs'), state, directory, id, `${key}`];
-  /** Whether a learner had opened the job; it is at its end then. */
+  /** Ends the job's pipe. Returns whether a learner had opened it. */
   const isReading = () => {
     try {
       closeSync(openSync(file, constants.O_WRONLY | constants.O_NONBLOCK));
@@ -228,7 +228,7 @@ function commandLine(pid: string): string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
   } catch {
-    return []; // It ended meanwhile.
+    return []; // The process has ended.
   }
 }
 
@@ -236,7 +236,7 @@ function commandLine(pid: string): string[] {
 const statOf = (id: string) => (readFileSync(`/proc/${id}/stat`, 'utf8').split(') ').at(-1) as string).split(' ');
 
 describe('the process of a learner', { skip: process.platform !== 'linux' && 'looks into /proc' }, () => {
-  it('is nobody to wait for, and has nothing of its parent', async () => {
+  it('keeps nobody waiting, and inherits nothing of its parent', async () => {
     const nodeOptions = '--no-warnings --max-old-space-size=600 --require=node:os';
     const { args, learners, release } = setUpWaiting({ nodeOptions });
     const env = {
@@ -246,7 +246,7 @@ describe('the process of a learner', { skip: process.platform !== 'linux' && 'lo
       SECRET: 'of the program',
     };
     const started = Date.now();
-    // Its pipes, one more than usual among them, are read to their end.
+    // Read its pipes to their end, one more than usual.
     const { status, stdout, stderr } = spawnSync(process.execPath, args, {
       env,
       input: '',
@@ -265,7 +265,7 @@ describe('the process of a learner', { skip: process.platform !== 'linux' && 'lo
       .map((text) => text.split('=')[0]);
     assert.ok(variables.includes('PATH'));
     for (const name of ['NODE_OPTIONS', 'WASM_CACHE_LEARN', 'SECRET']) assert.ok(!variables.includes(name), name);
-    // Of the options only those that V8's version tag depends on.
+    // Only the options that V8's version tag depends on.
     assert.deepEqual(commandLine(pid).slice(1, 4), ['--v8-pool-size=1', '--max-old-space-size=600', learner]);
     for (const descriptor of [0, 1, 2]) assert.equal(readlinkSync(`/proc/${pid}/fd/${descriptor}`), '/dev/null');
     const group = statOf(pid)[2];
@@ -286,7 +286,7 @@ describe('the process of a learner', { skip: process.platform !== 'linux' && 'lo
     await until('the learner has ended', () => learners().length === 0);
   });
 
-  it('leaves no zombie while its parent lives on', async () => {
+  it('leaves no zombie while its parent is alive', async () => {
     const { args, learners } = setUpWaiting({ state: 'going on' });
     const parent = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'inherit'] });
     try {
@@ -297,7 +297,7 @@ describe('the process of a learner', { skip: process.platform !== 'linux' && 'lo
         try {
           return readdirSync(`/proc/${pid}/task`).every((thread) => statOf(`${pid}/task/${thread}`)[16] === '19');
         } catch {
-          return false; // A thread has ended meanwhile.
+          return false; // A thread has ended.
         }
       });
       process.kill(Number(pid));
@@ -308,7 +308,7 @@ describe('the process of a learner', { skip: process.platform !== 'linux' && 'lo
     }
   });
 
-  it('has the usual priority for a while, and then the lowest, in every thread', () => {
+  it('has the normal priority for a while, and then the lowest, in every thread', () => {
     const { status, stdout, stderr } = runProgram('yield-after.mjs', { args: ['300'] });
     assert.deepEqual([status, stderr], [0, '']);
     const { before, after, usedMs } = JSON.parse(stdout);

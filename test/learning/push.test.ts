@@ -50,7 +50,7 @@ function scene({ secrets = [secret] as string[] | undefined } = {}) {
 
 describe('push', () => {
   for (const secrets of [[secret], undefined]) {
-    it(`puts artifacts and the program's list into the store, ${secrets ? 'signed' : 'unsigned'}`, async () => {
+    it(`puts artifacts and the program record into the store, ${secrets ? 'signed' : 'unsigned'}`, async () => {
       const { folder, run, listed, stored } = scene({ secrets });
       const keys = [ModuleHash.random(), ModuleHash.random()];
       for (const [index, key] of keys.entries()) folder.writeArtifactSync(artifact(key, 1000 + index));
@@ -63,7 +63,7 @@ describe('push', () => {
     });
   }
 
-  it('replaces what has less code, and what is not signed with the secret, and leaves what has more', async () => {
+  it('replaces artifacts with less code or a wrong signature, and keeps those with more code', async () => {
     const { folder, remote, store, run, stored } = scene();
     const [less, more, unsigned] = [ModuleHash.random(), ModuleHash.random(), ModuleHash.random()];
     await remote.push(artifact(less, 500));
@@ -76,7 +76,7 @@ describe('push', () => {
     assert.deepEqual(lengths, [1000, 2000, 1000]);
   });
 
-  it('adds to the list what it does not have, the new ones first', async () => {
+  it('adds new modules at the front of the record', async () => {
     const { store, run, listed } = scene();
     const [old, fresh] = [ModuleHash.random(), ModuleHash.random()];
     await store.put(PROGRAM, encodeProgramRecord([String(old)]));
@@ -87,7 +87,7 @@ describe('push', () => {
     assert.deepEqual(await listed(), [String(fresh)]);
   });
 
-  it('writes no list for a program without a file, nor one that has all already', async () => {
+  it('writes no record for a program without a file, or if the record has everything', async () => {
     const { shared, store, run } = scene();
     const key = ModuleHash.random();
     await run([key], { program: undefined });
@@ -98,7 +98,7 @@ describe('push', () => {
     assert.deepEqual(filesIn(shared), before);
   });
 
-  it('leaves out what is not in the folder, is left to V8, or is damaged, and does the others', async () => {
+  it('skips modules that are missing, left to V8 or damaged, and pushes the others', async () => {
     const { directory, folder, run, listed, stored } = scene();
     const [absent, leftAlone, damaged, good] = Array.from({ length: 4 }, () => ModuleHash.random()) as [
       ModuleHash,
@@ -121,7 +121,7 @@ describe('push', () => {
     assert.equal((await listed())?.length, 4);
   });
 
-  it("forgets the folder's list where the store fails, so that the next run does it again", async () => {
+  it("forgets the folder's record if the store fails, so that the next run pushes again", async () => {
     const { directory, folder, run } = scene();
     const key = ModuleHash.random();
     folder.writeArtifactSync(artifact(key));

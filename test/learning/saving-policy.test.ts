@@ -21,7 +21,7 @@ interface Rule {
   name: string;
   stored: Stored;
   current: Current | undefined;
-  /** Where a learner may be started, and where not. */
+  /** With and without a learner. */
   decisions: [canLearn: Decision, cannotLearn: Decision];
 }
 
@@ -61,7 +61,7 @@ const RULES: Record<string, Rule[]> = {
       current: current(102, 10, 90),
       decisions: [SAVE_AND_LEARN, SAVE],
     },
-    // Also stored so that the learner finds there what ran.
+    // Also stored so that the learner can read there which functions ran.
     {
       name: 'is stored for a learner only when it is hardly more',
       stored: stored(100),
@@ -141,7 +141,7 @@ for (const [rule, cases] of Object.entries(RULES)) {
   });
 }
 
-it('whatever there is, it is either stored, learnt, both or neither, and final only when stored', () => {
+it('any combination is stored, learnt, both or neither, and final only if stored', () => {
   const currents = [undefined, unreadable(100), current(100, 5, 5), current(300, 50, 1)];
   for (const before of [NOTHING_STORED, stored(100), stored(200, 11), stored(100, 12), stored(100, 1, true)]) {
     for (const now of currents) {
@@ -159,13 +159,13 @@ it('whatever there is, it is either stored, learnt, both or neither, and final o
 describe('loading an artifact is worth it', () => {
   const MB = 1e6;
   for (const [name, duration, wireMB, nativeMB, expected] of [
-    // Of bench/programs, z3 and duckdb, as measured on a quiet and on a busy machine.
+    // Measured with bench/programs, z3 and duckdb, on a quiet and on a busy machine.
     ['sql.js', 5, 0.7, 1.1, true],
     ['swc', 50, 18, 5.1, true],
     ['swc, on a busy machine', 150, 18, 5.1, true],
     ['z3', 110, 35, 5.6, true],
     ['duckdb', 170, 34, 9.7, true],
-    // What V8 would take: 42 ms for decoding 18 MB, 52 ms for what was stored.
+    // V8 would take 42 ms to decode 18 MB, and 52 ms to compile the stored functions.
     ['swc, far slower than V8 itself', 1000, 18, 5.1, false],
     ['a small one, on a disk that had to wake up', 240, 0.1, 0.1, true],
     ['a small one, from a network that hangs', 600, 0.1, 0.1, false],
@@ -176,7 +176,7 @@ describe('loading an artifact is worth it', () => {
     });
   }
 
-  it('is not told by a load for which the machine was too busy', () => {
+  it('is not decided by a load on a machine that was too busy', () => {
     const load = { duration: 6402, waited: () => 0, wireLength: 0.1 * MB, nativeLength: 0.1 * MB };
     assert.equal(isWorthLoading({ ...load, cpuTime: 65, preemptions: 44 }), true);
     assert.equal(isWorthLoading({ ...load, cpuTime: 200, preemptions: 10 }), true);
@@ -188,8 +188,8 @@ describe('loading an artifact is worth it', () => {
     );
   });
 
-  it('is not told by a load that was blocked and then waited for a processor, which is no preemption', () => {
-    // As tailwind's scanner on two cores with a load of 22, which ran for 8 of 296 ms.
+  it('is not decided by a load that was blocked and then waited for a processor, which is no preemption', () => {
+    // Like tailwind's scanner on two cores with a load of 22, which ran for 8 of 296 ms.
     const load = { duration: 296, cpuTime: 90, preemptions: 4, wireLength: 1.6 * MB, nativeLength: 0.52 * MB };
     assert.equal(isWorthLoading({ ...load, waited: () => 232 }), true);
     assert.equal(isWorthLoading({ ...load, waited: () => 15 }), false);

@@ -8,12 +8,12 @@ import { temporaryDirectory } from '../support/processes.js';
 const isLinux = process.platform === 'linux';
 const file = path.join(temporaryDirectory(), 'node');
 
-it('a node is linked with the libc that its report tells of', { skip: !isLinux }, () => {
+it('agrees with the report of this node', { skip: !isLinux }, () => {
   const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
   assert.equal(libcOf(process.execPath), header.glibcVersionRuntime === undefined ? 'musl' : 'glibc');
 });
 
-it('one with the dynamic linker of musl is linked with musl', { skip: !isLinux }, () => {
+it('says musl for a binary with the dynamic linker of musl', { skip: !isLinux }, () => {
   const start = readFileSync(process.execPath).subarray(0, 100_000).toString('latin1');
   const ofMusl = start.replace(
     /\/lib64\/ld-linux-x86-64\.so\.2|\/lib\/ld-linux-aarch64\.so\.1/,
@@ -23,7 +23,7 @@ it('one with the dynamic linker of musl is linked with musl', { skip: !isLinux }
   assert.equal(libcOf(file), 'musl');
 });
 
-it('what is shorter than its start, and what is not there', () => {
+it('handles short and missing files', () => {
   writeFileSync(file, 'MZ');
   assert.equal(libcOf(file), 'glibc');
   assert.throws(() => libcOf(`${file}-not-there`), { code: 'ENOENT' });

@@ -13,7 +13,7 @@ const runFaulty = (fault: string, step: string, options: RunStepsOptions = {}) =
   runSteps({ program: [faulty, fault, step], ...options });
 
 describe('the steps of the probe', () => {
-  it('go well on this Node', async () => {
+  it('pass on this Node', async () => {
     const steps = await runSteps();
     assert.deepEqual(
       steps.map(({ name, failure }) => [name, failure]),
@@ -22,7 +22,7 @@ describe('the steps of the probe', () => {
     assert.ok(steps.every(({ milliseconds }) => milliseconds > 0));
   });
 
-  it('try optimised code of every function that they run often', () => {
+  it('try the optimised code of every function that runs often', () => {
     const { output, status } = spawnSync(process.execPath, [path.join(root, 'dist/probe/step.js'), 'save'], {
       stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
     });
@@ -31,7 +31,7 @@ describe('the steps of the probe', () => {
     const wireBytes = probeModule();
     const names = WebAssembly.Module.exports(new WebAssembly.Module(wireBytes)).map(({ name }) => name);
     const { optimised } = readNativeCode(nativeCode, countFunctions(wireBytes));
-    // V8 may have inlined the two that are called through the table, and the last one runs once.
+    // V8 may have inlined the two functions that are called through the table, and the last one runs once.
     const others = ['counter', 'square', 'negate', 'grow'];
     const missing = names.filter((name, index) => !others.includes(name) && !optimised.has(index));
     assert.deepEqual(missing, []);
@@ -46,7 +46,7 @@ describe('the steps of the probe', () => {
     { fault: 'takes anything', step: 'refuse', failure: /^V8 took native code with another number in its header/ },
     { fault: 'takes anything', step: 'flags', failure: /^V8 took native code that was made under other flags$/ },
   ]) {
-    it(`end with the first that fails, and say why: ${fault} in ${step}`, async () => {
+    it(`end with the first that fails, and report why: ${fault} in ${step}`, async () => {
       const steps = await runFaulty(fault, step);
       assert.equal(steps.at(-1)?.name, step);
       assert.match(steps.at(-1)?.failure ?? '', failure);
@@ -63,7 +63,7 @@ describe('the steps of the probe', () => {
     );
   });
 
-  it('say nothing of V8 where somebody else ends one', async () => {
+  it('report nothing about V8 if a signal ends one', async () => {
     await assert.rejects(runFaulty('killed', 'open'), /was ended by SIGKILL/);
     const controller = new AbortController();
     const running = runFaulty('hang', 'open', { signal: controller.signal });
@@ -71,7 +71,7 @@ describe('the steps of the probe', () => {
     await assert.rejects(running, { name: 'AbortError' });
   });
 
-  it('say so where there is no such node', async () => {
+  it('report a missing node binary', async () => {
     await assert.rejects(runSteps({ node: '/nowhere/node' }), { code: 'ENOENT' });
   });
 });

@@ -32,7 +32,7 @@ describe('a verdict', () => {
     assert.match(subject, /^node-v.*_trap_tag-[0-9a-f]{8}_addon-[0-9a-f]+_steps-\d+$/);
   });
 
-  it('does not count for another Node under the name of this one', async () => {
+  it('does not count for another Node with the same name', async () => {
     const { cache, file } = await keep({ ...YES, subject: 'node-v25.0.0_v8-14.1' });
     const own = path.join(cache.directory, verdictFile(subject));
     writeFileSync(own, readFileSync(file));
@@ -59,7 +59,7 @@ describe('a verdict', () => {
     }
   });
 
-  it('that says no is forgotten after a week, and one that says yes is not', async () => {
+  it('that says no expires after a week, and one that says yes does not', async () => {
     for (const [verdict, days, isKept] of [
       [NO, 6, true],
       [NO, 8, false],
@@ -71,7 +71,7 @@ describe('a verdict', () => {
     }
   });
 
-  it('counts only when it is signed, where there is a secret', async () => {
+  it('counts only with a signature, if there is a secret', async () => {
     const { cache, directory, file } = await keep(YES, SECRET);
     assert.deepEqual(readVerdict(cache, subject), YES);
     const other = new FileSystemCache(directory, { secret: 'another-secret-of-somebody' });
@@ -84,7 +84,7 @@ describe('a verdict', () => {
     assert.equal(readVerdict(cache, subject), undefined);
   });
 
-  it('is not looked for where others may write', { skip: process.geteuid ? false : 'no file modes here' }, async () => {
+  it('is not read where others may write', { skip: process.geteuid ? false : 'no file modes here' }, async () => {
     const { directory } = await keep(YES);
     chmodSync(directory, 0o777);
     const cache = new FileSystemCache(directory);
@@ -117,7 +117,7 @@ describe('probing', () => {
     await assert.rejects(probeV8({ directory, signal: AbortSignal.abort() }), { name: 'AbortError' });
   });
 
-  it('keeps what it found, also when two do it at once', async () => {
+  it('stores its verdict, also if two processes do it at once', async () => {
     const cache = new FileSystemCache(temporaryDirectory());
     const verdicts = await Promise.all([probe(cache), probe(cache)]);
     for (const verdict of verdicts) assert.equal(verdict?.isUsable, true);
@@ -125,7 +125,7 @@ describe('probing', () => {
     assert.ok(verdicts.some((verdict) => verdict?.triedAt === readVerdict(cache, subject)?.triedAt));
   });
 
-  it('keeps a no, with the step and the reason', async () => {
+  it('stores a no, with the step and the reason', async () => {
     const cache = new FileSystemCache(temporaryDirectory());
     const faulty = path.join(root, 'test/programs/faulty-step.mjs');
     const verdict = await probe(cache, { program: [faulty, 'crash', 'open'] });
@@ -136,7 +136,7 @@ describe('probing', () => {
     assert.deepEqual(readVerdict(cache, subject)?.reason, verdict?.reason, 'somebody else ended it: no verdict');
   });
 
-  it('says what it could not write, and where', async () => {
+  it('reports a verdict that it could not write', async () => {
     const directory = temporaryDirectory();
     mkdirSync(path.join(directory, verdictFile(subject)), { recursive: true });
     const faulty = [path.join(root, 'test/programs/faulty-step.mjs'), 'crash', 'open'];

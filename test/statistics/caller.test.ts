@@ -25,7 +25,7 @@ describe('nameOf', () => {
     it(`of ${file} is ${name}`, () => assert.equal(nameOf(file), name));
   }
 
-  it('has no name of a user whose home is somewhere else', () => {
+  it('contains no name of a user whose home is somewhere else', () => {
     const { HOME } = process.env;
     process.env.HOME = '/export/users/home/alice/';
     try {
@@ -37,7 +37,7 @@ describe('nameOf', () => {
     }
   });
 
-  it('is never longer than a line has room for', () => {
+  it('is never longer than a line allows', () => {
     assert.equal(nameOf(`/a/node_modules/${'x'.repeat(300)}/a.js`).length, 64);
   });
 });
@@ -52,9 +52,9 @@ describe('nameOfCaller', () => {
     assert.equal(Error.stackTraceLimit, stackTraceLimit);
   });
 
-  it('is that of the file which calls', () => assert.equal(nameOfCaller(), own));
+  it('is the name of the calling file', () => assert.equal(nameOfCaller(), own));
 
-  it('is found under whatever a program sets for its own stacks, which stays as it was', () => {
+  it('is found whatever a program sets for its stacks, and does not change that', () => {
     const fail = () => assert.fail('called');
     Error.prepareStackTrace = fail;
     Error.stackTraceLimit = 0;
@@ -67,19 +67,19 @@ describe('nameOfCaller', () => {
     Error.stackTraceLimit = stackTraceLimit;
   });
 
-  it('leaves no property that was not there', () => {
+  it('leaves no new property behind', () => {
     Reflect.deleteProperty(Error, 'stackTraceLimit');
     assert.equal(nameOfCaller(), own);
     assert.equal('stackTraceLimit' in Error, false);
     assert.equal(Error.prepareStackTrace, prepareStackTrace);
   });
 
-  it('is that of the program where nothing can be set', () => {
+  it('is the name of the program if nothing can be set', () => {
     const { status, stdout } = runProgram('caller.mjs', { nodeOptions: ['--frozen-intrinsics', '--no-warnings'] });
     assert.deepEqual([status, stdout], [0, 'programs/caller.mjs\n']);
   });
 
-  it('calls nothing of theirs where a program has another Error', () => {
+  it('calls nothing of a program that replaces Error', () => {
     const { Error: original } = globalThis;
     let calls = 0;
     globalThis.Error = class extends original {

@@ -14,7 +14,7 @@ describe('a line of statistics', () => {
     assert.deepEqual(decodeLines(LINE), [COUNTS]);
   });
 
-  it('may have neither key nor name', () => {
+  it('may lack key and name', () => {
     const unknown = { ...COUNTS, key: '', name: '' };
     assert.equal(encodeLine(unknown), '1 - 14000000 5500000 2 1 3 12345 1500 100000 -\n');
     assert.deepEqual(decodeLines(encodeLine(unknown)), [unknown]);
@@ -32,7 +32,7 @@ describe('a line of statistics', () => {
     'that ends as on Windows': LINE.replace('\n', '\r\n'),
     empty: '\n',
   })) {
-    it(`is left out when it is one ${what}, and the others are read`, () => {
+    it(`is skipped if it is one ${what}, and the others are read`, () => {
       assert.deepEqual(decodeLines(LINE + line + LINE), [COUNTS, COUNTS]);
     });
   }

@@ -20,7 +20,7 @@ function folderWith(days: Record<string, string>): string {
 }
 
 describe('readStatistics', () => {
-  it('sums up each day, in their order', async () => {
+  it('sums up each day, in order', async () => {
     const miss = encodeLine({ ...NONE, misses: 1, missTime: 2, compileTime: 30, name: 'old-name' });
     const hit = encodeLine({ ...NONE, restored: 1, hitTime: 5, nativeLength: 50, name: 'esbuild-wasm' });
     const directory = folderWith({ '20001': hit + hit, '20000': `${miss}garbage\n${hit}`, notes: hit, '99999': hit });
@@ -40,7 +40,7 @@ describe('readStatistics', () => {
     assert.deepEqual(await readStatistics(folderWith({ '20001': 'no statistics' })), []);
   });
 
-  it('reads no more of a file than its writers write, and says that it is full', async () => {
+  it('reads no more of a file than writers may write, and says that it is full', async () => {
     const line = encodeLine({ ...NONE, misses: 1 });
     const [day] = await readStatistics(folderWith({ '20001': line.repeat(20_000) }));
     assert.equal(day?.isFull, true);
@@ -48,7 +48,7 @@ describe('readStatistics', () => {
     assert.ok(misses > 5000 && misses * line.length <= 512 * 1024, String(misses));
   });
 
-  it('does not wait for a pipe that somebody put there', { skip: process.platform === 'win32' }, async () => {
+  it('does not wait for a pipe in the folder', { skip: process.platform === 'win32' }, async () => {
     const directory = folderWith({});
     execFileSync('mkfifo', [path.join(directory, 'statistics', '20001')]);
     assert.deepEqual(await readStatistics(directory), []);
@@ -56,7 +56,7 @@ describe('readStatistics', () => {
 });
 
 describe('sumByModule', () => {
-  it('tells modules without a key by their size and name', () => {
+  it('distinguishes modules without a key by their size and name', () => {
     const all = [
       { ...NONE, key: '', name: 'a', misses: 1 },
       { ...NONE, key: '', name: 'b', misses: 1 },

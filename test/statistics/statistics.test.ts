@@ -37,7 +37,7 @@ function setUp(options: Partial<StatisticsOptions> = {}) {
   return { directory, today, lines, statistics, waits: () => waits };
 }
 
-/** A module that was found in the folder; given again, alive in its thread. */
+/** A module from the folder; the second time it is alive in its thread. */
 function hit(key = ModuleHash.random()): LookedUp {
   return { key, wireLength: 1000, module, stored: { length: 500 }, recorded: { key, analysis: undefined } };
 }
@@ -46,13 +46,13 @@ function miss(key?: ModuleHash): LookedUp {
   return { key, wireLength: 1000, module: undefined, stored: { length: 0 }, recorded: undefined };
 }
 
-/** Of look-ups that took so long any number of lines may be written. */
+/** So long that any number of lines may be written. */
 const LONG = 60_000;
 
 const pick = ({ restored, alive, misses }: ModuleCounts) => [restored, alive, misses];
 
 describe('Statistics', () => {
-  it('are there at once for the first hits, because their process may do nothing at its exit', () => {
+  it('are written at once for the first hits, because the process may do nothing at its exit', () => {
     const { statistics, lines, directory, today } = setUp();
     const lookup = hit();
     statistics?.count(lookup, 12.5, 'sql.js');
@@ -65,7 +65,7 @@ describe('Statistics', () => {
     assert.equal(statSync(today).mode & 0o777, 0o600);
   });
 
-  it('tell what the thread had alive from what was restored', () => {
+  it('count live and restored modules separately', () => {
     const { statistics, lines } = setUp();
     const lookup = hit();
     for (let i = 0; i < 3; i++) statistics?.count(lookup, LONG);
@@ -76,7 +76,7 @@ describe('Statistics', () => {
     ]);
   });
 
-  it('wait for the key of a miss, and have the time that V8 took', async () => {
+  it('wait for the key of a miss, and contain the time that V8 took', async () => {
     const { statistics, lines } = setUp();
     const lookup = miss();
     const recorded = { key: undefined as ModuleHash | undefined, analysis: {} };
@@ -96,7 +96,7 @@ describe('Statistics', () => {
     ]);
   });
 
-  it('of a program that goes on are written after a while', async () => {
+  it('of a program that keeps running are written after a while', async () => {
     const { statistics, lines } = setUp();
     const lookup = miss();
     const recorded = { key: undefined as ModuleHash | undefined, analysis: {} };
@@ -109,7 +109,7 @@ describe('Statistics', () => {
     assert.deepEqual(lines().map(pick), [[0, 0, 1]]);
   });
 
-  it('are written in few lines where hits are many and short', () => {
+  it('are written in few lines if hits are many and short', () => {
     const { statistics, lines, waits } = setUp();
     const recorded = [hit(), hit(), hit()];
     for (let i = 0; i < 3000; i++) statistics?.count(recorded[i % 3] as LookedUp, 0.001);
@@ -142,7 +142,7 @@ describe('Statistics', () => {
     assert.deepEqual([all.length, new Set(all.map(({ key }) => key)).size], [800, 800]);
   });
 
-  it('of a day are limited', () => {
+  it('are limited per day', () => {
     const { statistics, today } = setUp();
     mkdirSync(path.dirname(today), { recursive: true });
     writeFileSync(today, Buffer.alloc(MAX_DAY_SIZE - 30));
@@ -150,7 +150,7 @@ describe('Statistics', () => {
     assert.equal(statSync(today).size, MAX_DAY_SIZE - 30);
   });
 
-  it('are removed after 35 days, by whoever begins a new day', () => {
+  it('are removed after 35 days, when a new day begins', () => {
     const { statistics, today } = setUp();
     const folder = path.dirname(today);
     mkdirSync(folder, { recursive: true });
@@ -161,7 +161,7 @@ describe('Statistics', () => {
     assert.deepEqual(readdirSync(folder).sort(), [names[0], path.basename(today), 'notes']);
   });
 
-  it('are also for whoever started the run, in a file that is there', () => {
+  it('are also written to the existing file of a run', () => {
     const runFile = path.join(temporaryDirectory(), 'run');
     const both = setUp({ runFile });
     both.statistics?.count(hit(), LONG);
@@ -180,12 +180,12 @@ describe('Statistics', () => {
     }
   });
 
-  it('are not kept where nobody wants them, or nothing is to be written', () => {
+  it('are not kept if they are off or the mode is read-only', () => {
     assert.equal(setUp({ statistics: false }).statistics, undefined);
     assert.equal(setUp({ mode: 'read-only' }).statistics, undefined);
   });
 
-  it('are over, without an error, where they cannot be written', () => {
+  it('stop without an error if they cannot be written', () => {
     const { statistics, directory } = setUp();
     mkdirSync(directory);
     writeFileSync(path.join(directory, 'statistics'), '');
