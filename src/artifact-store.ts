@@ -20,6 +20,27 @@ export interface StoreOptions {
 }
 
 /**
+ * How a store is asked for a value.
+ *
+ * @example
+ * ```ts
+ * import { FileSystemStore, type GetOptions } from 'wasm-module-cache';
+ *
+ * const small: GetOptions = { maxSize: 1000, signal: AbortSignal.timeout(250) };
+ * const store = new FileSystemStore('store');
+ * await store.put('a/b.artifact', Buffer.alloc(1001));
+ * console.log(await store.get('a/b.artifact', small).catch(({ message }) => /more than 1000/.test(message))); // true
+ * ```
+ */
+export interface GetOptions extends StoreOptions {
+  /**
+   * Bytes. A store rejects instead of returning a longer value, before it takes memory for it where it can. Stores may ignore it:
+   * then the caller throws the value away. Default: the store's own limit, or none.
+   */
+  maxSize?: number | undefined;
+}
+
+/**
  * How a store is given something.
  *
  * @example
@@ -107,7 +128,7 @@ export interface ArtifactStore {
   /** Whether it minds {@link PutOptions.ifVersion}, so that of several writers the one with the better artifact wins. */
   readonly isConditional: boolean;
   /** `undefined` when there is nothing under this name. */
-  get(name: string, options?: StoreOptions): Promise<StoredValue | undefined>;
+  get(name: string, options?: GetOptions): Promise<StoredValue | undefined>;
   /** Stores the bytes, in place of what was there. @returns `false` when `ifVersion` was not met, and nothing was stored. */
   put(name: string, bytes: Uint8Array, options?: PutOptions): Promise<boolean>;
   /** Whether there is something under this name. */

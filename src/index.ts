@@ -6,7 +6,7 @@
 
 export type { ArtifactHeader } from './artifact/header.js';
 export { decodeModule, decodeModuleSync, encodeModule } from './artifact/module.js';
-export type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from './artifact-store.js';
+export type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions } from './artifact-store.js';
 export { exportBundle, importBundle } from './bundle/bundle.js';
 export type {
   BundledArtifact,
@@ -20,7 +20,8 @@ export type {
 export { CacheError, type CacheErrorKind, type CacheErrorOptions } from './cache-error.js';
 export { FallbackCache, ModuleCacheBase, SyncFallbackCache } from './caches/fallback.js';
 export { FileSystemCache, type FileSystemCacheOptions } from './caches/file-system.js';
-export { RemoteCache, type RemoteCacheOptions, type RemoteCacheStats } from './caches/remote.js';
+export { RemoteCache } from './caches/remote.js';
+export type { RemoteCacheOptions, RemoteCacheStats } from './caches/remote-options.js';
 export { inMemory, SharedCache, type SharedCacheOptions } from './caches/shared.js';
 export { ThreadLocalCache } from './caches/thread-local.js';
 export { type VerifiedFile, type VerifyOptions, type VerifyReport, verifyCache } from './caches/verify.js';

@@ -1,72 +1,103 @@
 import { CacheError } from '../cache-error.js';
-import { type Artifact, decodeParts } from './artifact.js';
-import { type ArtifactHeader, checkExpectation, decodeHeader, type Expectation, HEADER_LENGTH } from './header.js';
+import { TooLargeError } from '../too-large-error.js';
+import { type Artifact, checkSignature, decodeParts } from './artifact.js';
+import {
+  type ArtifactHeader,
+  checkExpectation,
+  decodeHeader,
+  type Expectation,
+  HEADER_LENGTH,
+  isSigned,
+} from './header.js';
+import { SIGNATURE_LENGTH, type Signer } from './signature.js';
 
-// What travels: an artifact as it is, or one whose parts behind the header are a Zstandard frame.
+// A store holds an artifact as it is, or packed: its parts behind the header are one Zstandard frame.
 //
 //   0    8  magic
-//   8  312  header of the artifact
-//   320     Zstandard frame of the native code and the wire bytes
+//   8    4  version of this format, little-endian
+//  12   32  signature of the header and the frame; or zero
+//  44  312  header of the artifact
+// 356       Zstandard frame of the native code and the wire bytes
 //
-// The header first and as it is, so that what the frame may take is known, and what is not wanted is not unpacked.
+// The header comes as it is, and the signature covers the frame: a reader knows how much memory the frame takes, and who packed it,
+// before it unpacks anything.
 const MAGIC = Uint8Array.of(0x89, 0x57, 0x4d, 0x5a, 0x0d, 0x0a, 0x1a, 0x0a);
-const FRAME_AT = MAGIC.length + HEADER_LENGTH;
+const VERSION = 2;
+const AT = { version: 8, signature: 12, header: 44, frame: 44 + HEADER_LENGTH } as const;
+const SIGNED = `packed artifact ${VERSION}`;
 
 type Zlib = typeof import('node:zlib');
-/** Asked for when it is needed: it takes 5 ms to load. */
+/** Loaded when it is needed: it takes 5 ms. */
 const zlib = (): Zlib => process.getBuiltinModule('node:zlib');
 
-/** Whether this Node has Zstandard: from 22.15 and 23.8. What other compression it has takes three times as long to unpack. */
+/** Whether this Node has Zstandard: from 22.15 and 23.8. Other compression that Node has takes three times as long to unpack. */
 export function canPack(): boolean {
   return typeof zlib().zstdCompressSync === 'function';
 }
 
-/** By default 16 KiB, each a task of its own: five times as long. */
+/** Node's default is 16 KiB, each a task of its own: five times as slow. */
 const MIN_CHUNK = 64;
 
 /**
- * The pieces of an artifact as one, compressed: to half its size or less (2.0 to 2.7 with the artifacts of sql.js, magick-wasm and
- * swc, Node 26), which takes 8 ms/MB, and 1 to 2 ms/MB to undo. Pays where the way is slower than 2 Gbit/s.
+ * Packs the parts of an artifact, see `artifactParts`. The artifacts of sql.js, magick-wasm and swc get 2.0 to 2.7 times smaller (Node 26).
+ * Packing takes 8 ms/MB, unpacking 1 to 2 ms/MB, so it pays where the network is slower than 2 Gbit/s.
  */
-export function pack([header, ...rest]: Uint8Array[]): Promise<Uint8Array> {
+export async function pack([header, ...rest]: Uint8Array[], signer: Signer | undefined): Promise<Uint8Array> {
   const body = Buffer.concat(rest);
-  return new Promise((resolve, reject) => {
-    zlib().zstdCompress(body, { chunkSize: Math.max(MIN_CHUNK, body.length) }, (error, frame) => {
-      if (error) reject(error);
-      else resolve(Buffer.concat([MAGIC, header as Uint8Array, frame]));
-    });
+  const frame = await new Promise<Buffer>((resolve, reject) => {
+    const options = { chunkSize: Math.max(MIN_CHUNK, body.length) };
+    zlib().zstdCompress(body, options, (error, packed) => (error ? reject(error) : resolve(packed)));
   });
+  const front = Buffer.alloc(AT.frame);
+  front.set(MAGIC);
+  front.writeUInt32LE(VERSION, AT.version);
+  front.set(header as Uint8Array, AT.header);
+  if (signer) front.set(signer.sign(SIGNED, [front.subarray(AT.header), frame]), AT.signature);
+  return Buffer.concat([front, frame]);
 }
 
-/** An artifact, and the bytes of it: the header, which holds the signature, and what follows. */
-export interface UnpackedArtifact {
-  artifact: Artifact;
-  header: Uint8Array;
-  body: Uint8Array;
+/** How an artifact from a store is checked. */
+export interface ArtifactChecks {
+  /** Is given the header before anything is unpacked. Throws when the artifact is not wanted. */
+  check(header: ArtifactHeader): void;
+  /** Must have signed it. `undefined`: signatures are not looked at. */
+  signer: Signer | undefined;
+  /** Accepts an artifact without any signature, too, but none with a wrong one. Default: false. */
+  acceptsUnsigned?: boolean | undefined;
 }
 
 /**
- * The artifact from what was stored, packed or not; its signature is not checked.
+ * The artifact in the bytes that a store has, packed or not. Takes no more memory than the header announces, and nothing is unpacked
+ * before the header and the signature were checked.
  *
- * @param check - is given the header before anything is unpacked; throws when it is not wanted
- * @throws {CacheError} kind `Deserialize`; what `check` throws.
+ * @throws {CacheError} kind `Deserialize` or `Untrusted`; what `check` throws.
  */
-export function unpackArtifact(stored: Uint8Array, check: (header: ArtifactHeader) => void): UnpackedArtifact {
+export async function unpackArtifact(
+  stored: Uint8Array,
+  { check, signer, acceptsUnsigned = false }: ArtifactChecks,
+): Promise<Artifact> {
   const isPacked = MAGIC.every((byte, index) => stored[index] === byte);
-  const header = isPacked ? stored.subarray(MAGIC.length, FRAME_AT) : stored;
+  if (isPacked) checkVersion(stored);
+  const header = isPacked ? stored.subarray(AT.header, AT.frame) : stored;
   const fields = decodeHeader(header);
   check(fields);
-  const body = isPacked ? unpack(stored.subarray(FRAME_AT), sizeOf(fields)) : stored.subarray(HEADER_LENGTH);
-  return { artifact: decodeParts(header, body), header, body };
+  const verifier = acceptsUnsigned && !isSigned(header) ? undefined : signer;
+  if (isPacked) {
+    const frame = stored.subarray(AT.frame);
+    if (verifier) checkFrame(stored, header, frame, fields, verifier);
+    return decodeParts(header, await unpack(frame, sizeOf(fields)));
+  }
+  const artifact = decodeParts(header, stored.subarray(HEADER_LENGTH));
+  if (verifier) checkSignature(header, artifact.nativeCode, artifact.wireBytes, verifier);
+  return artifact;
 }
 
-/** A check for {@link unpackArtifact}: what is expected, and of not more than so many bytes. */
-export function wanted(expected: Expectation, maxSize: number): (header: ArtifactHeader) => void {
+/** A check for {@link unpackArtifact}: the artifact is what is expected, and takes no more than so many bytes. */
+export function wanted(expected: Expectation, maxSize: number): ArtifactChecks['check'] {
   return (header) => {
     checkExpectation(header, expected);
     const size = sizeOf(header);
-    if (size <= maxSize) return;
-    throw new CacheError('Deserialize', `The artifact of ${header.key} has ${size} bytes, more than ${maxSize}`);
+    if (size > maxSize) throw new TooLargeError(`The artifact of ${header.key}`, size, maxSize, 'Deserialize');
   };
 }
 
@@ -74,13 +105,35 @@ function sizeOf({ nativeLength, wireLength, includesWireBytes }: ArtifactHeader)
   return nativeLength + (includesWireBytes ? wireLength : 0);
 }
 
-function unpack(frame: Uint8Array, length: number): Uint8Array {
+function checkVersion(stored: Uint8Array): void {
+  if (stored.length < AT.frame) throw new CacheError('Deserialize', 'A packed artifact that ends in its header');
+  const version = new DataView(stored.buffer, stored.byteOffset).getUint32(AT.version, true);
+  if (version === VERSION) return;
+  throw new CacheError('Deserialize', `A packed artifact of version ${version}, not ${VERSION}`);
+}
+
+function checkFrame(
+  stored: Uint8Array,
+  header: Uint8Array,
+  frame: Uint8Array,
+  { key }: ArtifactHeader,
+  signer: Signer,
+): void {
+  const signature = stored.subarray(AT.signature, AT.signature + SIGNATURE_LENGTH);
+  if (signer.verify(SIGNED, [header, frame], signature)) return;
+  const what = signature.some((byte) => byte !== 0) ? 'has a signature of another secret' : 'is not signed';
+  throw new CacheError('Untrusted', `The artifact of ${key} ${what}`);
+}
+
+async function unpack(frame: Uint8Array, length: number): Promise<Uint8Array> {
   if (!canPack()) throw new CacheError('Deserialize', 'Packed with Zstandard, which this Node does not have');
   const options = { maxOutputLength: Math.max(1, length), chunkSize: Math.max(MIN_CHUNK, length) };
   let body: Uint8Array | undefined;
   let cause: unknown;
   try {
-    body = zlib().zstdDecompressSync(frame, options);
+    body = await new Promise<Buffer>((resolve, reject) => {
+      zlib().zstdDecompress(frame, options, (error, unpacked) => (error ? reject(error) : resolve(unpacked)));
+    });
   } catch (error) {
     cause = error;
   }

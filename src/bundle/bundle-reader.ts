@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
-import { untilAborted } from '../stores/until-aborted.js';
+import { withSignal } from '../stores/with-signal.js';
 import {
   checkManifest,
   damaged,
@@ -108,7 +108,7 @@ export class BundleReader {
   async #readable<T>(read: () => Promise<T>): Promise<T> {
     this.#signal?.throwIfAborted();
     try {
-      return await untilAborted(read(), this.#signal);
+      return await withSignal(read(), this.#signal);
     } catch (cause) {
       this.#signal?.throwIfAborted();
       throw new UnreadableBundle(cause instanceof Error ? cause.message : String(cause), { cause });

@@ -1,16 +1,17 @@
 import path from 'node:path';
-import { type Artifact, artifactParts, checkSignature } from '../artifact/artifact.js';
-import { isSigned } from '../artifact/header.js';
-import { pack, unpackArtifact, wanted } from '../artifact/packed.js';
-import { compareArtifacts, joinArtifacts } from '../artifact/replacement.js';
+import type { Artifact } from '../artifact/artifact.js';
+import { wanted } from '../artifact/packed.js';
 import type { Signer } from '../artifact/signature.js';
-import type { ArtifactStore, StoredValue } from '../artifact-store.js';
+import type { ArtifactStore } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
 import { CrashGuard } from '../caches/crash-guard.js';
 import { entryName, FileSystemCache } from '../caches/file-system.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
 import { FileSystemStore } from '../stores/file-system.js';
+import { offerArtifact } from '../stores/offer-artifact.js';
+import { readArtifact } from '../stores/read-artifact.js';
+import { TooLargeError } from '../too-large-error.js';
 import type { ExportBundleOptions, LeftOutArtifact } from './types.js';
 
 /** Which artifacts are read. */
@@ -36,10 +37,6 @@ export interface OfferResult {
   size: number;
 }
 
-/** Another writer may store the same artifact in between; after this many tries it may win. */
-const ATTEMPTS = 3;
-const { now } = Date;
-const MINUTE = 60_000;
 const ARTIFACT_NAME = /^([^/]+)\/([0-9a-f]{64}|[0-9a-f]{16})\.artifact$/;
 /** Folder of an engine whose id cannot be a folder name, so the name holds a hash of the id. */
 const HASHED_ENGINE = /^engine-[0-9a-f]{32}$/;
@@ -101,22 +98,15 @@ export class ArtifactLocation {
     artifact: Artifact,
     { packs, maxArtifactSize, signal }: { packs: boolean; maxArtifactSize: number; signal?: AbortSignal | undefined },
   ): Promise<OfferResult> {
-    const name = entryName(artifact);
     return this.#ask(signal, async (store) => {
-      let size = 0;
-      for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-        const there = await store.get(name, { signal });
-        const stored = there && this.#decode(there, artifact, maxArtifactSize);
-        const reason = stored && whyKept(stored, artifact);
-        size = there?.bytes.length ?? 0;
-        if (reason) return { outcome: 'kept', reasons: [reason], size };
-        const parts = artifactParts(stored ? joinArtifacts(artifact, stored) : artifact, this.#signer);
-        const bytes = packs && this.#folder === undefined ? await pack(parts) : Buffer.concat(parts);
-        const ifVersion = store.isConditional ? (there?.version ?? null) : undefined;
-        const isStored = await store.put(name, bytes, { signal, ifVersion });
-        if (isStored) return { outcome: 'imported', reasons: [], size: bytes.length };
-      }
-      return { outcome: 'kept', reasons: ['others keep storing it meanwhile'], size };
+      const { isStored, reason, size } = await offerArtifact(store, entryName(artifact), artifact, {
+        signer: this.#signer,
+        acceptsUnsigned: this.#isPrivate,
+        packs: packs && this.#folder === undefined,
+        maxSize: maxArtifactSize,
+        signal,
+      });
+      return { outcome: isStored ? 'imported' : 'kept', reasons: reason === undefined ? [] : [reason], size };
     });
   }
 
@@ -139,46 +129,33 @@ export class ArtifactLocation {
   /** `undefined` when it is gone by now, or its header says that it is not wanted. */
   async #read(name: string, selection: ArtifactSelection): Promise<FoundArtifact | LeftOutArtifact | undefined> {
     const { engines, wireBytes, maxArtifactSize, signal } = selection;
-    const stored = await this.#ask(signal, (store) => store.get(name, { signal }));
-    if (!stored) return undefined;
     const leaveOut = (reason: LeftOutArtifact['reason'], message: string) => ({ name, reason, message });
-    let size = 0;
+    let isWanted = true;
     try {
-      const { artifact, header } = unpackArtifact(stored.bytes, (found) => {
-        size = found.nativeLength + (found.includesWireBytes ? found.wireLength : 0);
-        if (size > maxArtifactSize) throw new CacheError('Deserialize', `${size} bytes, more than ${maxArtifactSize}`);
-      });
-      if (entryName(artifact) !== name) return leaveOut('damaged', `It belongs at ${entryName(artifact)}`);
-      if (typeof engines === 'function' && !engines(artifact.engineId)) return undefined;
-      this.#checkSignature(artifact, header);
+      const found = await this.#ask(signal, (store) =>
+        readArtifact(store, name, {
+          ...{ maxSize: maxArtifactSize, signer: this.#signer, acceptsUnsigned: this.#isPrivate, signal },
+          check: (header) => {
+            if (entryName(header) !== name) throw new CacheError('Deserialize', `It belongs at ${entryName(header)}`);
+            isWanted = typeof engines !== 'function' || engines(header.engineId);
+            if (!isWanted) throw new CacheError('Deserialize', 'It is for another engine');
+            wanted(header, maxArtifactSize)(header);
+          },
+        }),
+      );
+      if (!found) return undefined;
+      const { artifact, size } = found;
       const suspect = this.#folder === undefined ? undefined : new CrashGuard(path.join(this.#folder, name)).suspect();
       if (suspect) return leaveOut('quarantined', `${suspect.deaths} loads of it did not finish`);
       if (wireBytes === 'omit') artifact.wireBytes = undefined;
-      if (artifact.wireBytes || artifact.coverage !== 'none') return { artifact, size: stored.bytes.length };
+      if (artifact.wireBytes || artifact.coverage !== 'none') return { artifact, size };
       const isNote = artifact.bypassedUntil > 0;
       return leaveOut('empty', isNote ? 'A note that its module is left to V8' : 'Neither native code nor wire bytes');
     } catch (error) {
-      if (!CacheError.is(error)) throw error;
-      if (error.kind === 'Untrusted') return leaveOut('untrusted', error.message);
-      if (error.kind !== 'Deserialize') throw error;
-      return leaveOut(size > maxArtifactSize ? 'too-large' : 'damaged', error.message);
-    }
-  }
-
-  /** `undefined` for what is damaged or untrusted: anything is better than that. */
-  #decode({ bytes }: StoredValue, expected: Artifact, maxArtifactSize: number): Artifact | undefined {
-    try {
-      const { artifact, header } = unpackArtifact(bytes, wanted(expected, maxArtifactSize));
-      this.#checkSignature(artifact, header);
-      return artifact;
-    } catch {
-      return undefined;
-    }
-  }
-
-  #checkSignature({ nativeCode, wireBytes }: Artifact, header: Uint8Array): void {
-    if (this.#signer && !(this.#isPrivate && !isSigned(header))) {
-      checkSignature(header, nativeCode, wireBytes, this.#signer);
+      if (!isWanted) return undefined;
+      if (CacheError.is(error, 'Untrusted') && error.path === undefined) return leaveOut('untrusted', error.message);
+      if (!CacheError.is(error, 'Deserialize')) throw error;
+      return leaveOut(error instanceof TooLargeError ? 'too-large' : 'damaged', error.message);
     }
   }
 
@@ -209,14 +186,4 @@ function isPrivateFolder(folder: string, signer: Signer | undefined): boolean {
 
 function folderOf(engineId: string): string {
   return path.posix.dirname(entryName({ key: ANY_KEY, engineId }));
-}
-
-function whyKept(stored: Artifact, artifact: Artifact): string | undefined {
-  if (stored.bypassedUntil * MINUTE > now()) {
-    const until = new Date(stored.bypassedUntil * MINUTE).toISOString();
-    return `the module is left to V8 here until ${until}, because loading its artifact did not pay or did harm`;
-  }
-  const [there, here] = [stored.nativeCode.length, artifact.nativeCode.length];
-  if (here < there) return `what is there has more native code: ${there} bytes, this ${here}`;
-  return compareArtifacts(artifact, stored) > 0 ? undefined : 'what is there is as good';
 }

@@ -1,4 +1,4 @@
-import { type Artifact, checkSignature, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
+import { type Artifact, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
 import { HEADER_LENGTH } from '../artifact/header.js';
 import { canPack, unpackArtifact, wanted } from '../artifact/packed.js';
 import type { Signer } from '../artifact/signature.js';
@@ -110,7 +110,7 @@ async function importOne(
   const bytes = await bundle.read(entry);
   let artifact: Artifact;
   try {
-    artifact = check(bytes, announced, maxArtifactSize, signer);
+    artifact = await check(bytes, announced, maxArtifactSize, signer);
   } catch (error) {
     return refused(error instanceof Error ? error.message : String(error));
   }
@@ -123,18 +123,16 @@ async function importOne(
 }
 
 /** @throws when the bytes are not what the manifest announced. */
-function check(
+async function check(
   bytes: Uint8Array,
   { key, engineId, wireLength, ...announced }: BundledArtifact,
   maxArtifactSize: number,
   signer: Signer | undefined,
-): Artifact {
+): Promise<Artifact> {
   if (sha256(bytes).toString() !== announced.sha256) {
     throw new CacheError('Deserialize', 'It is damaged: its SHA-256 is not that of the manifest');
   }
-  const { artifact, header } = unpackArtifact(bytes, wanted({ key, engineId, wireLength }, maxArtifactSize));
-  if (signer) checkSignature(header, artifact.nativeCode, artifact.wireBytes, signer);
-  return artifact;
+  return unpackArtifact(bytes, { check: wanted({ key, engineId, wireLength }, maxArtifactSize), signer });
 }
 
 function whyUnsuitable(engineId: string, { deterministicId, canSerialize, unsupportedReason }: Engine): string[] {

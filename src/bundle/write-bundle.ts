@@ -55,7 +55,7 @@ export async function writeBundle(options: ExportBundleOptions): Promise<ExportB
         continue;
       }
       const parts = artifactParts(found.artifact, signer);
-      const bytes = compression === 'zstd' ? await pack(parts) : Buffer.concat(parts);
+      const bytes = compression === 'zstd' ? await pack(parts, signer) : Buffer.concat(parts);
       await written(file, packed.appendFile(bytes));
       artifacts.push(describe(found.artifact, compression, bytes));
     }

@@ -1,123 +1,39 @@
 import pLimit from 'p-limit';
-import { type Artifact, artifactParts, checkSignature, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
+import type { Artifact } from '../artifact/artifact.js';
 import type { Expectation } from '../artifact/header.js';
 import { artifactOf } from '../artifact/module.js';
-import { canPack, pack, unpackArtifact, wanted } from '../artifact/packed.js';
-import { generationAfter } from '../artifact/replacement.js';
-import { Signer } from '../artifact/signature.js';
-import type { ArtifactStore, StoredValue, StoreOptions } from '../artifact-store.js';
+import { wanted } from '../artifact/packed.js';
+import type { ArtifactStore, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
 import { compile } from '../load-progress.js';
 import type { Engine, LoadOptions } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
-import { type ResilienceOptions, ResilientStore } from '../stores/resilient.js';
+import { BoundedStore } from '../stores/bounded-store.js';
+import { offerArtifact } from '../stores/offer-artifact.js';
+import { largestArtifact, readArtifact, type StoredArtifact } from '../stores/read-artifact.js';
 import { ModuleCacheBase } from './fallback.js';
 import { entryName, type FileSystemCache } from './file-system.js';
+import {
+  checkOptions,
+  type RemoteCacheOptions,
+  type RemoteCacheSettings,
+  type RemoteCacheStats,
+} from './remote-options.js';
 
-/**
- * What a {@link RemoteCache} may be made with.
- *
- * @example
- * ```ts
- * import { FileSystemStore, RemoteCache, type RemoteCacheOptions } from 'wasm-module-cache';
- *
- * const options: RemoteCacheOptions = { secret: 'a-secret-of-many-letters', mode: 'read-only', timeout: 100 };
- * console.log(new RemoteCache(new FileSystemStore('shared'), options).state); // closed
- * ```
- */
-export interface RemoteCacheOptions {
-  /**
-   * Signs every artifact with HMAC-SHA-256, and loads none that is not. At least 16 bytes without spaces, and hard to guess; of
-   * several the first one signs, and all are accepted.
-   */
-  secret?: string | readonly string[] | undefined;
-  /** Instead of a secret: whoever can write to the store can run code in every process that loads from it. Default false. */
-  allowUnsigned?: boolean | undefined;
-  /** `read-only`: saves do nothing; `write-only`: loads miss. Default `read-write`. */
-  mode?: 'read-write' | 'read-only' | 'write-only' | undefined;
-  /** As in `FileSystemCacheOptions`. Default `include`. */
-  wireBytes?: 'include' | 'omit' | undefined;
-  /** Whether artifacts are compressed. Default `zstd` where Node has it (22.15 and newer), else `none`; both are read. */
-  compression?: 'zstd' | 'none' | undefined;
-  /** Milliseconds that a load waits for the store. Default 250. */
-  timeout?: number | undefined;
-  /** Milliseconds that storing an artifact may take. Default 10000. */
-  writeTimeout?: number | undefined;
-  /**
-   * Failures one after the other after which the store is not asked for a while; waiting for all of a `timeout` is enough
-   * alone. Default 3.
-   */
-  failuresUntilOpen?: number | undefined;
-  /**
-   * Milliseconds for which it is not asked then; twice as long each time, up to 300000, and half to one and a half of that by
-   * chance. Default 5000.
-   */
-  retryAfter?: number | undefined;
-  /** Saves that may wait for others; one more rejects, and is counted. Default 16. */
-  maxPendingSaves?: number | undefined;
-  /** Bytes of the largest artifact that is stored or loaded. Default 256 MiB. */
-  maxArtifactSize?: number | undefined;
-  /**
-   * The folder in front of the store: what comes after the `timeout` is put there, for the next load, and its crash guard
-   * watches over what is loaded from the store. Default: what comes late is lost.
-   */
-  folder?: FileSystemCache | undefined;
-}
-
-/**
- * What happened to a {@link RemoteCache} so far.
- *
- * @example
- * ```ts
- * import { FileSystemStore, RemoteCache, type RemoteCacheStats } from 'wasm-module-cache';
- *
- * const isUseful = ({ hits, bytesRead }: RemoteCacheStats) => hits > 0 && bytesRead > 0;
- * const cache = new RemoteCache(new FileSystemStore('shared'), { allowUnsigned: true });
- * console.log(isUseful(cache.stats)); // false
- * ```
- */
-export interface RemoteCacheStats {
-  /** Artifacts that were loaded. */
-  hits: number;
-  /** Loads for which the store had nothing, or nothing usable. */
-  misses: number;
-  /** Those of them that were refused because they are not signed with the secret. */
-  untrusted: number;
-  /** Loads for which the store was not asked, because it failed before. */
-  notAsked: number;
-  /** Operations that the store did not finish in time. */
-  timedOut: number;
-  /** Artifacts that came after the deadline. */
-  late: number;
-  /** Operations that failed otherwise. */
-  failed: number;
-  /** Artifacts that were stored. */
-  saves: number;
-  /** Saves that were given up because too many were waiting. */
-  dropped: number;
-  /** Bytes of artifacts that came from the store. */
-  bytesRead: number;
-  /** Bytes that went to it. */
-  bytesWritten: number;
-}
-
-const DEFAULT_MAX_PENDING_SAVES = 16;
 const SAVES_AT_ONCE = 2;
-/** Other writers may be faster, but not for ever. */
-const ATTEMPTS = 3;
 
 /**
  * Artifacts in any {@link ArtifactStore}, which a fleet shares: Redis, S3, a web server. Usually behind a folder:
  * `new FileSystemCache(...).withFallback(new RemoteCache(...))`.
  *
- * A store that is dead, slow or lies costs one `timeout`, and then nothing for a while. What its methods throw are
- * {@link CacheError}s:
+ * A store that is dead, slow or lies costs one `timeout`, and then nothing for a while. It cannot take much memory either: an artifact's
+ * size, header and signature are checked before anything is unpacked. The methods throw {@link CacheError}s:
  *
- * - `load`: `NotFound` for a miss, `Untrusted`, `Deserialize` when the engine cannot; `Other` when the store failed, in time or
+ * - `load`: `NotFound` for a miss; `Untrusted`; `Deserialize` when the engine cannot load anything; `Other` when the store failed or was
  *   late. Also the signal's reason.
  * - `contains`: `Other`.
- * - `save`: `Serialize`; `Other` when the store failed, or too many saves are waiting. Resolves when the artifact is stored, which
- *   nobody need wait for. An artifact is never replaced by one with less machine code, also when several processes write at once
+ * - `save`: `Serialize`; `Other` when the store failed, or too many saves are waiting. Resolves when the artifact is stored, and
+ *   nobody needs to wait for that. An artifact is never replaced by one with less machine code, also when several processes write at once
  *   (where the store is conditional).
  *
  * @example
@@ -135,14 +51,8 @@ const ATTEMPTS = 3;
 export class RemoteCache extends ModuleCacheBase {
   /** Where the artifacts are. */
   readonly store: ArtifactStore;
-  readonly #store: ResilientStore;
-  readonly #signer: Signer | undefined;
-  readonly #mode: 'read-write' | 'read-only' | 'write-only';
-  readonly #includeWireBytes: boolean;
-  readonly #packs: boolean;
-  readonly #maxPendingSaves: number;
-  readonly #maxArtifactSize: number;
-  readonly #folder: FileSystemCache | undefined;
+  readonly #store: BoundedStore;
+  readonly #settings: RemoteCacheSettings;
   readonly #inTurn = pLimit(SAVES_AT_ONCE);
   readonly #counts = { hits: 0, misses: 0, untrusted: 0, saves: 0, dropped: 0, bytesRead: 0, bytesWritten: 0 };
 
@@ -153,46 +63,9 @@ export class RemoteCache extends ModuleCacheBase {
    */
   constructor(store: ArtifactStore, options: RemoteCacheOptions = {}) {
     super();
-    const { secret, allowUnsigned = false, mode = 'read-write', wireBytes = 'include', folder } = options;
-    if (secret === undefined && !allowUnsigned) {
-      throw new TypeError(
-        'Whoever can write to the store could run code here: give the option secret, or allowUnsigned: true',
-      );
-    }
-    oneOf('mode', mode, ['read-write', 'read-only', 'write-only']);
-    oneOf('wireBytes', wireBytes, ['include', 'omit']);
-    const compression = options.compression ?? (canPack() ? 'zstd' : 'none');
-    oneOf('compression', compression, ['zstd', 'none']);
-    if (compression === 'zstd' && !canPack()) {
-      throw new TypeError(`The option compression is zstd, which Node ${process.version} does not have; give none`);
-    }
-    const {
-      maxPendingSaves = DEFAULT_MAX_PENDING_SAVES,
-      maxArtifactSize = DEFAULT_MAX_ARTIFACT_SIZE,
-      timeout,
-      writeTimeout,
-      failuresUntilOpen,
-      retryAfter,
-    } = options;
-    const numbers = { maxPendingSaves, maxArtifactSize, timeout, writeTimeout, failuresUntilOpen, retryAfter };
-    for (const [name, value] of Object.entries(numbers)) {
-      if (value === undefined || value >= 1) continue;
-      throw new TypeError(`The option ${name} must be a number from 1, not ${String(value)}`);
-    }
+    this.#settings = checkOptions(options);
     this.store = store;
-    this.#store = new ResilientStore(store, {
-      timeout,
-      writeTimeout,
-      failuresUntilOpen,
-      retryAfter,
-    } as ResilienceOptions);
-    this.#signer = secret === undefined ? undefined : new Signer([secret].flat() as string[]);
-    this.#mode = mode;
-    this.#includeWireBytes = wireBytes === 'include';
-    this.#packs = compression === 'zstd';
-    this.#maxPendingSaves = maxPendingSaves;
-    this.#maxArtifactSize = maxArtifactSize;
-    this.#folder = folder;
+    this.#store = new BoundedStore(store, options);
   }
 
   /** Whether the store is asked: `closed`, yes; `open`, not for a while; `half-open`, when a probe has found it well. */
@@ -222,8 +95,9 @@ export class RemoteCache extends ModuleCacheBase {
 
   #restore(entry: Expectation, engine: Engine, nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module {
     const restore = () => engine.deserialize(nativeCode, wireBytes);
+    const { folder } = this.#settings;
     try {
-      return this.#folder ? this.#folder.guarded(entry, restore) : restore();
+      return folder ? folder.guarded(entry, restore) : restore();
     } catch (error) {
       if (!CacheError.is(error, 'Deserialize') || !engine.canSerialize) throw error;
       throw this.#miss(entry.key, 'was refused by the engine', error);
@@ -231,7 +105,7 @@ export class RemoteCache extends ModuleCacheBase {
   }
 
   async contains(key: ModuleHash, engine: Engine): Promise<boolean> {
-    if (this.#mode === 'write-only') return false;
+    if (this.#settings.mode === 'write-only') return false;
     const name = entryName({ key, engineId: engine.deterministicId });
     try {
       return await this.#store.has(name);
@@ -241,7 +115,7 @@ export class RemoteCache extends ModuleCacheBase {
   }
 
   async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
-    if (this.#mode === 'read-only') return;
+    if (this.#settings.mode === 'read-only') return;
     await this.push(artifactOf(key, engine, module));
   }
 
@@ -257,14 +131,17 @@ export class RemoteCache extends ModuleCacheBase {
    * @throws {CacheError} as `load`.
    */
   async fetch(expected: Expectation, { signal }: StoreOptions = {}): Promise<Artifact> {
-    const { key } = expected;
-    if (this.#mode === 'write-only') throw this.#miss(key, 'is not looked for');
-    const folder = this.#folder;
-    const onLate = folder && ((late: Artifact | undefined) => keep(late, folder));
-    const use = (value: StoredValue | undefined) => value && this.#decode(value.bytes, expected);
-    let artifact: Artifact | undefined;
+    const { key, wireLength } = expected;
+    const { mode, folder, signer, maxArtifactSize } = this.#settings;
+    if (mode === 'write-only') throw this.#miss(key, 'is not looked for');
+    const maxSize = largestArtifact(wireLength, maxArtifactSize);
+    const check = wanted(expected, maxSize);
+    const read = (store: ArtifactStore, options: StoreOptions) =>
+      readArtifact(store, entryName(expected), { ...options, maxSize, check, signer });
+    const onLate = folder && ((late: StoredArtifact | undefined) => keep(late, folder));
+    let found: StoredArtifact | undefined;
     try {
-      artifact = await this.#store.use(entryName(expected), use, { signal, onLate });
+      found = await this.#store.read(read, { signal, onLate });
     } catch (error) {
       signal?.throwIfAborted();
       if (CacheError.is(error, 'Deserialize')) throw this.#miss(key, 'is not usable', error);
@@ -273,80 +150,45 @@ export class RemoteCache extends ModuleCacheBase {
       this.#counts.misses++;
       throw error;
     }
-    if (!artifact) throw this.#miss(key, 'is not there');
-    return artifact;
+    if (!found) throw this.#miss(key, 'is not there');
+    this.#counts.bytesRead += found.size;
+    return found.artifact;
   }
 
   /**
-   * @internal Stores an artifact, unless there is one with more native code.
+   * @internal Stores an artifact, unless the store has one that is as good.
    *
    * @returns whether it is stored now
    * @throws {CacheError} as `save`.
    */
   async push(artifact: Artifact): Promise<boolean> {
-    if (this.#inTurn.pendingCount >= this.#maxPendingSaves) {
+    const { maxPendingSaves, includesWireBytes } = this.#settings;
+    const waiting = this.#inTurn.pendingCount;
+    if (waiting >= maxPendingSaves) {
       this.#counts.dropped++;
-      const message = `The artifact of ${artifact.key} is not stored, because ${this.#inTurn.pendingCount} others are waiting`;
-      throw new CacheError('Other', message);
+      throw new CacheError(
+        'Other',
+        `The artifact of ${artifact.key} is not stored, because ${waiting} others are waiting`,
+      );
     }
-    const wireBytes = this.#includeWireBytes ? artifact.wireBytes : undefined;
+    const wireBytes = includesWireBytes ? artifact.wireBytes : undefined;
     if (!wireBytes && artifact.coverage === 'none') return false;
     return this.#inTurn(() => this.#push({ ...artifact, wireBytes }));
   }
 
   async #push(artifact: Artifact): Promise<boolean> {
-    const { key } = artifact;
-    const name = entryName(artifact);
-    // Of the first artifact of a module nothing is there, most of the time: then one request is enough.
-    let ifVersion: string | null | undefined = this.#store.isConditional ? null : undefined;
-    let isKnown = this.#store.isConditional && artifact.generation === 0;
-    let best = artifact;
+    const { signer, packs, maxArtifactSize: maxSize } = this.#settings;
     try {
-      for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-        if (!isKnown) {
-          const there = await this.#store.get(name, {});
-          ifVersion = this.#store.isConditional ? (there?.version ?? null) : undefined;
-          const stored = there && this.#decodeOrNothing(there.bytes, artifact);
-          if (stored && !isBetter(artifact, stored)) return false;
-          best = stored ? { ...artifact, generation: generationAfter(stored) } : artifact;
-        }
-        const bytes = await this.#encode(best);
-        if (await this.#store.put(name, bytes, { ifVersion })) {
-          this.#counts.saves++;
-          this.#counts.bytesWritten += bytes.length;
-          return true;
-        }
-        isKnown = false;
-      }
+      const isNew = artifact.generation === 0;
+      const options = { signer, packs, maxSize, isNew };
+      const { isStored, size } = await offerArtifact(this.#store, entryName(artifact), artifact, options);
+      if (!isStored) return false;
+      this.#counts.saves++;
+      this.#counts.bytesWritten += size;
+      return true;
     } catch (error) {
       if (CacheError.is(error, 'Serialize')) throw error;
-      throw this.#failed('given', key, error);
-    }
-    return false; // Others keep storing better ones.
-  }
-
-  async #encode(artifact: Artifact): Promise<Uint8Array> {
-    const parts = artifactParts(artifact, this.#signer);
-    const size = parts.reduce((sum, { length }) => sum + length, 0);
-    if (size > this.#maxArtifactSize) {
-      const message = `The artifact of ${artifact.key} has ${size} bytes, more than ${this.#maxArtifactSize}`;
-      throw new CacheError('Serialize', message);
-    }
-    return this.#packs ? pack(parts) : Buffer.concat(parts);
-  }
-
-  #decode(stored: Uint8Array, expected: Expectation): Artifact {
-    this.#counts.bytesRead += stored.length;
-    const { artifact, header } = unpackArtifact(stored, wanted(expected, this.#maxArtifactSize));
-    if (this.#signer) checkSignature(header, artifact.nativeCode, artifact.wireBytes, this.#signer);
-    return artifact;
-  }
-
-  #decodeOrNothing(stored: Uint8Array, expected: Expectation): Artifact | undefined {
-    try {
-      return this.#decode(stored, expected);
-    } catch {
-      return undefined; // Whatever it is, the new one is better.
+      throw this.#failed('given', artifact.key, error);
     }
   }
 
@@ -365,27 +207,15 @@ export class RemoteCache extends ModuleCacheBase {
 }
 
 /** For the next load. */
-function keep(late: Artifact | undefined, folder: FileSystemCache): void {
+function keep(late: StoredArtifact | undefined, folder: FileSystemCache): void {
   try {
-    if (late) folder.writeArtifactSync(late);
+    if (late) folder.writeArtifactSync(late.artifact);
   } catch {
     // Nobody asks any more.
   }
 }
 
-/** Not of a folder that is the store. */
+/** An artifact that was not trusted, and not the folder that is the store. */
 function isOfArtifact(error: unknown): boolean {
   return CacheError.is(error, 'Untrusted') && error.path === undefined;
-}
-
-/** More machine code, or as much with something more about it. */
-function isBetter(artifact: Artifact, stored: Artifact): boolean {
-  const more = artifact.nativeCode.length - stored.nativeCode.length;
-  if (more !== 0) return more > 0;
-  return (artifact.final && !stored.final) || (artifact.wireBytes !== undefined && !stored.wireBytes);
-}
-
-function oneOf(name: string, value: unknown, allowed: readonly string[]): void {
-  if (allowed.includes(value as string)) return;
-  throw new TypeError(`The option ${name} must be one of ${allowed.join(', ')}, not ${JSON.stringify(value)}`);
 }

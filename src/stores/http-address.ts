@@ -1,11 +1,47 @@
 import { sha256 } from '../native/digest.js';
-import type { HttpStoreOptions } from './http.js';
-import { baseUrl, encodeName } from './http-request.js';
+import { baseUrl } from './http-request.js';
+import { encodeName } from './store-names.js';
 
 /** Bytes. */
 const DEFAULT_MAX_SIZE = 256 * 2 ** 20;
 
-/** Where the names of a web server's store are, and what is sent with each request. */
+/**
+ * How an {@link HttpStore} asks its server.
+ *
+ * @example
+ * ```ts
+ * import { HttpStore, type HttpStoreOptions } from 'wasm-module-cache/stores/http';
+ *
+ * const options: HttpStoreOptions = { url: 'https://cache.internal/wasm', bearerToken: process.env.CACHE_TOKEN };
+ * console.log(new HttpStore(options).description); // https://cache.internal/wasm/
+ * ```
+ */
+export interface HttpStoreOptions {
+  /** The address before the names. A user name and a password in it mean the same as the options below. */
+  url: string | URL;
+  /** Sent with each request, but not to another server that a redirect names. Default: none. */
+  headers?: Record<string, string> | undefined;
+  /** Sent as `Authorization: Bearer ...`. Default: none. */
+  bearerToken?: string | undefined;
+  /** For basic authentication. Default: that of the URL. */
+  username?: string | undefined;
+  /** For basic authentication. Default: that of the URL. */
+  password?: string | undefined;
+  /**
+   * Whether the server respects `If-Match` and `If-None-Match: *` of a PUT and returns strong ETags. Nobody can see that from outside. With
+   * a server that does not, the last writer wins. nginx' DAV module, bazel-remote and Go's webdav do not; sabre/dav (Nextcloud) and
+   * WsgiDAV say that they do. Default: false.
+   */
+  conditional?: boolean | undefined;
+  /**
+   * Ask for `sha256(name)`, in 64 hexadecimal digits, instead of the name: for bazel-remote, which knows no other names. Default: false.
+   */
+  hashNames?: boolean | undefined;
+  /** Bytes. A longer value is refused as soon as its length is known. Default: 256 MiB. */
+  maxSize?: number | undefined;
+}
+
+/** The URLs of a web server's store, and the headers that are sent with each request. */
 export class HttpAddress {
   /** Without user name and password. */
   readonly base: string;

@@ -1,5 +1,6 @@
 import type http from 'node:http';
 import { CacheError } from '../cache-error.js';
+import { TooLargeError } from '../too-large-error.js';
 
 // Captured: programs replace globals. node:http and node:https are loaded on first use: they take 5 to 30 ms.
 const { getBuiltinModule } = process;
@@ -10,12 +11,12 @@ export interface HttpRequest {
   url: URL;
   headers?: Record<string, string>;
   body?: Uint8Array | undefined;
-  /** Bytes; a longer answer is refused. */
+  /** Bytes. A longer answer to a GET is refused. */
   maxSize: number;
-  /** For GET and HEAD. 0: redirects are answers like others. Default: 5. */
+  /** For GET and HEAD. With 0 a redirect is an answer like others. Default: 5. */
   maxRedirects?: number;
   signal?: AbortSignal | undefined;
-  /** From its abort on the request does not keep the process alive. */
+  /** After its abort the request does not keep the process alive. */
   background?: AbortSignal | undefined;
 }
 
@@ -23,40 +24,22 @@ export interface HttpRequest {
 export interface HttpAnswer {
   status: number;
   headers: http.IncomingHttpHeaders;
-  /** In memory of its own. Of an error at most {@link MAX_ERROR_SIZE}. */
+  /** In memory of its own. Of anything but a value that was asked for, at most {@link MAX_TEXT_SIZE}. */
   bytes: Uint8Array;
 }
 
 const MAX_REDIRECTS = 5;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
-/** Bytes; what more a server says of an error is not read. */
-const MAX_ERROR_SIZE = 64 * 1024;
+/** Bytes that are read of what a server says of an error, or of a PUT. */
+const MAX_TEXT_SIZE = 64 * 1024;
 
-/** Bytes; for an answer that does not say its length. */
+/** Bytes, for an answer that does not say its length. */
 const FIRST_BUFFER = 64 * 1024;
 
 /** Milliseconds after which an idle connection is closed: servers close theirs after 5 s (Node) to 75 s (nginx). */
 const IDLE_TIMEOUT = 30_000;
 const MAX_IDLE_CONNECTIONS = 8;
-
-/** The first part of names is that of a folder, so no part may lead out of it. */
-const NAME = /^(?!(?:.*\/)?\.{1,2}(?:\/|$))[\w.+-]+(?:\/[\w.+-]+)*$/;
-
-/** Whether it is a name as `ArtifactStore` has them. */
-export function isName(text: string): boolean {
-  return NAME.test(text);
-}
-
-/**
- * A name as a part of a URL.
- *
- * @throws {CacheError} kind `Other` when it is no name: `..` would lead to what is not the store's.
- */
-export function encodeName(name: string): string {
-  if (!isName(name)) throw new CacheError('Other', `Not the name of something stored: ${JSON.stringify(name)}`);
-  return name.replaceAll('+', '%2B'); // The only one that some servers read as something else.
-}
 
 /**
  * Requests on node:http and node:https. Not the global `fetch`: its connections keep a process alive that has nothing else
@@ -186,16 +169,22 @@ function collect(
 ): void {
   const { method, maxSize } = request;
   const { statusCode: status = 0, headers } = response;
-  const isError = status < 200 || status > 299;
-  const limit = isError ? Math.min(MAX_ERROR_SIZE, maxSize) : maxSize;
+  const isValue = method === 'GET' && status >= 200 && status <= 299;
+  const limit = isValue ? maxSize : Math.min(MAX_TEXT_SIZE, maxSize);
   const hasBody = method !== 'HEAD' && status !== 204 && status !== 304;
   const declared = headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
   const refuse = (why: string) => fail(failure(request, why));
 
-  const objection = hasBody && !isError ? whyRefused(method, headers, limit) : undefined;
-  if (objection !== undefined) {
-    refuse(objection);
-    return;
+  if (isValue && hasBody) {
+    if ((declared ?? 0) > limit) {
+      fail(tooLarge(request, declared));
+      return;
+    }
+    const objection = whyRefused(headers);
+    if (objection !== undefined) {
+      refuse(objection);
+      return;
+    }
   }
 
   // Not of Buffer's pool: an artifact's code goes to V8, which takes whole ArrayBuffers.
@@ -207,8 +196,8 @@ function collect(
   };
   response.on('data', (chunk: Uint8Array) => {
     if (length + chunk.length > limit) {
-      if (isError) answer(false);
-      else refuse(`more than ${limit} bytes`);
+      if (isValue) fail(tooLarge(request, undefined));
+      else answer(false);
       return;
     }
     if (length + chunk.length > bytes.length) {
@@ -229,15 +218,12 @@ function collect(
   });
 }
 
-/** What is wrong with an answer is better known before it has been read. */
-function whyRefused(method: string, headers: http.IncomingHttpHeaders, limit: number): string | undefined {
+function whyRefused(headers: http.IncomingHttpHeaders): string | undefined {
   const {
     'content-length': length,
     'content-encoding': encoding = 'identity',
     'transfer-encoding': transfer,
   } = headers;
-  if (Number(length) > limit) return `${length} bytes are more than ${limit}`;
-  if (method !== 'GET') return undefined;
   if (encoding !== 'identity') return 'an answer in an encoding that was not asked for';
   if (length === undefined && !/chunked$/i.test(transfer ?? ''))
     return 'an answer without a length, of which nobody can tell whether it is whole';
@@ -256,9 +242,17 @@ function redirectTarget(from: URL, { headers }: HttpAnswer, request: HttpRequest
   return target;
 }
 
-/** An error that says what was asked for, without a query and what else may be secret. */
-function failure({ method, url }: HttpRequest, cause: unknown): CacheError {
-  const what = `${method} ${url.origin}${url.pathname}`;
+function tooLarge(request: HttpRequest, size: number | undefined): CacheError {
+  return new TooLargeError(shown(request), size, request.maxSize);
+}
+
+/** What was asked for, without a query and other parts that may be secret. */
+function shown({ method, url }: HttpRequest): string {
+  return `${method} ${url.origin}${url.pathname}`;
+}
+
+function failure(request: HttpRequest, cause: unknown): CacheError {
+  const what = shown(request);
   if (typeof cause === 'string') return new CacheError('Other', `${what}: ${cause}`);
   const error = cause as NodeJS.ErrnoException & { rawPacket?: unknown };
   delete error.rawPacket; // Some servers repeat in their answer what they were sent.

@@ -4,64 +4,30 @@
  * @module wasm-module-cache/stores/http
  */
 
-import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
+import type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
-import { HttpAddress } from './http-address.js';
+import { HttpAddress, type HttpStoreOptions } from './http-address.js';
 import { type HttpAnswer, type HttpRequest, HttpTransport } from './http-request.js';
 
 // Captured: programs replace globals.
 const { getBuiltinModule } = process;
 
+export type { HttpStoreOptions };
+
 const STRONG_ETAG = /^"[^"]*"$/;
 
 /**
- * How an {@link HttpStore} asks its server.
- *
- * @example
- * ```ts
- * import { HttpStore, type HttpStoreOptions } from 'wasm-module-cache/stores/http';
- *
- * const options: HttpStoreOptions = { url: 'https://cache.internal/wasm', bearerToken: process.env.CACHE_TOKEN };
- * console.log(new HttpStore(options).description); // https://cache.internal/wasm/
- * ```
- */
-export interface HttpStoreOptions {
-  /** Where the names begin. A user name and a password in it are used as those below. */
-  url: string | URL;
-  /** Sent with each request, but not to where another server redirects it. Default: none. */
-  headers?: Record<string, string> | undefined;
-  /** Sent as `Authorization: Bearer ...`. Default: none. */
-  bearerToken?: string | undefined;
-  /** For basic authentication. Default: that of the URL. */
-  username?: string | undefined;
-  /** For basic authentication. Default: that of the URL. */
-  password?: string | undefined;
-  /**
-   * Whether the server minds `If-Match` and `If-None-Match: *` of a PUT and gives strong ETags. That is not to be seen from outside, and
-   * one that does not lets the last writer win. nginx' DAV module, bazel-remote and Go's webdav do not; sabre/dav (Nextcloud) and WsgiDAV
-   * say that they do. Default: false.
-   */
-  conditional?: boolean | undefined;
-  /**
-   * Ask for `sha256(name)`, in 64 hexadecimal digits, instead of the name: for bazel-remote, which knows no other names. Default: false.
-   */
-  hashNames?: boolean | undefined;
-  /** Bytes; a longer value is refused as soon as its length is known. Default: 256 MiB. */
-  maxSize?: number | undefined;
-}
-
-/**
  * Bytes by name on a web server, by GET, PUT, HEAD and DELETE of `url/name`: nginx with its DAV module (`dav_methods PUT DELETE;
- * create_full_put_path on;`), or, to read only, any server or CDN. What is no 2xx and not simply missing (404, 410) is a
- * `CacheError` with the method, the address and the status. Redirects are followed for GET and HEAD, at most five, never from https to
- * http, and the headers, credentials above all, go to no other origin.
+ * create_full_put_path on;`), or any server or CDN for reading. An answer that is neither 2xx nor simply missing (404, 410) is a
+ * `CacheError` with the method, the address and the status. GET and HEAD follow at most five redirects, and never from https to http. The
+ * headers, which may hold credentials, go to no other origin.
  *
- * For bazel-remote the URL ends in `/ac`, `hashNames` is true, and the server runs with `--disable_http_ac_validation`: without that it
- * takes nothing but Bazel's own messages there, and under `/cas` nothing but what has its name as hash. It deletes nothing for a client.
+ * For bazel-remote the URL ends in `/ac`, `hashNames` is true, and the server runs with `--disable_http_ac_validation`. Without that flag it
+ * accepts only Bazel's own messages there, and under `/cas` only values whose hash is their name. It deletes nothing for a client.
  *
- * An operation keeps the process alive until its answer is there; an idle connection does not. From the abort of `background` on it does
- * so only while a server does not take the bytes that are put, or the system still looks up the host's name; if there is no connection
- * by then, it fails. No operation has a deadline of its own. Proxies of the environment are not used.
+ * An operation keeps the process alive until its answer is there; an idle connection does not. After the abort of `background` it does so
+ * only while a server does not take the bytes of a put, or the system still looks up the host's name; without a connection it fails then.
+ * No operation has a deadline of its own. Proxies of the environment are not used.
  *
  * @example
  * ```ts
@@ -98,8 +64,8 @@ export class HttpStore implements ArtifactStore {
     this.isConditional = conditional;
   }
 
-  async get(name: string, options?: StoreOptions): Promise<StoredValue | undefined> {
-    const answer = await this.#ask('GET', name, options);
+  async get(name: string, { maxSize, ...options }: GetOptions = {}): Promise<StoredValue | undefined> {
+    const answer = await this.#ask('GET', name, options, { maxSize });
     if (isMissing(answer)) return undefined;
     if (answer.status !== 200) throw this.#unexpected('GET', name, answer);
     return { bytes: answer.bytes, version: this.isConditional ? strongETag(answer) : undefined };
@@ -141,7 +107,11 @@ export class HttpStore implements ArtifactStore {
     method: HttpRequest['method'],
     name: string,
     options: StoreOptions = {},
-    { headers = {}, body }: { headers?: Record<string, string>; body?: Uint8Array } = {},
+    {
+      headers = {},
+      body,
+      maxSize = this.#address.maxSize,
+    }: { headers?: Record<string, string>; body?: Uint8Array; maxSize?: number | undefined } = {},
   ): Promise<HttpAnswer> {
     const { signal, background } = options;
     return this.#transport.request({
@@ -149,7 +119,7 @@ export class HttpStore implements ArtifactStore {
       url: this.#address.of(name),
       headers: { ...this.#address.headers, ...headers },
       body,
-      maxSize: this.#address.maxSize,
+      maxSize: Math.min(maxSize, this.#address.maxSize),
       signal,
       background,
     });

@@ -1,6 +1,6 @@
 import nodeModule from 'node:module';
 import { CacheError } from '../cache-error.js';
-import { untilAborted } from './until-aborted.js';
+import { withSignal } from './with-signal.js';
 
 /** RESP's `$`: bulk strings. Values and keys come as Buffers, so that no byte is taken for text. */
 const AS_BUFFERS = { 36: Buffer };
@@ -159,7 +159,7 @@ export class OwnConnection implements Connection {
     if (this.#waiting++ === 0) this.#client?.ref();
     clearTimeout(this.#linger);
     try {
-      return await untilAborted(this.#answer(commands, signal), signal);
+      return await withSignal(this.#answer(commands, signal), signal);
     } finally {
       if (--this.#waiting === 0) {
         this.#client?.unref();
@@ -246,7 +246,7 @@ export class InjectedConnection implements Connection {
   }
 
   run<T>(commands: (client: Client) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    return untilAborted(this.#answer(commands, signal), signal);
+    return withSignal(this.#answer(commands, signal), signal);
   }
 
   close(): void {

@@ -1,13 +1,35 @@
 import { CacheError } from '../cache-error.js';
-import type { S3Credentials } from './s3.js';
 
-/** Milliseconds; what expires sooner is fetched anew, as the AWS SDK does it. */
+/** Milliseconds. Credentials that expire sooner are fetched anew, as in the AWS SDK. */
 const FRESH_FOR = 5 * 60_000;
 
-/** The chain of the AWS SDK: profiles, SSO, web identities, containers, instances. */
+/** The AWS SDK's chain of providers: profiles, SSO, web identities, containers, instances. */
 const CHAIN = '@aws-sdk/credential-provider-node';
 
-/** Keeps what a provider gave until it expires; of several callers one asks. */
+/**
+ * What S3 requests are signed with.
+ *
+ * @example
+ * ```ts
+ * import type { S3Credentials } from 'wasm-module-cache/stores/s3';
+ *
+ * const inOneHour = new Date(Date.now() + 3_600_000);
+ * const assumed: S3Credentials = { accessKeyId: 'AKIA...', secretAccessKey: '...', sessionToken: '...', expiration: inOneHour };
+ * console.log(Object.keys(assumed).length); // 4
+ * ```
+ */
+export interface S3Credentials {
+  /** Names the secret. */
+  accessKeyId: string;
+  /** The secret. */
+  secretAccessKey: string;
+  /** Temporary credentials have one. */
+  sessionToken?: string | undefined;
+  /** When they expire. A provider is asked again five minutes before. Default: never. */
+  expiration?: Date | undefined;
+}
+
+/** Keeps the provider's credentials until they expire. Several callers at once share one request. */
 export class CredentialSource {
   readonly #provide: () => Promise<S3Credentials>;
   #current: S3Credentials | undefined;
@@ -26,7 +48,7 @@ export class CredentialSource {
     return this.#asking;
   }
 
-  /** Asks anew the next time: the server has refused what it was given. */
+  /** Makes the next call ask anew, after the server refused the credentials. */
   forget(): void {
     this.#current = undefined;
   }
@@ -46,7 +68,7 @@ export class CredentialSource {
   }
 }
 
-/** Those of the environment, as they are now, else what the AWS SDK's chain finds, where it is installed. */
+/** The credentials of the environment, as they are now; else those that the AWS SDK's chain finds, where it is installed. */
 export function defaultCredentials({ env } = process): () => Promise<S3Credentials> {
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN: token } = env;
   if (accessKeyId && secretAccessKey) {

@@ -8,7 +8,7 @@ import nodeUtil from 'node:util';
 import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
 import { crc32 } from '../native/digest.js';
-import { untilAborted } from './until-aborted.js';
+import { withSignal } from './with-signal.js';
 
 /**
  * Before the bytes of each value: their length and their CRC-32. Some drivers, such as `fs`, write in place, so that a
@@ -163,7 +163,7 @@ export class UnstorageStore implements ArtifactStore {
   async #run<T>(what: string, signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await untilAborted(operation(), signal);
+      return await withSignal(operation(), signal);
     } catch (error) {
       signal?.throwIfAborted();
       throw this.#error(what, error);

@@ -1,4 +1,4 @@
-import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
+import type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 
 /**
  * A store in memory, conditional, for tests of what is built on stores. To let it fail, override its methods.
@@ -25,7 +25,7 @@ export class MemoryStore implements ArtifactStore {
   readonly values = new Map<string, { bytes: Uint8Array; version: string }>();
   #puts = 0;
 
-  async get(name: string, { signal }: StoreOptions = {}): Promise<StoredValue | undefined> {
+  async get(name: string, { signal }: GetOptions = {}): Promise<StoredValue | undefined> {
     signal?.throwIfAborted();
     const value = this.values.get(name);
     return value && { ...value, bytes: Uint8Array.from(value.bytes) };

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Artifact, artifactParts, encodeArtifact } from '../../dist/artifact/artifact.js';
-import { canPack, pack, unpackArtifact, wanted } from '../../dist/artifact/packed.js';
+import { type ArtifactChecks, canPack, pack, unpackArtifact, wanted } from '../../dist/artifact/packed.js';
+import { Signer } from '../../dist/artifact/signature.js';
 import { CacheError, ModuleHash } from '../../dist/index.js';
 import { ofKind } from '../../dist/testing/assertions.js';
 
@@ -17,20 +18,22 @@ const artifact: Artifact = {
   wireBytes,
   wireLength: wireBytes.length,
 };
+const signer = new Signer(['the-secret-of-this-fleet']);
+const stranger = new Signer(['the-secret-of-others']);
 const original = encodeArtifact(artifact);
-const nothing = () => {};
+const anything: ArtifactChecks = { check: () => {}, signer: undefined };
+const signed: ArtifactChecks = { ...anything, signer };
 
 /** Encoded again, because of the parts only the bytes count. */
-function unpacked(bytes: Uint8Array): Uint8Array {
-  return encodeArtifact(unpackArtifact(bytes, nothing).artifact);
+async function unpacked(bytes: Uint8Array, checks = anything): Promise<Uint8Array> {
+  return encodeArtifact(await unpackArtifact(bytes, checks));
 }
 
-it('what is not packed is read where it is', () => {
-  const { artifact: found, header } = unpackArtifact(original, nothing);
-  assert.deepEqual(unpacked(original), original);
-  assert.equal(found.nativeCode.buffer, original.buffer);
-  assert.equal(header.buffer, original.buffer);
-  assert.throws(() => unpackArtifact(Buffer.from('not an artifact'), nothing), ofKind('Deserialize'));
+it('what is not packed is read where it is', async () => {
+  const { nativeCode } = await unpackArtifact(original, anything);
+  assert.deepEqual(await unpacked(original), original);
+  assert.equal(nativeCode.buffer, original.buffer);
+  await assert.rejects(unpackArtifact(Buffer.from('not an artifact'), anything), ofKind('Deserialize'));
 });
 
 it('what is expected is checked by the header alone, and so is the size', () => {
@@ -42,53 +45,97 @@ it('what is expected is checked by the header alone, and so is the size', () => 
   assert.throws(() => check({ ...header, engineId: 'other' }), ofKind('Deserialize'));
 });
 
+describe('signatures', () => {
+  const ways = {
+    plain: async (by?: Signer) => Buffer.concat(artifactParts(artifact, by)),
+    ...(canPack() ? { packed: (by?: Signer) => pack(artifactParts(artifact, by), by) } : {}),
+  };
+  for (const [way, encode] of Object.entries(ways)) {
+    it(`of ${way} artifacts are asked for, unless the reader does without`, async () => {
+      const rotated = { ...anything, signer: new Signer(['the-next-secret-of-all', 'the-secret-of-this-fleet']) };
+      for (const checks of [signed, rotated]) assert.deepEqual(await unpacked(await encode(signer), checks), original);
+      for (const by of [undefined, stranger]) {
+        await assert.rejects(unpacked(await encode(by), signed), ofKind('Untrusted'));
+        assert.deepEqual(await unpacked(await encode(by)), original);
+      }
+    });
+
+    it(`of ${way} artifacts may be missing, but not wrong, where that is accepted`, async () => {
+      const checks = { ...signed, acceptsUnsigned: true };
+      assert.deepEqual(await unpacked(await encode(), checks), original);
+      await assert.rejects(unpacked(await encode(stranger), checks), ofKind('Untrusted'));
+    });
+  }
+});
+
 describe('packed', { skip: canPack() ? false : 'no Zstandard in this Node' }, () => {
   it('it is smaller, and comes back as it was', async () => {
-    const packed = await pack(artifactParts(artifact));
+    const packed = await pack(artifactParts(artifact), undefined);
     assert.ok(packed.length < original.length / 5);
-    assert.deepEqual(unpacked(packed), original);
+    assert.deepEqual(await unpacked(packed), original);
   });
 
   it('it is not unpacked when the header is not wanted', async () => {
-    const packed = await pack(artifactParts(artifact));
-    packed.fill(0, 320);
+    const packed = await pack(artifactParts(artifact), undefined);
+    packed.fill(0, 356);
     const error = new Error('not wanted');
     const check = ({ key }: Pick<Artifact, 'key'>) => {
       assert.ok(key.equals(artifact.key));
       throw error;
     };
-    assert.throws(
-      () => unpackArtifact(packed, check),
-      (thrown) => thrown === error,
-    );
+    await assert.rejects(unpackArtifact(packed, { ...anything, check }), (thrown) => thrown === error);
   });
 
   it('it is not unpacked to more than its header announces', async () => {
     const [header] = artifactParts(artifact) as [Uint8Array];
-    const bomb = await pack([header, Buffer.alloc(50_000_000)]);
-    assert.throws(() => unpackArtifact(bomb, nothing), ofKind('Deserialize'));
+    const bomb = await pack([header, Buffer.alloc(50_000_000)], undefined);
+    await assert.rejects(unpackArtifact(bomb, anything), ofKind('Deserialize'));
+  });
+
+  it('it is not unpacked before its signature is checked', async () => {
+    const packed = await pack(artifactParts(artifact, signer), signer);
+    packed.fill(0, 356);
+    await assert.rejects(unpackArtifact(packed, anything), ofKind('Deserialize'));
+    await assert.rejects(unpackArtifact(packed, signed), ofKind('Untrusted'));
+  });
+
+  it('of another version of the format it is refused', async () => {
+    const packed = await pack(artifactParts(artifact), undefined);
+    packed[8] = 3;
+    await assert.rejects(
+      unpackArtifact(packed, anything),
+      ofKind('Deserialize', ({ message }) => assert.match(message, /version 3, not 2/)),
+    );
+    const [header = Buffer.alloc(0), ...parts] = artifactParts(artifact);
+    const first = Buffer.concat([packed.subarray(0, 8), header, ...parts]);
+    await assert.rejects(unpackArtifact(first, anything), ofKind('Deserialize'));
   });
 
   it('damaged anywhere, it is an error or what it was', async () => {
-    const packed = await pack(artifactParts(artifact));
+    const packed = await pack(artifactParts(artifact), undefined);
     for (let at = 0; at < packed.length; at++) {
       const damaged = Uint8Array.from(packed);
       damaged[at] = (damaged[at] as number) ^ (1 << (at % 8));
-      const outcome = outcomeOf(damaged);
+      const outcome = await outcomeOf(damaged);
       if (outcome instanceof Uint8Array) assert.deepEqual(outcome, original, `byte ${at}`);
       else assert.ok(CacheError.is(outcome, 'Deserialize'), `byte ${at}: ${outcome}`);
     }
     for (let length = 0; length < packed.length; length += 7) {
-      const outcome = outcomeOf(packed.subarray(0, length));
+      const outcome = await outcomeOf(packed.subarray(0, length));
       assert.ok(CacheError.is(outcome, 'Deserialize'), `${length} bytes: ${outcome}`);
+    }
+  });
+
+  it('damaged anywhere, a signed one is an error, wherever it is damaged', async () => {
+    const packed = await pack(artifactParts(artifact, signer), signer);
+    for (let at = 12; at < packed.length; at++) {
+      const damaged = Uint8Array.from(packed);
+      damaged[at] = (damaged[at] as number) ^ 1;
+      await assert.rejects(unpackArtifact(damaged, signed), CacheError);
     }
   });
 });
 
-function outcomeOf(bytes: Uint8Array): unknown {
-  try {
-    return unpacked(bytes);
-  } catch (error) {
-    return error;
-  }
+async function outcomeOf(bytes: Uint8Array): Promise<unknown> {
+  return unpacked(bytes).catch((error) => error);
 }

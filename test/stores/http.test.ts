@@ -97,7 +97,7 @@ it('a value is in memory of its own, which has its length, whether that was said
       );
     }
     await assert.rejects(store.get('300002'), /: more than 300001 bytes$/);
-    await assert.rejects(store.get('300003'), /: 300003 bytes are more than 300001$/);
+    await assert.rejects(store.get('300003'), /: 300003 bytes, more than 300001$/);
   });
 });
 
@@ -175,7 +175,7 @@ describe('HttpStore has clear errors:', () => {
   failing(
     'more bytes than allowed',
     (_, response) => response.writeHead(200, { 'content-length': 11 }).write('x'),
-    /: 11 bytes are more than 10$/,
+    /: 11 bytes, more than 10$/,
     { maxSize: 10 },
   );
   failing('bytes without end', (_, response) => endless(response), /: more than 1000000 bytes$/, {

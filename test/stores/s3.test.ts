@@ -329,9 +329,7 @@ describe('S3Store and credentials:', () => {
     const directory = temporaryDirectory();
     const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
     writeFileSync(path.join(directory, 'package.json'), '{ "type": "module" }');
-    for (const file of ['cache-error.js', 'stores/http-request.js', 'stores/s3-credentials.js', 'stores/s3.js']) {
-      cpSync(path.join(dist, file), path.join(directory, file));
-    }
+    cpSync(dist, directory, { recursive: true });
     const copy: { S3Store: typeof S3Store } = await import(pathToFileURL(path.join(directory, 'stores', 's3.js')).href);
     let authorization: string | undefined;
     const url = await serve((request, response) => {

@@ -1,7 +1,7 @@
 import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../../artifact-store.js';
 import { openStore } from '../../stores/open-store.js';
 import { parseRemoteUrl } from '../../stores/remote-url.js';
-import { untilAborted } from '../../stores/until-aborted.js';
+import { withSignal } from '../../stores/with-signal.js';
 import type { Context } from '../context.js';
 import { UsageError } from '../exit-codes.js';
 import { formatDuration } from '../terminal/output.js';
@@ -96,7 +96,7 @@ export class PatientStore implements ArtifactStore {
     const timer = setTimeout(() => deadline.abort(late), this.#patience);
     const either = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
     try {
-      return await untilAborted(ask({ signal: either }), either);
+      return await withSignal(ask({ signal: either }), either);
     } finally {
       clearTimeout(timer);
     }

@@ -1,46 +1,51 @@
-import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
+import pLimit from 'p-limit';
+import type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CircuitBreaker, type CircuitBreakerOptions } from './circuit-breaker.js';
+import { withSignal } from './with-signal.js';
 
 /** How much of its callers' time a store may cost. */
-export interface ResilienceOptions extends CircuitBreakerOptions {
+export interface BoundedStoreOptions extends CircuitBreakerOptions {
   /** Milliseconds that a `get` or `has` may take. Default 250. */
   timeout?: number | undefined;
   /** Milliseconds that a `put` or `delete` may take, for which nobody should wait. Default 10000. */
   writeTimeout?: number | undefined;
 }
 
-/** How a {@link ResilientStore.use} is asked for. */
-export interface UseOptions<T> extends StoreOptions {
-  /** Given what comes after the deadline, up to {@link LATE_AT_MOST}. Must not throw. */
-  onLate?: ((used: T) => void) | undefined;
+/** How {@link BoundedStore.read} is called. */
+export interface ReadOptions<T> extends StoreOptions {
+  /** Receives an answer that comes after the deadline, up to {@link LATE_AT_MOST}. Must not throw. */
+  onLate?: ((answer: T) => void) | undefined;
 }
 
-/** Why nothing was asked of a store, or its answer was not waited for. */
+/** The store was not asked, or did not answer in time. */
 export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError';
 }
 
 const DEFAULT_TIMEOUT = 250;
 const DEFAULT_WRITE_TIMEOUT = 10_000;
-/** Milliseconds after which an answer that is late is not wanted any more. */
+/** Milliseconds after the deadline in which an answer is still wanted. */
 const LATE_AT_MOST = 10_000;
+/** Each answer takes memory while it comes. */
+const READS_AT_ONCE = 8;
 const PROBE = 'probe';
 
 /**
- * A store that is dead, hangs, is slow or lies, behind this, costs its callers one deadline, and then nothing: while the circuit is
- * open every operation rejects at once with a {@link StoreUnavailableError}, and whether the store is back is found out by
- * probes that nobody waits for.
+ * A store that costs its callers a bounded time, also when it is dead, hangs, is slow or lies: one deadline, and then nothing. While the
+ * circuit is open every operation rejects at once with a {@link StoreUnavailableError}. Probes, for which nobody waits, find out
+ * whether the store is back.
  */
-export class ResilientStore implements ArtifactStore {
+export class BoundedStore implements ArtifactStore {
   readonly #store: ArtifactStore;
   readonly #breaker: CircuitBreaker;
   readonly #timeout: number;
   readonly #writeTimeout: number;
+  readonly #inTurn = pLimit(READS_AT_ONCE);
   #isProbing = false;
-  /** What happened: answers that came in time or not, failures, and operations that were not even begun. */
+  /** Counts answers that came in time or not, failures, and operations that were not begun. */
   readonly stats = { succeeded: 0, timedOut: 0, late: 0, failed: 0, notAsked: 0 };
 
-  constructor(store: ArtifactStore, options: ResilienceOptions = {}) {
+  constructor(store: ArtifactStore, options: BoundedStoreOptions = {}) {
     const { timeout = DEFAULT_TIMEOUT, writeTimeout = DEFAULT_WRITE_TIMEOUT } = options;
     this.#store = store;
     this.#breaker = new CircuitBreaker(options);
@@ -60,21 +65,25 @@ export class ResilientStore implements ArtifactStore {
     return this.#breaker.state;
   }
 
-  get(name: string, options: StoreOptions = {}): Promise<StoredValue | undefined> {
-    return this.use(name, (value) => value, options);
+  get(name: string, { signal, maxSize }: GetOptions = {}): Promise<StoredValue | undefined> {
+    return this.read((store, options) => store.get(name, { ...options, maxSize }), { signal });
   }
 
   /**
-   * What `use` makes of a value, also within the deadline. Where it throws, that is passed on, and is a failure of the store: one that
-   * gives what is no use is not asked for ever, either.
+   * Runs `ask` within the deadline for reading. An error of `ask` counts as a failure of the store: one whose values are of no use is
+   * not asked for ever, either.
    */
-  use<T>(
-    name: string,
-    use: (value: StoredValue | undefined) => T | Promise<T>,
-    { signal, onLate }: UseOptions<T> = {},
+  read<T>(
+    ask: (store: ArtifactStore, options: StoreOptions) => Promise<T>,
+    { signal, onLate }: ReadOptions<T> = {},
   ): Promise<T> {
-    const ask = async (options: StoreOptions) => use(await this.#store.get(name, options));
-    return this.#ask(ask, this.#timeout, signal, onLate);
+    const inTurn = (options: StoreOptions) =>
+      this.#inTurn(() => {
+        options.signal?.throwIfAborted();
+        // Until the end of its time, or a store that hangs would be in the way of all others.
+        return withSignal(ask(this.#store, options), options.signal);
+      });
+    return this.#ask(inTurn, this.#timeout, signal, onLate);
   }
 
   has(name: string, { signal }: StoreOptions = {}): Promise<boolean> {
@@ -94,7 +103,7 @@ export class ResilientStore implements ArtifactStore {
     await this.#store.close?.();
   }
 
-  /** @param onLate - where it is given, the operation goes on after the deadline */
+  /** @param onLate - when it is given, the operation goes on after the deadline */
   async #ask<T>(
     operation: (options: StoreOptions) => Promise<T>,
     timeout: number,
@@ -109,8 +118,8 @@ export class ResilientStore implements ArtifactStore {
     }
     const limit = onLate ? timeout + LATE_AT_MOST : timeout;
     const until = signal ? AbortSignal.any([signal, AbortSignal.timeout(limit)]) : AbortSignal.timeout(limit);
-    // Through an async function, because a store of somebody's own may throw where it should reject.
     const deadline = new Deadline(timeout, signal);
+    // Through an async function, because a store of somebody's own may throw where it should reject.
     const answer = (async () => operation({ signal: until, background: deadline.signal }))();
     let isLate = false;
     try {
@@ -120,7 +129,7 @@ export class ResilientStore implements ArtifactStore {
       return value;
     } catch (error) {
       signal?.throwIfAborted();
-      isLate = deadline.signal.aborted;
+      isLate = deadline.signal.aborted || until.aborted;
       this.stats[isLate ? 'timedOut' : 'failed']++;
       this.#breaker.failed(isLate);
       if (!isLate) throw error;

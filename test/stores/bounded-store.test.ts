@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { PutOptions, StoredValue, StoreOptions } from '../../dist/artifact-store.js';
-import { ResilientStore, StoreUnavailableError } from '../../dist/stores/resilient.js';
+import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../../dist/artifact-store.js';
+import { BoundedStore, StoreUnavailableError } from '../../dist/stores/bounded-store.js';
 import { artifactStoreContract, MemoryStore } from '../../dist/testing.js';
 import { until } from '../support/learning.js';
 
-artifactStoreContract('ResilientStore', () => new ResilientStore(new MemoryStore()));
+artifactStoreContract('BoundedStore', () => new BoundedStore(new MemoryStore()));
 
 type Behaviour = 'works' | 'hangs' | 'refuses' | 'throws' | 'held';
 
@@ -50,11 +50,11 @@ async function milliseconds(action: () => Promise<unknown>): Promise<number> {
 
 const isUnavailable = (error: unknown) => error instanceof StoreUnavailableError;
 
-describe('ResilientStore', () => {
+describe('BoundedStore', () => {
   it('costs one deadline when the store hangs, and then nothing', async () => {
     const troubled = new TroubledStore();
     troubled.behaviour = 'hangs';
-    const store = new ResilientStore(troubled, { timeout: 300 });
+    const store = new BoundedStore(troubled, { timeout: 300 });
     const first = await milliseconds(() => assert.rejects(store.get('a'), /memory did not answer within 300 ms/));
     assert.ok(first >= 290, `${first} ms`);
     const others = await milliseconds(async () => {
@@ -68,7 +68,7 @@ describe('ResilientStore', () => {
   it('gives a store that refuses three tries, passes its errors on, and then asks no more', async () => {
     const troubled = new TroubledStore();
     troubled.behaviour = 'refuses';
-    const store = new ResilientStore(troubled);
+    const store = new BoundedStore(troubled);
     for (let count = 0; count < 3; count++) await assert.rejects(store.get('a'), /connection refused/);
     await assert.rejects(store.put('a', Buffer.from('a')), isUnavailable);
     assert.equal(troubled.asked, 3);
@@ -77,12 +77,12 @@ describe('ResilientStore', () => {
   it('takes an exception for a rejection', async () => {
     const troubled = new TroubledStore();
     troubled.behaviour = 'throws';
-    await assert.rejects(new ResilientStore(troubled).has('a'), /synchronously/);
+    await assert.rejects(new BoundedStore(troubled).has('a'), /synchronously/);
   });
 
   it('finds out by itself that a store is back, without anybody waiting for it', async () => {
     const troubled = new TroubledStore();
-    const store = new ResilientStore(troubled, { timeout: 20, retryAfter: 20 });
+    const store = new BoundedStore(troubled, { timeout: 20, retryAfter: 20 });
     await store.put('a', Buffer.from('a'));
     troubled.behaviour = 'hangs';
     await assert.rejects(store.get('a'), isUnavailable);
@@ -97,12 +97,12 @@ describe('ResilientStore', () => {
 
   it('gives what comes late to whoever wants it', async () => {
     const troubled = new TroubledStore();
-    const store = new ResilientStore(troubled, { timeout: 20 });
+    const store = new BoundedStore(troubled, { timeout: 20 });
     await store.put('a', Buffer.from('bytes'));
     troubled.behaviour = 'held';
     const late: unknown[] = [];
-    const lengthOf = (value: StoredValue | undefined) => value?.bytes.length;
-    await assert.rejects(store.use('a', lengthOf, { onLate: (length) => late.push(length) }), isUnavailable);
+    const length = async (inner: ArtifactStore) => (await inner.get('a'))?.bytes.length;
+    await assert.rejects(store.read(length, { onLate: (found) => late.push(found) }), isUnavailable);
     assert.deepEqual(late, []);
     troubled.release();
     await until('it is there', () => late.length > 0);
@@ -113,7 +113,7 @@ describe('ResilientStore', () => {
   it('an abort of the caller is no failure of the store', async () => {
     const troubled = new TroubledStore();
     troubled.behaviour = 'hangs';
-    const store = new ResilientStore(troubled, { timeout: 1000 });
+    const store = new BoundedStore(troubled, { timeout: 1000 });
     const reason = new Error('enough');
     const controller = new AbortController();
     const outcome = store.get('a', { signal: controller.signal });
@@ -124,12 +124,13 @@ describe('ResilientStore', () => {
 
   it('a store whose answers are of no use is not asked for ever', async () => {
     const troubled = new TroubledStore();
-    const store = new ResilientStore(troubled);
-    const use = () => {
+    const store = new BoundedStore(troubled);
+    const use = async (inner: ArtifactStore) => {
+      await inner.get('a');
       throw new Error('garbage');
     };
-    for (let count = 0; count < 3; count++) await assert.rejects(store.use('a', use), /garbage/);
-    await assert.rejects(store.use('a', use), isUnavailable);
+    for (let count = 0; count < 3; count++) await assert.rejects(store.read(use), /garbage/);
+    await assert.rejects(store.read(use), isUnavailable);
     assert.equal(troubled.asked, 3);
   });
 });

@@ -1,5 +1,5 @@
-/** Rejects with the signal's reason at once; what the promise does later is nobody's business then. */
-export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+/** The promise, or at once a rejection with the signal's reason. Nobody is told then what the promise does later. */
+export function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);

@@ -1,0 +1,19 @@
+import { CacheError } from '../cache-error.js';
+
+/** No part of a name may lead out of the store's folder. */
+const NAME = /^(?!(?:.*\/)?\.{1,2}(?:\/|$))[\w.+-]+(?:\/[\w.+-]+)*$/;
+
+/** Whether the text is a name as `ArtifactStore` defines them. */
+export function isName(text: string): boolean {
+  return NAME.test(text);
+}
+
+/**
+ * A name as a part of a URL.
+ *
+ * @throws {CacheError} kind `Other` when it is no name: `..` would lead out of the store.
+ */
+export function encodeName(name: string): string {
+  if (!isName(name)) throw new CacheError('Other', `Not the name of something stored: ${JSON.stringify(name)}`);
+  return name.replaceAll('+', '%2B'); // Some servers read a plus as a space.
+}
