@@ -1,11 +1,11 @@
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { FileSystemCache } from '../caches/file-system.js';
 import { isTestedV8 } from '../engine/supported.js';
-import { readSettings, type Settings } from '../hook/settings.js';
+import { settingsOfProcess } from '../hook/settings.js';
 import { keepVerdict, keptVerdict } from '../probe/probe.js';
 import type { KeptVerdict } from '../probe/verdict.js';
+import type { Settings } from '../settings/read-settings.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { UsageError } from './exit-codes.js';
 import { type Colors, colorsFor } from './terminal/output.js';
@@ -36,18 +36,13 @@ export interface Context {
  * @throws {UsageError} when the options or the environment are wrong.
  */
 export function createContext({ dir, json = false }: CommonOptions, showsWarnings = false): Context {
-  const { env, platform } = process;
   if (dir === '') throw new UsageError("--dir must be the path of a folder, not ''");
-  const environment = dir === undefined ? env : { ...env, WASM_CACHE_DIR: dir };
-  const settings = readSettings(environment, platform, os.homedir, (file) => fs.readFileSync(file, 'utf8'));
+  const settings = settingsOfProcess({ directory: dir });
   const errorColors = colorsFor(process.stderr);
   const note = (line: string) => void process.stderr.write(`${line}\n`);
   const warn = (line: string) => note(`${errorColors.yellow('warning:')} ${line}`);
-  const { directory, secrets, warnings } = settings;
-  const isSecretWanted = env.WASM_CACHE_SECRET !== undefined || env.WASM_CACHE_SECRET_FILE !== undefined;
-  const ofSecret = warnings.find((warning) => isSecretWanted && !secrets && /^WASM_CACHE_SECRET/.test(warning));
-  // Never without signatures where somebody wants them.
-  if (ofSecret) throw new UsageError(ofSecret.replace(/ Modules are not cached\.$/, ''));
+  const { directory, secretProblem, warnings } = settings;
+  if (secretProblem !== undefined) throw new UsageError(secretProblem);
   if (!showsWarnings) for (const warning of warnings) warn(warning);
   if (directory === undefined) {
     throw new UsageError('There is no home folder for the cache: name a folder with --dir, or with WASM_CACHE_DIR');

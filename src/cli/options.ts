@@ -1,4 +1,4 @@
-import { parseDuration, parseSize } from '../hook/settings.js';
+import { parseDuration, parseSize } from '../settings/kinds.js';
 import { UsageError } from './exit-codes.js';
 
 /** Bytes, from 1. Only with a unit: who writes 500 hardly means bytes, and `prune` does not ask. @throws {UsageError} */

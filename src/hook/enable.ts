@@ -1,20 +1,7 @@
-import { Signer } from '../artifact/signature.js';
-import { parseRemoteUrl } from '../stores/remote-url.js';
-import { wrongOption } from '../wrong-option.js';
+import type { Settings } from '../settings/read-settings.js';
+import type { Learn, Mode, RemoteMode } from '../settings/settings.js';
 import type { ModuleCacheStats } from './reporting.js';
-import {
-  DEFAULT_REMOTE_TIMEOUT,
-  type Learn,
-  MAX_REMOTE_TIMEOUT,
-  type Mode,
-  parseDuration,
-  parseSize,
-  REMOTE_MODES,
-  type RemoteMode,
-  type RemoteSettings,
-  readSettings,
-  type Settings,
-} from './settings.js';
+import { settingsOfProcess } from './settings.js';
 import { registry, startHook } from './start.js';
 import { whyUnsupported } from './untried-v8.js';
 
@@ -44,7 +31,7 @@ export interface EnableModuleCacheOptions {
    * What of a module is optimised further in a process of its own, after this one: the functions that ran (`hot`), all of
    * them (`full`), or nothing. Default: `WASM_CACHE_LEARN`, else `hot`, or `off` where the variable `CI` is set.
    */
-  learn?: Learn | undefined;
+  learn?: Learn | 'auto' | undefined;
   /**
    * What the folder may hold: a number of bytes, or text such as `512MiB`; over it the least recently used artifacts go. Default:
    * `WASM_CACHE_MAX_SIZE`, else `1GiB`.
@@ -115,7 +102,7 @@ export interface EnableModuleCacheResult {
  */
 export function enableModuleCache(options: EnableModuleCacheOptions = {}): EnableModuleCacheResult {
   try {
-    return start(applyOptions(settingsOfProcess(), options), true);
+    return start(settingsOfProcess(options), true);
   } catch (error) {
     return { status: 'FAILED', message: error instanceof Error ? error.message : String(error) };
   }
@@ -182,98 +169,18 @@ export function moduleCacheStats(): ModuleCacheStats {
   return { hits: 0, misses: 0, saves: 0, untrusted: 0, errors: 0, ...registry.hook?.stats };
 }
 
-function settingsOfProcess(): Settings {
-  return readSettings(
-    process.env,
-    process.platform,
-    () => process.env.HOME || process.getBuiltinModule('node:os').homedir(),
-    (file) => process.getBuiltinModule('node:fs').readFileSync(file, 'utf8'),
-  );
-}
-
-function applyOptions(settings: Settings, options: EnableModuleCacheOptions): Settings {
-  const { directory, mode, minModuleSize, learn, maxSize, secret, statistics } = options;
-  if (directory !== undefined && (typeof directory !== 'string' || directory === '')) {
-    throw wrongOption('directory', 'a path', directory);
-  }
-  if (mode !== undefined && !['read-write', 'read-only', 'off'].includes(mode)) {
-    throw wrongOption('mode', 'read-write, read-only or off', mode);
-  }
-  const size = sizeOf('minModuleSize', minModuleSize, 0) ?? settings.minModuleSize;
-  if (learn !== undefined && !['hot', 'full', 'off'].includes(learn)) {
-    throw wrongOption('learn', 'hot, full or off', learn);
-  }
-  if (statistics !== undefined && typeof statistics !== 'boolean') {
-    throw wrongOption('statistics', 'true or false', statistics);
-  }
-  const secrets = secret === undefined ? settings.secrets : ([secret].flat() as string[]);
-  if (secrets) new Signer(secrets); // which says what is wrong with them
-  return {
-    ...settings,
-    secrets,
-    maxSize: sizeOf('maxSize', maxSize, 1) ?? settings.maxSize,
-    remote: remoteOf(settings.remote, options, secrets),
-    learn: learn ?? settings.learn,
-    statistics: statistics ?? settings.statistics,
-    directory: directory ?? settings.directory,
-    // The environment's "off" is the user's kill switch; no program overrides it.
-    mode: settings.mode === 'off' ? 'off' : (mode ?? settings.mode),
-    minModuleSize: size,
-  };
-}
-
-function remoteOf(
-  ofProcess: RemoteSettings | undefined,
-  options: EnableModuleCacheOptions,
-  secrets: readonly string[] | undefined,
-): RemoteSettings | undefined {
-  const { remoteTimeout, remoteMode: mode = ofProcess?.mode ?? 'read-write' } = options;
-  const { remote: url = ofProcess?.url, allowUnsigned = ofProcess?.allowUnsigned } = options;
-  if (!REMOTE_MODES.includes(mode)) throw wrongOption('remoteMode', REMOTE_MODES.join(', '), mode);
-  if (allowUnsigned !== undefined && typeof allowUnsigned !== 'boolean') {
-    throw wrongOption('allowUnsigned', 'true or false', allowUnsigned);
-  }
-  const given = typeof remoteTimeout === 'string' ? parseDuration(remoteTimeout) : remoteTimeout;
-  const timeout = given ?? ofProcess?.timeout ?? DEFAULT_REMOTE_TIMEOUT;
-  const isWrong = remoteTimeout !== undefined && typeof given !== 'number';
-  if (isWrong || typeof timeout !== 'number' || !(timeout >= 1) || timeout > MAX_REMOTE_TIMEOUT) {
-    throw wrongOption('remoteTimeout', 'a time from 1 ms to 60 s', remoteTimeout);
-  }
-  if (url === undefined) return undefined;
-  // What is given may hold a password, whatever it is.
-  if (typeof url !== 'string') throw new TypeError(`The option remote must be an address, not a ${typeof url}`);
-  try {
-    parseRemoteUrl(url);
-  } catch (error) {
-    throw new TypeError(`The option remote: ${(error as Error).message}`);
-  }
-  if (!secrets && !allowUnsigned) {
-    throw new TypeError(
-      'Whoever can write to the store could run code here: give the option secret, or allowUnsigned: true',
-    );
-  }
-  return { url, timeout, allowUnsigned: allowUnsigned === true, mode };
-}
-
-function sizeOf(name: string, value: number | string | undefined, min: number): number | undefined {
-  if (value === undefined) return undefined;
-  const size = typeof value === 'string' ? parseSize(value) : value;
-  if (typeof size !== 'number' || !(size >= min)) throw wrongOption(name, 'a size', value);
-  return size;
-}
-
 function start(settings: Settings, checksEngine: boolean): EnableModuleCacheResult {
   const running = registry.hook;
   if (running) return { status: 'ALREADY_ENABLED', directory: running.directory };
-  const { mode, directory, warnings, ...others } = settings;
-  for (const warning of warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
+  const { mode, directory } = settings;
+  for (const warning of settings.warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
   if (mode === 'off') return { status: 'DISABLED' };
   if (directory === undefined) {
     return { status: 'FAILED', message: 'there is no home folder for the cache; name a folder with WASM_CACHE_DIR' };
   }
   const unsupportedReason = whyUnsupported(settings, directory);
   if (unsupportedReason !== undefined) return { status: 'FAILED', message: unsupportedReason };
-  const hook = startHook({ mode, directory, ...others }, checksEngine);
+  const hook = startHook({ ...settings, mode, directory }, checksEngine);
   return typeof hook === 'string'
     ? { status: 'FAILED', message: hook }
     : { status: 'ENABLED', directory: hook.directory };

@@ -4,10 +4,10 @@ import type { FileSystemCache } from '../caches/file-system.js';
 import type { V8Engine } from '../engine/v8-engine.js';
 import type { Push } from '../learning/push.js';
 import { packageRoot } from '../package-root.js';
+import type { RemoteSettings } from '../settings/read-settings.js';
 import type { ProgramRecord } from '../stores/program-record.js';
 import type { RemoteTier } from './remote-tier.js';
 import type { Reporting } from './reporting.js';
-import type { RemoteSettings } from './settings.js';
 
 /** The store that a fleet shares, and the record of what this program uses of it. */
 export class Fleet {

@@ -1,5 +1,5 @@
 import type { Artifact } from '../artifact/artifact.js';
-import type { RemoteSettings } from './settings.js';
+import type { RemoteSettings } from '../settings/read-settings.js';
 
 /** An artifact from the store, checked, on its way into the folder. */
 export type FetchedArtifact = Omit<Artifact, 'key' | 'wireBytes'>;

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { MessagePort, Worker } from 'node:worker_threads';
 import { packageRoot } from '../package-root.js';
+import { variablesFor } from '../settings/settings.js';
 import type { Found, RemoteFailure, RemoteTask } from './remote-source.js';
 
 // Captured: programs patch and empty these objects.
@@ -48,7 +49,7 @@ export class RemoteThread {
       transferList: [port2],
       // Not the program's: they may load its code.
       execArgv: [],
-      env: { ...environment, WASM_CACHE_DISABLE: '1' },
+      env: { ...environment, ...variablesFor({ disable: '1' }) },
       stdin: false,
       stdout: true,
       stderr: true,

@@ -1,11 +1,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { FileSystemCache } from '../caches/file-system.js';
+import type { RemoteSettings } from '../settings/read-settings.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import type { ProgramRecord } from '../stores/program-record.js';
 import type { FetchedArtifact, Found, RemoteFailure, RemoteTask } from './remote-source.js';
 import { RemoteThread } from './remote-thread.js';
-import type { RemoteSettings } from './settings.js';
 
 // Captured: programs patch and empty these objects.
 const { statSync } = fs;

@@ -5,7 +5,7 @@ import { isTestedV8, nameOfV8, takeVerdict, whyNeverSupported } from '../engine/
 import { untriedEngine } from '../engine/v8-engine.js';
 import { packageRoot } from '../package-root.js';
 import { readVerdict, subjectOf } from '../probe/verdict.js';
-import type { Settings } from './settings.js';
+import type { Settings } from '../settings/read-settings.js';
 
 /** Why the hook cannot work in this process, as far as can be told without loading the addon of a tested V8. */
 export function whyUnsupported(settings: Settings, directory: string): string | undefined {

@@ -3,7 +3,6 @@
 // It optimises what the programs before it ran, in a process of its own, so that neither V8's flags nor the time that it takes
 // are a program's concern. Nobody reads its output, and a crash in it breaks nobody.
 import type { Artifact } from '../artifact/artifact.js';
-import { parseSecrets } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
 import { BYPASSED_AFTER_DEATHS, MAX_DEATHS, type Suspect } from '../caches/crash-guard.js';
 import { FileSystemCache } from '../caches/file-system.js';
@@ -13,6 +12,7 @@ import { takeVerdict } from '../engine/supported.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
 import { loadAddon } from '../native/addon.js';
+import { SETTINGS, secretsIn } from '../settings/settings.js';
 import { LearningJobs } from './jobs.js';
 import { push } from './push.js';
 
@@ -31,8 +31,7 @@ const [directory = '', limits = '', engineId = '', coverage, priority, toPush = 
 takeVerdict({ isUsable: true }); // Or whoever started this would not use V8.
 if (coverage !== 'hot' && coverage !== 'full') throw new Error(`The coverage must be hot or full, not ${coverage}`);
 const engine = new V8Engine();
-const secrets = parseSecrets(process.env.WASM_CACHE_SECRET ?? '');
-const cache = new FileSystemCache(directory, { wireBytes: 'omit', secret: secrets.length > 0 ? secrets : undefined });
+const cache = new FileSystemCache(directory, { wireBytes: 'omit', secret: secretsIn(process.env) });
 const jobs = new LearningJobs(directory, cache.signer);
 
 const { addon } = loadAddon();
@@ -48,7 +47,7 @@ for (const key of keys.flatMap(parseKey)) {
   }
 }
 if (toPush.startsWith('{')) {
-  await push({ ...JSON.parse(toPush), url: process.env.WASM_CACHE_REMOTE }, cache, engine).catch(() => {});
+  await push({ ...JSON.parse(toPush), url: process.env[SETTINGS.remote.variable] }, cache, engine).catch(() => {});
 }
 const [maxSize = 0, maxFiles = 0] = limits.split(' ').map(Number);
 if (maxSize > 0) await sweep(directory, { maxSize, maxFiles });

@@ -1,10 +1,11 @@
 // Started by the hook where V8 is not among the tested versions: node prober.js <cache folder> <engine id>
 // It tries that V8 and keeps the verdict. Nobody reads its output, and nobody waits for it.
-import { parseSecrets } from '../artifact/signature.js';
+
 import { FileSystemCache } from '../caches/file-system.js';
 import { untriedEngine } from '../engine/v8-engine.js';
 import { LearningJobs } from '../learning/jobs.js';
 import { loadAddon } from '../native/addon.js';
+import { secretsIn } from '../settings/settings.js';
 import { probe } from './probe.js';
 import { keyOf, subjectOf } from './verdict.js';
 
@@ -12,8 +13,7 @@ import { keyOf, subjectOf } from './verdict.js';
 const MAX_SECONDS = 300;
 
 const [directory = '', engineId = ''] = process.argv.slice(2);
-const secrets = parseSecrets(process.env.WASM_CACHE_SECRET ?? '');
-const cache = new FileSystemCache(directory, { secret: secrets.length > 0 ? secrets : undefined });
+const cache = new FileSystemCache(directory, { secret: secretsIn(process.env) });
 const jobs = new LearningJobs(directory, cache.signer);
 const key = keyOf(subjectOf(engineId));
 

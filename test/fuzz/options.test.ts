@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe } from 'node:test';
 import fc from 'fast-check';
-import { parseDuration, parseSize } from '../../dist/hook/settings.js';
 import {
   enableModuleCache,
   FileSystemCache,
@@ -14,6 +13,7 @@ import {
   ThreadLocalCache,
   verifyCache,
 } from '../../dist/index.js';
+import { parseDuration, parseSize } from '../../dist/settings/kinds.js';
 import { parseRemoteUrl } from '../../dist/stores/remote-url.js';
 import { FakeEngine } from '../../dist/testing/fake-engine.js';
 import { sumModule } from '../../dist/testing/modules.js';
@@ -100,7 +100,7 @@ describe('enableModuleCache', () => {
     directory,
     mode: oneOf('read-write', 'read-only', 'off'),
     minModuleSize: size(0),
-    learn: oneOf('hot', 'full', 'off'),
+    learn: oneOf('auto', 'hot', 'full', 'off'),
     maxSize: size(1),
     secret,
     // With a secret or without.

@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe } from 'node:test';
 import fc from 'fast-check';
-import { parseDuration, parseSize, readSettings, type Settings } from '../../dist/hook/settings.js';
+import { parseDuration, parseSize, parseToggle } from '../../dist/settings/kinds.js';
+import { readSettings, type Settings } from '../../dist/settings/read-settings.js';
 import { parseRemoteUrl, withoutSecrets } from '../../dist/stores/remote-url.js';
 import { arbitraryText, holds } from '../support/fuzz.js';
 
@@ -163,8 +164,12 @@ const VARIABLES: Variable[] = [
   {
     name: 'WASM_CACHE_STATISTICS',
     field: 'statistics',
-    texts: oneOf('on', 'off').texts,
-    read: (text) => (text === 'on' || text === 'off' ? text === 'on' : undefined),
+    texts: oneOf('on', 'off', 'true', 'false', 'yes', 'no', '1', '0').texts,
+    read: (text) => {
+      const word = text.trim().toLowerCase();
+      if (['on', 'true', 'yes', '1'].includes(word)) return true;
+      return ['off', 'false', 'no', '0'].includes(word) ? false : undefined;
+    },
     default: true,
   },
   { name: 'WASM_CACHE_MIN_MODULE_SIZE', field: 'minModuleSize', texts: sizeTexts, read: sizeOf, default: 65_536 },
@@ -178,14 +183,10 @@ const VARIABLES: Variable[] = [
 ];
 
 function read(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = 'linux', home = '/home/somebody'): Settings {
-  return readSettings(
-    env,
-    platform,
-    () => home,
-    () => {
-      throw new Error('no such file');
-    },
-  );
+  const readFile = () => {
+    throw new Error('no such file');
+  };
+  return readSettings({ env, platform, homeFolder: () => home, readFile });
 }
 
 describe('readSettings', () => {
@@ -200,8 +201,8 @@ describe('readSettings', () => {
       else assert.equal(actual, preset);
       assert.equal(settings.warnings.length, isGood ? 0 : 1);
       if (!isGood) assert.ok(settings.warnings[0]?.startsWith(`${name}=${text} is not `), String(settings.warnings));
-      const { [field]: _, warnings: __, ...others } = settings;
-      const { [field]: ___, warnings: ____, ...defaults } = read({});
+      const { [field]: _, warnings: __, sources: ___, ...others } = settings;
+      const { [field]: ____, warnings: _____, sources: ______, ...defaults } = read({});
       assert.deepEqual(others, defaults);
     });
   }
@@ -234,7 +235,7 @@ describe('readSettings', () => {
     assert.ok(directory === undefined || path.isAbsolute(directory));
     for (const size of [minModuleSize, maxSize ?? 1]) assert.ok(Number.isSafeInteger(size) && size >= 0);
     assert.ok(maxSize === undefined || maxSize > 0);
-    if (env.WASM_CACHE_DISABLE && env.WASM_CACHE_DISABLE !== '0') assert.equal(mode, 'off');
+    if (env.WASM_CACHE_DISABLE && parseToggle(env.WASM_CACHE_DISABLE) !== false) assert.equal(mode, 'off');
     // If somebody wants signatures, the cache never works without them.
     const wantsSecret = env.WASM_CACHE_SECRET !== undefined || env.WASM_CACHE_SECRET_FILE !== undefined;
     if (!wantsSecret) assert.equal(secrets, undefined);

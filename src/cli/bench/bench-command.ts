@@ -1,3 +1,4 @@
+import { variablesFor } from '../../settings/settings.js';
 import type { Context } from '../context.js';
 import { hookedEnvironment, plainEnvironment } from '../processes/hooked-environment.js';
 import { type CommandRun, failureOf, runCommand } from '../processes/run-command.js';
@@ -141,7 +142,7 @@ export function verdictOf(plain: Spread, warm: Spread): 'faster' | 'slower' | 'w
 
 /** Of a store nothing is to be measured, and nothing is to be put there. */
 export function withoutStore(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return { ...env, WASM_CACHE_REMOTE: '' };
+  return { ...env, ...variablesFor({ remote: '' }) };
 }
 
 async function train(options: TrainingOptions): Promise<{ runs: number; last: TrainingRun }> {

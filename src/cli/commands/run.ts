@@ -55,7 +55,7 @@ async function run(context: Context, args: string[], runFile: string): Promise<R
   fs.writeFileSync(runFile, '', { mode: 0o600 });
   const [program = '', ...rest] = isScript(args[0]) ? [process.execPath, ...args] : args;
   const start = performance.now();
-  const env = { ...hookedEnvironment(process.env, { directory }), WASM_CACHE_RUN: runFile };
+  const env = hookedEnvironment(process.env, { directory, runFile });
   const child = spawn(program, rest, { stdio: 'inherit', env });
   const stopForwarding = forwardSignals(child);
   try {
@@ -98,9 +98,9 @@ function forwardSignals(child: ChildProcess): () => void {
 
 /** Said before, because the command is run all the same. */
 function warnOfNoUse(context: Context): void {
-  const { mode } = context.settings;
+  const { mode, sources } = context.settings;
   if (mode === 'off') {
-    context.warn('Modules are not cached: WASM_CACHE_DISABLE=1 or WASM_CACHE_MODE=off is set');
+    context.warn(`Modules are not cached: ${sources.mode} is set`);
     return;
   }
   try {

@@ -154,9 +154,8 @@ function withoutLooking({ context, module, probe }: Asked): Reason[] {
   const { settings } = context;
   const reasons: Reason[] = [];
   const because = (code: Reason['code'], message: string, advice: string) => reasons.push({ code, message, advice });
-  if (settings.mode === 'off') {
-    const { WASM_CACHE_DISABLE: disable, WASM_CACHE_MODE: mode } = process.env;
-    const variable = disable && disable !== '0' ? `WASM_CACHE_DISABLE=${disable}` : `WASM_CACHE_MODE=${mode}`;
+  const variable = settings.sources.mode;
+  if (settings.mode === 'off' && variable !== undefined) {
     because('disabled', `the cache is turned off by ${variable}`, `unset ${variable.replace(/=.*/, '')}`);
   }
   if (probe.unsupported !== null) {

@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { V8Engine } from '../../engine/v8-engine.js';
-import type { Settings } from '../../hook/settings.js';
 import { whyNotLearnt } from '../../learning/start-learner.js';
 import { loadAddon } from '../../native/addon.js';
 import { packageRoot } from '../../package-root.js';
+import type { Settings } from '../../settings/read-settings.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
 /** What the doctor finds out about this Node and the variables that it was started with. */
@@ -41,12 +41,11 @@ function checkAddon(): Finding {
   return ok('addon', file ?? 'found by node-gyp-build');
 }
 
-function checkSettings({ warnings, mode }: Settings): Finding[] {
-  const { WASM_CACHE_DISABLE: disable, WASM_CACHE_MODE: givenMode } = process.env;
+function checkSettings({ warnings, mode, sources }: Settings): Finding[] {
   const findings = warnings.map((each) => warning('settings', each, 'correct the variable'));
   if (mode === 'off') {
-    const variable = disable && disable !== '0' ? `WASM_CACHE_DISABLE=${disable}` : `WASM_CACHE_MODE=${givenMode}`;
-    findings.push(problem('mode', `the cache is turned off by ${variable}`, `unset ${variable.replace(/=.*/, '')}`));
+    const by = sources.mode ?? 'its secret, which is wrong';
+    findings.push(problem('mode', `the cache is turned off by ${by}`, `unset ${by.replace(/=.*/, '')}`));
   } else if (mode === 'read-only') {
     findings.push(ok('mode', 'read-only: modules are loaded, and nothing is stored'));
   } else findings.push(ok('mode', 'read-write'));
@@ -66,18 +65,15 @@ function checkNodeOptions(): Finding {
   return ok('node-options', message);
 }
 
-function checkSecret({ secrets }: Settings): Finding {
-  const { WASM_CACHE_SECRET_FILE: file } = process.env;
+function checkSecret({ secrets, sources }: Settings): Finding {
   if (!secrets) return ok('secret', 'none: artifacts are not signed, which a private folder does not need');
-  const from = file === undefined ? 'WASM_CACHE_SECRET' : `WASM_CACHE_SECRET_FILE=${file}`;
   return ok(
     'secret',
-    `artifacts are signed with ${from}${secrets.length > 1 ? `; ${secrets.length} secrets are accepted` : ''}`,
+    `artifacts are signed with ${sources.secret}${secrets.length > 1 ? `; ${secrets.length} secrets are accepted` : ''}`,
   );
 }
 
-function checkLearning({ learn }: Settings): Finding {
-  const { CI: ci, WASM_CACHE_LEARN: given } = process.env;
+function checkLearning({ learn, sources }: Settings): Finding {
   const reason = whyNotLearnt();
   if (reason !== undefined) {
     const advice = 'nothing: what a program optimises itself is stored all the same, but it takes more runs';
@@ -85,7 +81,7 @@ function checkLearning({ learn }: Settings): Finding {
   }
   if (learn !== 'off')
     return ok('learning', `${learn}: modules are optimised in a process of their own, after the program`);
-  if (given === 'off') return ok('learning', 'off, by WASM_CACHE_LEARN=off');
+  if (sources.learn === 'WASM_CACHE_LEARN=off') return ok('learning', `off, by ${sources.learn}`);
   const advice = 'nothing, where the folder is thrown away after the job; else set WASM_CACHE_LEARN=hot';
-  return warning('learning', `off, because CI=${ci} is set`, advice);
+  return warning('learning', `off, because CI=${process.env.CI} is set`, advice);
 }

@@ -1,8 +1,8 @@
 import type { ArtifactStore } from '../../artifact-store.js';
 import { entryName } from '../../caches/file-system.js';
 import { V8Engine } from '../../engine/v8-engine.js';
-import type { Settings } from '../../hook/settings.js';
 import { ModuleHash } from '../../module-hash.js';
+import type { Settings } from '../../settings/read-settings.js';
 import { openStore } from '../../stores/open-store.js';
 import { withoutSecrets } from '../../stores/remote-url.js';
 import { PatientStore } from '../store/remote-store.js';

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inventory } from '../../caches/inventory.js';
 import { packageRoot } from '../../package-root.js';
+import { variablesFor } from '../../settings/settings.js';
 import { type Context, copyVerdict } from '../context.js';
 import { howItEnded, runChild } from '../processes/child.js';
 
@@ -35,7 +36,7 @@ export interface RoundTrip {
 export async function makeRoundTrip(context: Context): Promise<RoundTrip> {
   const directory = await fs.promises.mkdtemp(path.join(os.tmpdir(), 'wasm-cache-doctor-'));
   const kept = Object.entries(process.env).filter(([name]) => !/^WASM_CACHE_(?!SECRET)/.test(name));
-  const env = { ...Object.fromEntries(kept), WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'off' };
+  const env = { ...Object.fromEntries(kept), ...variablesFor({ directory, learn: 'off' }) };
   try {
     await copyVerdict(context, directory);
     const first = await run(env);

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { packageRoot } from '../../package-root.js';
+import { variablesFor } from '../../settings/settings.js';
 import { UsageError } from '../exit-codes.js';
 import { type ChildResult, howItEnded, runChild } from './child.js';
 
@@ -66,7 +67,7 @@ export async function askEngine(command: NodeCommand, question: ProbeQuestion = 
   // The hook must not save what is compiled here.
   const env = {
     ...inherited,
-    WASM_CACHE_DISABLE: '1',
+    ...variablesFor({ disable: '1' }),
     ...(nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions }),
   };
   let result: ChildResult;

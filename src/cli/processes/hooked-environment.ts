@@ -1,6 +1,7 @@
 import path from 'node:path';
 import url from 'node:url';
 import { packageRoot } from '../../package-root.js';
+import { variablesFor } from '../../settings/settings.js';
 
 /** What a command is to have of the hook. */
 export interface Hooked {
@@ -8,6 +9,8 @@ export interface Hooked {
   directory: string;
   /** As `WASM_CACHE_LEARN`; by default as the environment has it. */
   learn?: 'hot' | 'off' | undefined;
+  /** A file that gets the counts of the run. */
+  runFile?: string | undefined;
   /** Modules that are loaded after the hook. */
   preloads?: URL[] | undefined;
 }
@@ -18,18 +21,17 @@ export interface Hooked {
  */
 export function hookedEnvironment(
   env: NodeJS.ProcessEnv,
-  { directory, learn, preloads = [] }: Hooked,
+  { directory, learn, runFile, preloads = [] }: Hooked,
 ): NodeJS.ProcessEnv {
   return {
     ...withPreloads(env, [url.pathToFileURL(path.join(packageRoot, 'dist/register.js')), ...preloads]),
-    WASM_CACHE_DIR: directory,
-    ...(learn === undefined ? {} : { WASM_CACHE_LEARN: learn }),
+    ...variablesFor({ directory, learn, runFile }),
   };
 }
 
 /** The same command without the hook, also where the environment has it. */
 export function plainEnvironment(env: NodeJS.ProcessEnv, preloads: URL[] = []): NodeJS.ProcessEnv {
-  return { ...withPreloads(env, preloads), WASM_CACHE_DISABLE: '1' };
+  return { ...withPreloads(env, preloads), ...variablesFor({ disable: '1' }) };
 }
 
 /** A URL has no spaces and no quotes, which would have to be escaped there. */

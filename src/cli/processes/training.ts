@@ -105,11 +105,8 @@ export function hasChanged(before: Entry[], after: Entry[]): boolean {
 }
 
 /** @throws {UsageError} where the environment says that nothing is to be stored. */
-export function checkStores({ settings: { mode } }: Context): void {
-  if (mode === 'read-write') return;
-  const { WASM_CACHE_DISABLE: disable } = process.env;
-  const [name, value] = disable && disable !== '0' ? ['WASM_CACHE_DISABLE', disable] : ['WASM_CACHE_MODE', mode];
-  throw new UsageError(`Nothing is to be stored here, says ${name}=${value}: unset it`);
+export function checkStores({ settings: { mode, sources } }: Context): void {
+  if (mode !== 'read-write') throw new UsageError(`Nothing is stored here, because of ${sources.mode}: unset it`);
 }
 
 function unique(loads: WatchedLoad[]): Map<string, WatchedLoad> {

@@ -13,9 +13,9 @@ const PATIENCE = 60_000;
 export type Trust = { secret: string[] } | { allowUnsigned: true };
 
 /** @throws {UsageError} where there is neither a secret nor leave to do without, as for programs. */
-export function trustOf({ settings: { secrets } }: Context): Trust {
+export function trustOf({ settings: { secrets, allowUnsigned } }: Context): Trust {
   if (secrets) return { secret: secrets };
-  if ((process.env.WASM_CACHE_ALLOW_UNSIGNED || '0') !== '0') return { allowUnsigned: true };
+  if (allowUnsigned) return { allowUnsigned: true };
   throw new UsageError(
     'Whoever can change what is carried could run code where it is loaded: set WASM_CACHE_SECRET or WASM_CACHE_SECRET_FILE, or ' +
       'WASM_CACHE_ALLOW_UNSIGNED=1 to do without',

@@ -1,18 +1,24 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { parseDuration, parseSize, readSettings, type Settings } from '../../dist/hook/settings.js';
+import { readSettings, type Settings, type SettingsOptions } from '../../dist/settings/read-settings.js';
 
 const home = path.resolve('/home/somebody');
 
 const SECRET = 'a-secret-of-many-letters';
 const OTHER = 'another-secret-of-them';
 
-function read(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = 'linux', homeDirectory = () => home): Settings {
-  return readSettings(env, platform, homeDirectory, (file) => {
+function read(
+  env: NodeJS.ProcessEnv,
+  platform: NodeJS.Platform = 'linux',
+  homeFolder = () => home,
+  options?: SettingsOptions,
+): Settings {
+  const readFile = (file: string) => {
     if (file === '/the/file') return ` ${SECRET}\n${OTHER}\n`;
     throw new Error(`no such file: ${file}`);
-  });
+  };
+  return readSettings({ env, platform, homeFolder, readFile }, options);
 }
 
 describe('readSettings', () => {
@@ -25,9 +31,12 @@ describe('readSettings', () => {
       secrets: undefined,
       maxSize: undefined,
       remote: undefined,
+      allowUnsigned: false,
       statistics: true,
       runFile: undefined,
+      secretProblem: undefined,
       warnings: [],
+      sources: { mode: undefined, learn: undefined, secret: undefined },
     });
   });
 
@@ -49,6 +58,9 @@ describe('readSettings', () => {
     [{ WASM_CACHE_DISABLE: '1' }, 'off'],
     [{ WASM_CACHE_DISABLE: 'true' }, 'off'],
     [{ WASM_CACHE_DISABLE: '0' }, 'read-write'],
+    [{ WASM_CACHE_DISABLE: 'No' }, 'read-write'],
+    // Somebody who sets a kill switch wants it to work.
+    [{ WASM_CACHE_DISABLE: 'please' }, 'off', /^WASM_CACHE_DISABLE=please is not true or false.*; true is used\.$/],
     [{ WASM_CACHE_DISABLE: '1', WASM_CACHE_MODE: 'read-only' }, 'off'],
     [{ WASM_CACHE_DISABLE: '0', WASM_CACHE_MODE: 'off' }, 'off'],
     [{ WASM_CACHE_DISABLE: '1', WASM_CACHE_MODE: 'wrong' }, 'off', /WASM_CACHE_MODE=wrong /],
@@ -126,14 +138,15 @@ describe('readSettings', () => {
   for (const [text, statistics, isGood] of [
     ['', true, true],
     ['on', true, true],
-    ['off', false, true],
-    ['0', true, false],
+    ['OFF', false, true],
+    ['0', false, true],
+    ['none', true, false],
   ] as const) {
     it(`keeps ${statistics ? '' : 'no '}statistics with WASM_CACHE_STATISTICS=${text}`, () => {
       const settings = read({ WASM_CACHE_STATISTICS: text });
       assert.equal(settings.statistics, statistics);
-      const warnings = [`WASM_CACHE_STATISTICS=${text} is not one of on, off; on is used.`];
-      assert.deepEqual(settings.warnings, isGood ? [] : warnings);
+      const warning = `WASM_CACHE_STATISTICS=${text} is not true or false (or 1, 0, yes, no, on, off); true is used.`;
+      assert.deepEqual(settings.warnings, isGood ? [] : [warning]);
     });
   }
 
@@ -165,6 +178,7 @@ describe('WASM_CACHE_REMOTE', () => {
   for (const [what, env, warning] of [
     ['without either', {}, /^WASM_CACHE_REMOTE=redis:\/\/cache.internal:6379\/1 is not used.*WASM_CACHE_SECRET, or/],
     ['with the word "0"', { WASM_CACHE_ALLOW_UNSIGNED: '0' }, /is not used/],
+    ['with the word "false"', { WASM_CACHE_ALLOW_UNSIGNED: 'false' }, /is not used/],
     [
       'that is wrong',
       { ...signed, WASM_CACHE_REMOTE: 'redis://user:PASSWORD@h:port' },
@@ -206,79 +220,11 @@ describe('WASM_CACHE_REMOTE_MODE', () => {
       const { remote, warnings } = read(env);
       assert.deepEqual([remote?.mode, warnings.length], [mode, isGood ? 0 : 1]);
       if (!isGood)
-        assert.match(String(warnings), /^WASM_CACHE_REMOTE_MODE=off is not one of read-write, read-only, write/);
+        assert.match(
+          String(warnings),
+          /^WASM_CACHE_REMOTE_MODE=off is not one of read-write, read-only, write-only; read-write is used/,
+        );
     });
-  }
-});
-
-describe('parseDuration', () => {
-  for (const [text, duration] of [
-    ['250', 250],
-    ['250ms', 250],
-    [' 1.5 S ', 1500],
-    ['30m', 1_800_000],
-    ['2h', 7_200_000],
-    ['', undefined],
-    ['30d', 2_592_000_000],
-    ['1w', undefined],
-    ['-1s', undefined],
-    ['1e3', undefined],
-    ['constructor', undefined],
-    ['9'.repeat(400), undefined],
-  ] as const) {
-    it(`reads ${JSON.stringify(text.slice(0, 20))} as ${duration}`, () => assert.equal(parseDuration(text), duration));
-  }
-});
-
-describe('parseSize', () => {
-  const sizes: Record<string, number> = {
-    ...{ '0': 0, '100000': 100_000, '007': 7, '5B': 5, '5b': 5 },
-    ...{ '1KiB': 1024, '64KiB': 65536, '512MiB': 536_870_912, '2GiB': 2_147_483_648 },
-    ...{ '1kB': 1000, '1KB': 1000, '3MB': 3_000_000, '4GB': 4_000_000_000 },
-    ...{ '1kib': 1024, '1KIB': 1024, '1mib': 1_048_576 },
-    ...{ '1.5MiB': 1_572_864, '0.5KiB': 512, '1.0001KiB': 1024, '0.4': 0 },
-    ...{ ' 64 KiB ': 65536, '64\tKiB\n': 65536 },
-  };
-  for (const [text, size] of Object.entries(sizes)) {
-    it(`reads ${JSON.stringify(text)} as ${size}`, () => assert.equal(parseSize(text), size));
-  }
-
-  const wrong = [
-    '',
-    ' ',
-    'KiB',
-    'none',
-    '-1',
-    '+1',
-    '1.',
-    '.5',
-    '1,5MiB',
-    '1e3',
-    '0x10',
-    '1 2',
-    '1K',
-    '1TiB',
-    '1 KiB B',
-  ];
-  for (const text of ['9'.repeat(400), `${'9'.repeat(400)}GiB`, '9007199254740992', '8388608GiB']) {
-    it(`does not take ${text.slice(0, 20)}... for a size: numbers cannot count so many bytes`, () => {
-      assert.equal(parseSize(text), undefined);
-      const { minModuleSize, maxSize, warnings } = read({
-        WASM_CACHE_MIN_MODULE_SIZE: text,
-        WASM_CACHE_MAX_SIZE: text,
-      });
-      assert.deepEqual([minModuleSize, maxSize, warnings.length], [65536, undefined, 2]);
-    });
-  }
-
-  it('is fast for much white space', () => {
-    const start = performance.now();
-    assert.equal(parseSize(`1${' '.repeat(120_000)}!`), undefined); // took 15 s
-    assert.ok(performance.now() - start < 1000);
-  });
-
-  for (const text of [...wrong, '1constructor', '1toString', '1__proto__', '1none', 'NaN', 'Infinity', '٣']) {
-    it(`does not take ${JSON.stringify(text)} for a size`, () => assert.equal(parseSize(text), undefined));
   }
 });
 
@@ -298,7 +244,8 @@ describe('readSettings: WASM_CACHE_MAX_SIZE', () => {
     it(`warns of ${text}`, () => {
       const { maxSize, warnings } = read({ WASM_CACHE_MAX_SIZE: text });
       assert.equal(maxSize, undefined);
-      assert.deepEqual(warnings, [`WASM_CACHE_MAX_SIZE=${text} is not a size such as 512MiB or 2GiB; 1GiB is used.`]);
+      const range = 'a size such as 100000, 64KiB or 1MiB';
+      assert.deepEqual(warnings, [`WASM_CACHE_MAX_SIZE=${text} is not ${range}; 1GiB is used.`]);
     });
   }
 });
@@ -331,4 +278,41 @@ describe('readSettings: secrets', () => {
       assert.equal(String(warnings[0]).includes(SECRET), false);
     });
   }
+});
+
+describe('readSettings: options', () => {
+  const withOptions = (env: NodeJS.ProcessEnv, options: SettingsOptions) => read(env, 'linux', () => home, options);
+
+  it('go before the variables', () => {
+    const env = { WASM_CACHE_DIR: '/variable', WASM_CACHE_LEARN: 'full', WASM_CACHE_MAX_SIZE: '1GiB' };
+    const { directory, learn, maxSize } = withOptions(env, { directory: '/option', learn: 'off', maxSize: 1000 });
+    assert.deepEqual([directory, learn, maxSize], [path.resolve('/option'), 'off', 1000]);
+  });
+
+  for (const env of [{ WASM_CACHE_DISABLE: 'yes' }, { WASM_CACHE_MODE: 'off' }]) {
+    it(`do not turn on what ${JSON.stringify(env)} turned off`, () => {
+      assert.equal(withOptions(env, { mode: 'read-write' }).mode, 'off');
+    });
+  }
+
+  it('that are wrong are errors, with the name of the option', () => {
+    assert.throws(
+      () => withOptions({}, { mode: 'on' }),
+      /option mode must be one of read-write, read-only, off, not 'on'/,
+    );
+    assert.throws(() => withOptions({}, { statistics: 'on' }), /option statistics must be true or false .*, not 'on'/);
+    assert.throws(
+      () => withOptions({}, { remote: 'redis://:PASSWORD@' }),
+      /^TypeError: The option remote is wrong: (?!.*PASS)/,
+    );
+    assert.throws(() => withOptions({}, { remote: 'redis://host' }), /Give secret, or allowUnsigned: true/);
+  });
+
+  it('say which variable decided', () => {
+    const of = (env: NodeJS.ProcessEnv) => read(env).sources;
+    assert.equal(of({ WASM_CACHE_DISABLE: '1', WASM_CACHE_MODE: 'off' }).mode, 'WASM_CACHE_DISABLE=1');
+    assert.equal(of({ WASM_CACHE_MODE: 'off' }).mode, 'WASM_CACHE_MODE=off');
+    assert.equal(of({ WASM_CACHE_SECRET: SECRET }).secret, 'WASM_CACHE_SECRET');
+    assert.equal(of({ WASM_CACHE_SECRET_FILE: '/the/file' }).secret, 'WASM_CACHE_SECRET_FILE=/the/file');
+  });
 });
