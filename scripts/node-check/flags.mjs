@@ -1,12 +1,10 @@
 // Whether a node knows the flags that the sources name, and has the defaults that they put back.
 import { readdirSync, readFileSync } from 'node:fs';
-import { FLAGS } from '../../dist/engine/ahead-of-time.js';
-import { TIERING_BUDGETS } from '../../dist/engine/v8-engine.js';
+import { V8_VERSIONS } from '../../dist/engine/v8-versions.js';
 import { COPIED_OPTIONS } from '../../dist/learning/start-learner.js';
-import { rowFor, run } from './node.mjs';
+import { rowFor, run, TABLE } from './node.mjs';
 
 const sources = new URL('../../src/', import.meta.url);
-const AHEAD_OF_TIME = 'src/engine/ahead-of-time.ts';
 
 /** Those that are written out: `'--a-flag=1'`. */
 function namedIn(folder) {
@@ -27,17 +25,16 @@ export function checkFlags({ binary, v8Version }) {
   const defaults = defaultsOf(binary);
   const ofNode = run(binary, ['--help']).stdout;
   const rows = [];
-  const { version, row: toggles } = rowFor(FLAGS, v8Version);
-  for (const [set, reset] of toggles) {
+  const { version, row: entry } = rowFor(V8_VERSIONS, v8Version);
+  for (const [set, reset] of entry.aheadOfTime) {
     const name = /^--(?:no-)?([a-z0-9-]+)/.exec(reset)[1];
     const value = defaults.get(name);
-    const todo = `${AHEAD_OF_TIME}, FLAGS: ${value ? 'set back to this default, or leave it out' : 'leave it out, or find its new name in --v8-options'}`;
+    const todo = `${TABLE}, aheadOfTime: ${value ? 'set back to this default, or leave it out' : 'leave it out, or find its new name in --v8-options'}`;
     rows.push(row(`${set}, then ${reset} (as for V8 ${version})`, value, value === reset, todo));
   }
-  const budget = rowFor(TIERING_BUDGETS, v8Version).row;
   const value = defaults.get('wasm-tiering-budget');
-  const expected = `--wasm-tiering-budget=${budget}`;
-  rows.push(row(expected, value, value === expected, 'src/engine/v8-engine.ts, TIERING_BUDGETS: take this default'));
+  const expected = `--wasm-tiering-budget=${entry.tieringBudget}`;
+  rows.push(row(expected, value, value === expected, `${TABLE}, tieringBudget: take this default`));
 
   const named = [
     ...['engine/', 'probe/', 'learning/'].flatMap(namedIn),
@@ -46,7 +43,7 @@ export function checkFlags({ binary, v8Version }) {
   for (const [name, file] of new Map(named)) {
     const isThere = defaults.has(name) || new RegExp(`--(no-)?${name}\\b`).test(ofNode);
     // Those that are set are above; one that is only among them for another version of V8 may well be unknown here.
-    if (file === AHEAD_OF_TIME || name === 'wasm-tiering-budget') continue;
+    if (file === TABLE || name === 'wasm-tiering-budget') continue;
     rows.push(
       row(
         `--${name}`,

@@ -17,6 +17,9 @@ export function findNode(given) {
   return { binary, version, v8, v8Version: v8.split('.').slice(0, 2).join('.') };
 }
 
+/** The one file to edit. */
+export const TABLE = 'src/engine/v8-versions.ts';
+
 export function run(binary, args, options = {}) {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_|WASM_CACHE_)/.test(name)));
   return spawnSync(binary, args, { env, encoding: 'utf8', maxBuffer: 64 * 2 ** 20, timeout: 300_000, ...options });

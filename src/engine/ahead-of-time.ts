@@ -1,35 +1,10 @@
 import { CacheError } from '../cache-error.js';
 import { loadAddon, type ModuleAnalysis } from '../native/addon.js';
 import { joinNativeCode, readNativeCode } from './native-code.js';
+import { knownV8 } from './v8-versions.js';
 import { readWasmBinary, realFunctions, withOnlyBodies } from './wasm-binary.js';
 
 const { Module } = globalThis.WebAssembly ?? {};
-
-/**
- * What to set, and then to set again in the reverse order, so that `new WebAssembly.Module()` optimises every function before
- * it returns, per version of V8 (docs/v8.md, "Flags for compiling everything"):
- *
- * - no lazy compilation and no baseline compiler; no dynamic tiering, which V8 switches off for as long as the baseline
- *   compiler is off, before version 13;
- * - no inlining: the code is half as large, made two to three times as fast, and does not depend on other functions' bodies,
- *   which may be stubs. From V8 14 on it must be off before the baseline compiler is. V8 12 inlines in modules with garbage
- *   collected types only, and has no switch for it but the size up to which.
- *
- * Every one of them is on by default; switching on what was off by default would leave other flags behind.
- */
-export const FLAGS: Record<string, [set: string, reset: string][]> = {
-  '11.3': ['wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'].map(toggle),
-  '12.4': [
-    ['--wasm-inlining-max-size=0', '--wasm-inlining-max-size=500'],
-    ...['wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'].map(toggle),
-  ],
-  '13.6': ['wasm-inlining', 'wasm-lazy-compilation', 'liftoff'].map(toggle),
-  '14.6': ['wasm-inlining', 'wasm-inlining-call-indirect', 'wasm-lazy-compilation', 'liftoff'].map(toggle),
-};
-
-function toggle(flag: string): [string, string] {
-  return [`--no-${flag}`, `--${flag}`];
-}
 
 /**
  * What of a module is to be compiled ahead of time.
@@ -86,7 +61,7 @@ export function optimiseAheadOfTime(
  */
 export function compileOptimised(wireBytes: Uint8Array): Uint8Array {
   const { addon } = loadAddon();
-  const flags = FLAGS[process.versions.v8.split('.').slice(0, 2).join('.')];
+  const flags = knownV8()?.aheadOfTime;
   if (!addon?.canSerialize || !flags) {
     throw new CacheError('Serialize', `This process (Node ${process.version}) cannot compile ahead of time`);
   }

@@ -9,28 +9,8 @@
 // serialised form of the same module.
 
 import { loadAddon } from '../native/addon.js';
+import { knownV8, type NativeCodeLayout } from './v8-versions.js';
 import type { FunctionCounts } from './wasm-binary.js';
-
-interface Layout {
-  /** Offset of the u64 that holds the bytes of machine code in all records. */
-  codeSizeAt: number;
-  /** Length of the header, for a module compiled without options. */
-  headerLength: number;
-  /**
-   * The u32 of a record: which is the first length (that of the machine code), which is that of the inlining positions, and
-   * how many there are before the kind.
-   */
-  firstLength: number;
-  inliningLength: number;
-  numbers: number;
-}
-
-export const LAYOUTS: Record<string, Layout> = {
-  '11.3': { codeSizeAt: 16, headerLength: 25, firstLength: 7, inliningLength: 10, numbers: 12 },
-  '12.4': { codeSizeAt: 20, headerLength: 29, firstLength: 7, inliningLength: 10, numbers: 12 },
-  '13.6': { codeSizeAt: 24, headerLength: 41, firstLength: 8, inliningLength: 11, numbers: 14 },
-  '14.6': { codeSizeAt: 36, headerLength: 45, firstLength: 9, inliningLength: 12, numbers: 16 },
-};
 
 export interface NativeCode {
   readonly bytes: Uint8Array;
@@ -52,7 +32,7 @@ export interface NativeCode {
 export function readNativeCode(
   bytes: Uint8Array,
   { imported, declared }: FunctionCounts,
-  v8Version: string = process.versions.v8,
+  v8Version?: string,
 ): NativeCode {
   const { codeSizeAt, headerLength, firstLength, inliningLength, numbers } = layoutOf(v8Version);
   const addon = loadAddon().addon;
@@ -82,7 +62,7 @@ export function joinNativeCode(
   first: NativeCode | undefined,
   second: NativeCode,
   wanted: ReadonlySet<number>,
-  v8Version: string = process.versions.v8,
+  v8Version?: string,
 ): Uint8Array {
   const { codeSizeAt, firstLength } = layoutOf(v8Version);
   const declared = second.recordStarts.length - 1;
@@ -117,9 +97,10 @@ function headerOf({ bytes, recordStarts }: NativeCode): Uint8Array {
   return bytes.subarray(0, recordStarts[0]);
 }
 
-function layoutOf(v8Version: string): Layout {
-  const layout = LAYOUTS[v8Version.split('.').slice(0, 2).join('.')];
-  if (!layout) throw new RangeError(`The layout of native code is not known for V8 ${v8Version}`);
+function layoutOf(v8Version?: string): NativeCodeLayout {
+  const layout = knownV8(v8Version)?.layout;
+  if (!layout)
+    throw new RangeError(`The layout of native code is not known for V8 ${v8Version ?? process.versions.v8}`);
   return layout;
 }
 

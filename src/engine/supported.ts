@@ -1,15 +1,10 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import { type Addon, loadAddon, otherRuntime } from '../native/addon.js';
+import { knownV8, v8Version } from './v8-versions.js';
 
 // Captured: programs replace globals.
 const { WebAssembly } = globalThis;
-const { versions, version, platform, arch } = process;
-
-/**
- * The versions of V8 on which every door that is used here was tried, crashes included (Node 20, 22, 24, 26). V8 gives no
- * promise about any of them, so another version is unsupported until it was tried too: by src/probe, where it runs.
- */
-export const TESTED_V8: readonly string[] = ['11.3', '12.4', '13.6', '14.6'];
+const { version, platform, arch } = process;
 
 /** What trying a V8 that is not among the tested ones gave. */
 export interface Verdict {
@@ -21,13 +16,9 @@ export interface Verdict {
 
 let shared: { verdict?: Verdict } | undefined;
 
-export function v8Version(): string {
-  return versions.v8.split('.').slice(0, 2).join('.');
-}
-
 /** Whether this V8 is one of the tested versions, which needs no verdict. */
 export function isTestedV8(): boolean {
-  return TESTED_V8.includes(v8Version());
+  return knownV8()?.isTested === true;
 }
 
 /** What all copies of this package in one thread, the hook's and the library's above all, know of an untested V8: see hook/enable.ts. */

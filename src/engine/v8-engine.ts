@@ -5,22 +5,15 @@ import { ModuleHash } from '../module-hash.js';
 import type { Addon, ModuleAnalysis } from '../native/addon.js';
 import { sha256 } from '../native/digest.js';
 import { deserializeByNativesSyntax } from './natives-syntax.js';
-import { isTestedV8, openAddon, openUntriedAddon, v8Version, whyNeverSupported } from './supported.js';
+import { isTestedV8, openAddon, openUntriedAddon, whyNeverSupported } from './supported.js';
 import { trapHandlerIsOn } from './trap-handler.js';
+import { knownV8 } from './v8-versions.js';
 
 // Captured: programs replace globals, and the hook replaces these on purpose.
 const { Module, compile } = globalThis.WebAssembly ?? {};
 const { versions, version, platform, arch, execPath } = process;
 const { statSync } = fs;
 const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].flatMap((each) => each.split(' '));
-
-/** @internal V8's defaults of `--wasm-tiering-budget` (docs/v8.md, "Tiering and budgets"). */
-export const TIERING_BUDGETS: Record<string, number> = {
-  '11.3': 1_800_000,
-  '12.4': 13_000_000,
-  '13.6': 13_000_000,
-  '14.6': 13_000_000,
-};
 
 /** Wire bytes on their way to a module; see {@link V8Engine.receive}. */
 export interface Received {
@@ -113,7 +106,7 @@ export class V8Engine implements Engine {
    */
   observe(module: WebAssembly.Module): Uint8Array | undefined {
     const { addon } = need('Serialize');
-    const budget = TIERING_BUDGETS[v8Version()];
+    const budget = knownV8()?.tieringBudget;
     const isDefault = !options.some((option) => option.replaceAll('_', '-').startsWith('--wasm-tiering-budget'));
     if (budget === undefined || !isDefault) return addon.serialize(module);
     const [set, reset] = [budget - 1, budget].map((each) => `--wasm-tiering-budget=${each}`) as [string, string];
@@ -227,7 +220,10 @@ function tryDoors(): Doors | { unsupportedReason: string } {
   if (!trapHandlerIsOn(addon)) {
     return { unsupportedReason: NO_TRAP_HANDLER };
   }
-  if (addon.canDeserialize) {
+  // Of a V8 that is not in the table only one of the two is there.
+  const loadsBy = knownV8()?.loadsBy ?? (addon.canDeserialize ? 'WasmModuleCompilation' : '%DeserializeWasmModule');
+  if (loadsBy === 'WasmModuleCompilation') {
+    if (!addon.canDeserialize) return { unsupportedReason: `this node binary does not export v8::${loadsBy}` };
     const deserialize = (nativeCode: Uint8Array, wireBytes: Uint8Array) =>
       addon.withSteadyFlags(() => addon.deserialize(nativeCode, wireBytes));
     return { addon, deserialize };
