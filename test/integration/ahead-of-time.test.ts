@@ -20,11 +20,11 @@ function written(wireBytes: Uint8Array): string {
 }
 
 describe('the code of a function does not depend on the bodies of the others:', () => {
-  // All of a small module; of the large ones what a test has time for: many functions together against few of them.
+  // All functions of small modules. Of large ones only as many as a test has time for: many functions together, compared with few.
   const magick = path.join(path.dirname(resolve('@imagemagick/magick-wasm/magick.wasm')), '../x86/magick.wasm');
   const comparisons: [name: string, file: string, whole: string, parts: number[]][] = [
     ['sumModule', written(sumModule()), 'all', [1, 1]],
-    // One of its 33 looks like a stub by itself.
+    // One of its 33 functions looks like a stub.
     ['everythingModule', written(everythingModule()), 'all', [1, 2, 5, 10, 20, 32]],
     ['sql.js', resolve('sql.js/dist/sql-wasm.wasm'), 'all', [1, 10, 100, 1000, 1900]],
     ['@swc/wasm', resolve('@swc/wasm/wasm_bg.wasm'), '600', [1, 50, 300]],
@@ -47,7 +47,7 @@ describe('the code of a function does not depend on the bodies of the others:', 
   }
 });
 
-test('all functions are optimised when that is asked for', () => {
+test('coverage full optimises all functions', () => {
   for (const wireBytes of [sumModule(), everythingModule(), readFileSync(resolve('sql.js/dist/sql-wasm.wasm'))]) {
     const functions = countFunctions(wireBytes);
     const { optimised, executed } = readNativeCode(optimiseInChild(wireBytes, undefined, 'full'), functions);
@@ -55,7 +55,7 @@ test('all functions are optimised when that is asked for', () => {
   }
 });
 
-/** Optimises these in one process, and gives what became of each. */
+/** Optimises these modules in one process, and returns the outcome of each. */
 function outcomesOf(modules: Uint8Array[], nodeOptions: string[] = []) {
   const jobs = modules.map((wireBytes) => {
     const file = written(wireBytes);
@@ -76,7 +76,7 @@ test("V8's flags are what they were before, also when compiling fails", () => {
   });
 });
 
-/** What compiling ahead of time switches off and on again. */
+/** The flags that compiling ahead of time switches off and on again. */
 const FLAGS: Record<number, string[]> = {
   11: ['wasm-lazy-compilation', 'liftoff', 'wasm-dynamic-tiering'],
   12: ['wasm-lazy-compilation', 'liftoff', 'wasm-dynamic-tiering'],

@@ -6,7 +6,7 @@ import { filesIn, root } from '../support/processes.js';
 
 const IMPORT = /\b(?:from|import) '(?<from>\.[^']*)\.js'|\bimport\('(?<later>\.[^']*)\.js'\)/g;
 
-/** The floors of the house from the top down, as CONTRIBUTING.md lists them: what is in which folder, or file. */
+/** The floors of src/ from the top down, as CONTRIBUTING.md lists them: names of folders and files. */
 const floors = [...readFileSync(path.join(root, 'CONTRIBUTING.md'), 'utf8').matchAll(/^src\/(\S+) {2,}/gm)].map(
   ([, name = '']) => name,
 );

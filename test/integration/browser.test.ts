@@ -12,7 +12,7 @@ import { Browser, chromiumMissing } from '../support/browser.js';
 import { root, temporaryDirectory } from '../support/processes.js';
 import { Site } from '../support/site.js';
 
-/** In the page. */
+/** Runs in the page. */
 declare const library: typeof Library;
 
 const sql = readFileSync(path.join(root, 'node_modules/sql.js/dist/sql-wasm-browser.wasm'));
@@ -30,7 +30,7 @@ const options = {
 } satisfies BuildOptions;
 
 describe('dist/browser.js', () => {
-  it('imports nothing, and is bundled for a browser without anything of Node and of what is not used', async (t) => {
+  it('imports nothing, and a bundler leaves out everything of Node and everything unused', async (t) => {
     const size = async (contents: string) => {
       const built = await build({ ...options, stdin: { contents, resolveDir: root } });
       const inputs = Object.keys(built.metafile.inputs);
@@ -48,7 +48,7 @@ describe('dist/browser.js', () => {
     assert.ok(some < 0.7 * all);
   });
 
-  it('the test before would have seen what is of Node', async () => {
+  it('the previous test can fail: it would find parts of Node', async () => {
     const contents = `import 'wasm-module-cache';`;
     await assert.rejects(build({ ...options, stdin: { contents, resolveDir: root } }), /Could not resolve "node:/);
   });
@@ -66,7 +66,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     await site.stop();
   });
 
-  /** A page of an origin without any data. */
+  /** A page of a new origin without any data. */
   async function emptyPage(): Promise<void> {
     await browser.open(`${site.origin}/`);
     const storageTypes = 'all';
@@ -161,7 +161,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     assert.equal(site.count('/sql.wasm'), 1);
   });
 
-  it('a thread that does not answer is a miss, and a signal ends the waiting', async () => {
+  it('a thread that does not answer is a miss, and a signal ends the wait', async () => {
     await emptyPage();
     const found = await browser.run(async () => {
       const { BrowserEngine, CacheError, ModuleHash, SharedCache } = library;
@@ -215,7 +215,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     }, address);
   }
 
-  it('the length of a compressed download is not taken for that of the module', async () => {
+  it('the length of a compressed download is not used as that of the module', async () => {
     const headers = { 'content-encoding': 'gzip', 'access-control-allow-origin': '*' };
     site.module('/sql.wasm', gzipSync(sql), headers);
     for (const origin of [site.origin, `http://localhost:${site.port}`]) {
@@ -262,7 +262,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     assert.equal(open, 0, 'downloads that the browser goes on with');
   });
 
-  it('one load is shared by all who ask for the same', async () => {
+  it('all callers who ask for the same module share one load', async () => {
     site.module('/sql.wasm', sql, { 'cache-control': 'no-store' });
     await emptyPage();
     const isOne = await browser.run(async () => {
@@ -274,7 +274,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     assert.equal(site.count('/sql.wasm'), 1);
   });
 
-  it('a server that has no module, one that fails, and a broken download end the load with an error', async () => {
+  it('a missing module, a failing server and a broken download end the load with an error', async () => {
     site.resources.set('/failing.wasm', (response) => response.writeHead(503).end());
     site.resources.set('/broken.wasm', (response) => {
       response.writeHead(200, { 'content-type': 'application/wasm' });
@@ -307,7 +307,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     assert.equal(site.count('/sql.wasm'), 2);
   });
 
-  it('a cache that fails does not fail the load, and is told of as a step', async () => {
+  it('a failing cache does not fail the load, and is reported as a step', async () => {
     await emptyPage();
     const outcomes = await browser.run(async () => {
       class BrokenCache extends library.ModuleCacheBase {
@@ -327,7 +327,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     ]);
   });
 
-  it('a page that is no secure context has its modules, hashed in the page', async () => {
+  it('a page in an insecure context gets its modules, hashed by JavaScript', async () => {
     site.module('/sql.wasm', sql);
     const insecure = new Browser(undefined, ['--host-resolver-rules=MAP insecure.test 127.0.0.1']);
     try {
@@ -347,7 +347,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     site.script('/sql.js', readFileSync(path.join(root, 'node_modules/sql.js/dist/sql-wasm-browser.js'), 'utf8'));
     const profile = temporaryDirectory();
     const codeCache = path.join(profile, 'Default/Code Cache/wasm');
-    // Chromium writes when V8 has optimised 1 MB of code; here after 1 kB.
+    // Chromium usually writes when V8 has optimised 1 MB of code; here after 1 kB.
     const flags = ['--js-flags=--wasm-caching-hard-threshold=1000'];
     const visit = async (how: string, prepare?: (visitor: Browser) => Promise<unknown>) => {
       const visitor = new Browser(profile, flags);
@@ -378,7 +378,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
     assert.deepEqual(await visit('HTTP cache emptied', clear), [false, 1999000, 1]);
   });
 
-  it('options and sources that are wrong get a clear error', async () => {
+  it('wrong options and sources get a clear error', async () => {
     await emptyPage();
     const messages = await browser.run(async () => {
       const cache = new library.ThreadLocalCache();
@@ -402,7 +402,7 @@ describe('in Chromium', { skip: chromiumMissing() }, () => {
   });
 });
 
-/** In the page: loads sql.js with this package, and asks a database. */
+/** Runs in the page: loads sql.js with this package, and queries a database. */
 async function query() {
   const script = Object.assign(document.createElement('script'), { src: '/sql.js' });
   await new Promise((resolve) => document.head.append(Object.assign(script, { onload: resolve })));

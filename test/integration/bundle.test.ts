@@ -38,7 +38,7 @@ function report<T>(what: string, options: object, run: Options): T {
   return JSON.parse(result.stdout);
 }
 
-/** A folder with the sum module, optimised by that Node. */
+/** A folder with the sum module, optimised by the given Node. */
 function optimised(run: Options = {}): { directory: string; file: string } {
   const directory = path.join(temporaryDirectory(), 'cache');
   const file = path.join(temporaryDirectory(), 'module.wasm');
@@ -48,7 +48,7 @@ function optimised(run: Options = {}): { directory: string; file: string } {
   return { directory, file };
 }
 
-describe('what was imported is a hit in a fresh process', () => {
+describe('an imported artifact is a hit in a new process', () => {
   it('with the hook', () => {
     const work = (directory: string, mode: string) => {
       const env = { WASM_CACHE_DIR: directory, WASM_CACHE_MODE: mode };
@@ -99,7 +99,7 @@ test('another build of the same Node is a reason', (context) => {
   if (process.platform === 'win32') return context.skip('SKIPPED: the binary cannot be copied so');
   const node = path.join(temporaryDirectory(), 'node');
   copyFileSync(process.execPath, node);
-  writeFileSync(node, 'more', { flag: 'a' }); // behind what the system loads
+  writeFileSync(node, 'more', { flag: 'a' }); // behind the part that the system loads
   const { outcome, reasons } = imported(exported(optimised().directory), temporaryDirectory(), { node });
   assert.equal(outcome, 'unsuitable');
   assert.match(reasons.join('\n'), /^another build of the same Node: its binary has (\d+) bytes, this one \d+ bytes$/);
@@ -130,7 +130,7 @@ describe('bundles between versions of Node:', () => {
       const expected = [`made by Node ${versionOf(maker)}, this is ${versionOf(importer)}`];
       assert.deepEqual(imported(bundle, into, { node: importer }), { outcome: 'unsuitable', reasons: expected });
       assert.equal(existsSync(into), false);
-      // Where all is wanted the folder serves the other Node.
+      // With all engines, the folder serves the other Node.
       assert.deepEqual(imported(bundle, into, { node: importer, all: true }), {
         outcome: 'imported',
         reasons: expected,
@@ -139,7 +139,7 @@ describe('bundles between versions of Node:', () => {
     });
   }
 
-  it('what is packed needs a Node that has Zstandard', (context) => {
+  it('a compressed bundle needs a Node with Zstandard', (context) => {
     const [maker, importer] = [installedNode(majors.at(-1)), installedNode(majors[0])];
     if (!maker || !importer) return skip(context, 'first or last supported Node');
     const { outcome, reasons } = imported(

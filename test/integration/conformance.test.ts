@@ -17,7 +17,7 @@ interface Conformance {
 }
 
 /**
- * What a program can still tell, and why it is left so. Everything else that differs fails the test.
+ * The differences that a program can still see, and why they stay. Any other difference fails the test.
  */
 const KNOWN: [name: RegExp, reason: string][] = [
   [/^process: |^child: stderr|^whole run: warnings/, 'one exit listener, and room made for it'],
@@ -40,7 +40,7 @@ const KNOWN: [name: RegExp, reason: string][] = [
   ],
 ];
 
-test('a program under the hook sees what it sees without, cold and from the cache', async () => {
+test('a program sees no difference with the hook, cold and from the cache', async () => {
   const { compareConformance } = (await import(path.join(root, 'test/conformance/run.mjs'))) as {
     compareConformance(options: { register: string }): Conformance;
   };
@@ -51,7 +51,7 @@ test('a program under the hook sees what it sees without, cold and from the cach
   };
   const { passed, unexpected, cacheFiles } = compare();
   if (unexpected.length > 0) {
-    // Some checks wait for what V8 does in the background, and a busy machine is sometimes late. What is wrong is wrong twice.
+    // Some checks wait for V8's background work, which may be late on a busy machine. A real failure happens twice.
     const again = new Set(compare().unexpected.map(({ name }) => name));
     assert.deepEqual(
       unexpected.filter(({ name }) => again.has(name)),

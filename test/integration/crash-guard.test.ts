@@ -19,7 +19,7 @@ function run(directory: string, learn: 'hot' | 'off', ...args: string[]): RunRes
   return runProgram('hot.mjs', { nodeOptions: ['--import', register], args, env });
 }
 
-/** What a run gave that ended as plain Node would. */
+/** The output of a run. Checks that it ended as plain Node does. */
 function good(result: RunResult) {
   assert.deepEqual([result.status, result.signal, result.stderr], [0, null, '']);
   const { restored, ...rest } = JSON.parse(result.stdout);
@@ -27,7 +27,7 @@ function good(result: RunResult) {
   return restored;
 }
 
-/** A folder with one artifact of a program. */
+/** A folder with one artifact. */
 function setUp() {
   const directory = temporaryDirectory();
   assert.equal(good(run(directory, 'off')), false);
@@ -39,7 +39,7 @@ function setUp() {
 const jobsIn = (directory: string) => filesIn(directory).filter((file) => file.endsWith('.wasm'));
 
 describe('an artifact that crashes V8', () => {
-  it('does so once; every later process leaves it alone, also where nobody tries it', () => {
+  it('does so once; no later process loads it, also without learners', () => {
     const { directory, artifact } = setUp();
     plantCrash(artifact);
     const crashed = run(directory, 'off', 'Module', 'short');
@@ -60,7 +60,7 @@ describe('an artifact that crashes V8', () => {
       // Ten minutes later.
       const longAgo = Date.now() / 1000 - 11 * 60;
       for (const job of jobsIn(directory)) {
-        if (existsSync(job)) utimesSync(job, longAgo, longAgo); // or its learner removed it just now
+        if (existsSync(job)) utimesSync(job, longAgo, longAgo); // unless its learner has just removed it
       }
     }
     assert.equal(decodeArtifact(readFileSync(artifact)).coverage, 'none');
@@ -70,7 +70,7 @@ describe('an artifact that crashes V8', () => {
   });
 });
 
-describe('a healthy artifact in a process that was killed by something else', () => {
+describe('a sound artifact whose process was killed by something else', () => {
   it('comes back after a few good tries', async () => {
     const { directory, artifact, guard } = setUp();
     writeFileSync(artifact.replace('.artifact', '.loading'), `${hostTag()}-${dead} 0 0 \n`);
@@ -111,8 +111,8 @@ describe('a healthy artifact in a process that was killed by something else', ()
 });
 
 /**
- * As a bug could leave it, with all checksums right: every number of the first function's record, the lengths of its parts among
- * them, is 0x7f7f7f7f.
+ * As a bug could write it, with correct checksums: every number of the first function's record, including the lengths of its parts,
+ * is 0x7f7f7f7f.
  */
 function plantCrash(artifact: string): void {
   const decoded = decodeArtifact(readFileSync(artifact));

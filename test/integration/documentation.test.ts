@@ -11,12 +11,12 @@ interface Commented {
   comment: string | undefined;
 }
 
-/** What a declaration file says of a class, an interface, a type or a function. */
+/** A class, an interface, a type or a function in a declaration file. */
 interface Declaration extends Commented {
   file: string;
-  /** The kind, the name, and where there is another one of that name: there is a function `moduleCacheStats` that gives an interface `ModuleCacheStats`. */
+  /** The kind and the name, because names alone differ only in case: the function `moduleCacheStats` returns a `ModuleCacheStats`. */
   title: string;
-  /** The names of what it extends or implements. */
+  /** The names of the types that it extends or implements. */
   parents: string[];
   members: Commented[];
 }
@@ -26,7 +26,7 @@ interface Example {
   code: string;
 }
 
-// Declaration files are what an editor shows. tsc keeps the comments in them, drops the bodies, and indents by four spaces.
+// Editors show the declaration files. tsc keeps comments in them, drops bodies, and indents by four spaces.
 const COMMENT = String.raw`(?<comment> *\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?`;
 const DECLARATION = `^${COMMENT}export (?:declare |abstract )*(?<kind>\\w+) (?<name>\\w+)(?<head>.*)(?<body>(?:\n[ }].*)*)`;
 const MODIFIERS = '(?:(?:static|abstract|protected|readonly|get|set) )*';
@@ -124,7 +124,7 @@ function declarationsIn(file: string): Declaration[] {
   });
 }
 
-/** As in editors: a member without a comment has that of the member that it overrides, overloads or implements. */
+/** As in editors, a member without a comment inherits that of the member that it overrides, overloads or implements. */
 function isDocumented({ members, parents }: Declaration, name: string): boolean {
   if (members.some((member) => member.name === name && member.comment)) return true;
   return declarations.some((parent) => parents.includes(parent.name) && isDocumented(parent, name));
@@ -140,7 +140,7 @@ function examplesOf({ title, comment, members }: Declaration): Example[] {
   });
 }
 
-/** Each `console.log` prints what the comment behind it says; one without a comment prints anything, or nothing. */
+/** Each `console.log` must print the text of the comment behind it. Without a comment it may print anything. */
 function outputOf({ code }: Example): RegExp {
   if (!code.includes('console.log')) return /^/;
   const printed = [...code.matchAll(/console\.log\(.*\);(?: \/\/ (?<text>.*))?$/gm)].map(({ groups }) => groups?.text);

@@ -1,5 +1,5 @@
-// The examples as their README files say, in fresh processes: what they print, and that a later run has what an earlier one
-// left behind.
+// Runs the examples as their README files say, in new processes. Checks what they print, and that a later run uses what an earlier
+// one stored.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ import { buildImage } from '../support/images.js';
 import { until } from '../support/learning.js';
 import { filesIn, type RunResult, register, root, runProgram, temporaryDirectory } from '../support/processes.js';
 
-/** A section that means nothing. */
+/** A custom section without a meaning. */
 const customSection = (content: number) => Buffer.from([0, 3, 1, 0x61, content]);
 const HIT = /: hit [0-9a-f]{64}: \d+ bytes/;
 const { unsupportedReason } = new V8Engine();
@@ -23,7 +23,7 @@ function example(...parts: string[]): string {
   return path.join(root, 'examples', ...parts);
 }
 
-/** What its README shows, by the language of the block. */
+/** The code block of a language in its README. */
 function shown(name: string, language: string): string {
   const readme = readFileSync(example(name, 'README.md'), 'utf8');
   return new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'ms').exec(readme)?.[1] ?? '';
@@ -34,7 +34,7 @@ async function learnt(directory: string): Promise<void> {
   await until('the learner is done', () => !existsSync(jobs) || readdirSync(jobs).length === 0, 120);
 }
 
-test('every example is in the index and says how it is run', () => {
+test('every example is in the index and shows how to run it', () => {
   const index = readFileSync(example('README.md'), 'utf8');
   const names = readdirSync(example(), { withFileTypes: true }).filter((entry) => entry.isDirectory());
   for (const { name } of names) {
@@ -52,9 +52,11 @@ test('custom-cache keeps the contract, in less than 60 lines', {
   assert.ok(readFileSync(example('custom-cache', 'sqlite-cache.js'), 'utf8').split('\n').length < 60);
 });
 
-test('web-server: the second start has what the first one optimised, and all answers are equal', { skip }, async () => {
+test('web-server: the second start uses the code that the first one optimised, and all answers are equal', {
+  skip,
+}, async () => {
   const directory = temporaryDirectory();
-  /** From its start to its end by a signal. */
+  /** Runs the server from its start to its end by a signal. */
   const serve = async (nodeOptions: string[]) => {
     const inherited = Object.entries(process.env).filter(([name]) => !/^(NODE_|WASM_CACHE_)/.test(name));
     const settings = { PORT: '0', WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot', NODE_DEBUG: 'wasm-cache' };
@@ -107,14 +109,14 @@ describe('command-line', { skip }, () => {
     assert.deepEqual(minify(program), { status: 0, signal: null, stdout: first.stdout, stderr: '' });
   });
 
-  it('says what is wrong with a file', () => {
+  it('reports what is wrong with a file', () => {
     const missing = minify(path.join(directory, 'missing.ts'));
     assert.equal(missing.status, 1);
     assert.match(missing.stderr, /missing\.ts was not minified: ENOENT/);
   });
 });
 
-test('worker-pool: one thread compiles, the others have it from memory, and so has the next process from the folder', {
+test('worker-pool: one thread compiles, the others load from memory, and the next process from the folder', {
   skip,
 }, () => {
   const env = { POOL_CACHE: temporaryDirectory() };
@@ -148,14 +150,14 @@ describe('plugin-host', { skip }, () => {
   const linesOf = ({ stdout, stderr }: RunResult, pattern: RegExp) =>
     `${stdout}${stderr}`.split('\n').filter((line) => pattern.test(line));
 
-  it('ends a load at its time limit, and stores nothing of it', () => {
+  it('ends a load at its time limit, and stores nothing', () => {
     const result = host('--time-limit', '1');
     assert.equal(result.status, 1);
     assert.equal(linesOf(result, /is left out: .*due to timeout$/).length, 3, result.stderr);
     assert.deepEqual(existsSync(cache) ? filesIn(cache).filter((file) => file.endsWith('.artifact')) : [], []);
   });
 
-  it('optimises plugins in full, and has them from the cache in the next process', () => {
+  it('optimises plugins in full, and loads them from the cache in the next process', () => {
     const first = host();
     assert.equal(first.status, 1);
     const expected = shown('plugin-host', 'text').trim().split('\n');
@@ -179,7 +181,7 @@ describe('plugin-host', { skip }, () => {
     );
   });
 
-  it('names a plugin that is damaged, foreign or too large, and goes on', () => {
+  it('reports a damaged, foreign or too large plugin, and goes on', () => {
     cpSync(path.join(plugins, 'primes.wasm'), path.join(plugins, 'damaged.wasm'));
     truncateSync(path.join(plugins, 'damaged.wasm'), 60);
     writeFileSync(path.join(plugins, 'text.wasm'), 'no module');
@@ -197,7 +199,7 @@ describe('plugin-host', { skip }, () => {
     const many = path.join(folder, 'many');
     mkdirSync(many);
     const primes = readFileSync(path.join(plugins, 'primes.wasm'));
-    // Each with a section of its own, so that each is a process that optimises: far more than a signal takes to arrive.
+    // Each has its own custom section, so each starts a process that optimises. That takes much longer than a signal needs.
     for (let i = 10; i < 60; i++)
       writeFileSync(path.join(many, `${i}.wasm`), Buffer.concat([primes, customSection(i)]));
     const args = ['--plugins', many, '--cache', path.join(folder, 'other-cache'), '10'];
@@ -210,7 +212,7 @@ describe('plugin-host', { skip }, () => {
     assert.equal(lines.at(-1), '59.wasm is left out: stopped by SIGINT');
   });
 
-  it('says what it was called wrongly with', () => {
+  it('says which argument is wrong', () => {
     const missing = host('--plugins', path.join(folder, 'missing'));
     assert.equal(missing.status, 2);
     assert.match(missing.stderr, /^The folder of plugins cannot be read: ENOENT.*missing'$/m);
@@ -218,7 +220,7 @@ describe('plugin-host', { skip }, () => {
   });
 });
 
-test('container: what the Dockerfile says, step by step in an empty folder', { skip }, () => {
+test('container: the steps of the Dockerfile, in an empty folder', { skip }, () => {
   const image = buildImage(example('container'));
   const { status, stdout, stderr } = image.run({ NODE_DEBUG: 'wasm-cache' });
   assert.equal(status, 0, stderr);

@@ -19,11 +19,11 @@ import { filesIn, register, runProgram, temporaryDirectory } from '../support/pr
 interface Fault {
   name: string;
   damage(file: string): void;
-  /** What the library reports. */
+  /** The error kind that the library reports. */
   kind: 'NotFound' | 'FileRead' | 'Untrusted';
-  /** Whether the hook's run leaves a good entry behind. */
+  /** Whether the run with the hook leaves a good entry behind. */
   heals: boolean;
-  /** What the hook says on stderr; nothing by default. */
+  /** What the hook prints on stderr; nothing by default. */
   warning?: RegExp;
 }
 
@@ -85,7 +85,7 @@ const faults: Fault[] = [
   {
     name: 'unreadable',
     damage: (file) => {
-      // The administrator can read everything but a link that leads to itself.
+      // root can read everything except a link to itself
       if (process.getuid?.() !== 0) return chmodSync(file, 0);
       rmSync(file);
       symlinkSync(path.basename(file), file);

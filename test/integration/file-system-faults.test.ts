@@ -1,5 +1,5 @@
-// Whatever the file system does, the program runs as without the hook, quietly, and what happened is counted once and told in one
-// line to whoever asks.
+// Whatever the file system does, the program runs as without the hook and prints nothing. Each fault is counted once, and is one line
+// of debug output.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
@@ -36,23 +36,23 @@ interface RunOptions {
   faults?: Faults;
   args?: string[];
   program?: string;
-  /** A further module to preload. */
+  /** Another module to preload. */
   preload?: string;
   env?: Record<string, string>;
   isDebugged?: boolean;
 }
 
 interface Run extends ModuleCacheStats {
-  /** Whether what V8 gave the program had native code from the start. */
+  /** Whether the module of the program had native code from the start. */
   restored: boolean;
-  /** With NODE_DEBUG=wasm-cache; each is a line, and the stack of an error, if it has one. */
+  /** The debug output: each item is a line, with the stack of an error if there is one. */
   debug: string[];
 }
 
 const preloaded = (name: string) => path.join(root, 'test', 'programs', name);
 const plain = new Map<string, unknown>();
 
-/** Runs a program under faults, and compares what it computed with what it computes without the hook. */
+/** Runs a program under faults, and compares its results with those without the hook. */
 function run(directory: string, options: RunOptions = {}): Run {
   const { faults = {}, args = [], program = 'faulty.mjs', preload, env = {}, isDebugged = false } = options;
   const imports = [preloaded('inject-faults.mjs'), ...(preload ? [preloaded(preload)] : []), register];
@@ -78,7 +78,7 @@ function run(directory: string, options: RunOptions = {}): Run {
   return { hits, misses, saves, untrusted, errors, restored, debug };
 }
 
-/** Without the hook; a folder that is deleted meanwhile changes nothing. */
+/** The results without the hook. A folder that is deleted meanwhile does not change them. */
 function plainly(program: string): unknown {
   if (!plain.has(program)) {
     const folder = path.join(temporaryDirectory(), 'unused');
@@ -92,7 +92,7 @@ function plainly(program: string): unknown {
   return plain.get(program);
 }
 
-/** Runs it once for its debug lines, of which one tells of the fault, and as many as there are errors say that something broke. */
+/** Runs it once for its debug lines. One must name the fault, and there must be one line of trouble per error. */
 function runInto(directory: string, options: RunOptions, telling: RegExp | string): Run {
   const result = run(directory, { ...options, isDebugged: true });
   const told = result.debug.filter((each) =>
@@ -114,10 +114,10 @@ const counted = ({ hits, misses, saves, untrusted, errors }: ModuleCacheStats) =
   errors,
 });
 const NOTHING = { hits: 0, misses: 0, saves: 0, untrusted: 0, errors: 0 };
-/** Nothing stored, and V8's code saved. */
+/** A miss, and V8's code is saved. */
 const SAVED = { ...NOTHING, misses: 1, saves: 1 };
 const HIT = { ...NOTHING, hits: 1 };
-/** Nothing stored, and that does not change. */
+/** A miss, and nothing is saved. */
 const NOT_SAVED = { ...NOTHING, misses: 1, errors: 1 };
 
 const newFolder = () => path.join(temporaryDirectory(), 'cache');
@@ -145,17 +145,17 @@ describe('a first run, where writing fails:', () => {
         const directory = newFolder();
         assert.deepEqual(counted(runInto(directory, { faults: { [name]: code } }, code)), NOT_SAVED);
         if (existsSync(directory)) assert.deepEqual(filesIn(directory), [], 'nothing is left behind');
-        // What a folder without files is to it does not depend on the code.
+        // With a folder without files the code makes no difference.
         if (code === WRITE_CODES[0]) assert.deepEqual(counted(run(directory)), SAVED, 'the next run saves');
       });
     }
 
-    it(`${name}: without NODE_DEBUG nothing is said`, () => {
+    it(`${name}: without NODE_DEBUG nothing is printed`, () => {
       assert.deepEqual(counted(run(newFolder(), { faults: { [name]: 'EROFS' } })), NOT_SAVED);
     });
   }
 
-  it('and the folder vanishes again and again before its first file: given up after three attempts', () => {
+  it('and the folder vanishes again and again before its first file: the save gives up after three attempts', () => {
     const directory = newFolder();
     const vanishing = (times: number) => ({ faults: { openSync: { code: 'ENOENT', times, file: '.tmp' } } });
     assert.deepEqual(counted(run(directory, vanishing(2))), SAVED);
@@ -165,7 +165,7 @@ describe('a first run, where writing fails:', () => {
   });
 
   for (const code of ['EPERM', 'EBUSY']) {
-    it(`a rename that somebody is in the way of (${code}) is tried again, and given up in the end`, () => {
+    it(`a rename that another process blocks (${code}) is tried again, and given up in the end`, () => {
       assert.deepEqual(counted(run(newFolder(), { faults: { renameSync: { code, times: 3 } } })), SAVED);
       const another = newFolder();
       assert.deepEqual(counted(runInto(another, { faults: { renameSync: code } }, code)), NOT_SAVED);
@@ -175,10 +175,10 @@ describe('a first run, where writing fails:', () => {
 
   // NFS: the answer to the first request is lost, and the repeated one finds nothing to rename.
   for (const code of ['ENOENT', 'EIO', 'ESTALE', 'EXDEV', 'EPERM', 'EBUSY']) {
-    it(`a rename that is said to have failed (${code}), and was done`, () => {
+    it(`a rename that was done but reports a failure (${code})`, () => {
       const directory = newFolder();
       const faults = { renameSync: { code, times: 1, isDone: true } };
-      // Tried again, it fails for a reason of its own.
+      // The second attempt fails for another reason.
       const telling = ['EPERM', 'EBUSY'].includes(code) ? 'ENOENT' : code;
       assert.deepEqual(counted(runInto(directory, { faults }, telling)), NOT_SAVED);
       assert.deepEqual(filesIn(directory), artifacts(directory));
@@ -218,7 +218,7 @@ describe('a second run, where reading fails:', () => {
     assert.deepEqual(counted(run(warm)), HIT);
   });
 
-  // Only what is needed to find out whether anything is stored, so that it is no miss, and nothing is saved.
+  // These calls find out whether anything is stored. If they fail it is no miss, and nothing is saved.
   for (const name of ['statSync', 'lstatSync']) {
     for (const code of READ_CODES) {
       it(`${name}: ${code}`, () => {
@@ -243,7 +243,7 @@ describe('a second run, where reading fails:', () => {
     it(`${name}: EIO, whenever it is read: the entry is written again`, () => {
       const directory = warmFolder();
       const faults = { [name]: { code: 'EIO', file: '.artifact' } };
-      // A save opens and closes a file, too: that is a fault of its own.
+      // A save opens and closes a file, too, which is a separate fault.
       const isSaved = name === 'fstatSync' || name === 'readvSync';
       const result = run(directory, { faults, isDebugged: true });
       const expected = { ...NOTHING, misses: 1, saves: isSaved ? 1 : 0, errors: isSaved ? 1 : 2 };
@@ -252,7 +252,7 @@ describe('a second run, where reading fails:', () => {
       assert.deepEqual(counted(run(directory)), HIT);
     });
 
-    it(`${name}: without NODE_DEBUG nothing is said`, () => {
+    it(`${name}: without NODE_DEBUG nothing is printed`, () => {
       const faults = { [name]: { code: 'EIO', times: 1, file: '.artifact' } };
       assert.deepEqual(counted(run(warm, { faults })), NOT_SAVED);
     });
@@ -266,7 +266,7 @@ describe('a second run, where reading fails:', () => {
     });
   }
 
-  it('a damaged entry is one error, and one line', () => {
+  it('a damaged entry is one error and one line', () => {
     const directory = warmFolder();
     const [entry] = artifacts(directory) as [string];
     const bytes = readFileSync(entry);
@@ -279,13 +279,13 @@ describe('a second run, where reading fails:', () => {
     it(`${name} does not matter`, () => {
       const [entry] = artifacts(warm) as [string];
       const yesterday = Date.now() / 1000 - 86_400;
-      utimesSync(entry, yesterday, yesterday); // so that this use is to be noted
+      utimesSync(entry, yesterday, yesterday); // so that the hook notes this use
       assert.deepEqual(counted(run(warm, { faults: { [name]: 'EIO' } })), HIT);
       assert.deepEqual(counted(run(warm)), HIT);
     });
   }
 
-  // Or an artifact that nothing is wrong with would be quarantined.
+  // A failure here must not quarantine a sound artifact.
   for (const [name, code] of [
     ['openSync', 'EROFS'],
     ['writeSync', 'ENOSPC'],
@@ -303,7 +303,7 @@ describe('a second run, where reading fails:', () => {
     });
   }
 
-  it('slowly, and the note that this did not pay cannot be written: a hit all the same', () => {
+  it('slowly, and the note of the slow load cannot be written: a hit all the same', () => {
     const directory = warmFolder();
     const faults = { readvSync: { code: 'slow', times: 1 }, writeSync: { code: 'ENOSPC', file: '.tmp' } };
     const result = runInto(directory, { faults }, 'ENOSPC');
@@ -332,7 +332,7 @@ describe('a folder', () => {
     });
   }
 
-  it('of which the path with the names of its files is too long: neither loaded nor saved, two errors', () => {
+  it('whose path is too long with the names of its files: neither loaded nor saved, two errors', () => {
     const directory = tooLong(...Array(39).fill('x'.repeat(100)), 'x'.repeat(60));
     const result = run(directory, { isDebugged: true });
     assert.deepEqual(counted(result), { ...NOTHING, misses: 1, errors: 2 });
@@ -361,7 +361,7 @@ describe('a folder', () => {
     }
   });
 
-  it('that was deleted is made again', () => {
+  it('that was deleted is created again', () => {
     const directory = warmFolder();
     rmSync(directory, { recursive: true });
     assert.deepEqual(counted(run(directory)), SAVED);
@@ -372,7 +372,7 @@ describe('a folder', () => {
 describe('while the program runs, its folder is', () => {
   const program = 'vanishing-folder.mjs';
   for (const what of ['deleted', 'recreated']) {
-    it(`${what} before the save: it is made again`, () => {
+    it(`${what} before the save: it is created again`, () => {
       const directory = newFolder();
       mkdirSync(directory, { mode: 0o700 });
       const result = run(directory, { program, args: ['exit', what] });
@@ -384,13 +384,13 @@ describe('while the program runs, its folder is', () => {
       const directory = warmFolder(program);
       const result = run(directory, { program, args: ['second', what] });
       assert.deepEqual(counted(result), { ...NOTHING, hits: 1, misses: 1, saves: 1 });
-      // What was a hit is saved by the run after that, which misses it.
+      // The run after that misses the first module, and saves it.
       assert.deepEqual(counted(run(directory, { program })), { ...SAVED, hits: 1 });
       assert.deepEqual(counted(run(directory, { program })), { ...NOTHING, hits: 2 });
     });
   }
 
-  it('replaced by a file: each module that is saved is an error, and a line', () => {
+  it('replaced by a file: each save is an error and a line', () => {
     const directory = newFolder();
     mkdirSync(directory, { mode: 0o700 });
     const result = run(directory, { program, args: ['exit', 'replaced'], isDebugged: true });
@@ -400,7 +400,7 @@ describe('while the program runs, its folder is', () => {
   });
 });
 
-/** Of the artifacts; statistics are kept, too. */
+/** The names of the artifacts, without statistics. */
 async function outcomesIn(directory: string): Promise<string[]> {
   const { files } = await verifyCache(directory);
   return files.filter(({ file }) => file.endsWith('.artifact')).map(({ outcome }) => outcome);
@@ -410,7 +410,7 @@ describe('names that are not UTF-8:', { skip: process.platform === 'win32' ? 'Wi
   const BYTES = Buffer.of(0x61, 0xff, 0xfe, 0x62);
   const below = (directory: string, ...names: Buffer[]) =>
     Buffer.concat([Buffer.from(directory), ...names.flatMap((name) => [Buffer.from(path.sep), name])]);
-  /** Through a shell, because Node gives its children text. */
+  /** Uses a shell, because Node passes only text to its children. */
   const shell = (directory: string, script: string) => {
     const env = { ...process.env, NODE_OPTIONS: '', WASM_CACHE_LEARN: 'off', NODE: process.execPath };
     const variables = { DIRECTORY: directory, REGISTER: register, PROGRAM: preloaded('faulty.mjs') };
@@ -423,7 +423,7 @@ describe('names that are not UTF-8:', { skip: process.platform === 'win32' ? 'Wi
     return JSON.parse(stdout);
   };
 
-  // Node reads the environment, and asks for the working directory, as UTF-8: another name comes out, and that works.
+  // Node reads the environment and the working directory as UTF-8, so the name changes. That works.
   const ways = {
     'WASM_CACHE_DIR, where nothing is yet': 'export WASM_CACHE_DIR="$DIRECTORY/$(printf "a\\377\\376b")"',
     'WASM_CACHE_DIR, where there is such a folder': 'export WASM_CACHE_DIR="$DIRECTORY/$(printf "a\\377\\376b")/cache"',
@@ -444,7 +444,7 @@ describe('names that are not UTF-8:', { skip: process.platform === 'win32' ? 'Wi
     });
   }
 
-  it("files and folders in the cache folder are in nobody's way, and stay", async () => {
+  it('files and folders in the cache folder do no harm, and stay', async () => {
     const directory = warmFolder();
     const engine = path.dirname(artifacts(directory)[0] as string);
     const name = (text: string) => Buffer.concat([BYTES, Buffer.from(text)]);
@@ -471,7 +471,7 @@ describe('names that are not UTF-8:', { skip: process.platform === 'win32' ? 'Wi
 });
 
 describe('a file system where names that differ only in case are one:', () => {
-  /** The folder is given in two ways. */
+  /** The folder's name is spelled in two ways. */
   function check(parent: string, options: RunOptions): void {
     assert.deepEqual(counted(run(path.join(parent, 'Cache'), options)), SAVED);
     assert.deepEqual(counted(run(path.join(parent, 'cACHE'), options)), HIT);
@@ -491,7 +491,7 @@ describe('a file system where names that differ only in case are one:', () => {
     );
   }
 
-  it('an injected one', async () => {
+  it('a simulated one', async () => {
     const parent = temporaryDirectory();
     check(parent, { preload: 'fold-case.mjs', env: { FOLDED: parent } });
     assert.deepEqual(await outcomesIn(path.join(parent, 'cache')), ['kept']);
@@ -522,7 +522,7 @@ describe('a clock', () => {
   for (const [what, by] of Object.entries(shifts)) {
     const wrong = clock(...by);
 
-    it(`${what}: what is saved is there, then and later, and is noted as used at the right time in the end`, () => {
+    it(`${what}: artifacts are found, then and later, and the time of their use is right in the end`, () => {
       const directory = newFolder();
       assert.deepEqual(counted(run(directory, wrong)), SAVED);
       for (const at of [wrong, right, wrong, right]) assert.deepEqual(counted(run(directory, at)), HIT);
@@ -535,7 +535,7 @@ describe('a clock', () => {
       );
     });
 
-    it(`${what}: a module whose artifact did not pay is left alone for a day, or, then, not at all`, () => {
+    it(`${what}: an artifact that loaded too slowly is not loaded for a day, or at once again`, () => {
       const directory = warmFolder();
       run(directory, { ...wrong, faults: { readvSync: { code: 'slow', times: 1 } } });
       const cache = new FileSystemCache(directory);
@@ -546,13 +546,13 @@ describe('a clock', () => {
       const minutes = bypassedUntil - Date.now() / 60_000;
       const isBypassed = minutes > 0 && minutes <= 30 * 24 * 60;
       if (isBypassed) assert.ok(minutes <= 24 * 60 + 3 * 60, 'a day, and what the clock was ahead');
-      // No note can be of a time before 1970.
+      // No note can have a time before 1970.
       const next = isBypassed ? NOTHING : bypassedUntil === 0 ? HIT : SAVED;
       assert.deepEqual(counted(run(directory)), next);
       if (!isBypassed) assert.deepEqual(counted(run(directory)), HIT);
     });
 
-    it(`${what}: a folder is swept, then and later, and no lock stays in the way`, async () => {
+    it(`${what}: the folder is swept, then and later, and no lock blocks it`, async () => {
       const directory = warmFolder();
       const sweepThen = () => {
         const nodeOptions = ['--import', preloaded('shift-clock.mjs')];
@@ -560,7 +560,7 @@ describe('a clock', () => {
         assert.deepEqual([status, stderr], [0, '']);
         return JSON.parse(stdout).swept;
       };
-      // Of a process of another machine, which cannot be asked.
+      // The lock of a process of another machine, which cannot be checked.
       const lock = path.join(directory, 'sweep.lock');
       writeFileSync(lock, 'another-host 1\n');
       const isOfAnotherTime = by.every((each) => each !== 0);
@@ -578,7 +578,7 @@ describe('a clock', () => {
   for (const what of ['years ahead', 'years behind', 'that jumps by years at every look'] as const) {
     const wrong = clock(...shifts[what]);
 
-    it(`${what}: what is learnt is learnt, and a job that was given up then is tried again`, async () => {
+    it(`${what}: learning works, and a job that was given up then is tried again`, async () => {
       for (const [first, second] of [
         [wrong, right],
         [right, wrong],
@@ -598,7 +598,7 @@ describe('a clock', () => {
         const elevenMinutesAgo = Date.now() / 1000 - 660;
         utimesSync(job, elevenMinutesAgo, elevenMinutesAgo);
         assert.deepEqual(counted(learn(second)), { ...NOTHING, misses: 1 });
-        // Some looks at the job may be at a time at which it is new.
+        // With some clocks the job looks new.
         if (shifts[what].length === 1) await until('it is learnt again', () => artifacts(directory).length === 1);
       }
     });

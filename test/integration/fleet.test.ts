@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { runProgram } from '../support/processes.js';
 import { whyMissing } from '../support/servers.js';
 
-// A few seconds of what `npm run stress:fleet` does for minutes. One after the other, because two that start at once both
-// learn, which six machines do not make up for.
+// A short form of `npm run stress:fleet`. One machine after the other, because two that start at once both learn, and six machines
+// are too few to make up for that.
 const args = [
   '--machines',
   '6',

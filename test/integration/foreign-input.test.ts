@@ -1,4 +1,4 @@
-// Whatever is in a shared folder that this fleet did not sign for exactly this module and engine never reaches the engine.
+// Nothing in a shared folder reaches the engine unless this fleet signed it for exactly this module and engine.
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
@@ -15,11 +15,11 @@ const RETIRED = 'the-secret-before-that-one';
 const THEIRS = 'the-secret-of-somebody-else';
 
 const signedBy = (artifact: Artifact, secret: string) => encodeArtifact(artifact, new Signer([secret]));
-/** With the signature of another artifact, and checksums that fit. */
+/** With the signature of another artifact, and correct checksums. */
 const withSignatureOf = (bytes: Uint8Array, artifact: Artifact) =>
   encodeArtifact(artifact, { sign: () => bytes.subarray(272, 304) } as never as Signer);
 
-/** What is put in the place of an artifact that this fleet signed. */
+/** Replacements for an artifact that this fleet signed. */
 const inputs: Record<string, (original: Uint8Array, artifact: Artifact) => Uint8Array> = {
   'unsigned, or stripped of its signature': (_original, artifact) => encodeArtifact(artifact),
   'wrongly signed': (_original, artifact) => signedBy(artifact, THEIRS),
@@ -43,7 +43,7 @@ const inputs: Record<string, (original: Uint8Array, artifact: Artifact) => Uint8
   },
 };
 
-/** Remembers what it was given to deserialise. */
+/** Records what it gets to deserialise. */
 class WatchedEngine extends FakeEngine {
   given = 0;
 

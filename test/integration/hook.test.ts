@@ -39,7 +39,7 @@ for (const way of WAYS) {
   });
 }
 
-test('what one way in stored serves every other, and what is stored is private', () => {
+test('an artifact of one way in serves all others, and files are private', () => {
   const directory = temporaryDirectory();
   hooked(directory, 'hot.mjs', ['instantiate']);
   assert.equal(hooked(directory, 'hot.mjs', ['Module', 'short']).restored, true);
@@ -89,7 +89,7 @@ test('enabled from code: the status, the folder, the counters, and saving at onc
   }
 });
 
-test('enabled from code where it is switched off, or with an option that makes no sense', () => {
+test('enabled from code when it is switched off, or with a wrong option', () => {
   const disabled = runProgram('enable.mjs', { args: ['/nowhere'], env: { WASM_CACHE_DISABLE: '1' } });
   assert.deepEqual(JSON.parse(disabled.stdout).statuses, ['DISABLED', 'DISABLED']);
   const wrong: [directory: string, options: object, message: RegExp][] = [
@@ -146,7 +146,9 @@ test('enabled from code with a secret, in a folder that others may write to', ()
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 const importsWasm = major >= 24 || (major === 22 && minor >= 19);
 
-test("import './a.wasm' is served where Node has it", { skip: !importsWasm && 'this Node has it not' }, () => {
+test("import './a.wasm' is served if Node supports it", {
+  skip: !importsWasm && 'this Node does not support it',
+}, () => {
   const directory = temporaryDirectory();
   const program = path.join(directory, 'program.mjs');
   writeFileSync(path.join(directory, 'sum.wasm'), sumModule({ offset: 5, padding: 70_000 }));
@@ -172,7 +174,7 @@ for (const nodeOptions of [
   ['--enable-source-maps'],
   ['--stack-trace-limit=50'],
 ]) {
-  test(`the program runs as ever under ${nodeOptions.join(' ')}`, () => {
+  test(`the program runs as without the hook under ${nodeOptions.join(' ')}`, () => {
     const directory = temporaryDirectory();
     for (let run = 0; run < 2; run++) {
       const env = { WASM_CACHE_DIR: directory };
@@ -237,13 +239,13 @@ test('a program that breaks what the hook itself uses runs and ends as without i
   const env = { WASM_CACHE_DIR: directory };
   const { status, stdout, stderr } = runProgram('hostile-exit.mjs', { nodeOptions: ['--import', register], env });
   assert.deepEqual([status, stdout.trim(), stderr], [0, 'alive', '']);
-  // Also where the cache has something to complain of.
+  // Also if the cache has errors to report.
   chmodSync(directory, 0o777);
   const complaining = runProgram('hostile-exit.mjs', { nodeOptions: ['--import', register], env });
   assert.deepEqual([complaining.status, complaining.stdout.trim()], [0, 'alive']);
 });
 
-test('without a home folder the hook is quiet, and a folder given from code is taken', () => {
+test('without a home folder the hook is quiet, and uses a folder given from code', () => {
   const env = { HOME: '', XDG_CACHE_HOME: '' };
   const plain = runProgram('hot.mjs', { nodeOptions: ['--import', register], args: ['Module', 'short'], env });
   assert.deepEqual([plain.status, plain.stderr], [0, '']);
@@ -256,15 +258,15 @@ test('one exit listener in all, and none for small modules', () => {
   assert.deepEqual(hooked(temporaryDirectory(), 'exit-listeners.mjs'), { added: 1, timers: 0 });
 });
 
-test('an artifact is of the bytes that V8 compiled, whatever a patched stream made of those that were looked up', () => {
+test('an artifact belongs to the bytes that V8 compiled, even if a patched stream gave the hook others', () => {
   const directory = temporaryDirectory();
-  hooked(directory, 'hot.mjs'); // The bytes of a stream are only hashed on the way in where something is stored.
+  hooked(directory, 'hot.mjs'); // The hook hashes the bytes of a stream at the start only if something is stored.
   assert.equal(hooked(directory, 'patched-streams.mjs', ['patched']).sum, 3);
   assert.deepEqual(hooked(directory, 'patched-streams.mjs', ['plain']), { restored: false, sum: 2 });
   assert.deepEqual(hooked(directory, 'patched-streams.mjs', ['plain']), { restored: true, sum: 2 });
 });
 
-test('in a folder that others may write to nothing is loaded or saved without a secret, and with one only what it signed', async () => {
+test('in a folder that others may write to, nothing is loaded or saved without a secret, and only signed artifacts with one', async () => {
   const directory = temporaryDirectory();
   chmodSync(directory, 0o777);
   const learning = { WASM_CACHE_LEARN: 'hot' };
@@ -281,7 +283,7 @@ test('in a folder that others may write to nothing is loaded or saved without a 
   await until('the learner is done', () => !filesIn(directory).some((file) => file.endsWith('.wasm')));
   assert.equal(hooked(directory, 'hot.mjs', [], signed).restored, true);
 
-  // As somebody who may write there would have it: another secret, and none.
+  // Artifacts of somebody else who may write there: with another secret, and without one.
   for (const other of ['another-secret-that-is-long', `${SECRET}-and-more`]) {
     assert.equal(hooked(directory, 'hot.mjs', ['Module', 'short'], { WASM_CACHE_SECRET: other }).restored, false);
   }
@@ -295,7 +297,7 @@ test('in a folder that others may write to nothing is loaded or saved without a 
   assert.equal(hooked(directory, 'hot.mjs', ['Module', 'short'], rotated).restored, true);
 });
 
-test('what is not signed is replaced by what is', () => {
+test('a signed artifact replaces an unsigned one', () => {
   const directory = temporaryDirectory();
   assert.equal(hooked(directory, 'hot.mjs').restored, false);
   const signed = { WASM_CACHE_SECRET: SECRET };

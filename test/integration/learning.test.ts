@@ -20,11 +20,11 @@ interface Run {
   env?: Record<string, string>;
   nodeOptions?: string[];
   stderr?: RegExp;
-  /** Globals that the program deletes before it ends. */
+  /** Names of globals that the program deletes before it ends. */
   deleted?: string[];
 }
 
-/** Runs the program under the hook, and gives how many functions were optimised when it started. */
+/** Runs the program with the hook, and returns how many functions were optimised at its start. */
 function run(
   directory: string,
   how: 'hot' | 'cold',
@@ -46,7 +46,7 @@ const jobsIn = (directory: string) =>
   filesIn(directory).filter((file) => file.includes(`${path.sep}learning${path.sep}`));
 const artifactsIn = (directory: string) => filesIn(directory).filter((file) => file.endsWith('.artifact'));
 
-/** Waits until the learner that a run started is done. It must have succeeded: a job that was given up stays. */
+/** Waits until the learner of a run is done. It must have succeeded, because a job that was given up stays. */
 async function learnt(directory: string): Promise<void> {
   await until('the learner is done', () => jobsIn(directory).length === 0);
 }
@@ -63,7 +63,7 @@ function artifactIn(directory: string) {
 const EXECUTED = FUNCTION_NAMES.length - 1;
 
 describe('a program in which V8 optimised something', () => {
-  it('is learnt in its first run, final in its second, and left alone from then on', async () => {
+  it('is learnt in its first run, final in its second, and not saved again', async () => {
     const directory = temporaryDirectory();
     assert.equal(run(directory, 'hot', { env: { WASM_CACHE_LEARN: 'off' } }), 0);
     const before = artifactIn(directory);
@@ -84,7 +84,7 @@ describe('a program in which V8 optimised something', () => {
     assert.deepEqual(snapshot(directory), files);
   });
 
-  it('is learnt in its first run, when learning is on from the start', async () => {
+  it('is learnt in its first run, if learning is on from the start', async () => {
     const directory = temporaryDirectory();
     assert.equal(run(directory, 'hot'), 0);
     await learnt(directory);
@@ -104,7 +104,7 @@ test('a program in which V8 optimised nothing is learnt within three runs', asyn
     restored.push(run(directory, 'cold'));
     await learnt(directory);
   }
-  // The first tells that there is something to learn, the second what.
+  // The first run shows that there is something to learn, the second what.
   assert.deepEqual([restored[0], restored[1]], [0, 1]);
   assert.ok((restored[2] as number) >= EXECUTED, `${restored}`);
   assert.equal(artifactIn(directory).final, true);
@@ -156,12 +156,12 @@ const permission = major === 20 ? '--experimental-permission' : '--permission';
 for (const granted of [
   [],
   ['--allow-addons'],
-  ['--allow-addons', '--allow-child-process'], // A learner would have all rights, not only those.
+  ['--allow-addons', '--allow-child-process'], // a learner would have all permissions
 ]) {
   test(`under the permission model there is no learner: ${granted.join(' ')}`, () => {
     const directory = temporaryDirectory();
     const nodeOptions = [permission, '--allow-fs-read=*', '--allow-fs-write=*', ...granted];
-    // What Node itself has to say about its options.
+    // Node's own warnings about its options.
     const plain = runProgram('work.mjs', { nodeOptions, args: ['cold'] });
     const withoutPid = (stderr: string) => stderr.replaceAll(/node:\d+/g, 'node');
     const result = runProgram('work.mjs', {
@@ -175,7 +175,7 @@ for (const granted of [
   });
 }
 
-test('a program that deletes globals is learnt as any other', async () => {
+test('a program that deletes globals is learnt like any other', async () => {
   const directory = temporaryDirectory();
   const deleted = [
     'Array',
@@ -201,14 +201,14 @@ test('two programs that end at once start one learner', async () => {
   const started = await Promise.all(
     [1, 2].map(() => text(spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] }).stderr)),
   );
-  // On a busy machine one program may start so late that it finds what the other's learner made: that is another turn.
+  // On a busy machine one program may start so late that it finds the artifact of the other's learner; then try again.
   const learning = started.filter((output) => /miss[: ]/.test(output) && output.includes('learning ['));
   assert.equal(learning.length, 1, started.join('----\n'));
   await learnt(directory);
   assert.ok(artifactIn(directory).optimised >= 1);
 });
 
-test('a learner that failed leaves programs alone for a while, and they run as ever', async () => {
+test('after a learner failed, programs run as usual, and start none for a while', async () => {
   const directory = temporaryDirectory();
   run(directory, 'hot', { env: { WASM_CACHE_LEARN: 'off' } });
   const [artifact] = artifactsIn(directory) as [string];

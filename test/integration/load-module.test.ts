@@ -23,7 +23,7 @@ interface Answer {
   exports: number;
 }
 
-/** What `count` processes answer that load the module at the same moment. */
+/** The answers of `count` processes that load the module at the same moment. */
 async function processes(count: number, directory: string, options = {}): Promise<Answer[]> {
   const program = path.join(root, 'test', 'programs', 'load-module.mjs');
   const start = Date.now() + 300 + 150 * count;
@@ -41,7 +41,7 @@ async function processes(count: number, directory: string, options = {}): Promis
 }
 
 describe('loadModule in several processes', () => {
-  it('16 at once on a cold key: one optimises in full, the others wait for it and have its code', async () => {
+  it('16 at once on a cold key: one optimises in full, the others wait for it and get its code', async () => {
     const directory = temporaryDirectory();
     const answers = await processes(16, directory, { coverage: 'full' });
     assert.deepEqual(new Set(answers.map((each) => each.exports)), new Set([exports]));
@@ -75,7 +75,7 @@ describe('loadModule in several processes', () => {
     assert.equal(answer.source, 'compiler');
   });
 
-  it('does not wait for one that gives up', async () => {
+  it('does not wait for a process that gives up', async () => {
     const directory = temporaryDirectory();
     const jobs = new LearningJobs(directory);
     jobs.create(key, { wireLength: wireBytes.length, part: wireBytes });
@@ -99,6 +99,6 @@ describe('loadModule in several processes', () => {
     const { steps, source } = await loadModule(wireBytes, { cache, engine, coverage: 'full' });
     assert.ok(steps.some(({ step, outcome }) => step === 'compile' && outcome === 'compiled'));
     assert.equal(source, 'compiler');
-    await compileAheadOfTime(wireBytes, { directory }); // which finds it stored
+    await compileAheadOfTime(wireBytes, { directory }); // which finds it in the folder
   });
 });

@@ -7,12 +7,12 @@ import { V8Engine } from '../../dist/index.js';
 import { until } from '../support/learning.js';
 import { type RunOptions, type RunResult, root, runProgram, temporaryDirectory } from '../support/processes.js';
 
-// The package as npm installs it, in an empty folder and without install scripts. On another machine it is all that there is.
+// The package as npm installs it, in an empty folder and without install scripts, as on another machine.
 const folder = temporaryDirectory();
 const installed = path.join(folder, 'node_modules', 'wasm-module-cache');
 const { unsupportedReason } = new V8Engine();
 const skip = unsupportedReason ?? false;
-/** What the program prints without the hook. */
+/** The output of the program without the hook. */
 let plain: string;
 
 before(() => {
@@ -33,7 +33,7 @@ function run(program: string, options: Omit<RunOptions, 'cwd'> = {}): RunResult 
   return runProgram(path.join(folder, program), { cwd: folder, ...options });
 }
 
-/** As somebody would type it there. */
+/** Runs a command as a user would type it there. */
 function npx(args: string[], env: Record<string, string>): RunResult {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(NODE_|WASM_CACHE_|npm_|CI$)/.test(name));
   const PATH = `${path.dirname(process.execPath)}${path.delimiter}${process.env.PATH}`;
@@ -49,7 +49,7 @@ function contentsOf(directory: string): string[] {
   return readdirSync(directory, { recursive: true, encoding: 'utf8' }).map((each) => each.replaceAll(path.sep, '/'));
 }
 
-it('holds what it needs and nothing else', () => {
+it('contains what it needs and nothing else', () => {
   const top = ['LICENSE', 'README.md', 'binding.gyp', 'dist', 'native', 'package.json', 'prebuilds'];
   assert.deepEqual(readdirSync(installed).sort(), top);
   const files = contentsOf(path.join(installed, 'dist')).filter((each) => path.extname(each) !== '');
@@ -65,7 +65,7 @@ describe('the hook', { skip }, () => {
   const env = { WASM_CACHE_DIR: directory, NODE_DEBUG: 'wasm-cache', WASM_CACHE_LEARN: 'hot' };
   const hook = ['--import', 'wasm-module-cache/register'];
 
-  it('gives a program what its last run optimised, and what was optimised after that', async (t) => {
+  it('gives a program the code that its last run optimised, and the code that a learner optimised after it', async (t) => {
     const timed = (nodeOptions: string[]) => {
       const start = performance.now();
       const result = run('program.mjs', { nodeOptions, env });
@@ -86,13 +86,13 @@ describe('the hook', { skip }, () => {
     t.diagnostic(`plain ${medianOfFive([])} ms, warm ${medianOfFive(hook)} ms, on Node ${process.version}`);
   });
 
-  it('is there for require, too', () => {
+  it('works with require, too', () => {
     const { stdout, stderr } = run('program.mjs', { nodeOptions: ['-r', 'wasm-module-cache/register'], env });
     assert.match(stderr, /hit [0-9a-f]{64}/);
     assert.equal(stdout, plain);
   });
 
-  it('is what wasm-cache run gives a command', () => {
+  it('is used by wasm-cache run', () => {
     const { status, stdout, stderr } = npx(['wasm-cache', 'run', '--', 'node', 'program.mjs'], {
       WASM_CACHE_DIR: directory,
       WASM_CACHE_LEARN: 'off',
@@ -102,7 +102,7 @@ describe('the hook', { skip }, () => {
     assert.match(stderr, /1 hit/);
   });
 
-  it('is found well by wasm-cache doctor', () => {
+  it('passes wasm-cache doctor', () => {
     const { status, stdout, stderr } = npx(['wasm-cache', 'doctor'], { WASM_CACHE_DIR: temporaryDirectory() });
     assert.equal(status, 0, stdout + stderr);
     assert.ok(stdout.includes(`Node ${process.version} `), stdout);
@@ -111,7 +111,7 @@ describe('the hook', { skip }, () => {
   });
 });
 
-it('every entry is there for import and for require', () => {
+it('every entry works with import and with require', () => {
   const entries = [
     '',
     '/browser',
@@ -152,14 +152,14 @@ it('the contract suites run from wasm-module-cache/testing', () => {
   assert.match(stdout, /tests [3-9]\d/);
 });
 
-it('a program starts where the hook cannot even be evaluated', () => {
+it('a program starts even if the hook cannot be evaluated', () => {
   const older = 'data:text/javascript,delete process.getBuiltinModule';
   const nodeOptions = ['--import', older, '--import', 'wasm-module-cache/register'];
   const { status, stdout, stderr } = run('program.mjs', { nodeOptions });
   assert.deepEqual([status, stdout, stderr], [0, plain, '']);
 });
 
-describe('where V8’s native code cannot be used, all in memory works, and the hook does nothing:', () => {
+describe('where native code cannot be used, caches in memory work, and the hook does nothing:', () => {
   const versions = (change: object) =>
     `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, ...${JSON.stringify(change)} } })`;
   const withoutAddon = () => rmSync(path.join(installed, 'prebuilds'), { recursive: true });
@@ -172,14 +172,14 @@ describe('where V8’s native code cannot be used, all in memory works, and the 
   const cases: { name: string; nodeOptions?: string[]; change?: () => void; reason: RegExp }[] = [
     { name: 'like Electron', nodeOptions: ['--import', versions({ electron: '99' })], reason: /^electron 99 is not/ },
     {
-      name: 'a V8 to come',
+      name: 'a future V8',
       nodeOptions: ['--import', versions({ v8: `1${v8}` })],
       reason: /^V8 1.* has not been tried/,
     },
     { name: 'no addon for this platform', change: withoutAddon, reason: /could not be loaded \(No native build/ },
     { name: 'an addon that is no such', change: withAddonOfAnotherPlatform, reason: /could not be loaded \(/ },
   ];
-  // Where there is an addon that can do nothing: musl, Windows.
+  // With an addon that supports nothing, as on musl and Windows.
   if (unsupportedReason !== undefined) cases.unshift({ name: 'here', change: () => {}, reason: /./ });
   for (const { name, nodeOptions = [], change, reason } of cases) {
     it(name, () => {
@@ -188,7 +188,7 @@ describe('where V8’s native code cannot be used, all in memory works, and the 
       assert.equal(status, 0, stderr);
       const found = JSON.parse(stdout);
       assert.match(found.reason, reason);
-      // That an addon is missing is found out when the first large module comes.
+      // The hook notices a missing addon at the first large module.
       const early = change ? { hooked: true, enabled: 'ALREADY_ENABLED false' } : {};
       assert.deepEqual(found, { ...EXPECTED, ...early, reason: found.reason });
 

@@ -1,5 +1,4 @@
-// The recipes of docs/fleet.md, as they stand there, in a clean tree: no container, but a folder that is what one would
-// start with.
+// Runs the recipes of docs/fleet.md exactly as they are written there. A folder replaces the container.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -20,16 +19,16 @@ const recipes = new Map(
     }),
 );
 
-/** As `mount -o ro` makes it, for this process and its children; only root may. */
+/** Makes it read-only with `mount -o ro`, for this process and its children. Only root may do that. */
 const canMount = spawnSync('unshare', ['-m', 'true']).status === 0;
 
 interface Result {
   outputs: string[];
-  /** What the hook says it did. */
+  /** The debug lines of the hook. */
   log: string;
 }
 
-/** A machine: a folder with the program and its packages, and nothing else. */
+/** A simulated machine: a folder with only the program and its packages. */
 function machine(): string {
   const app = path.join(temporaryDirectory(), 'app');
   mkdirSync(path.join(app, 'node_modules'), { recursive: true });
@@ -41,7 +40,7 @@ function machine(): string {
   return app;
 }
 
-/** Runs what the document says. */
+/** Runs a script of the page. */
 function follow(
   recipe: string,
   block: number,
@@ -61,7 +60,7 @@ function follow(
     env: {
       ...Object.fromEntries(inherited),
       PATH: `${path.dirname(process.execPath)}:${process.env.PATH}`,
-      // Three tests share two cores: what is shown is that it works, not how fast.
+      // Three tests share two cores. They show that it works, not how fast.
       WASM_CACHE_REMOTE_TIMEOUT: '30s',
       NODE_DEBUG: 'wasm-cache',
       SECRET: 'the-secret-of-this-recipe',
@@ -94,7 +93,7 @@ describe('recipe of docs/fleet.md:', () => {
     const filled = { WASM_CACHE_REMOTE: `file://${store}`, WASM_CACHE_SECRET: 'the-secret-of-this-recipe' };
     const canary = machine();
     follow('Image with baked artifacts', 0, canary, filled);
-    // What pushes is not waited for.
+    // Nobody waits for the push.
     await until('the store has the list', () => filesIn(store).some((file) => file.endsWith('.json')));
     rmSync(canary, { recursive: true });
     const env = { STORE: `file://${store}`, TMPDIR: temporaryDirectory() };

@@ -1,4 +1,4 @@
-// The store behind the folder, as programs meet it: real processes under the hook, real servers.
+// The store behind the folder: real processes with the hook, and real servers.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
@@ -25,12 +25,12 @@ const SECRET = 'correct-horse-battery-staple';
 const LIST = 'programs/programs_remote.mjs.json';
 const EXPECTED = observeEverything(new WebAssembly.Module(everythingModule(70_000)));
 const WAYS = ['Module', 'compile', 'instantiate', 'compileStreaming', 'instantiateStreaming'];
-/** Longer than anything takes on a busy machine, for tests that are not about time. */
+/** Long enough for a busy machine, for tests that are not about time. */
 const PATIENT = '20s';
-/** Milliseconds; most of it is the machine. */
+/** Milliseconds, most of them for a busy machine. */
 const UNNOTICED = 1500;
 
-/** A preload that counts the threads that are started, and says so when it is loaded in one. */
+/** A preload that counts started threads, and prints a line if it is loaded in one. */
 const counting = path.join(temporaryDirectory(), 'counting.mjs');
 writeFileSync(
   counting,
@@ -84,7 +84,7 @@ async function run({ directory = temporaryDirectory(), url, args = ['Module'], .
   return { ...result, wall, ...printed };
 }
 
-/** As {@link run}, and everything is as it is without the hook, but for what the hook counted. */
+/** {@link run}, and checks that everything except the hook's counters is as without the hook. */
 async function equal(options: Run): Promise<Ran> {
   const ran = await run(options);
   assert.deepEqual([ran.status, ran.stderr], [0, ''], ran.stderr);
@@ -92,7 +92,7 @@ async function equal(options: Run): Promise<Ran> {
   return ran;
 }
 
-/** Machine A: learns, and has pushed all of it when this resolves. */
+/** Machine A: learns, and resolves when it has pushed everything. */
 async function learn(url: string, options: Run = {}): Promise<void> {
   const directory = options.directory ?? temporaryDirectory();
   const store = await openStore(url);
@@ -134,7 +134,7 @@ function writeProgram(name: string, text: string): string {
   return file;
 }
 
-// Takes its eleven seconds beside the other tests.
+// Takes eleven seconds, in parallel to the other tests.
 const stays = run({
   program: writeProgram(
     'stays.mjs',
@@ -147,7 +147,7 @@ const stays = run({
   url: pathToFileURL(temporaryDirectory()).href,
   env: { WASM_CACHE_REMOTE_TIMEOUT: '1s' },
 });
-/** Nobody answers here. */
+/** A port that never answers. */
 const silent = await FaultyProxy.before(1);
 silent.fault = 'silent';
 const silentUrl = `http://127.0.0.1:${silent.port}`;
@@ -181,7 +181,7 @@ for (const [kind, missing, start] of kinds) {
   describe(name, { skip: missing, concurrency: 2 }, () => {
     let url = '';
     let port = 0;
-    // Not in the hook: they would be removed at its end.
+    // Not in a `before` hook, because the folders would be removed at its end.
     const [folderOfA, folderOfStore] = [temporaryDirectory(), temporaryDirectory()];
     before(async () => {
       ({ url, port } = await start(folderOfStore));
@@ -193,7 +193,7 @@ for (const [kind, missing, start] of kinds) {
         const directory = temporaryDirectory();
         const { restored, stats } = await equal({ url, directory, args: [way] });
         assert.deepEqual([restored, stats.hits, stats.misses, stats.errors], [true, 1, 0, 0]);
-        // And in its second without the store.
+        // And in its second run without the store.
         const again = await equal({ directory, args: [way] });
         assert.equal(again.restored, true);
       });
@@ -222,7 +222,7 @@ describe('a program before a store', { concurrency: 2 }, () => {
     await learn(url, { directory: folderOfA });
     [artifact = ''] = artifactsIn(store);
     learntBytes = readFileSync(artifact);
-    // As somebody would have it who does not know the secret.
+    // The artifacts of somebody who does not know the secret.
     unsignedBytes = Buffer.from(
       encodeArtifact(await unpackArtifact(learntBytes, { check: () => {}, signer: undefined })),
     );
@@ -232,7 +232,7 @@ describe('a program before a store', { concurrency: 2 }, () => {
     it(`may change the bytes right after it called ${way}()`, async () => {
       const ran = await equal({ url, args: [way, 'changed'] });
       assert.deepEqual([ran.restored, ran.stats.hits], [true, 1]);
-      // Where the store does not have it, too.
+      // Also if the store does not have the module.
       await equal({ url: pathToFileURL(temporaryDirectory()).href, args: [way, 'changed'] });
     });
   }
@@ -248,7 +248,7 @@ describe('a program before a store', { concurrency: 2 }, () => {
     assert.deepEqual([stats.hits, stats.errors], [1, 0]);
   });
 
-  it('that changes the flags of V8 gets nothing that was fetched before', async () => {
+  it('that changes V8 flags gets nothing that was fetched before', async () => {
     for (const way of ['Module', 'compile']) {
       const { restored, stats } = await equal({ url, args: [way, 'flags'] });
       assert.deepEqual([restored, stats.hits, stats.misses, stats.errors], [false, 0, 1, 0], way);
@@ -266,7 +266,7 @@ describe('a program before a store', { concurrency: 2 }, () => {
     assert.deepEqual([stderr, observed, restored], ['', EXPECTED, true], stdout);
   });
 
-  it('in read-only mode has no tier, and with a folder that it may not write to has what the store has', async () => {
+  it('uses no store in read-only mode, and uses the store with a folder that it may not write to', async () => {
     const env = { WASM_CACHE_MODE: 'read-only' };
     const readOnly = await equal({ url, env });
     assert.deepEqual([readOnly.restored, readOnly.threads], [false, 0]);
@@ -275,7 +275,7 @@ describe('a program before a store', { concurrency: 2 }, () => {
     assert.deepEqual([restored, stats.hits], [true, 1]);
   });
 
-  it('that uses no wasm starts no second thread in the following hour, not even when it ends at once', async () => {
+  it('that uses no wasm starts no second thread for an hour, even if it ends at once', async () => {
     const directory = temporaryDirectory();
     const program = writeProgram('none.mjs', 'process.on("exit", () => console.log(JSON.stringify({ threads })));');
     const threads: number[] = [];
@@ -304,13 +304,13 @@ describe('a program before a store', { concurrency: 2 }, () => {
       const debugged = await run({ url: there, env: { NODE_DEBUG: 'wasm-cache' } });
       assert.equal(lines(debugged, /asking the store/).length, 1, debugged.stderr);
       await learn(there);
-      // The runs before may have pushed the list, so that it tells nothing.
+      // Earlier runs may have pushed the record, so it proves nothing.
       await until('the artifact is replaced', () => !readFileSync(copy).equals(damage()));
       assert.equal((await equal({ url: there })).restored, true);
     });
   }
 
-  it('that allows unsigned artifacts loads them, and pushes such', async () => {
+  it('that allows unsigned artifacts loads and pushes them', async () => {
     const shared = pathToFileURL(temporaryDirectory()).href;
     const env = { WASM_CACHE_SECRET: undefined as never, WASM_CACHE_ALLOW_UNSIGNED: '1' };
     await learn(shared, { env });
@@ -320,7 +320,7 @@ describe('a program before a store', { concurrency: 2 }, () => {
     assert.deepEqual([restored, stats.untrusted], [false, 1]);
   });
 
-  it('reads from it with TLS, where the certificate is trusted', { skip: opensslMissing() }, async () => {
+  it('reads from the store with TLS, if the certificate is trusted', { skip: opensslMissing() }, async () => {
     const { key, cert } = makeCertificate();
     const asked: (string | undefined)[] = [];
     const server = createHttpsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => {
@@ -366,13 +366,13 @@ describe('a program before a store', { concurrency: 2 }, () => {
     const directory = temporaryDirectory();
     const { stats } = await equal({ url, directory, nodeOptions });
     assert.equal(stats.errors, 1);
-    // That this process may start no threads is nothing to tell others.
+    // Other processes must not be told that this one may start no threads.
     assert.equal(existsSync(path.join(directory, 'remote-down')), false);
     const debugged = await run({ url, nodeOptions, env: { NODE_DEBUG: 'wasm-cache' } });
     assert.equal(lines(debugged, /asking the store/).length, 1, debugged.stderr);
   });
 
-  it('reaches no store that the permission model keeps from it', { skip: major < 25 }, async () => {
+  it('does not reach a store that the permission model forbids', { skip: major < 25 }, async () => {
     let connections = 0;
     const server = createServer(() => connections++).listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -387,22 +387,22 @@ describe('a program before a store', { concurrency: 2 }, () => {
     assert.equal(connections, 0);
   });
 
-  it('pushes what it could not push, when the store is back', async () => {
+  it('pushes later what it could not push, when the store is back', async () => {
     const directory = temporaryDirectory();
     const env = { WASM_CACHE_LEARN: 'hot' };
     await equal({ url: 'http://127.0.0.1:1', directory, args: ['Module', 'hot'], env });
     await until('it has learnt', () => artifactsIn(directory).length > 0);
-    // Not the learners' end alone: on a busy machine the last one has not begun.
+    // Waiting for the learners is not enough: on a busy machine the last one may not have begun.
     await until('the list is forgotten', () => !existsSync(path.join(directory, LIST)));
     await learnersAreGone(directory);
     const there = pathToFileURL(temporaryDirectory()).href;
-    // The mark is of the store that was down.
+    // The mark belongs to the store that was down.
     unlinkSync(path.join(directory, 'remote-down'));
     await learn(there, { directory, args: ['Module'] });
     assert.equal((await equal({ url: there })).restored, true);
   });
 
-  it('that stays for long has no thread after a while', async () => {
+  it('that runs for long has no thread after a while', async () => {
     const { stderr, milliseconds } = await stays;
     assert.equal(stderr, '');
     assert.ok(milliseconds > 9_000 && milliseconds < 30_000, `${milliseconds}`);
@@ -434,7 +434,7 @@ describe('a program does not wait for the store when it ends', () => {
   });
 });
 
-/** Faults that say nothing about the store. */
+/** Faults of artifacts, which do not count as failures of the store. */
 const OF_ARTIFACTS = /artifact|evicted/;
 
 // The table with times: npm run stress:remote.
@@ -451,7 +451,7 @@ describe('a program before a store that fails', { concurrency: 2 }, () => {
       });
       after(() => scene.close());
 
-      // What is wrong with an artifact is so wherever it comes from.
+      // A bad artifact is bad wherever it comes from.
       for (const name of FAULTS.filter((each) => kind === 'nginx' || !OF_ARTIFACTS.test(each))) {
         it(name, async () => {
           const { url, end } = (await scene.faults[name]?.()) ?? {};
@@ -462,14 +462,14 @@ describe('a program before a store that fails', { concurrency: 2 }, () => {
           const next = await scene.run(url, { folder, way });
           await end?.();
           for (const { status, observed } of [first, next]) assert.deepEqual([status, observed], [0, EXPECTED]);
-          // Without NODE_DEBUG there is nothing, then, either.
+          // Without NODE_DEBUG nothing is printed.
           assert.match(first.stderr, /^(WASM-CACHE \d+: .*\n)+$/);
           assert.equal(next.stderr, '');
           const expected = QUIET_FAULTS.includes(name) ? 0 : 1;
           assert.equal(first.stats.errors + first.stats.untrusted, expected);
           assert.equal(lines(first, /asking the store/).length, expected, first.stderr);
           assert.ok(first.call < timeout + UNNOTICED, `${first.call} ms`);
-          // An artifact that is of no use says nothing about the store.
+          // A useless artifact does not count as a failure of the store.
           const isOfStore = !OF_ARTIFACTS.test(name);
           assert.equal(isMarked, isOfStore);
           if (isMarked) assert.deepEqual([next.stats.errors, next.call < UNNOTICED], [0, true], `${next.call} ms`);
@@ -532,7 +532,7 @@ describe('what is secret', () => {
   });
 });
 
-/** Nothing is fetched before the program asks for it. */
+/** Settings with which nothing is fetched before the program asks for it. */
 function folderWithEmptyList(): string {
   const directory = temporaryDirectory();
   mkdirSync(path.join(directory, 'programs'));
@@ -540,7 +540,7 @@ function folderWithEmptyList(): string {
   return directory;
 }
 
-/** Of all programs and learners of ours. */
+/** The command lines of all our programs and learners. */
 function commandLines(): string[] {
   return readdirSync('/proc').flatMap((id) => {
     try {

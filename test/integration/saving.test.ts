@@ -19,7 +19,7 @@ function run(directory: string): number {
   return JSON.parse(stdout).restored;
 }
 
-test('a program that never ends, and is killed, is saved when its code has gone quiet', async () => {
+test('a program that never ends and is killed is saved when its code has gone quiet', async () => {
   const directory = temporaryDirectory();
   const env = { ...process.env, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'off' };
   const program = path.join(root, 'test/programs/server.mjs');
@@ -34,7 +34,7 @@ test('a program that never ends, and is killed, is saved when its code has gone 
   assert.ok(run(directory) > 0);
 });
 
-test('a module whose artifact did not pay is left alone for a while, and then served again', () => {
+test('an artifact that loaded too slowly is not loaded for a while, and then served again', () => {
   assert.equal(engine.deterministicId, engineIdOfPrograms());
   const directory = temporaryDirectory();
   const cache = new FileSystemCache(directory, { wireBytes: 'omit' });

@@ -1,4 +1,4 @@
-// What the hook counts of whole programs.
+// The counts of the hook for whole programs.
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -28,7 +28,7 @@ function setUp() {
   return { directory, run, lines };
 }
 
-/** A program in a folder of its own, which is not this package's. */
+/** A program outside this package's folder. */
 function write(name: string, source: string): string {
   const file = path.join(temporaryDirectory(), name);
   mkdirSync(path.dirname(file), { recursive: true });
@@ -43,7 +43,7 @@ const PRELUDE = `import { readFileSync } from 'node:fs';
   let module; process.on('exit', () => module);\n`;
 
 describe('the statistics of a program', () => {
-  it('have its miss, with what V8 took, and its hits', () => {
+  it('contain its miss with the time of V8, and its hits', () => {
     const { run, lines } = setUp();
     run('hot.mjs');
     const [cold, ...others] = lines();
@@ -57,9 +57,9 @@ describe('the statistics of a program', () => {
     assert.equal(warm.key, cold.key);
   });
 
-  it('have the hit of a program without any work at its exit', () => {
+  it('contain the hit of a program that does nothing at its exit', () => {
     const { run, lines } = setUp();
-    // Without the event of an exit, as where nothing listens to it.
+    // Without an exit event, as if nothing listened to it.
     const program = write('ends.mjs', `${PRELUDE} module = new WebAssembly.Module(wireBytes); process.reallyExit(0);`);
     run(
       write(
@@ -107,7 +107,7 @@ describe('the statistics of a program', () => {
     );
   });
 
-  it('have those of its workers', () => {
+  it('contain those of its workers', () => {
     const { run, lines } = setUp();
     run('hot.mjs', { args: ['worker'] });
     run('hot.mjs', { args: ['worker'] });
@@ -132,7 +132,7 @@ describe('the statistics of a program', () => {
     );
   });
 
-  it('do not stand in the way of a program that broke what they need', () => {
+  it('do not disturb a program that broke the functions that they use', () => {
     const { run } = setUp();
     const broken = (name: string) =>
       write(
@@ -147,7 +147,7 @@ describe('the statistics of a program', () => {
     }
   });
 
-  it('are not kept when they are off, or only is read', () => {
+  it('are not kept if they are off, or in read-only mode', () => {
     const { run, directory } = setUp();
     run('hot.mjs', { env: { WASM_CACHE_STATISTICS: 'off' } });
     for (const env of [{ WASM_CACHE_STATISTICS: 'off' }, { WASM_CACHE_MODE: 'read-only' }]) run('hot.mjs', { env });
@@ -157,7 +157,7 @@ describe('the statistics of a program', () => {
     assert.equal(existsSync(path.join(directory, 'statistics')), false);
   });
 
-  it('are not kept by a program that says so', () => {
+  it('are not kept if the program turns them off', () => {
     const directory = path.join(temporaryDirectory(), 'cache');
     const args = [directory, '{"statistics":false}'];
     assert.equal(runProgram('enable.mjs', { args }).status, 0);
@@ -189,7 +189,7 @@ describe('the statistics of a program', () => {
     assert.deepEqual([filesIn(directory), statisticsIn(directory)], before);
   });
 
-  it('have all of hundreds of modules', () => {
+  it('contain hundreds of modules', () => {
     const { run, lines } = setUp();
     const source = `
       import { sumModule } from ${JSON.stringify(new URL('../../dist/testing/modules.js', import.meta.url))};

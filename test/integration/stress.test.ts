@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runProgram } from '../support/processes.js';
 
-// A few seconds of what `npm run stress:kills`, `stress:soak`, `stress:disk` and `stress:workers` do for minutes.
+// Short forms of `npm run stress:kills`, `stress:soak`, `stress:disk` and `stress:workers`.
 for (const [name, ...args] of [
   ['kill-storm', '--kills', '20', '--writers', '4'],
   ['soak', '--minutes', '0.1'],
@@ -15,7 +15,7 @@ for (const [name, ...args] of [
   });
 }
 
-test('workers that come and go and are killed, over caches that they share', (context) => {
+test('workers that start, end and are killed, with shared caches', (context) => {
   const args = ['--waves', '4', '--samples', '1'];
   const { status, signal, stdout, stderr } = runProgram('../stress/process.mjs', {
     nodeOptions: ['--expose-gc'],

@@ -1,5 +1,5 @@
-// What is around a program: how it is started, what it does to its process, and how it ends. Each is run plain, under the
-// hook with an empty cache, and from the cache.
+// Ways to start a program, to change its process, and to end it. Each runs plain, with the hook and an empty cache, and from the
+// cache.
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -21,7 +21,7 @@ const { SUPPORTED, installedNode } = await import(pathToFileURL(path.join(root, 
 const SUM = 500_505;
 const modules = new URL('../../dist/testing/modules.js', import.meta.url).href;
 
-/** Gets the sum module hot until V8 has code worth saving; `restored` tells whether it had that from the start. */
+/** Runs the sum module until V8 has code to save. `restored` tells whether the module had code from the start. */
 const PRELUDE = `
   import { optimise, sumModule } from ${JSON.stringify(modules)};
   import { moduleCacheStats, V8Engine } from ${JSON.stringify(library)};
@@ -37,7 +37,7 @@ const PRELUDE = `
 interface Program {
   directory: string;
   file: string;
-  /** The cache folder, private and not made yet. */
+  /** The path of a private cache folder that does not exist yet. */
   cache: string;
 }
 
@@ -118,7 +118,7 @@ test('a CommonJS program, the hook given by --import and by --require', () => {
     console.log(JSON.stringify({ restored, sum: new WebAssembly.Instance(module).exports.sum(1000) }));
   })();`;
   restoresOnSecondRun(write(source, 'program.cjs'));
-  // Node 20 warns of every require() of an ES module.
+  // Node 20 warns about every require() of an ES module.
   const hook = ['--no-warnings', '--require', path.join(root, 'dist/register.js')];
   restoresOnSecondRun(write(source, 'program.cjs'), { hook });
 });
@@ -139,14 +139,14 @@ test('a program that starts node from PATH, the hook given by NODE_OPTIONS', () 
   restoresOnSecondRun({ ...program, file: parent }, { hook: [], env });
 });
 
-test('a program under --permission is served where it may, and left alone where it may not', (context) => {
+test('a program under --permission is served if it may use the cache, and otherwise runs as without the hook', (context) => {
   const program = write(HEAT);
   const flag = ['--permission', '--experimental-permission'].find((each) =>
     process.allowedNodeEnvironmentFlags.has(each),
   );
   if (!flag) return context.skip('this Node has it not');
   const permission = [flag, '--no-warnings', '--allow-fs-read=*'];
-  // Loading an addon needs leave of its own: without it the program cannot load the one of this test either.
+  // Loading an addon needs a permission. Without it the program cannot load the addon of this test either.
   const light = write(`
     const bytes = await import(${JSON.stringify(modules)}).then(({ sumModule }) => sumModule({ offset: 5, padding: 70_000 }));
     const module = new WebAssembly.Module(bytes);
@@ -233,7 +233,7 @@ test('under a debugger the results are the same, and an entry is never replaced 
 
 // --- How it ends
 
-/** stderr with what differs between any two processes left out. */
+/** stderr without the parts that differ between any two processes. */
 function tidy(stderr: string): string {
   return stderr.replaceAll(/\(node:\d+\)/g, '(node)').replaceAll(/node:\w+:\d+:\d+|0x[0-9a-f]+/g, 'address');
 }
@@ -306,7 +306,7 @@ function otherNodes(): string[] {
   return SUPPORTED.map(installedNode).filter((binary?: string) => binary !== undefined && binary !== process.execPath);
 }
 
-test('two versions of Node share a folder: each is served its own, and leaves the other alone', (context: TestContext) => {
+test('two versions of Node share a folder: each is served its own artifacts, and does not touch the other ones', (context: TestContext) => {
   const [other] = otherNodes();
   if (!other) return context.skip('no other Node in .nodes: npm run test:matrix fetches them');
   const program = write(HEAT);

@@ -1,4 +1,4 @@
-// The folder of the hook is swept off the program's way, wherever a program runs.
+// The hook's folder is swept without delaying a program, wherever the program runs.
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { existsSync, mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const HOUR = 3_600_000;
 const major = Number(process.versions.node.split('.')[0]);
 const permission = major === 20 ? '--experimental-permission' : '--permission';
 
-/** A cache folder that was last swept two hours ago, and the path of what a sweep removes from it. */
+/** A cache folder that was last swept two hours ago, and the path of a file that a sweep removes. */
 function folderToSweep(): { directory: string; leftBehind: string } {
   const directory = temporaryDirectory();
   const leftBehind = path.join(directory, 'engine', `${ModuleHash.random()}.artifact.elsewhere-1-0-abc.tmp`);
@@ -46,7 +46,7 @@ describe('the folder of a program is swept', () => {
     });
   }
 
-  it('unless it only reads', () => {
+  it('unless it is read-only', () => {
     const { directory, leftBehind } = folderToSweep();
     runProgram('work.mjs', {
       nodeOptions: ['--import', register],
@@ -57,7 +57,7 @@ describe('the folder of a program is swept', () => {
   });
 });
 
-it('a sweep is told of on wasm-module-cache:evict', async () => {
+it('a sweep is published on wasm-module-cache:evict', async () => {
   const { directory, leftBehind } = folderToSweep();
   const told: unknown[] = [];
   const listen = (message: unknown) => told.push(message);

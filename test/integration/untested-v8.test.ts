@@ -26,7 +26,7 @@ import {
 } from '../support/processes.js';
 import { untestedNode } from '../support/untested-nodes.js';
 
-// Versions of Node, neither of them supported, with a V8 that is not among the tested ones: of one all doors are open, of the other not.
+// Two unsupported versions of Node with an untested V8. One has all doors to V8, the other has not.
 const USABLE = 23;
 const UNUSABLE = 25;
 
@@ -40,7 +40,7 @@ for (const [major, isUsable] of [
     const directory = temporaryDirectory();
     const jobs = path.join(directory, 'learning');
 
-    /** A program with the hook; what it says to `NODE_DEBUG=wasm-cache` comes in lines, without the process's number. */
+    /** Runs a program with the hook. The debug output is split into lines, without the process number. */
     function run(options: RunOptions = {}) {
       const { status, stdout, stderr } = runProgram('hot.mjs', hooked(options));
       assert.equal(status, 0, stderr);
@@ -74,7 +74,7 @@ for (const [major, isUsable] of [
       await until('the verdict', isProbed, 120);
     });
 
-    it('has it tried by a process of its own, and keeps the verdict', () => {
+    it('tries V8 in a separate process, and keeps the verdict', () => {
       const { reason, steps, ...kept } = verdict();
       assert.equal(kept.isUsable, isUsable, String(reason));
       assert.equal(steps.length, isUsable ? 8 : 1);
@@ -110,7 +110,7 @@ for (const [major, isUsable] of [
       assert.equal(JSON.parse(stdout).restored, isUsable);
     });
 
-    it('computes what sql.js computes without it', () => {
+    it('gives the results of sql.js without the hook', () => {
       const program = path.join(root, 'bench/programs/sql.js.mjs');
       const plain = runProgram(program, { node: node as string });
       for (let round = 0; round < 3; round++) {
@@ -124,14 +124,14 @@ for (const [major, isUsable] of [
       }
     });
 
-    it('starts nothing where a process is at it, or was killed at it, and again when that is long ago', async () => {
+    it('starts nothing while a process is trying V8 or was killed recently, and tries again later', async () => {
       const folder = temporaryDirectory();
       const env = { WASM_CACHE_DIR: folder };
       run({ env });
       await until('the verdict', () => isProbed(folder), 120);
       const job = String(verdicts(folder)[0]).replace('.json', '.wasm');
       rmSync(path.join(folder, 'verdicts'), { recursive: true });
-      // As one that was killed leaves it.
+      // The state after such a process was killed.
       const file = path.join(folder, 'learning', job);
       writeFileSync(file, 'a job', { mode: 0o600 });
       assert.match(run({ env }).debug[0], /has not been tried, and it is being tried$/);
@@ -142,7 +142,7 @@ for (const [major, isUsable] of [
       await until('the verdict', () => isProbed(folder), 120);
     });
 
-    it('is tried by one of two programs that start at once', async () => {
+    it('starts one try for two programs that start at once', async () => {
       const env = { WASM_CACHE_DIR: temporaryDirectory() };
       const results = await Promise.all(
         [1, 2, 3].map(() => runProgramAsync('hot.mjs', hooked({ env, args: ['Module', 'short'] }))),
@@ -170,7 +170,7 @@ for (const [major, isUsable] of [
       });
     }
 
-    it('goes on where the folder cannot be written to, or is not to be trusted', {
+    it('runs on if the folder cannot be written to or is not trusted', {
       skip: process.geteuid?.() !== 0,
     }, () => {
       const parent = temporaryDirectory();
@@ -192,7 +192,7 @@ for (const [major, isUsable] of [
       assert.deepEqual(readdirSync(open), []);
     });
 
-    it('keeps a signed verdict where there is a secret', async () => {
+    it('signs the verdict if there is a secret', async () => {
       const env = { WASM_CACHE_DIR: temporaryDirectory(), WASM_CACHE_SECRET: SECRET };
       run({ env });
       await until('the verdict', () => isProbed(env.WASM_CACHE_DIR), 120);
@@ -201,7 +201,7 @@ for (const [major, isUsable] of [
       assert.match(run({ env: { ...other, WASM_CACHE_LEARN: 'off' } }).debug[0], /has not been tried/);
     });
 
-    it('has no verdict, and a job that may be done again, where the process that tries is killed', async () => {
+    it('has no verdict and a job that can be repeated, if the process that tries V8 is killed', async () => {
       const folder = temporaryDirectory();
       const engineId = verdict().subject.replace(/_addon-.*/, '');
       const prober = spawn(node as string, [path.join(root, 'dist/probe/prober.js'), folder, engineId], {
@@ -216,7 +216,7 @@ for (const [major, isUsable] of [
       await until('the verdict', () => isProbed(folder), 120);
     });
 
-    it('is told by the library, which tries it when it is asked to', () => {
+    it('is reported by the library, which tries V8 when asked to', () => {
       const folder = temporaryDirectory();
       for (const round of [1, 2]) {
         const { stdout, stderr } = runProgram('probe-v8.mjs', { node: node as string, args: [folder] });
@@ -228,7 +228,7 @@ for (const [major, isUsable] of [
       assert.equal(verdicts(folder).length, 1);
     });
 
-    it('is told by wasm-cache doctor, which tries it where there is no verdict', () => {
+    it('is reported by wasm-cache doctor, which tries V8 if there is no verdict', () => {
       const folder = temporaryDirectory();
       for (const message of [/was tried now: 8 steps went well in/, /was tried \d{4}-\d\d-\d\d/]) {
         const { stdout, stderr } = runProgram(path.join(root, 'dist/cli/main.js'), {

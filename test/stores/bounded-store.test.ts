@@ -9,11 +9,11 @@ artifactStoreContract('BoundedStore', () => new BoundedStore(new MemoryStore()))
 
 type Behaviour = 'works' | 'hangs' | 'refuses' | 'throws' | 'held';
 
-/** Does what it is told to; hanging, it does not even mind its signal. */
+/** A store that behaves as told. When it hangs, it ignores its signal. */
 class TroubledStore extends MemoryStore {
   behaviour: Behaviour = 'works';
   asked = 0;
-  /** Lets what is held go on. */
+  /** Releases the waiting calls. */
   release = () => {};
   readonly #released = new Promise<void>((resolve) => {
     this.release = resolve;
@@ -65,7 +65,7 @@ describe('BoundedStore', () => {
     assert.deepEqual(store.stats, { succeeded: 0, timedOut: 1, late: 0, failed: 0, notAsked: 20 });
   });
 
-  it('gives a store that refuses three tries, passes its errors on, and then asks no more', async () => {
+  it('passes on the errors of a failing store three times, and then stops asking', async () => {
     const troubled = new TroubledStore();
     troubled.behaviour = 'refuses';
     const store = new BoundedStore(troubled);
@@ -74,13 +74,13 @@ describe('BoundedStore', () => {
     assert.equal(troubled.asked, 3);
   });
 
-  it('takes an exception for a rejection', async () => {
+  it('treats an exception as a rejection', async () => {
     const troubled = new TroubledStore();
     troubled.behaviour = 'throws';
     await assert.rejects(new BoundedStore(troubled).has('a'), /synchronously/);
   });
 
-  it('finds out by itself that a store is back, without anybody waiting for it', async () => {
+  it('notices that a store is back, without making anybody wait', async () => {
     const troubled = new TroubledStore();
     const store = new BoundedStore(troubled, { timeout: 20, retryAfter: 20 });
     await store.put('a', Buffer.from('a'));
@@ -95,7 +95,7 @@ describe('BoundedStore', () => {
     assert.equal((await store.get('a'))?.bytes.length, 1);
   });
 
-  it('gives what comes late to whoever wants it', async () => {
+  it('passes late answers to whoever wants them', async () => {
     const troubled = new TroubledStore();
     const store = new BoundedStore(troubled, { timeout: 20 });
     await store.put('a', Buffer.from('bytes'));
@@ -122,7 +122,7 @@ describe('BoundedStore', () => {
     assert.equal(store.state, 'closed');
   });
 
-  it('a store whose answers are of no use is not asked for ever', async () => {
+  it('stops asking a store with useless answers', async () => {
     const troubled = new TroubledStore();
     const store = new BoundedStore(troubled);
     const use = async (inner: ArtifactStore) => {

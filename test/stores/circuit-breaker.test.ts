@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 
-// Its clock is the one that is there when it is loaded.
+// It captures the clock when it is loaded.
 let time = Date.now();
 Date.now = () => time;
 const { CircuitBreaker } = await import('../../dist/stores/circuit-breaker.js');
 
-it('is closed until three failures one after the other', () => {
+it('is closed until three failures in a row', () => {
   const breaker = new CircuitBreaker();
   breaker.failed(false);
   breaker.failed(false);
@@ -18,13 +18,13 @@ it('is closed until three failures one after the other', () => {
   assert.equal(breaker.state, 'open');
 });
 
-it('opens at once when somebody waited for all of the deadline', () => {
+it('opens at once after somebody waited for the whole deadline', () => {
   const breaker = new CircuitBreaker();
   breaker.failed(true);
   assert.equal(breaker.state, 'open');
 });
 
-it('is half-open after a pause, which is longer after each probe that failed, and closed after one that did not', () => {
+it('is half-open after a pause, which grows with each failed try, and closes after a successful one', () => {
   const breaker = new CircuitBreaker({ retryAfter: 200 });
   breaker.failed(true);
   time += 99;
@@ -40,7 +40,7 @@ it('is half-open after a pause, which is longer after each probe that failed, an
   assert.equal(breaker.state, 'closed');
 });
 
-it('comes back at another moment in each process', () => {
+it('tries again at a different moment in each process', () => {
   const breakers = Array.from({ length: 50 }, () => new CircuitBreaker({ retryAfter: 200 }));
   for (const breaker of breakers) breaker.failed(true);
   time += 200;

@@ -54,7 +54,7 @@ const newStore = () => new FileSystemStore(temporaryDirectory());
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
 
-/** The parts as text, once it is sure that each has a buffer of its own of exactly its length. */
+/** The parts as text. Checks that each has its own buffer of exactly its length. */
 function textOf({ head, body, size }: Parts): { head: string; body: string; size: number } {
   for (const part of [head, body]) assert.equal(part.buffer.byteLength, part.length);
   assert.notEqual(head.buffer, body.buffer);
@@ -102,13 +102,13 @@ for (const face of faces) {
       assert.ok(bytes.equals(Buffer.concat([head, body])));
     });
 
-    // A file of the kernel that announces a page and gives a line: as one does that is cut short while it is read.
+    // A file of the kernel that reports a page and gives a line, like a file that is truncated while it is read.
     const shorter = '/sys/kernel/profiling';
     const skip =
       existsSync(shorter) && statSync(shorter).size > readFileSync(shorter).length && statSync(shorter).uid === 0
         ? false
         : `no ${shorter}, or not root's`;
-    it('what there is of a file that is shorter than it said', { skip }, async () => {
+    it('the bytes of a file that is shorter than its reported size', { skip }, async () => {
       const store = new FileSystemStore(path.dirname(shorter));
       const content = readFileSync(shorter, 'utf8');
       const name = path.basename(shorter);
@@ -122,7 +122,7 @@ for (const face of faces) {
       assert.deepEqual(textOf(await face.read(store, name, 312)), { head: content, body: '', size });
     });
 
-    it('NotFound where nothing is stored, with the reason as cause', async () => {
+    it('NotFound if nothing is stored, with the reason as cause', async () => {
       const store = newStore();
       await face.write(store, 'file', Buffer.from('x'));
       const namesTheReason = ofKind('NotFound', ({ cause }) => {
@@ -139,7 +139,7 @@ for (const face of faces) {
       assert.equal(existsSync(directory), false);
     });
 
-    it('FileRead where the file system refuses', async () => {
+    it('FileRead if the file system refuses', async () => {
       const store = newStore();
       mkdirSync(path.join(store.directory, 'folder'));
       for (const name of ['folder', 'x'.repeat(5000)]) {
@@ -153,7 +153,7 @@ for (const face of faces) {
       }
     });
 
-    it('FileRead from a folder that cannot be looked at', onPosix, async () => {
+    it('FileRead from a folder without search permission', onPosix, async () => {
       const loop = path.join(temporaryDirectory(), 'loop');
       symlinkSync(loop, loop);
       for (const directory of [loop, path.join(temporaryDirectory(), 'x'.repeat(5000))]) {
@@ -163,7 +163,7 @@ for (const face of faces) {
   });
 
   describe(`FileSystemStore (${face.name}) writes`, () => {
-    it('what is read again, over what was there', async () => {
+    it('a value that can be read again, also over an old one', async () => {
       const store = newStore();
       for (const value of ['long value', 'short', '', 'long value']) {
         await face.write(store, 'value', Buffer.from(value));
@@ -171,7 +171,7 @@ for (const face of faces) {
       }
     });
 
-    it('only the bytes of the view it was given', async () => {
+    it('only the bytes of the given view', async () => {
       const store = newStore();
       await face.write(store, 'value', new Uint8Array(Buffer.from('0123456789')).subarray(3, 6));
       assert.equal(textOf(await face.read(store, 'value')).body, '345');
@@ -193,7 +193,7 @@ for (const face of faces) {
       });
     }
 
-    it('FileWrite where a folder is in the way, and leaves no temporary file', async () => {
+    it('FileWrite if a folder is in the way, and leaves no temporary file', async () => {
       const store = newStore();
       await face.write(store, 'folder/value', Buffer.from('x'));
       const file = path.join(store.directory, 'folder');
@@ -207,7 +207,7 @@ for (const face of faces) {
       assert.deepEqual(filesIn(store.directory), [path.join(file, 'value')]);
     });
 
-    it('FileWrite where a file is in the way, which stays as it was', async () => {
+    it('FileWrite if a file is in the way, which stays as it was', async () => {
       const store = newStore();
       await face.write(store, 'file', Buffer.from('x'));
       await assert.rejects(
@@ -219,7 +219,7 @@ for (const face of faces) {
     });
 
     it('into a folder that a sweep removed before there was a file in it', async () => {
-      // A store of its own, because the synchronous methods keep the functions of `fs` that there were at first.
+      // A separate store, because the synchronous methods capture the functions of `fs`.
       const { open } = fs.promises;
       const { openSync } = fs;
       let isRemoved = false;
@@ -254,7 +254,7 @@ for (const face of faces) {
       assert.equal(textOf(await face.read(store, 'value')).body, 'old');
     });
 
-    it('whole values: who reads meanwhile gets the old one or the new one', async () => {
+    it('whole values: readers get the old one or the new one', async () => {
       const store = newStore();
       // Each value is one byte repeated, and its length tells which byte that is.
       const valueNumber = (n: number) => Buffer.alloc(100_000 + n, n);
@@ -277,7 +277,7 @@ for (const face of faces) {
       assert.equal((await store.read('value')).body.length, 100_060);
     });
 
-    it('one value whole when several write at once', async () => {
+    it('one whole value if several write at once', async () => {
       const store = newStore();
       const values = Array.from({ length: 10 }, (_, n) => Buffer.alloc(50_000, n));
       await Promise.all(values.map((value) => face.write(store, 'value', value)));
@@ -295,7 +295,7 @@ for (const face of faces) {
       await assert.rejects(face.read(store, 'a/value'), ofKind('NotFound'));
     });
 
-    it('nothing where there is nothing, or what is no file', async () => {
+    it('nothing if there is no file', async () => {
       const store = newStore();
       await face.write(store, 'a/value', Buffer.from('x'));
       for (const name of ['missing', 'missing/value', 'a', 'a/value/below']) await face.delete(store, name);
@@ -327,7 +327,7 @@ for (const face of faces) {
       assert.equal(await face.run(newStore(), steps), 'done');
     });
 
-    it('that is told of errors where it made the call, and may go on', async () => {
+    it('that gets errors at its calls, and may go on', async () => {
       const store = newStore();
       mkdirSync(path.join(store.directory, 'folder'));
       const calls: StoreCall[] = [
@@ -354,7 +354,7 @@ for (const face of faces) {
       assert.equal(textOf(await face.read(store, 'value')).body, 'went on');
     });
 
-    it('and rejects with the error that it does not catch, after it has cleaned up', async () => {
+    it('and rejects with an error that it does not catch, after its cleanup', async () => {
       const store = newStore();
       const steps = (function* (): StoreSteps<void> {
         try {
@@ -467,7 +467,7 @@ describe('FileSystemStore.checkTrust', () => {
     }
   });
 
-  it('is done before the first read of a file that is there', onPosix, () => {
+  it('runs before the first read of an existing file', onPosix, () => {
     const store = newStore();
     writeFileSync(path.join(store.directory, 'value'), 'x');
     chmodSync(store.directory, 0o777);

@@ -18,7 +18,7 @@ import { nginxMissing, startNginx } from '../support/servers.js';
 
 const credentials = { username: 'fleet', password: 's3cret /@ ü' };
 const skip = nginxMissing();
-/** A folder of its own for each test. */
+/** A separate folder for each test. */
 let folders = 0;
 
 if (skip) it('HttpStore over nginx', { skip });
@@ -29,7 +29,7 @@ else {
   artifactStoreContract('HttpStore over nginx', () => storeAt(open.url));
   artifactStoreContract('HttpStore over nginx with basic auth', () => storeAt(closed.url, credentials));
 
-  it('logs in with what the URL says, which is told to nobody', async () => {
+  it('logs in with the credentials of the URL, and shows them to nobody', async () => {
     const url = new URL(closed.url);
     Object.assign(url, credentials);
     const store = new HttpStore({ url });
@@ -38,7 +38,7 @@ else {
     await store.close();
   });
 
-  it('says what was refused to wrong credentials', async () => {
+  it('names the request that was refused to wrong credentials', async () => {
     const store = new HttpStore({ url: closed.url, username: 'fleet', password: 'guessed' });
     const refused = (method: string) => ({ message: `${method} ${closed.url}a/b: 401 Unauthorized` });
     await assert.rejects(store.get('a/b'), ofKind('Other'));
@@ -50,7 +50,7 @@ else {
     await store.close();
   });
 
-  it('gives up at the signal when the server has stopped, and works when it goes on', async () => {
+  it('gives up at the signal if the server is stopped, and works again after it', async () => {
     const server = await startNginx();
     const store = new HttpStore({ url: server.url });
     await store.put('a', Buffer.alloc(3_000_000, 1));
@@ -75,13 +75,13 @@ else {
   });
 }
 
-// Not awaited here: where nginx is missing, node:test would be done before the rest of this file has been seen.
+// Not awaited: without nginx, node:test would finish before it has seen the rest of this file.
 const etags = serve(etagServer());
 artifactStoreContract('HttpStore over a server with ETags', async () => {
   return new HttpStore({ url: `${await etags}${folders++}`, conditional: true });
 });
 
-it('a value is in memory of its own, which has its length, whether that was said before or not', async () => {
+it('a value has its own memory of exactly its length, whether the length was announced or not', async () => {
   const url = await serve(({ url }, response) => {
     const length = Number(url?.slice(1));
     if (length % 2) response.setHeader('content-length', length);
@@ -101,7 +101,7 @@ it('a value is in memory of its own, which has its length, whether that was said
   });
 });
 
-it('names of 64 digits are asked for where others are not known, as by bazel-remote', async () => {
+it('checks with names of 64 digits for servers like bazel-remote, which know no others', async () => {
   const values = new Map<string, Buffer>();
   const url = await serve(async (request, response) => {
     // The rules of bazel-remote's server/http.go.
@@ -134,7 +134,7 @@ describe('HttpStore conditions', () => {
     }
   });
 
-  it('a 412 is an error for a store that has not asked for it', async () => {
+  it('a 412 is an error without a condition', async () => {
     const url = await serve((_, response) => response.writeHead(412).end());
     await using(new HttpStore({ url }), (store) =>
       assert.rejects(store.put('a', Buffer.alloc(1), { ifVersion: null }), /412 Precondition Failed/),
@@ -262,7 +262,7 @@ describe('HttpStore has clear errors:', () => {
       ),
     ));
 
-  it('a name that would lead out of the folder is not asked for', async () => {
+  it('a name that leads out of the folder is not requested', async () => {
     let requests = 0;
     const url = await serve((_, response) => requests++ >= 0 && response.end());
     await using(new HttpStore({ url: `${url}folder` }), async (store) => {
@@ -314,12 +314,12 @@ describe('HttpStore and time', () => {
     for (const socket of sockets) assert.equal(socket.destroyed, true);
   });
 
-  it('a connection with something left on it is not kept', async () => {
+  it('a connection with unread data is not kept', async () => {
     const sockets = new Set<Socket>();
     const url = await serve(({ socket, method }, response) => {
       sockets.add(socket);
       if (method === 'GET') endless(response.writeHead(500));
-      else response.writeHead(403).end(() => setTimeout(() => socket.resume(), 50)); // It has read nothing yet.
+      else response.writeHead(403).end(() => setTimeout(() => socket.resume(), 50)); // nothing was read yet
     });
     await using(new HttpStore({ url }), async (store) => {
       await assert.rejects(store.get('a'), /: 500/);
@@ -349,7 +349,7 @@ describe('HttpStore and time', () => {
     assert.equal(listeners, 0);
   });
 
-  it('connections are used again, and a stale one costs nothing but another', async () => {
+  it('connections are reused, and a stale one is replaced', async () => {
     const sockets = new Set<Socket>();
     const url = await serve((request, response) => {
       sockets.add(request.socket);
@@ -358,7 +358,7 @@ describe('HttpStore and time', () => {
     await using(new HttpStore({ url }), async (store) => {
       for (let i = 0; i < 5; i++) await store.get('a');
       assert.equal(sockets.size, 1);
-      // Closed in the moment in which it is used again.
+      // Closed at the moment of its reuse.
       for (const socket of sockets) socket.resetAndDestroy();
       assert.equal((await store.get('a'))?.bytes.length, 1);
       for (const socket of sockets) socket.resetAndDestroy();
@@ -390,13 +390,13 @@ describe('HttpStore and time', () => {
       assert.equal(stderr, '');
       return stdout.trim().split('\n');
     };
-    it('waits for what it has asked for', async () => assert.deepEqual(await run('awaited'), ['4', 'exits at once']));
+    it('waits for its requests', async () => assert.deepEqual(await run('awaited'), ['4', 'exits at once']));
     it('does not wait for idle connections', async () => assert.deepEqual(await run('done'), ['1', 'exits at once']));
-    it('does not wait for what it has aborted', async () =>
+    it('does not wait for aborted requests', async () =>
       assert.deepEqual(await run('aborted'), ['TimeoutError', 'exits at once']));
     it('does not wait for a late answer', async () =>
       assert.deepEqual(await run('late'), ['goes on', 'exits at once']));
-    it('takes one that comes while it is alive', async () =>
+    it('uses a late answer while it is alive', async () =>
       assert.deepEqual(await run('late and alive'), ['goes on', 'late: 4', 'exits at once']));
   });
 });
@@ -480,7 +480,7 @@ describe('HttpStore keeps secrets:', () => {
 
   it('nothing that can be printed holds one', async () => {
     const printed: unknown[] = [];
-    // Servers that repeat what they were sent, in the places that clients print.
+    // Servers that send the request back in the places that clients print.
     const url = await serve((request, response) => {
       const { authorization = '' } = request.headers;
       response.writeHead(request.method === 'HEAD' ? 302 : 500, authorization, {
@@ -531,7 +531,7 @@ describe('HttpStore keeps secrets:', () => {
   });
 });
 
-/** Keeps values with strong ETags, and minds conditions. */
+/** A server that stores values with strong ETags, and checks conditions. */
 function etagServer(): (request: IncomingMessage, response: ServerResponse) => Promise<unknown> {
   const values = new Map<string, { etag: string; bytes: Buffer }>();
   let versions = 0;

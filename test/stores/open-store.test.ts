@@ -16,6 +16,6 @@ for (const [address, kind, description] of [
   });
 }
 
-it('what is no address is an error', async () => {
+it('an invalid address is an error', async () => {
   await assert.rejects(openStore('localhost:6379', {}), { name: 'TypeError', message: /does not begin with/ });
 });

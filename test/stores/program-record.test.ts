@@ -40,7 +40,7 @@ describe('programName', () => {
 });
 
 describe('a record', () => {
-  it('is what was encoded, each key once, and not more than 32', () => {
+  it('decodes to what was encoded, each key once, and at most 32', () => {
     const [first, second] = keys(2) as [string, string];
     assert.deepEqual(decodeProgramRecord(encodeProgramRecord([first, second, first])), [first, second]);
     assert.deepEqual(decodeProgramRecord(encodeProgramRecord(['00'.repeat(8)])), ['00'.repeat(8)]);
@@ -54,7 +54,7 @@ describe('a record', () => {
     assert.deepEqual(decodeProgramRecord(recordOf([{ key, file: '/a.wasm' }])), [key]);
   });
 
-  it('is not read when it is larger than any record', () => {
+  it('is not read if it is larger than any record can be', () => {
     const [key = ''] = keys(1);
     const padded = (length: number) => Buffer.concat([recordOf([{ key }]), Buffer.alloc(length, ' ')]);
     assert.deepEqual(decodeProgramRecord(padded(1000)), [key]);
@@ -80,7 +80,7 @@ describe('a record', () => {
 });
 
 describe('ProgramRecord', () => {
-  /** As a process has it that starts now. */
+  /** The record of a process that starts now. */
   const recordIn = (directory: string) => new ProgramRecord(NAME, directory, false);
   const age = (directory: string, milliseconds: number) => {
     const seconds = (Date.now() - milliseconds) / 1000;
@@ -92,7 +92,7 @@ describe('ProgramRecord', () => {
     writeFileSync(path.join(directory, folder, `${key}.artifact`), '');
   };
 
-  it('notes what a program uses, the latest first, and says whether that is new', () => {
+  it('notes the modules of a program, the latest first, and says whether they are new', () => {
     const directory = temporaryDirectory();
     const [first, second, third] = keys(3) as [string, string, string];
     assert.equal(recordIn(directory).keys, undefined);
@@ -105,7 +105,7 @@ describe('ProgramRecord', () => {
     assert.deepEqual(recordIn(directory).keys, [third, second, first]);
   });
 
-  it('sees what another process noted meanwhile', () => {
+  it('sees the notes of other processes', () => {
     const directory = temporaryDirectory();
     const [first, second] = keys(2) as [string, string];
     const one = recordIn(directory);
@@ -115,7 +115,7 @@ describe('ProgramRecord', () => {
     assert.deepEqual(recordIn(directory).keys, [second, first]);
   });
 
-  it('has no news of a program with more modules than a record has room for', () => {
+  it('says that nothing is new for a program with more modules than a record can hold', () => {
     const directory = temporaryDirectory();
     const used = keys(40);
     assert.equal(recordIn(directory).note(used), true);
@@ -123,7 +123,7 @@ describe('ProgramRecord', () => {
     assert.equal(recordIn(directory).note([...used].reverse()), false);
   });
 
-  it('takes for none what is damaged', () => {
+  it('treats a damaged file as missing', () => {
     const directory = temporaryDirectory();
     recordIn(directory).note(keys(1));
     writeFileSync(path.join(directory, NAME), '{');
@@ -131,7 +131,7 @@ describe('ProgramRecord', () => {
     assert.equal(recordIn(directory).beginPrefetch(), true);
   });
 
-  it('is asked for at the first start, and then not for an hour when there is none', () => {
+  it('is requested at the first start, and then not for an hour if there is none', () => {
     const directory = temporaryDirectory();
     assert.equal(recordIn(directory).beginPrefetch(), true);
     assert.deepEqual(recordIn(directory).keys, []);
@@ -143,7 +143,7 @@ describe('ProgramRecord', () => {
     }
   });
 
-  it('is not asked for again while this Node has all of it, and else once an hour: the store may not have it either', () => {
+  it('is not requested again while this Node has all of its modules, and otherwise once an hour', () => {
     const directory = temporaryDirectory();
     const [first, second] = keys(2) as [string, string];
     recordIn(directory).note([first, second]);
@@ -159,7 +159,7 @@ describe('ProgramRecord', () => {
     assert.deepEqual(recordIn(directory).keys, [first, second]);
   });
 
-  it('is noted anew when it was forgotten', () => {
+  it('is noted again after it was forgotten', () => {
     const directory = temporaryDirectory();
     const used = keys(1);
     recordIn(directory).note(used);
@@ -169,7 +169,7 @@ describe('ProgramRecord', () => {
     assert.equal(recordIn(directory).note(used), true);
   });
 
-  it('in a folder that others may write to is neither believed nor written, and nothing is thrown but by note', () => {
+  it('in a folder that others may write to is neither read nor written, and only note() throws', () => {
     const directory = temporaryDirectory();
     recordIn(directory).note(keys(1));
     const before = readFileSync(path.join(directory, NAME), 'utf8');
@@ -180,7 +180,7 @@ describe('ProgramRecord', () => {
     record.forget();
     assert.throws(() => record.note(keys(1)), { kind: 'Untrusted' });
     assert.equal(readFileSync(path.join(directory, NAME), 'utf8'), before);
-    // Signed artifacts come from wherever they come; a record only says which.
+    // A record only names artifacts, which are signed themselves.
     assert.equal(new ProgramRecord(NAME, directory, true).keys?.length, 1);
   });
 });

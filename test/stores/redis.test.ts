@@ -55,7 +55,7 @@ describe('RedisStore', { skip }, () => {
     return new RedisStore({ url, prefix: newPrefix() });
   });
 
-  // Over one client that stays; and over one that has to be connected.
+  // With a client that stays connected, and with one that has to connect.
   const connected = () => createClient({ url: urlOf(server) });
   let shared: ReturnType<typeof connected>;
   before(async () => {
@@ -83,7 +83,7 @@ describe('RedisStore', { skip }, () => {
     client.destroy();
   });
 
-  it('goes by the key prefix of a client', async () => {
+  it('uses the key prefix of a client', async () => {
     const client = createClient({ url: urlOf(server), keyPrefix: 'app*:' });
     const prefix = newPrefix();
     const store = newStore({ client, prefix });
@@ -115,7 +115,7 @@ describe('RedisStore', { skip }, () => {
     await node.kill();
   });
 
-  it('keeps what has another prefix apart, also where prefixes and names have characters of patterns', async () => {
+  it('separates prefixes, also if prefixes and names contain pattern characters', async () => {
     const prefixes = ['a*', 'ab', 'a?', 'a[b]', 'a\\', 'a', 'ä'].map((each) => `${newPrefix()}${each}:`);
     prefixes.push(`${prefixes[0]}*`, ''.padEnd(300, '['));
     for (const [index, prefix] of prefixes.entries()) {
@@ -124,7 +124,7 @@ describe('RedisStore', { skip }, () => {
     for (const [index, prefix] of prefixes.entries()) {
       const store = newStore({ url: urlOf(server), prefix });
       const others = (await namesIn(store)).filter((name) => name !== `name-${index}`);
-      // A prefix that begins with another one is inside of it, as a folder.
+      // A prefix that begins with another one is inside it, like a folder.
       assert.deepEqual(others, prefix === prefixes[0] ? ['*name-7'] : []);
       assert.ok((await namesIn(store)).includes(`name-${index}`));
       assert.deepEqual(await namesIn(store, '?'), []);
@@ -175,7 +175,7 @@ describe('RedisStore', { skip }, () => {
       const leftAfterGet = async (before: number) => {
         await shared.expire(`${prefix}a`, before);
         await store.get('a');
-        await store.has('a'); // The same connection: what was sent before is done.
+        await store.has('a'); // on the same connection, so earlier commands are done
         return shared.ttl(`${prefix}a`);
       };
       assert.ok((await leftAfterGet(600)) <= 600);
@@ -193,7 +193,7 @@ describe('RedisStore', { skip }, () => {
       assert.equal(await shared.ttl(`${prefix}a`), -1);
     });
 
-    it('when the memory is full and the server evicts: whole or gone', async () => {
+    it('if the memory is full and the server evicts: each is whole or gone', async () => {
       const small = await startRedis({ maxmemory: '12mb', 'maxmemory-policy': 'allkeys-lru' });
       const store = newStore({ url: urlOf(small) });
       const bytesOf = (index: number) => Buffer.alloc(300_000, index);
@@ -209,7 +209,7 @@ describe('RedisStore', { skip }, () => {
       await small.kill();
     });
 
-    it('not when the memory is full and the server does not evict: a put says so', async () => {
+    it('not if the memory is full and the server does not evict: put() reports it', async () => {
       const small = await startRedis({ maxmemory: '3mb', 'maxmemory-policy': 'noeviction' });
       const store = newStore({ url: urlOf(small) });
       await store.put('kept', Buffer.alloc(1000));
@@ -230,8 +230,8 @@ describe('RedisStore', { skip }, () => {
     });
   });
 
-  describe('bears a server that', () => {
-    it('is killed during a transfer, and one that is there again', async () => {
+  describe('survives a server that', () => {
+    it('is killed during a transfer, and comes back', async () => {
       const mortal = await startRedis();
       const client = createClient({ url: urlOf(mortal) });
       for (const store of [newStore({ url: urlOf(mortal) }), newStore({ client })]) {
@@ -252,7 +252,7 @@ describe('RedisStore', { skip }, () => {
       client.destroy();
     });
 
-    it('is stopped: the signal ends every operation, then it goes on', async () => {
+    it('is stopped: the signal ends every operation, and the store works again later', async () => {
       const stopped = await startRedis();
       const client = createClient({ url: urlOf(stopped) });
       for (const store of [newStore({ url: urlOf(stopped) }), newStore({ client })]) {
@@ -315,7 +315,7 @@ describe('RedisStore', { skip }, () => {
       assertNoSecret(error);
     });
 
-    it('answers with what is no answer, or hangs up', async () => {
+    it('sends garbage, or hangs up', async () => {
       for (const answer of ['HTTP/1.1 400 Bad Request\r\n\r\n', 'garbage', '']) {
         const port = await startFake((_, socket) => (answer ? socket.write(answer) : socket.end()));
         const { error, time } = await failureOf(newStore({ url: `redis://127.0.0.1:${port}` }).get('a'));
@@ -324,7 +324,7 @@ describe('RedisStore', { skip }, () => {
       }
     });
 
-    it('repeats what it was sent', async () => {
+    it('sends the request back', async () => {
       const port = await startFake((data, socket) => {
         socket.write(`-ERR unknown command, with args ${JSON.stringify(data.toString())}\r\n`);
       });
@@ -335,7 +335,7 @@ describe('RedisStore', { skip }, () => {
       client.destroy();
     });
 
-    it('does not know the password, or wants one', async () => {
+    it('refuses the password, or wants one', async () => {
       for (const account of ['', `:${encodeURIComponent(`${SECRET}x`)}@`, `nobody:${encodeURIComponent(SECRET)}@`]) {
         const store = newStore({ url: `redis://${account}127.0.0.1:${locked.port}` });
         const { error } = await failureOf(store.get('a'));
@@ -352,7 +352,7 @@ describe('RedisStore', { skip }, () => {
     });
   });
 
-  it('is closed: what runs is rejected, and so is what comes', async () => {
+  it('is closed: running and later operations reject', async () => {
     const stopped = await startRedis();
     const store = new RedisStore({ url: urlOf(stopped) });
     await store.has('a');
@@ -382,7 +382,7 @@ describe('RedisStore', { skip }, () => {
   it('lets a process end whose server hangs', async () => {
     const stopped = await startRedis();
     stopped.process.kill('SIGSTOP');
-    // One that is connected and does not answer, and one that does not get as far, for want of an answer to its log-in.
+    // A connected client without an answer, and one that gets no answer to its log-in.
     for (const url of [urlOf(stopped), `redis://:${encodeURIComponent(SECRET)}@127.0.0.1:${stopped.port}`]) {
       const { stdout, stderr, status } = runProgram('redis.mjs', { args: [url, 'abort'] });
       assert.deepEqual([stdout, stderr, status], ['TimeoutError\nTimeoutError\nsoon\n', '', 0]);
@@ -425,7 +425,7 @@ describe('RedisStore refuses', () => {
     'redis://localhost/4711/1',
     'redis://localhost/-1',
   ]) {
-    it(`the URL ${url}, without a look at it`, () => refused({ url }, /The option url .* \d+ characters/s));
+    it(`the URL ${url}, without showing it`, () => refused({ url }, /The option url .* \d+ characters/s));
   }
 
   it('options that are not usable', () => {

@@ -40,7 +40,7 @@ describe('parseRemoteUrl', () => {
     'memcached://SECRET@host/0?token=SECRET#SECRET',
     's3://user:?SECRET@host',
   ]) {
-    it(`never shows what is secret of ${text}`, () => {
+    it(`never shows the secrets of ${text}`, () => {
       assert.throws(
         () => parseRemoteUrl(text),
         (error: Error) => error.message.includes('host') && !`${error.stack}${String(error.cause)}`.includes('SECRET'),
@@ -49,12 +49,12 @@ describe('parseRemoteUrl', () => {
   }
 });
 
-it('withoutSecrets shows where it is', () => {
+it('withoutSecrets shows the place', () => {
   assert.equal(withoutSecrets('rediss://user:password@cache.internal:6380/2'), 'rediss://cache.internal:6380/2');
   assert.equal(withoutSecrets('s3://bucket/prefix?region=eu'), 's3://bucket/prefix');
 });
 
-it('hostOf gives the host that is asked for', () => {
+it('hostOf gives the host', () => {
   for (const [address, env, host] of [
     ['file:///mnt/shared', {}, ''],
     ['redis://user:p@cache.internal:6379/1', {}, 'cache.internal'],

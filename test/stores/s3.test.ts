@@ -19,7 +19,7 @@ for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete
 const credentials = { accessKeyId: 'AKID', secretAccessKey: 'SECRET' };
 const bucket = 'artifacts';
 const skip = cephMissing();
-/** A folder of its own for each test. */
+/** A separate folder for each test. */
 let folders = 0;
 
 if (skip) it('S3Store over Ceph', { skip });
@@ -46,7 +46,7 @@ else {
     await store.close();
   });
 
-  it('says what was refused to wrong credentials, and why', async () => {
+  it('names the request that was refused to wrong credentials, and why', async () => {
     for (const [wrong, code, why] of [
       [{ accessKeyId: 'nobody' }, 'InvalidAccessKeyId', 'the server does not know this access key'],
       [{ secretAccessKey: 'guessed' }, 'SignatureDoesNotMatch', 'the secret access key is wrong'],
@@ -58,7 +58,7 @@ else {
         await assert.rejects(store.get('a'), refused('GET'));
         await assert.rejects(store.put('a', Buffer.alloc(5_000_000)), refused('PUT'));
         await assert.rejects(store.delete('a'), refused('DELETE'));
-        await assert.rejects(store.has('a'), { message: `HEAD ${where}: 403 Forbidden` }); // S3 says no more.
+        await assert.rejects(store.has('a'), { message: `HEAD ${where}: 403 Forbidden` }); // S3 gives no reason
         await assert.rejects(store.list('').next(), /403/);
       });
     }
@@ -89,16 +89,16 @@ else {
       assert.equal(await store.get('a'), undefined);
     }));
 
-  it('does not store what was damaged on the way', () =>
+  it('does not store bytes that were damaged on the way', () =>
     using(storeWith(), async (store) => {
       const bytes = Buffer.alloc(3_000_000);
       const put = store.put('a', bytes);
-      setImmediate(() => bytes.fill(1)); // Between its hash and the sending.
+      setImmediate(() => bytes.fill(1)); // between hashing and sending
       await assert.rejects(put, /: 400 (XAmzContentSHA256Mismatch|BadDigest)/);
       assert.equal(await store.get('a'), undefined);
     }));
 
-  it('gives up at the signal when the server has stopped, and works when it goes on', async () => {
+  it('gives up at the signal if the server is stopped, and works again after it', async () => {
     const store = storeWith();
     await store.put('a', Buffer.alloc(3_000_000, 1));
     server.process.kill('SIGSTOP');
@@ -124,7 +124,7 @@ else {
 }
 
 describe('S3Store understands what AWS answers:', () => {
-  /** A store over a server that always answers so. */
+  /** A store over a server that always gives this answer. */
   const over = async (
     answer: { status: number; code?: string; headers?: Record<string, string>; body?: string },
     options: Partial<S3StoreOptions> = {},
@@ -179,7 +179,7 @@ describe('S3Store understands what AWS answers:', () => {
     });
   }
 
-  it('403 for what is not there, without s3:ListBucket', async () =>
+  it('403 for a missing object, without s3:ListBucket', async () =>
     using(await over({ status: 403, code: 'AccessDenied' }), (store) =>
       assert.rejects(store.get('a'), /: 403 AccessDenied: .* unless s3:ListBucket is granted$/),
     ));
@@ -193,7 +193,7 @@ describe('S3Store understands what AWS answers:', () => {
     }
   });
 
-  it('lists with names that nobody here has made', async () => {
+  it('a list with foreign names', async () => {
     const keys = ['p/a', 'p/a&amp;b', 'p/&#x61;&#98;', 'p/', 'p/folder/', 'other/x', 'p/a b', 'p/../x'];
     const body = `<ListBucketResult>${keys.map((key) => `<Contents><Key>${key}</Key></Contents>`)}</ListBucketResult>`;
     await using(await over({ status: 200, body }, { prefix: 'p' }), async (store) => {
@@ -250,7 +250,7 @@ describe('S3Store asks', () => {
         [{ bucket, region: 'cn-north-1' }, 'artifacts.s3.cn-north-1.amazonaws.com.cn'],
         [{ bucket: 'with.dots', region: 'us-west-2' }, 's3.us-west-2.amazonaws.com'],
       ] as const) {
-        // Nothing listens there, on this machine; what matters is what is asked for.
+        // Nothing listens there; only the request matters.
         await using(new S3Store({ ...options, credentials }), (store) => assert.rejects(store.get('a')));
         assert.equal(lookup.mock.calls.at(-1)?.arguments[0], hostname);
       }
@@ -278,7 +278,7 @@ describe('S3Store asks', () => {
     assert.deepEqual(await asked(options, put('no etag')), []);
   });
 
-  it('with conditions on AWS, unless told otherwise, and elsewhere only when told', () => {
+  it('with conditions on AWS by default, and elsewhere only on request', () => {
     assert.equal(new S3Store({ bucket }).isConditional, true);
     assert.equal(new S3Store({ bucket, isConditional: false }).isConditional, false);
     assert.equal(new S3Store({ bucket, endpoint: 'https://s3.eu-west-1.amazonaws.com' }).isConditional, true);
@@ -286,7 +286,7 @@ describe('S3Store asks', () => {
     assert.equal(new S3Store({ bucket, endpoint: 'https://amazonaws.com.example' }).isConditional, false);
   });
 
-  it('where the environment says, with what it holds', async () => {
+  it('with the settings of the environment', async () => {
     const env = {
       AWS_ACCESS_KEY_ID: 'AKIDenv',
       AWS_SECRET_ACCESS_KEY: 'x',
@@ -314,7 +314,7 @@ describe('S3Store and credentials:', () => {
   const storeWith = async (credentials: S3StoreOptions['credentials'], url?: string) =>
     new S3Store({ bucket, endpoint: url ?? (await endpoint), credentials });
 
-  it('none are a clear error', async () =>
+  it('missing ones are a clear error', async () =>
     using(await storeWith(undefined), (store) =>
       assert.rejects(
         store.get('a'),
@@ -324,8 +324,8 @@ describe('S3Store and credentials:', () => {
       ),
     ));
 
-  it('the chain of the AWS SDK is asked where it is installed; without aws4, what to install is said', async () => {
-    // A copy of the store where nothing else is installed than what is put there.
+  it('come from the AWS SDK if it is installed; without aws4 the error names what to install', async () => {
+    // A copy of the store without other installed packages.
     const directory = temporaryDirectory();
     const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
     writeFileSync(path.join(directory, 'package.json'), '{ "type": "module" }');
