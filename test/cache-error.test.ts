@@ -4,7 +4,7 @@ import { CacheError, type CacheErrorKind } from '../dist/cache-error.js';
 
 const kinds: CacheErrorKind[] = ['NotFound', 'Serialize', 'Deserialize', 'FileRead', 'FileWrite', 'Untrusted', 'Other'];
 
-/** The class of another copy of this package, as two dependencies of a program may bring. */
+/** The class of another copy of this package. Two dependencies of a program may each bring a copy. */
 async function otherCopy(): Promise<typeof CacheError> {
   const url = new URL('../dist/cache-error.js?another-copy', import.meta.url).href;
   return ((await import(url)) as { CacheError: typeof CacheError }).CacheError;
@@ -20,7 +20,7 @@ describe('CacheError', () => {
     assert.match(error.stack ?? '', /^CacheError: nothing there\n +at /);
   });
 
-  it('shows its kind, and its path where it has one, and nothing more', () => {
+  it('shows its kind, and its path if it has one, and nothing more', () => {
     assert.deepEqual(Object.keys(new CacheError('Other', 'text')), ['kind']);
     assert.deepEqual(Object.keys(new CacheError('Other', 'text', {})), ['kind']);
     assert.deepEqual(Object.entries(new CacheError('FileRead', 'text', { path: '/a' })), [
@@ -82,7 +82,7 @@ describe('CacheError.is', () => {
     { name: 'CacheError', kind: 'NotFound' },
   ];
   for (const other of [...others, new Error('NotFound'), () => {}, Symbol('NotFound')]) {
-    it(`does not take ${typeof other === 'object' ? JSON.stringify(other) : String(other)} for one`, () => {
+    it(`does not recognise ${typeof other === 'object' ? JSON.stringify(other) : String(other)}`, () => {
       assert.equal(CacheError.is(other), false);
       assert.equal(CacheError.is(other, 'NotFound'), false);
     });

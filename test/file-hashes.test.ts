@@ -16,9 +16,9 @@ import { temporaryDirectory } from './support/processes.js';
 
 const xxhash: typeof import('@node-rs/xxhash') = createRequire(import.meta.url)('@node-rs/xxhash');
 
-/** The margin that is documented. */
+/** The documented margin. */
 const SETTLED_AFTER = 2_100;
-/** Two time stamps that are this far apart are different ones: more than a clock tick. */
+/** Two time stamps this far apart differ: it is more than a clock tick. */
 const TICK = 30;
 
 const directory = temporaryDirectory();
@@ -30,10 +30,10 @@ function newFile(content: string | Uint8Array = `file ${files}`): string {
   return file;
 }
 
-/** A clock by which the files of these tests were written long ago. */
+/** A clock with which the files of these tests are old. */
 const later = () => Date.now() + 60_000;
 
-/** How many times something is hashed meanwhile. */
+/** Counts how many times something is hashed during the action. */
 async function countHashing(action: () => unknown): Promise<number> {
   const mocks = [mock.method(crypto, 'hash'), mock.method(xxhash, 'xxh64')];
   try {
@@ -57,7 +57,7 @@ const handle = await fs.promises.open(directory);
 const fileHandlePrototype: fs.promises.FileHandle = Object.getPrototypeOf(handle);
 await handle.close();
 
-/** Runs `change` each time a file is open and about to be read, for `action`. */
+/** Runs `action`, and during it `change` each time after a file was opened and before it is read. */
 async function changing<T>(change: () => void, action: () => Promise<T>): Promise<T> {
   const { readvSync } = fs;
   const { readv } = fileHandlePrototype;
@@ -99,7 +99,7 @@ for (const [way, read] of Object.entries(ways)) {
       });
     }
 
-    it('gives the bytes in an ordinary buffer of exactly their length, another one each time', async () => {
+    it('gives the bytes in a new ordinary buffer of exactly their length', async () => {
       const hashes = new FileHashes(later);
       const file = newFile('content');
       const { wireBytes } = await read(hashes, file);
@@ -121,7 +121,7 @@ for (const [way, read] of Object.entries(ways)) {
       assert.ok(hash.equals(ModuleHash.sha256(content)));
     });
 
-    it('takes file: URLs, relative paths and symbolic links', async () => {
+    it('accepts file: URLs, relative paths and symbolic links', async () => {
       const file = newFile('content');
       fs.symlinkSync(file, `${file}-link`);
       const spaced = path.join(directory, 'with #?% ü.wasm');
@@ -132,7 +132,7 @@ for (const [way, read] of Object.entries(ways)) {
       assertHashed(await read(new FileHashes(), `${file}-link`), 'content');
     });
 
-    /** Whether two readings of a file take two hashings, when they begin so many milliseconds after it was written. */
+    /** Whether a file is hashed twice if it is read twice, beginning so many milliseconds after it was written. */
     async function hashedTwiceAtAge(age: number): Promise<boolean> {
       const file = newFile();
       const { ctimeMs } = fs.statSync(file);
@@ -142,7 +142,7 @@ for (const [way, read] of Object.entries(ways)) {
     }
 
     describe('remembers', () => {
-      it('the hash of a file that was left alone for the margin', async () => {
+      it('the hash of a file that was not changed for the margin', async () => {
         const hashes = new FileHashes();
         const file = newFile('content');
         await setTimeout(SETTLED_AFTER + TICK);
@@ -151,11 +151,11 @@ for (const [way, read] of Object.entries(ways)) {
         assertHashed(await read(hashes, file), 'content');
       });
 
-      it('that of a file that was written a little more than the margin ago', async () => {
+      it('the hash of a file that was written a little more than the margin ago', async () => {
         assert.equal(await hashedTwiceAtAge(SETTLED_AFTER + 2), false);
       });
 
-      it('it for all names of the file, and until it is changed', async () => {
+      it('the hash for all names of the file, until it is changed', async () => {
         const hashes = new FileHashes(later);
         const file = newFile('content');
         fs.symlinkSync(file, `${file}-link`);
@@ -234,7 +234,7 @@ for (const [way, read] of Object.entries(ways)) {
         }
       });
 
-      it('anything when it is paranoid, nor uses what is', async () => {
+      it('anything if it is paranoid, and uses nothing that is', async () => {
         const hashes = new FileHashes(later);
         const file = newFile('content');
         assert.equal(await countHashing(() => read(hashes, file, { paranoid: true })), 1);
@@ -247,7 +247,7 @@ for (const [way, read] of Object.entries(ways)) {
     describe('never gives a wrong hash for a file', () => {
       const name = (n: number) => String(n).padStart(8, '0');
 
-      /** @param change - puts a content in the place of another one of the same length */
+      /** @param change - replaces the content by another one of the same length */
       async function assertNeverWrong(file: string, hashes: FileHashes, change: (content: string) => void) {
         for (let n = 0; n < 500; n++) {
           change(name(n));
@@ -281,7 +281,7 @@ for (const [way, read] of Object.entries(ways)) {
         });
       }
 
-      it('that it remembers, when it is rewritten and its mtime is put back', async () => {
+      it('that it remembers, if it is rewritten and its mtime is put back', async () => {
         const hashes = new FileHashes();
         const file = newFile(name(0));
         fs.utimesSync(file, 1_000_000_000, 1_000_000_000);
@@ -294,7 +294,7 @@ for (const [way, read] of Object.entries(ways)) {
         });
       });
 
-      it('that it remembers, when that is replaced by one of the same size and mtime', async () => {
+      it('that it remembers, if it is replaced by one of the same size and mtime', async () => {
         const hashes = new FileHashes(later);
         const [file, other] = [newFile('content'), newFile('CONTENT')];
         for (const each of [file, other]) fs.utimesSync(each, 1_000_000_000, 1_000_000_000);
@@ -332,7 +332,7 @@ for (const [way, read] of Object.entries(ways)) {
         }
       }
 
-      it('gives up when it is changed every time', async () => {
+      it('gives up if it is changed every time', async () => {
         const file = newFile();
         let reads = 0;
         const change = () => fs.appendFileSync(file, String(reads++));
@@ -347,7 +347,7 @@ for (const [way, read] of Object.entries(ways)) {
         assert.equal(reads, 3);
       });
 
-      it('says that it is gone when it is removed', async () => {
+      it('reports that it was removed', async () => {
         const file = newFile();
         await assert.rejects(
           changing(
@@ -455,14 +455,14 @@ for (const [way, read] of Object.entries(ways)) {
       });
     }
 
-    it('takes options that are undefined for those that are left out', async () => {
+    it('treats undefined options as missing', async () => {
       const hashes = new FileHashes(later);
       const file = newFile('content');
       assertHashed(await read(hashes, file, { algorithm: undefined, paranoid: undefined }), 'content');
       assert.equal(await countHashing(() => read(hashes, file)), 0);
     });
 
-    it('does not take trouble with hashing for trouble with the file', async () => {
+    it('does not report an error of hashing as an error of the file', async () => {
       const trouble = new Error('no such digest');
       const { mock: crash } = mock.method(crypto, 'hash', () => {
         throw trouble;
@@ -488,7 +488,7 @@ for (const [way, read] of Object.entries(ways)) {
 }
 
 describe('FileHashes', () => {
-  it('remembers for read what readSync hashed, and the other way round', async () => {
+  it('shares hashes between read and readSync', async () => {
     const hashes = new FileHashes(later);
     const [one, two] = [newFile(), newFile()];
     hashes.readSync(one);
@@ -497,7 +497,7 @@ describe('FileHashes', () => {
     assert.equal(await countHashing(() => hashes.readSync(two)), 0);
   });
 
-  it('is right when many read a file that is being rewritten', async () => {
+  it('is right if many read a file that is being rewritten', async () => {
     const hashes = new FileHashes();
     const file = newFile('0000');
     await Promise.all(
@@ -509,7 +509,7 @@ describe('FileHashes', () => {
     );
   });
 
-  it('keeps to the clock that there was when it was loaded', async () => {
+  it('uses the clock that it captured when it was loaded', async () => {
     const file = newFile();
     const hashes = new FileHashes();
     const { mock: clock } = mock.method(Date, 'now', () => 4_000_000_000_000);

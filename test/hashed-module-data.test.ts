@@ -72,7 +72,7 @@ for (const algorithm of ['sha256', 'xxhash'] as const) {
   });
 }
 
-// What they read, and when they hash it, is for the tests of FileHashes.
+// The tests of FileHashes check what is read, and when it is hashed.
 const fromFile = {
   fromFile: HashedModuleData.fromFile,
   fromFileSync: async (...args: Parameters<typeof HashedModuleData.fromFileSync>) =>
@@ -92,7 +92,7 @@ for (const [name, read] of Object.entries(fromFile)) {
       });
     }
 
-    it('uses SHA-256 unless told otherwise', async () => {
+    it('uses SHA-256 by default', async () => {
       assert.equal((await read(file)).hash.algorithm, 'sha256');
     });
 
@@ -124,7 +124,7 @@ for (const [name, read] of Object.entries(fromFile)) {
       }
     });
 
-    it('fails with FileRead for a missing file, which is no miss of a cache', async () => {
+    it('fails with FileRead for a missing file, because that is no miss of a cache', async () => {
       const missing = `${file}-missing`;
       await assert.rejects(
         read(missing),
@@ -141,7 +141,7 @@ describe('HashedModuleData', () => {
     assert.deepEqual(data.wireBytes, new Uint8Array(0));
   });
 
-  it('refuses the bytes of a buffer that was transferred away', () => {
+  it('refuses a detached buffer', () => {
     const view = bytes.slice();
     structuredClone(view.buffer, { transfer: [view.buffer] });
     assert.throws(() => HashedModuleData.sha256(view), TypeError);

@@ -22,7 +22,7 @@ import { sample } from '../dist/testing/sample.js';
 import { BrokenCache, BrokenSyncCache, Spy } from './support/caches.js';
 import { temporaryDirectory } from './support/processes.js';
 
-/** What `loadModule` is called with, and the module that is expected. */
+/** Arguments of `loadModule`, and the expected module. */
 function setup() {
   const cache = new Spy(new ThreadLocalCache());
   const engine = new FakeEngine();
@@ -40,7 +40,7 @@ describe('loadModule', () => {
     assert.ok((await cache.load(key, engine)) === module);
   });
 
-  it('takes a module that the cache has from there, and neither compiles nor saves', async () => {
+  it('returns a module that the cache has, and neither compiles nor saves', async () => {
     const { wireBytes, cache, engine, options } = setup();
     const { module } = await loadModule(wireBytes, options);
     assert.ok((await loadModule(wireBytes, options)).module === module);
@@ -57,7 +57,7 @@ describe('loadModule', () => {
     );
   });
 
-  it('takes every BufferSource', async () => {
+  it('accepts every BufferSource', async () => {
     const { wireBytes, expected, options } = setup();
     const around = Buffer.concat([Buffer.of(1, 2, 3), wireBytes, Buffer.of(4)]);
     const { buffer, byteOffset } = around;
@@ -87,7 +87,7 @@ describe('loadModule', () => {
     assertSameModule(await cache.load(key, engine), expected);
   });
 
-  it('rejects with a CompileError when the bytes are no module, and saves nothing', async () => {
+  it('rejects with a CompileError if the bytes are no module, and saves nothing', async () => {
     const { cache, options } = setup();
     for (const wrong of [new Uint8Array(0), Buffer.from('text'), sumModule().subarray(0, -1)]) {
       await assert.rejects(loadModule(wrong, options), WebAssembly.CompileError);
@@ -107,7 +107,7 @@ describe('loadModule for callers at the same time', () => {
     assert.deepEqual(cache.calls, { load: 1, contains: 0, save: 1 });
   });
 
-  it('gives one module also when an engine of the same id is another object', async () => {
+  it('gives one module, also if the engines are different objects of the same id', async () => {
     const { wireBytes, options } = setup();
     const [first, second] = await Promise.all([
       loadModule(wireBytes, options),
@@ -132,7 +132,7 @@ describe('loadModule for callers at the same time', () => {
     ['another hash', ({ wireBytes, options }) => [HashedModuleData.xxhash(wireBytes), options]],
   ];
   for (const [what, other] of apart) {
-    it(`loads ${what} apart`, async () => {
+    it(`loads ${what} separately`, async () => {
       const one = setup();
       const loads = [loadModule(one.wireBytes, one.options), loadModule(...other(one))];
       const [first, second] = await Promise.all(loads);
@@ -140,7 +140,7 @@ describe('loadModule for callers at the same time', () => {
     });
   }
 
-  it('starts anew once the load is done', async () => {
+  it('starts a new load once the first is done', async () => {
     const { wireBytes, cache, options } = setup();
     await loadModule(wireBytes, options);
     await loadModule(wireBytes, options);
@@ -167,7 +167,7 @@ describe('loadModule with a cache that fails', () => {
     }
   }
 
-  it('still asks it again the next time', async () => {
+  it('asks it again the next time', async () => {
     const { wireBytes, engine } = setup();
     const cache = new Spy(new BrokenCache(new CacheError('Other', 'broken')));
     for (let times = 1; times <= 2; times++) {
@@ -210,13 +210,13 @@ class SlowCache extends ModuleCacheBase {
 describe('loadModule with a signal', () => {
   const reason = new Error('enough');
 
-  it('does nothing when it is aborted already', async () => {
+  it('does nothing if it is aborted already', async () => {
     const { wireBytes, cache, options } = setup();
     await assert.rejects(loadModule(wireBytes, { ...options, signal: AbortSignal.abort(reason) }), reason);
     assert.equal(cache.calls.load, 0);
   });
 
-  it('rejects at once with its reason while the cache is waited for, tells the cache, and compiles and saves nothing', async () => {
+  it('rejects at once with its reason during a look-up, aborts the look-up, and compiles and saves nothing', async () => {
     const { wireBytes, engine } = setup();
     const cache = new SlowCache();
     const controller = new AbortController();
@@ -230,7 +230,7 @@ describe('loadModule with a signal', () => {
     assert.deepEqual([engine.calls.compile, cache.saves], [0, 0]);
   });
 
-  it('does not take the module from the others who want it', async () => {
+  it('does not affect other callers', async () => {
     const { wireBytes, engine, expected } = setup();
     const cache = new SlowCache();
     const controller = new AbortController();
@@ -245,7 +245,7 @@ describe('loadModule with a signal', () => {
     assert.deepEqual([engine.calls.compile, cache.saves], [1, 1]);
   });
 
-  it('is aborted for good when the last one leaves, and who comes then starts anew', async () => {
+  it('aborts the load when the last caller leaves; a later caller starts a new one', async () => {
     const { wireBytes, engine, expected } = setup();
     const cache = new SlowCache();
     const controllers = [new AbortController(), new AbortController()];
@@ -259,7 +259,7 @@ describe('loadModule with a signal', () => {
     assert.equal(engine.calls.compile, 1);
   });
 
-  it('that is aborted after the end changes nothing', async () => {
+  it('changes nothing after the end', async () => {
     const { wireBytes, options, expected } = setup();
     const controller = new AbortController();
     const { module } = await loadModule(wireBytes, { ...options, signal: controller.signal });
@@ -284,7 +284,7 @@ describe('loadModule with a signal', () => {
   });
 });
 
-/** What happened, without times and objects. */
+/** An event without times and objects. */
 function summary(progress: LoadProgress): string {
   const { state, step } = progress;
   const where = 'cache' in progress ? ` ${progress.cache.constructor.name}` : '';
@@ -292,7 +292,7 @@ function summary(progress: LoadProgress): string {
   return `${step}${where}: ${state === 'finished' ? progress.outcome : '...'}`;
 }
 
-describe('loadModule tells of its progress:', () => {
+describe('loadModule reports its progress:', () => {
   const chain = () => new ThreadLocalCache().withFallback(new FileSystemCache(temporaryDirectory()));
   const MISSES = [
     'lookup ThreadLocalCache: ...',
@@ -307,7 +307,7 @@ describe('loadModule tells of its progress:', () => {
     loadModuleSync: async (...[source, options]: Parameters<typeof loadModuleSync>) => loadModuleSync(source, options),
   };
   for (const [name, way] of Object.entries(ways)) {
-    it(`${name}: every tier, and what it says`, async () => {
+    it(`${name}: every tier and its outcome`, async () => {
       const { wireBytes, engine } = setup();
       const cache = chain();
       const log: string[] = [];
@@ -330,7 +330,7 @@ describe('loadModule tells of its progress:', () => {
       assert.deepEqual([second.source, second.cache === cache.fallback], ['cache', true]);
     });
 
-    it(`${name}: an entry without code is compiled, which is told of, too`, async () => {
+    it(`${name}: compiling an entry without code is reported, too`, async () => {
       const { wireBytes, engine } = setup();
       engine.nativeCode = undefined;
       const disk = new FileSystemCache(temporaryDirectory());
@@ -348,7 +348,7 @@ describe('loadModule tells of its progress:', () => {
       assert.deepEqual([source, cache === disk], ['compiler', true]);
     });
 
-    it(`${name}: the result has every step with how long it took`, async () => {
+    it(`${name}: the result has every step with its duration`, async () => {
       const { wireBytes, key, engine } = setup();
       const result = await way(wireBytes, { cache: chain(), engine });
       assert.deepEqual(
@@ -360,7 +360,7 @@ describe('loadModule tells of its progress:', () => {
       assert.ok(result.key.equals(key));
     });
 
-    it(`${name}: what fails, with the error`, async () => {
+    it(`${name}: failures, with the error`, async () => {
       const { wireBytes, engine } = setup();
       const error = new CacheError('Other', 'broken');
       const cache = new BrokenSyncCache(error);
@@ -374,7 +374,7 @@ describe('loadModule tells of its progress:', () => {
     });
 
     for (const when of [...MISSES, ...COMPILED]) {
-      it(`${name}: throwing at "${when}" ends the load with what is thrown`, async () => {
+      it(`${name}: throwing at "${when}" ends the load with that error`, async () => {
         const { wireBytes, engine } = setup();
         const log: string[] = [];
         const reason = new Error('stop');
@@ -388,7 +388,7 @@ describe('loadModule tells of its progress:', () => {
     }
   }
 
-  it('whoever throws leaves alone', async () => {
+  it('throwing affects only that caller', async () => {
     const { wireBytes, expected, engine } = setup();
     const cache = new SlowCache();
     const reason = new Error('stop');
@@ -406,14 +406,14 @@ describe('loadModule tells of its progress:', () => {
 describe('loadModule remembers failures for a while:', () => {
   const wrong = sumModule().subarray(0, -1);
 
-  it('bytes that are no module are not compiled again, and not looked for', async () => {
+  it('invalid bytes are not compiled or looked up again', async () => {
     const { cache, engine, options } = setup();
     for (let times = 0; times < 3; times++) await assert.rejects(loadModule(wrong, options), WebAssembly.CompileError);
     assert.throws(() => loadModuleSync(wrong, { ...options, cache: new ThreadLocalCache() }), WebAssembly.CompileError);
     assert.deepEqual([engine.calls.compile, cache.calls.load], [2, 1]);
   });
 
-  it('is over when it is over', async () => {
+  it('for a limited time', async () => {
     const { engine, options } = setup();
     for (const [rememberFailuresFor, compilations] of [
       [10, 2],
@@ -428,7 +428,7 @@ describe('loadModule remembers failures for a while:', () => {
     }
   });
 
-  it('never across engine ids, or caches', async () => {
+  it('separately for each engine id and cache', async () => {
     const { engine, options } = setup();
     await assert.rejects(loadModule(wrong, options), WebAssembly.CompileError);
     const other = new FakeEngine('fake-engine-2');
@@ -438,7 +438,7 @@ describe('loadModule remembers failures for a while:', () => {
     assert.equal(engine.calls.compile, 2);
   });
 
-  it('an error that says nothing of the bytes is not remembered', async () => {
+  it('but not errors that are not about the bytes', async () => {
     const { wireBytes, options, engine } = setup();
     engine.compile = () => Promise.reject(new RangeError('out of memory'));
     await assert.rejects(loadModule(wireBytes, options), RangeError);
@@ -446,7 +446,7 @@ describe('loadModule remembers failures for a while:', () => {
     await loadModule(wireBytes, options);
   });
 
-  it('a module that cannot be serialised is not saved again, and one whose save failed otherwise is', async () => {
+  it('a module that cannot be serialised is not saved again, but one whose save failed for another reason is', async () => {
     for (const [kind, saves] of [
       ['Serialize', 1],
       ['FileWrite', 3],
@@ -505,7 +505,7 @@ describe('loadModule says which option is wrong', () => {
       assert.throws(() => loadModuleSync(wireBytes, options as never), { name: 'TypeError', message }));
   }
 
-  it('refuses what are no wire bytes', async () => {
+  it('refuses values that are no wire bytes', async () => {
     await assert.rejects(loadModule('module.wasm' as never, { cache, engine }), TypeError);
     assert.throws(() => loadModuleSync('module.wasm' as never, { cache: sync, engine }), TypeError);
   });

@@ -29,19 +29,19 @@ for (const algorithm of algorithms) {
       });
     }
 
-    it('sees the bytes of the view and no others', () => {
+    it('hashes the bytes of the view and no others', () => {
       const around = new Uint8Array(Buffer.from('--abc--'));
       assert.equal(ModuleHash[algorithm](around.subarray(2, 5)).toString(), vectors[algorithm].abc);
     });
 
-    it('always has the same number of digits, also when the hash begins with zeros', () => {
+    it('always has the same number of digits, also if the hash begins with zeros', () => {
       const hashes = Array.from({ length: 600 }, (_, n) => ModuleHash[algorithm](Buffer.from(String(n))).toString());
       assert.ok(hashes.some((hash) => hash.startsWith('00')));
       assert.deepEqual(new Set(hashes.map((hash) => hash.length)), new Set([vectors[algorithm].abc.length]));
       assert.equal(new Set(hashes).size, hashes.length);
     });
 
-    it('survives the way through text and bytes', () => {
+    it('survives a round trip through text and bytes', () => {
       const hash = ModuleHash[algorithm](Buffer.from('abc'));
       for (const copy of [
         ModuleHash.parseHex(hash.toString()),
@@ -78,14 +78,14 @@ for (const algorithm of algorithms) {
 }
 
 describe('ModuleHash.equals', () => {
-  it('tells different bytes and different algorithms apart', () => {
+  it('is false for different bytes and different algorithms', () => {
     const hashes = algorithms.flatMap((algorithm) => ['', 'a'].map((text) => ModuleHash[algorithm](Buffer.from(text))));
     for (const one of hashes) for (const other of hashes) assert.equal(one.equals(other), one === other);
   });
 });
 
 describe('ModuleHash.random', () => {
-  it('is as long as a SHA-256 and never the same', () => {
+  it('has the length of a SHA-256 and differs each time', () => {
     const hashes = Array.from({ length: 100 }, () => ModuleHash.random());
     assert.ok(hashes.every(({ algorithm }) => algorithm === 'sha256'));
     assert.ok(hashes.every((hash) => hash.toBytes().length === 32));
@@ -125,7 +125,7 @@ describe('ModuleHash.fromBytes', () => {
 
 describe('ModuleHash without the package @node-rs/xxhash', () => {
   it('still has sha256, and xxhash says what to install', async () => {
-    // A copy of the class where no node_modules is above it.
+    // A copy of the class in a folder without node_modules above it.
     const directory = temporaryDirectory();
     writeFileSync(path.join(directory, 'package.json'), '{ "type": "module" }');
     for (const file of ['cache-error.js', 'module-hash.js']) {

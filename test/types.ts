@@ -1,4 +1,4 @@
-// Compiled with the tests, not run: what the compiler makes of the public types.
+// Compiled with the tests and never run: checks the public types.
 import { expectTypeOf } from 'expect-type';
 import {
   CacheError,
@@ -30,7 +30,7 @@ declare const module: WebAssembly.Module;
 const memory = new ThreadLocalCache();
 const disk = new FileSystemCache('cache');
 
-/** A strategy of somebody's own, without synchronous methods. */
+/** A custom strategy without synchronous methods. */
 class Own extends ModuleCacheBase {
   async load(): Promise<WebAssembly.Module> {
     return module;
@@ -42,7 +42,7 @@ class Own extends ModuleCacheBase {
 }
 const own = new Own();
 
-// Every strategy is a ModuleCache, and gives modules.
+// Every strategy is a ModuleCache, and loads modules.
 for (const cache of [memory, disk, inMemory(), own, memory.withFallback(own)]) {
   expectTypeOf(cache).toExtend<ModuleCache>();
   expectTypeOf(cache.load(key, engine)).resolves.toEqualTypeOf<WebAssembly.Module>();
@@ -64,7 +64,7 @@ expectTypeOf(memory.withFallback(disk).loadSync(key, engine)).toEqualTypeOf<WebA
 expectTypeOf(memory.withFallback(own)).not.toExtend<SyncModuleCache>();
 expectTypeOf(new FallbackCache(memory, disk)).not.toExtend<SyncModuleCache>();
 
-// loadModule takes any cache, loadModuleSync only those that can answer at once.
+// loadModule accepts any cache, loadModuleSync only synchronous ones.
 const options = { cache: own, engine };
 expectTypeOf(loadModule(wireBytes, options)).resolves.toEqualTypeOf<LoadedModule>();
 expectTypeOf(loadModule(wireBytes.buffer, options))

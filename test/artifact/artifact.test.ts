@@ -29,12 +29,12 @@ const withoutWireBytes: Partial<Artifact> = { wireBytes: undefined };
 const withoutCode: Partial<Artifact> = { coverage: 'none', nativeCode: new Uint8Array(0) };
 const underXxhash: Partial<Artifact> = { key: ModuleHash.parseHex('0011223344556677') };
 
-/** The key in words: `deepEqual` does not look into private fields. */
+/** The key as text, because `deepEqual` does not compare private fields. */
 function inWords<T extends { key: ModuleHash }>({ key, ...rest }: T): Omit<T, 'key'> & { key: string } {
   return { ...rest, key: `${key.algorithm} ${key}` };
 }
 
-/** The offset that the error names, once it is sure that there is one, and that it is of the right kind. */
+/** The offset that the error names. Checks that there is one, and the kind of the error. */
 function refusedAt(decode: () => unknown, what?: string): number {
   let offset: string | undefined;
   const namesAnOffset = ofKind('Deserialize', ({ message }) => {
@@ -248,7 +248,7 @@ describe('decodeArtifact', () => {
     });
   }
 
-  it('refuses what is something else', () => {
+  it('refuses other files', () => {
     for (const bytes of [
       new Uint8Array(0),
       new Uint8Array(1000),
@@ -288,7 +288,7 @@ describe('decodeArtifact', () => {
     ['an impossible length of the wire bytes', 40, (bytes) => bytes.writeBigUInt64LE(2n ** 63n, 40)],
   ];
   for (const [name, at, change, changes] of forgeries) {
-    it(`refuses ${name}, also when the checksum fits`, () => {
+    it(`refuses ${name}, also with a correct checksum`, () => {
       const bytes = forged(encodeSmall(changes), change);
       assert.equal(
         refusedAt(() => decodeArtifact(bytes)),
@@ -314,7 +314,7 @@ describe('decodeArtifact', () => {
     ],
   ];
   for (const [name, change] of shifts) {
-    it(`refuses a header that announces ${name} of native code, also when its checksum fits`, () => {
+    it(`refuses a header that announces ${name} of native code, also with a correct checksum`, () => {
       assert.ok(refusedAt(() => decodeArtifact(forged(encodeSmall(), change))) >= HEADER_LENGTH);
     });
   }
@@ -368,7 +368,7 @@ describe('decodeNativeCode', () => {
 describe('checkExpectation', () => {
   const { key, engineId, wireLength } = small;
 
-  it('passes the same key and engine, and the same length of the wire bytes where one is expected', () => {
+  it('accepts the same key and engine, and the same length of the wire bytes if one is expected', () => {
     for (const header of [decodeHeader(encodeSmall()), decodeHeader(encodeSmall(withoutWireBytes))]) {
       const copy = ModuleHash.parseHex(key.toString());
       checkExpectation(header, { key: copy, engineId });

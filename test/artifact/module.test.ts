@@ -46,7 +46,7 @@ for (const [name, decode] of Object.entries(ways)) {
       });
     }
 
-    it('refuse what is damaged', async () => {
+    it('refuse damaged bytes', async () => {
       const other = sample({ offset: 1 });
       for (const damage of damages(bytes, encodeModule(other.key, other.engine, other.module), 500)) {
         const before = engine.calls.deserialize;

@@ -24,19 +24,19 @@ const original = encodeArtifact(artifact);
 const anything: ArtifactChecks = { check: () => {}, signer: undefined };
 const signed: ArtifactChecks = { ...anything, signer };
 
-/** Encoded again, because of the parts only the bytes count. */
+/** Encodes the parts again, because only their bytes matter. */
 async function unpacked(bytes: Uint8Array, checks = anything): Promise<Uint8Array> {
   return encodeArtifact(await unpackArtifact(bytes, checks));
 }
 
-it('what is not packed is read where it is', async () => {
+it('bytes that are not packed are read in place', async () => {
   const { nativeCode } = await unpackArtifact(original, anything);
   assert.deepEqual(await unpacked(original), original);
   assert.equal(nativeCode.buffer, original.buffer);
   await assert.rejects(unpackArtifact(Buffer.from('not an artifact'), anything), ofKind('Deserialize'));
 });
 
-it('what is expected is checked by the header alone, and so is the size', () => {
+it('the expectation and the size are checked with the header alone', () => {
   const check = wanted(artifact, 25_000);
   const { nativeCode, wireBytes: _, ...fields } = artifact;
   const header = { ...fields, nativeLength: nativeCode.length, includesWireBytes: true };
@@ -51,7 +51,7 @@ describe('signatures', () => {
     ...(canPack() ? { packed: (by?: Signer) => pack(artifactParts(artifact, by), by) } : {}),
   };
   for (const [way, encode] of Object.entries(ways)) {
-    it(`of ${way} artifacts are asked for, unless the reader does without`, async () => {
+    it(`of ${way} artifacts are required, unless the reader accepts unsigned ones`, async () => {
       const rotated = { ...anything, signer: new Signer(['the-next-secret-of-all', 'the-secret-of-this-fleet']) };
       for (const checks of [signed, rotated]) assert.deepEqual(await unpacked(await encode(signer), checks), original);
       for (const by of [undefined, stranger]) {
@@ -60,7 +60,7 @@ describe('signatures', () => {
       }
     });
 
-    it(`of ${way} artifacts may be missing, but not wrong, where that is accepted`, async () => {
+    it(`of ${way} artifacts may be missing, but not wrong, if the reader accepts unsigned ones`, async () => {
       const checks = { ...signed, acceptsUnsigned: true };
       assert.deepEqual(await unpacked(await encode(), checks), original);
       await assert.rejects(unpacked(await encode(stranger), checks), ofKind('Untrusted'));
@@ -75,7 +75,7 @@ describe('packed', { skip: canPack() ? false : 'no Zstandard in this Node' }, ()
     assert.deepEqual(await unpacked(packed), original);
   });
 
-  it('it is not unpacked when the header is not wanted', async () => {
+  it('it is not unpacked if the header is refused', async () => {
     const packed = await pack(artifactParts(artifact), undefined);
     packed.fill(0, 356);
     const error = new Error('not wanted');
@@ -99,7 +99,7 @@ describe('packed', { skip: canPack() ? false : 'no Zstandard in this Node' }, ()
     await assert.rejects(unpackArtifact(packed, signed), ofKind('Untrusted'));
   });
 
-  it('of another version of the format it is refused', async () => {
+  it('another version of the format is refused', async () => {
     const packed = await pack(artifactParts(artifact), undefined);
     packed[8] = 3;
     await assert.rejects(
@@ -111,7 +111,7 @@ describe('packed', { skip: canPack() ? false : 'no Zstandard in this Node' }, ()
     await assert.rejects(unpackArtifact(first, anything), ofKind('Deserialize'));
   });
 
-  it('damaged anywhere, it is an error or what it was', async () => {
+  it('damage anywhere is an error, or makes no difference', async () => {
     const packed = await pack(artifactParts(artifact), undefined);
     for (let at = 0; at < packed.length; at++) {
       const damaged = Uint8Array.from(packed);
@@ -126,7 +126,7 @@ describe('packed', { skip: canPack() ? false : 'no Zstandard in this Node' }, ()
     }
   });
 
-  it('damaged anywhere, a signed one is an error, wherever it is damaged', async () => {
+  it('damage anywhere in a signed one is an error', async () => {
     const packed = await pack(artifactParts(artifact, signer), signer);
     for (let at = 12; at < packed.length; at++) {
       const damaged = Uint8Array.from(packed);

@@ -56,13 +56,13 @@ describe('joinArtifacts', () => {
     }
   });
 
-  it('of as much code keeps the wider coverage', () => {
+  it('of the same code keeps the wider coverage', () => {
     const [hot, full] = [artifact(2), artifact(2, { coverage: 'full' })];
     assert.equal(joinArtifacts(hot, full).coverage, 'full');
     assert.equal(joinArtifacts(full, hot).coverage, 'full');
   });
 
-  it('is final when one of them says so of code that is not less', () => {
+  it('is final if one of them is final and has no less code', () => {
     const final = (length: number) => artifact(length, { final: true });
     assert.equal(joinArtifacts(final(1), artifact(2)).final, true);
     assert.equal(joinArtifacts(artifact(1), final(2)).final, true);
@@ -70,17 +70,17 @@ describe('joinArtifacts', () => {
     assert.equal(joinArtifacts(artifact(3), final(2)).final, false);
   });
 
-  it('keeps wire bytes, whoever has them', () => {
+  it('keeps wire bytes, whichever has them', () => {
     const withWireBytes = artifact(1, { wireBytes: WIRE });
     assert.equal(joinArtifacts(withWireBytes, artifact(2)).wireBytes, WIRE);
     assert.equal(joinArtifacts(artifact(2), withWireBytes).wireBytes, WIRE);
   });
 
-  it('is the next generation of what is stored', () => {
+  it('is the generation after the stored one', () => {
     assert.equal(joinArtifacts(artifact(2, { generation: 9 }), artifact(1)).generation, 4);
   });
 
-  it('needs only the header where keepsPartOf says so', () => {
+  it('needs only the header if keepsPartOf says so', () => {
     const offered = artifact(2);
     assert.equal(keepsPartOf(headerOf(artifact(1)), offered), false);
     assert.equal(keepsPartOf(headerOf(artifact(2)), offered), false);

@@ -13,7 +13,7 @@ const signer = new Signer([SECRET]);
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 describe('Signer', () => {
-  it('is HMAC-SHA-256 over what it is, how long the parts are, and the parts', () => {
+  it('is HMAC-SHA-256 over the purpose, the lengths of the parts, and the parts', () => {
     const expected = createHmac('sha256', SECRET).update('wasm-module-cache job 3 2\nabcde').digest();
     assert.deepEqual(Buffer.from(signer.sign('job', [bytes('abc'), bytes('de')])), expected);
   });
@@ -86,7 +86,7 @@ describe('the signature of an artifact', () => {
     check(encodeArtifact({ ...artifact, wireBytes: undefined }, signer));
   });
 
-  it('is checked with the wire bytes that a reader has, who read the front only', () => {
+  it('is checked with the wire bytes of a reader who read the front only', () => {
     const [head = new Uint8Array(0)] = artifactParts(artifact, signer);
     checkSignature(head, artifact.nativeCode, wireBytes, signer);
     assert.throws(
@@ -95,7 +95,7 @@ describe('the signature of an artifact', () => {
     );
   });
 
-  it('says when there is none', () => {
+  it('says if there is none', () => {
     assert.throws(
       () => check(encodeArtifact(artifact)),
       ofKind('Untrusted', ({ message }) => assert.match(message, /is not signed/)),
@@ -118,7 +118,7 @@ describe('the signature of an artifact', () => {
       { wireBytes: undefined, wireLength: 9 },
     ] as const;
     for (const other of others) {
-      // The checksums fit, and the signature is that of the other one.
+      // The checksums are correct, and the signature is that of the other artifact.
       const forged = encodeArtifact({ ...artifact, ...other });
       const carrier = { sign: () => signature } as never as Signer;
       const resigned = encodeArtifact({ ...artifact, ...other }, carrier);
@@ -128,7 +128,7 @@ describe('the signature of an artifact', () => {
     check(encodeArtifact(artifact, { sign: () => signature } as never as Signer));
   });
 
-  it('is of no use for what is damaged', () => {
+  it('does not match a damaged artifact', () => {
     const signed = encodeArtifact(artifact, signer);
     const other = encodeArtifact({ ...artifact, key: ModuleHash.random() }, signer);
     for (const damage of damages(signed, other, 2000)) {

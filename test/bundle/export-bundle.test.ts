@@ -19,7 +19,7 @@ import { filesIn, temporaryDirectory } from '../support/processes.js';
 const onPosix = { skip: process.geteuid ? false : 'no file modes here' };
 const secret = SECRET;
 
-/** A folder with three artifacts of two engines, and where the bundle goes. */
+/** A folder with three artifacts of two engines, and the path of the bundle. */
 function setUp(options = {}) {
   const directory = temporaryDirectory();
   const cache = new FileSystemCache(directory, options);
@@ -55,7 +55,7 @@ describe('exportBundle refuses', () => {
     });
   }
 
-  it('to do without a secret, unless that is wanted', async () => {
+  it('to work without a secret, unless allowUnsigned is set', async () => {
     const { directory, to } = setUp();
     await assert.rejects(exportBundle({ from: directory, to }), {
       name: 'TypeError',
@@ -64,7 +64,7 @@ describe('exportBundle refuses', () => {
     await assert.rejects(exportBundle({ from: directory, to, secret: 'short' }), { name: 'TypeError' });
   });
 
-  it('a store that cannot list what it has', async () => {
+  it('a store that cannot list its names', async () => {
     const from = Object.assign(new MemoryStore(), { list: undefined }) as unknown as MemoryStore;
     await assert.rejects(exportBundle({ from, to: 'bundle.tar', secret }), {
       name: 'TypeError',
@@ -102,7 +102,7 @@ describe('a bundle', () => {
     });
   });
 
-  it('says of every artifact what it is', async () => {
+  it('describes every artifact', async () => {
     const artifact = madeUp(1, { coverage: 'full', generation: 7, final: true });
     const options = { to: new PassThrough().resume(), secret, compression: 'none' } as const;
     const { artifacts } = await exportBundle({ from: await storeOf([artifact]), ...options });
@@ -132,7 +132,7 @@ describe('a bundle', () => {
     });
   });
 
-  it('is packed where this Node can, or where that is wanted', { skip: !canPack() }, async () => {
+  it('is packed if this Node can, or if asked to', { skip: !canPack() }, async () => {
     const from = await storeOf([madeUp(1)]);
     const sizes: number[] = [];
     for (const compression of [undefined, 'zstd', 'none'] as const) {
@@ -155,7 +155,7 @@ describe('a bundle', () => {
     assert.equal(bytes.length, size);
   });
 
-  it('has only what was asked for, and reports nothing of the rest', async () => {
+  it('contains only the requested artifacts, and reports no others', async () => {
     const { directory, samples, to } = setUp();
     const wanted = samples[0]?.key;
     const cases: [Partial<ExportBundleOptions>, number][] = [
@@ -170,7 +170,7 @@ describe('a bundle', () => {
     }
   });
 
-  it('asks about an engine whose id is no name of a folder by that id', async () => {
+  it('finds an engine whose id is no folder name by its id', async () => {
     const from = await storeOf([madeUp(1, { engineId: 'an engine / of mine' }), madeUp(2)]);
     const asked = new Set<string>();
     const engines = (id: string) => !asked.add(id);
@@ -178,19 +178,19 @@ describe('a bundle', () => {
     assert.deepEqual([...asked].sort(), ['an engine / of mine', ENGINE]);
   });
 
-  it('has no wire bytes where they are not wanted', async () => {
+  it('has no wire bytes with wireBytes: omit', async () => {
     const from = await storeOf([madeUp(1)]);
     const { artifacts } = await exportBundle({ from, to: new PassThrough().resume(), secret, wireBytes: 'omit' });
     assert.deepEqual([artifacts[0]?.includesWireBytes, artifacts[0]?.wireLength], [false, 1001]);
   });
 
-  it('of a folder that is not there is empty', async () => {
+  it('of a missing folder is empty', async () => {
     const { to } = setUp();
     const from = path.join(temporaryDirectory(), 'nowhere');
     assert.deepEqual((await exportBundle({ from, to, secret })).artifacts, []);
   });
 
-  it('contains the secret nowhere', async () => {
+  it('does not contain the secret', async () => {
     const { directory, to } = setUp({ secret });
     const report = await exportBundle({ from: directory, to, secret });
     assert.equal(readFileSync(to).includes(secret), false);
@@ -243,7 +243,7 @@ const left: Case[] = [
     ruin: (file) => writeFileSync(file.replace(/artifact$/, 'loading'), '- 1 0 \n'),
   },
   {
-    what: 'a note that the module is left to V8',
+    what: 'a note that its module is left to V8',
     reason: 'empty',
     message: /left to V8/,
     ruin: (file) => {
@@ -279,7 +279,7 @@ describe('exportBundle leaves out an artifact that is', () => {
 });
 
 describe('exportBundle trusts', () => {
-  it('what has no signature in a private folder, and nowhere else', async () => {
+  it('unsigned artifacts in a private folder, and nowhere else', async () => {
     const artifacts = [madeUp(1)];
     const { directory } = setUp();
     const to = () => new PassThrough().resume();
@@ -293,14 +293,14 @@ describe('exportBundle trusts', () => {
     assert.equal((await exportBundle(unsigned)).artifacts.length, 1);
   });
 
-  it('a folder that others may write to only where all is signed', onPosix, async () => {
+  it('a folder that others may write to only if everything is signed', onPosix, async () => {
     const { directory, to } = setUp();
     const shared = setUp({ secret });
     for (const each of [directory, shared.directory]) chmodSync(each, 0o777);
     await assert.rejects(exportBundle({ from: directory, to, allowUnsigned: true }), ofKind('Untrusted'));
     assert.equal((await exportBundle({ from: directory, to, secret })).leftOut.length, 3);
     assert.equal((await exportBundle({ from: shared.directory, to, secret })).artifacts.length, 3);
-    // The folder's secret is the cache's, the bundle's is another.
+    // The folder has the cache's secret; the bundle has another one.
     const other = 'the-secret-of-the-bundle';
     assert.equal((await exportBundle({ from: shared.cache, to, secret: other })).artifacts.length, 3);
     assert.equal((await exportBundle({ from: shared.directory, to, secret: [other, secret] })).artifacts.length, 3);
@@ -309,7 +309,7 @@ describe('exportBundle trusts', () => {
 });
 
 describe('exportBundle never leaves a half bundle:', () => {
-  it('the file that was there stays when the store fails, or the export is ended', async () => {
+  it('the old file stays if the store fails or the export is aborted', async () => {
     const { to } = setUp();
     writeFileSync(to, 'what was there');
     const from = await storeOf([madeUp(1), madeUp(2)]);
@@ -330,7 +330,7 @@ describe('exportBundle never leaves a half bundle:', () => {
     assert.deepEqual(filesIn(path.dirname(to)), [to]);
   });
 
-  it('where it cannot be written that is said', async () => {
+  it('a file that cannot be written is an error', async () => {
     const { directory } = setUp();
     const to = path.join(temporaryDirectory(), 'nowhere', 'bundle.tar');
     await assert.rejects(exportBundle({ from: directory, to, secret }), { kind: 'FileWrite', path: to });

@@ -44,7 +44,7 @@ const onPosix = { skip: process.geteuid ? false : 'no file modes here' };
 const secret = SECRET;
 const engine = new FakeEngine(ENGINE);
 
-/** Imports bytes into a store, and gives the report with what each artifact became. */
+/** Imports bytes into a store, and returns the report with the outcome of each artifact. */
 async function importInto(store: ArtifactStore, bundle: Uint8Array, options: Partial<ImportBundleOptions> = {}) {
   const trust = 'allowUnsigned' in options ? {} : { secret };
   const report = await importBundle({ from: streamOf(bundle), into: store, engine, ...trust, ...options });
@@ -56,14 +56,14 @@ function only({ artifacts }: { artifacts: ImportedArtifact[] }): ImportedArtifac
   return artifacts[0] as ImportedArtifact;
 }
 
-/** What a store has for an artifact. */
+/** The stored bytes of an artifact. */
 async function storedIn(store: ArtifactStore, artifact: Artifact): Promise<Artifact> {
   const value = await store.get(entryName(artifact));
   assert.ok(value);
   return unpackArtifact(value.bytes, { check: () => {}, signer: undefined });
 }
 
-/** With another manifest, signed. */
+/** The bundle with another, signed manifest. */
 async function withManifest(bundle: Uint8Array, change: (text: string) => string): Promise<Buffer> {
   const [manifest, signature, ...rest] = await entriesOf(bundle);
   assert.ok(manifest && signature);
@@ -92,21 +92,21 @@ describe('importBundle refuses', () => {
     });
   }
 
-  it('to do without a secret, unless that is wanted', async () => {
+  it('to work without a secret, unless allowUnsigned is set', async () => {
     await assert.rejects(importBundle({ from: 'bundle.tar', into: new MemoryStore() }), {
       name: 'TypeError',
       message: 'Whoever can write to the bundle could run code here: give the option secret, or allowUnsigned: true',
     });
   });
 
-  it('a file that is not there, and one that is a folder', async () => {
+  it('a missing file, and a folder', async () => {
     const from = path.join(temporaryDirectory(), 'nowhere.tar');
     await assert.rejects(importBundle({ from, into: new MemoryStore(), secret }), { kind: 'FileRead', path: from });
     const folder = temporaryDirectory();
     await assert.rejects(importBundle({ from: folder, into: new MemoryStore(), secret }), { kind: 'FileRead' });
   });
 
-  it('a folder that others may write to, unless all is signed', onPosix, async () => {
+  it('a folder that others may write to, unless everything is signed', onPosix, async () => {
     const into = temporaryDirectory();
     chmodSync(into, 0o777);
     const unsigned = { from: streamOf(await bundleOf([madeUp(1)], null)), into, engine, allowUnsigned: true };
@@ -187,7 +187,7 @@ describe('a bundle that was exported is imported', () => {
       );
       assert.deepEqual([totals.imported.artifacts, totals.imported.size], [1, artifacts[0]?.size]);
       assert.ok(Math.abs(created.getTime() - Date.now()) < 60_000);
-      // Signed in a private folder: in order for readers with and without the secret.
+      // A signed artifact in a private folder is valid for readers with and without the secret.
       for (const cache of [new FileSystemCache(into), new FileSystemCache(into, { secret })]) {
         assertSameModule(await cache.load(key, engine), module);
       }
@@ -195,7 +195,7 @@ describe('a bundle that was exported is imported', () => {
     });
   }
 
-  it('into a cache with a secret of its own', async () => {
+  it('into a cache with another secret', async () => {
     const { key, engine, module } = sample();
     const from = new FileSystemCache(temporaryDirectory());
     from.saveSync(key, engine, module);
@@ -221,7 +221,7 @@ describe('a bundle that was exported is imported', () => {
     }
   });
 
-  it('byte by byte the same', async () => {
+  it('unchanged byte by byte', async () => {
     const artifacts = [
       madeUp(1),
       madeUp(2, { coverage: 'full', final: true, generation: 9 }),
@@ -241,7 +241,7 @@ describe('a bundle that was exported is imported', () => {
     }
   });
 
-  it('without wire bytes where they are not wanted', async () => {
+  it('without wire bytes with wireBytes: omit', async () => {
     const into = new MemoryStore();
     const unoptimised = madeUp(2, { coverage: 'none', nativeCode: new Uint8Array(0) });
     const { artifacts } = await importInto(into, await bundleOf([madeUp(1), unoptimised]), { wireBytes: 'omit' });
@@ -250,7 +250,7 @@ describe('a bundle that was exported is imported', () => {
     assert.equal((await storedIn(into, madeUp(1))).wireBytes, undefined);
   });
 
-  it('in any order, and however large the pieces are that it comes in', async () => {
+  it('in any order, and in chunks of any size', async () => {
     const [manifest, signature, ...rest] = await entriesOf(await bundleOf([madeUp(1), madeUp(2), madeUp(3)]));
     const bundle = await tarOf([manifest as Entry, signature as Entry, ...rest.reverse()]);
     for (const size of [1, 511, 512, 513, 100_000]) {
@@ -261,7 +261,7 @@ describe('a bundle that was exported is imported', () => {
   });
 });
 
-describe('importBundle keeps what is there', () => {
+describe('importBundle keeps the stored artifact', () => {
   const better: [what: string, there: Partial<Artifact>, comes: Partial<Artifact>, outcome: string, reason: RegExp][] =
     [
       ['when it is the same', {}, {}, 'kept', /as good/],
@@ -310,14 +310,14 @@ describe('importBundle keeps what is there', () => {
     });
   }
 
-  it('its wire bytes at least, where the other has none', async () => {
+  it('at least its wire bytes, if the other has none', async () => {
     const into = await storeOf([madeUp(1)]);
     await importInto(into, await bundleOf([madeUp(1, { nativeCode: Buffer.alloc(4000), wireBytes: undefined })]));
     const { nativeCode, wireBytes } = await storedIn(into, madeUp(1));
     assert.deepEqual([nativeCode.length, wireBytes?.length], [4000, 1001]);
   });
 
-  it('but not what is damaged, or signed by somebody else', async () => {
+  it('but not if it is damaged, or signed by somebody else', async () => {
     for (const bytes of [
       Buffer.from('garbage'),
       encoded(madeUp(1, { nativeCode: Buffer.alloc(9000) }), 'the-secret-of-others'),
@@ -329,7 +329,7 @@ describe('importBundle keeps what is there', () => {
     }
   });
 
-  it('when somebody else stores it meanwhile', async () => {
+  it('if somebody else stores it meanwhile', async () => {
     const into = new MemoryStore();
     const { get } = into;
     let gets = 0;
@@ -344,7 +344,7 @@ describe('importBundle keeps what is there', () => {
   });
 });
 
-describe('importBundle says why it does not fit:', () => {
+describe('importBundle says why an artifact does not fit:', () => {
   const other = 'node-v24.1.0_v8-13.6.233.8-node.12_linux-arm64_bin-118000000_trap_tag-11223344';
 
   it('an engine of another Node and another machine', async () => {
@@ -355,7 +355,7 @@ describe('importBundle says why it does not fit:', () => {
     assert.equal(into.values.size, 0);
   });
 
-  it('which is imported all the same where all is wanted', async () => {
+  it('which is imported all the same with all engines', async () => {
     const into = new MemoryStore();
     const bundle = await bundleOf([madeUp(1, { engineId: other }), madeUp(1)]);
     const { artifacts, outcomes } = await importInto(into, bundle, { all: true });
@@ -386,7 +386,7 @@ describe('importBundle says why it does not fit:', () => {
 });
 
 describe('importBundle checks the signature:', () => {
-  it('of several secrets any will do, and the first one signs', async () => {
+  it('any of several secrets is accepted, and the first one signs', async () => {
     const into = new MemoryStore();
     const secrets = ['the-new-secret-of-the-fleet', secret];
     assert.equal(only(await importInto(into, await bundleOf([madeUp(1)]), { secret: secrets })).outcome, 'imported');
@@ -394,7 +394,7 @@ describe('importBundle checks the signature:', () => {
     assert.deepEqual(Buffer.from(stored ?? []), Buffer.from(encoded(madeUp(1), 'the-new-secret-of-the-fleet')));
   });
 
-  it('one that is not there, or of another secret, is refused; without saying a secret', async () => {
+  it('a missing one, or one of another secret, is refused without showing a secret', async () => {
     const into = new MemoryStore();
     const isSaid = (message: RegExp) => (error: unknown) =>
       CacheError.is(error, 'Untrusted') && message.test(error.message) && !error.message.includes(secret);
@@ -404,7 +404,7 @@ describe('importBundle checks the signature:', () => {
     assert.equal(into.values.size, 0);
   });
 
-  it('an artifact of another secret is refused, although the manifest is in order', async () => {
+  it('an artifact of another secret is refused, although the manifest is valid', async () => {
     const bundle = await bundleOf([madeUp(1)]);
     const bytes = encoded(madeUp(1), 'the-secret-of-others');
     const entries = await entriesOf(bundle);
@@ -417,7 +417,7 @@ describe('importBundle checks the signature:', () => {
     assert.match(reasons.join(), /another secret/);
   });
 
-  it('none is asked for where that is wanted, of a signed bundle either', async () => {
+  it('none is required with allowUnsigned, also for a signed bundle', async () => {
     const into = new MemoryStore();
     const bundle = await bundleOf([madeUp(1)]);
     assert.deepEqual((await importInto(into, bundle, { allowUnsigned: true })).outcomes, ['imported']);
@@ -428,7 +428,7 @@ describe('importBundle checks the signature:', () => {
   });
 });
 
-describe('importBundle believes no name:', () => {
+describe('importBundle trusts no name:', () => {
   const name = entryName(madeUp(1));
   for (const evil of [
     '../../x',
@@ -491,7 +491,7 @@ describe('importBundle believes no name:', () => {
     }
   });
 
-  it('what was put in, twice or anew, ends the import', async () => {
+  it('added and repeated files end the import', async () => {
     const [manifest, signature, first, second] = await entriesOf(await bundleOf([madeUp(1), madeUp(2)]));
     assert.ok(manifest && signature && first && second);
     const extra: Entry = { header: { name: 'extra', size: 0 }, data: Buffer.from('extra') };
@@ -614,7 +614,7 @@ describe('importBundle has limits:', () => {
     await assert.rejects(importBundle({ from, into: new MemoryStore(), engine, secret }), error);
   });
 
-  it('a store that fails ends it', async () => {
+  it('a failing store ends it', async () => {
     const into = new MemoryStore();
     into.put = () => Promise.reject(new Error('full'));
     const error = { kind: 'Other', message: 'The store memory failed: full' };
@@ -630,7 +630,7 @@ describe('a damaged bundle', () => {
 
   for (const signature of [secret, null]) {
     const trust = signature === null ? { allowUnsigned: true } : { secret: signature };
-    /** Whatever the bytes are: what is written is right, and what is not said. */
+    /** Checks that everything imported from these bytes is right, and that everything else is reported. */
     const attempt = async (bytes: Buffer) => {
       const into = new MemoryStore();
       let outcome = 'whole';
@@ -652,7 +652,7 @@ describe('a damaged bundle', () => {
     };
 
     const name = signature === null ? 'unsigned' : 'signed';
-    it(`${name}, cut off at many places, gives what is in order`, async () => {
+    it(`${name}, cut off at many places, imports only valid artifacts`, async () => {
       const bundle = await bundleOf(artifacts, signature);
       const outcomes = new Set<string>();
       for (let length = 0; length < bundle.length; length += 97)
@@ -660,7 +660,7 @@ describe('a damaged bundle', () => {
       assert.deepEqual([...outcomes].sort(), ['in part', 'not', 'whole']);
     });
 
-    it(`${name}, with bits flipped at many places, gives what is in order`, async () => {
+    it(`${name}, with bits flipped at many places, imports only valid artifacts`, async () => {
       const bundle = await bundleOf(artifacts, signature);
       const random = seeded(7);
       const outcomes = new Set<string>();
@@ -672,14 +672,14 @@ describe('a damaged bundle', () => {
       assert.ok(outcomes.has('in part') && outcomes.has('not'), [...outcomes].join());
     });
 
-    it(`${name}, damaged in every way, gives what is in order`, async () => {
+    it(`${name}, damaged in every way, imports only valid artifacts`, async () => {
       const bundle = await bundleOf(artifacts, signature);
       const other = await bundleOf([madeUp(4), madeUp(5), madeUp(6)], signature);
       for (const { bytes } of damages(bundle, other, 300)) await attempt(Buffer.from(bytes));
     });
   }
 
-  it('does not touch what is there', async () => {
+  it('does not change stored artifacts', async () => {
     const into = temporaryDirectory();
     mkdirSync(path.join(into, ENGINE), { mode: 0o700 });
     const file = path.join(into, entryName(madeUp(1)));

@@ -1,11 +1,11 @@
-// Every strategy, and every two of them one behind the other, keep the one contract.
+// Every strategy, and every chain of two strategies, keeps the contract.
 import path from 'node:path';
 import { FileSystemCache, SharedCache, type SyncModuleCache, ThreadLocalCache } from '../../dist/index.js';
 import { moduleCacheContract, syncModuleCacheContract } from '../../dist/testing.js';
 import { Spy } from '../support/caches.js';
 import { temporaryDirectory } from '../support/processes.js';
 
-// Removed when all tests are done: promotions go on in the background when a test has its answer.
+// Removed when all tests are done, because promotions go on in the background after a test.
 const folders = temporaryDirectory();
 let made = 0;
 
@@ -20,7 +20,7 @@ for (const [name, create] of Object.entries(strategies)) {
   for (const [other, createOther] of Object.entries(strategies)) {
     syncModuleCacheContract(`${name} with ${other} behind it`, () => create().withFallback(createOther()));
   }
-  // A strategy without synchronous methods, on either side.
+  // A strategy without synchronous methods, first or second in the chain.
   moduleCacheContract(`${name} with somebody's own behind it`, () =>
     create().withFallback(new Spy(new ThreadLocalCache())),
   );

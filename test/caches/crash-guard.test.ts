@@ -26,7 +26,7 @@ function setUp() {
 }
 
 describe('CrashGuard', () => {
-  it('has its file for as long as V8 is at it, whatever becomes of that', () => {
+  it('has its file while V8 restores, whatever the outcome', () => {
     const { guard, file } = setUp();
     assert.equal(
       guard.watch(() => readFileSync(file, 'utf8')),
@@ -52,7 +52,7 @@ describe('CrashGuard', () => {
     assert.ok(existsSync(file));
   });
 
-  it('goes on where the file cannot be made', () => {
+  it('goes on if the file cannot be created', () => {
     const guard = new CrashGuard(path.join(temporaryDirectory(), 'nowhere', 'abc.artifact'));
     assert.equal(
       guard.watch(() => 'loaded'),
@@ -82,7 +82,7 @@ describe('CrashGuard', () => {
     });
   }
 
-  it('takes a note that was cut off in the middle of the process for one of nobody who lives, when it is old', () => {
+  it('treats an old file that is cut off in the owner as one of a dead process', () => {
     const { guard, left } = setUp();
     for (const cut of [hostTag(), `${hostTag()}-`, `${hostTag()}-x 0 0 \n`]) {
       left(cut, 2 * MINUTE);
@@ -92,7 +92,7 @@ describe('CrashGuard', () => {
     }
   });
 
-  it('does not throw when there is something else in the place of its file', {
+  it('does not throw if something else has the name of its file', {
     skip: process.platform === 'win32',
   }, () => {
     const { guard, file } = setUp();
@@ -114,17 +114,17 @@ describe('CrashGuard', () => {
     assert.equal(existsSync(file), false);
   });
 
-  it('counts a try that nobody survived', () => {
+  it('counts a try that killed its process', () => {
     const { guard, left } = setUp();
     left('- 1 2 \n');
-    left(`${hostTag()}-${dead} 1 0 \n`); // as the try has it when its process dies
+    left(`${hostTag()}-${dead} 1 0 \n`); // the state when the process of the try dies
     assert.deepEqual(guard.suspect(), { deaths: 2, goodTries: 0 });
   });
 });
 
 describe('FileSystemCache under the guard', () => {
   for (const face of faces) {
-    it(`does not load a suspect artifact, nor say that it has it, ${face.name}`, async () => {
+    it(`neither loads nor reports a quarantined artifact, ${face.name}`, async () => {
       const directory = temporaryDirectory();
       const cache = face.of(new FileSystemCache(directory));
       const { key, engine, module, wireBytes } = sample();

@@ -15,12 +15,12 @@ import { BrokenCache, BrokenSyncCache, Spy } from '../support/caches.js';
 import { temporaryDirectory } from '../support/processes.js';
 
 const inMemory = () => new ThreadLocalCache();
-// Removed when all tests are done, and not one by one: promotions go on in the background when a test has its answer.
+// Removed when all tests are done, because promotions go on in the background after a test.
 const folders = temporaryDirectory();
 let folder = 0;
 const onDisk = () => new FileSystemCache(path.join(folders, `cache-${folder++}`));
 const spy = () => new Spy(inMemory());
-/** Promotions begin when the caller has its module. */
+/** Waits for promotions, which begin after the caller has its module. */
 const promoted = () => setImmediate();
 
 moduleCacheContract('FallbackCache (memory, disk)', () => inMemory().withFallback(onDisk()));
@@ -34,14 +34,14 @@ moduleCacheContract('FallbackCache (three deep, to the right)', () =>
 
 const broken = (kind: CacheErrorKind = 'FileRead') => new BrokenCache(new CacheError(kind, 'broken'));
 
-/** What `load`, `contains` and `save` have in common: two caches that fail. */
+/** Calls of `load`, `contains` and `save`, for tests with two failing caches. */
 const methods = {
   load: (cache: ModuleCache, { key, engine }: Sample) => cache.load(key, engine),
   contains: (cache: ModuleCache, { key, engine }: Sample) => cache.contains(key, engine),
   save: (cache: ModuleCache, { key, engine, module }: Sample) => cache.save(key, engine, module),
 };
 
-describe('FallbackCache where both caches fail', () => {
+describe('FallbackCache if both caches fail', () => {
   const plain = new Error('no CacheError');
   const error = (kind: CacheErrorKind) => new CacheError(kind, `an error of kind ${kind}`);
   const cases: [primary: Error, fallback: Error, kind: CacheErrorKind][] = [
@@ -66,7 +66,7 @@ describe('FallbackCache where both caches fail', () => {
       });
     }
 
-    it(`${name}: an error of a file kind says which file`, async () => {
+    it(`${name}: an error of a file kind has its path`, async () => {
       const onFile = new CacheError('FileWrite', 'broken', { path: '/the/file' });
       const cache = new FallbackCache(broken('NotFound'), new BrokenCache(onFile));
       await assert.rejects(
@@ -75,7 +75,7 @@ describe('FallbackCache where both caches fail', () => {
       );
     });
 
-    it(`${name}: caches that throw are as good as caches that reject`, async () => {
+    it(`${name}: caches that throw count like caches that reject`, async () => {
       const throwing = () => new BrokenCache(plain, { throws: true });
       await assert.rejects(
         call(new FallbackCache(throwing(), throwing()), sample()),
@@ -86,7 +86,7 @@ describe('FallbackCache where both caches fail', () => {
 });
 
 describe('FallbackCache.load', () => {
-  it('does not ask the fallback for what the primary has', async () => {
+  it('does not ask the fallback for a module that the primary has', async () => {
     const [primary, fallback] = [spy(), spy()];
     const { key, engine, module } = sample();
     await primary.save(key, engine, module);
@@ -94,7 +94,7 @@ describe('FallbackCache.load', () => {
     assert.deepEqual(fallback.calls, { load: 0, contains: 0, save: 0 });
   });
 
-  it('promotes what only the fallback has, so that the next load does not ask the fallback', async () => {
+  it('promotes a module that only the fallback has, so that the next load does not ask the fallback', async () => {
     const primary = new Spy(onDisk());
     const fallback = new Spy(onDisk());
     const { key, engine, module } = sample();
@@ -239,7 +239,7 @@ describe('FallbackCache and time', () => {
 });
 
 describe('SyncFallbackCache', () => {
-  it('is what two caches with synchronous methods make, and no other two', () => {
+  it('is the result for two caches with synchronous methods, and only for them', () => {
     const cache = inMemory().withFallback(onDisk());
     assert.ok(cache instanceof SyncFallbackCache);
     assert.ok(cache.withFallback(inMemory()) instanceof SyncFallbackCache);
@@ -266,7 +266,7 @@ describe('SyncFallbackCache', () => {
     return cache;
   };
 
-  it('goes on with the other when one fails, and keeps both errors when both do', () => {
+  it('uses the other cache if one fails, and keeps both errors if both fail', () => {
     assert.ok(failing().withFallback(full()).loadSync(key, engine) === module);
     assert.equal(failing().withFallback(full()).containsSync(key, engine), true);
     assert.equal(failing().withFallback(inMemory()).containsSync(key, engine), false);

@@ -31,7 +31,7 @@ const asRoot = { skip: process.geteuid?.() === 0 ? false : 'only root may give f
 interface Setup extends Sample {
   directory: string;
   cache: ModuleCache;
-  /** Where the sample's entry is or would be, for engines whose id can be a folder's name. */
+  /** The path of the sample's entry, for engines whose id can be a folder's name. */
   entry: string;
 }
 
@@ -58,7 +58,7 @@ async function stored(face: Face, options: SetupOptions = {}): Promise<Setup> {
   return setup;
 }
 
-/** The length of an artifact's native code, which tells the artifacts of one module apart. */
+/** The length of the native code, which distinguishes the artifacts of one module. */
 const lengthOf = (nativeCode: Uint8Array | undefined): number => nativeCode?.length ?? 0;
 
 function headerOf(entry: string): ArtifactHeader {
@@ -70,7 +70,7 @@ function flipped(bytes: Buffer, at: number): Buffer {
   return bytes;
 }
 
-/** The bytes of a whole entry, for this key and engine or under a name that is not its own. */
+/** The bytes of a whole entry, for this key and engine or for others. */
 function artifactFor({ key, engine, wireBytes }: Pick<Setup, 'key' | 'engine' | 'wireBytes'>): Buffer {
   const bytes = encodeArtifact({
     key,
@@ -88,9 +88,9 @@ function artifactFor({ key, engine, wireBytes }: Pick<Setup, 'key' | 'engine' | 
 
 interface Ruin {
   name: string;
-  /** Makes of an entry's bytes what is not one. */
+  /** Ruins the bytes of an entry. */
   of(bytes: Buffer, setup: Setup): Uint8Array;
-  /** The header shows nothing, so that `contains` is true. */
+  /** Whether the header is still valid, so that `contains` is true. */
   headerIsGood?: true;
 }
 
@@ -127,7 +127,7 @@ const ruins: Ruin[] = [
   },
 ];
 
-/** A sample, and a cache that has something else where the sample's entry should be. */
+/** A sample, and a cache with a ruined entry for it. */
 function ruined(face: Face, ruin: Ruin): Setup {
   const setup = empty(face);
   mkdirSync(path.dirname(setup.entry), { mode: 0o700 });
@@ -135,7 +135,7 @@ function ruined(face: Face, ruin: Ruin): Setup {
   return setup;
 }
 
-/** Every method is refused, and the folder is as it was. */
+/** Checks that every method is refused, and that the folder does not change. */
 async function assertUntrusted({ directory, key, engine, module }: Setup, face: Face): Promise<void> {
   const cache = face.of(new FileSystemCache(directory));
   const before = readdirSync(directory, { recursive: true });
@@ -149,11 +149,11 @@ async function assertUntrusted({ directory, key, engine, module }: Setup, face: 
 syncModuleCacheContract('FileSystemCache', () => new FileSystemCache(temporaryDirectory()));
 
 describe('new FileSystemCache', () => {
-  it('takes a relative directory and says where that is', () => {
+  it('accepts a relative directory and shows the absolute one', () => {
     assert.equal(new FileSystemCache('some/folder').directory, path.resolve('some/folder'));
   });
 
-  it('makes no folder', () => {
+  it('creates no folder', () => {
     const directory = path.join(temporaryDirectory(), 'cache');
     new FileSystemCache(directory);
     assert.equal(existsSync(directory), false);
@@ -173,7 +173,7 @@ describe('new FileSystemCache', () => {
   }
 
   for (const name of ['maxSize', 'maxFiles', 'maxArtifactSize']) {
-    it(`refuses what is no number for ${name} with a TypeError that names the option`, () => {
+    it(`refuses other types than numbers for ${name} with a TypeError that names the option`, () => {
       for (const value of ['5', [5], true, 5n, Symbol('5'), Object.create(null), null, 0, Number.NaN]) {
         const options = { [name]: value } as FileSystemCacheOptions;
         assert.throws(() => new FileSystemCache('folder', options), { name: 'TypeError', message: new RegExp(name) });
@@ -184,7 +184,7 @@ describe('new FileSystemCache', () => {
 
 for (const face of faces) {
   describe(`FileSystemCache (${face.name}) writes`, () => {
-    it('folders that only their owner enters and files that only their owner reads', onPosix, async () => {
+    it('private folders and files', onPosix, async () => {
       const parent = temporaryDirectory();
       const umask = process.umask(0);
       try {
@@ -230,7 +230,7 @@ for (const face of faces) {
       assert.deepEqual(generations, [0, 1, 2, 2, 2, 3]);
     });
 
-    it('over an entry of the last generation there is, with the first one again', async () => {
+    it('generation 0 again after the highest one', async () => {
       const { cache, key, engine, module, entry } = await stored(face);
       const generation = 2 ** 32 - 1;
       writeFileSync(entry, encodeArtifact({ ...decodeArtifact(readFileSync(entry)), generation }));
@@ -263,7 +263,7 @@ for (const face of faces) {
       assert.deepEqual(seen.map(Buffer.from), [saved, saved]);
     });
 
-    it('a module of which nothing was optimised by compiling it', async () => {
+    it('a module without optimised code by compiling it', async () => {
       const { cache, key, engine, module, wireBytes } = empty(face);
       engine.nativeCode = undefined;
       await cache.save(key, engine, module);
@@ -287,7 +287,7 @@ for (const face of faces) {
       }
     }
 
-    it('no wire bytes when they are given, so that damage to those is no matter', async () => {
+    it('no wire bytes if they are given, so that damage to them does not matter', async () => {
       const { cache, key, engine, module, wireBytes, entry } = await stored(face);
       const bytes = readFileSync(entry);
       writeFileSync(entry, flipped(bytes, bytes.length - 1));
@@ -296,7 +296,7 @@ for (const face of faces) {
       assert.equal(existsSync(entry), false);
     });
 
-    it('nothing into the engine with wire bytes of another length than the artifact was made from', async () => {
+    it('nothing into the engine if the wire bytes have another length', async () => {
       for (const nativeCode of [new FakeEngine().nativeCode, undefined]) {
         const { cache, key, engine, module, wireBytes } = empty(face);
         engine.nativeCode = nativeCode;
@@ -319,7 +319,7 @@ for (const face of faces) {
       assert.deepEqual(filesIn(directory), []);
     });
 
-    it('an entry for an engine that can deserialise nothing, and keeps it', async () => {
+    it('an entry for an engine that cannot deserialise, and keeps it', async () => {
       const { cache, key, engine, entry } = await stored(face);
       engine.canSerialize = false;
       engine.deserialize = () => {
@@ -418,7 +418,7 @@ for (const face of faces) {
       );
       for (const { engine, module } of samples) await cache.save(key, engine, module);
       for (const { engine, module } of samples) {
-        // Where the file system does not tell them apart, they replace each other.
+        // On a file system that ignores case they replace each other.
         const found = await cache.contains(key, engine);
         if (process.platform === 'linux') assert.equal(found, true);
         if (found) assertSameModule(await cache.load(key, engine), module);
@@ -429,7 +429,7 @@ for (const face of faces) {
   });
 
   describe(`FileSystemCache (${face.name}) with wireBytes: 'omit'`, () => {
-    /** Two caches with the two choices of `wireBytes` on one folder that is empty. */
+    /** Two caches with the two choices of `wireBytes` on one empty folder. */
     function mixed(): Setup & { including: ModuleCache; omitting: ModuleCache } {
       const setup = empty(face);
       const omitting = face.of(new FileSystemCache(setup.directory, { wireBytes: 'omit' }));
@@ -443,7 +443,7 @@ for (const face of faces) {
       assert.equal(statSync(entry).size, HEADER_LENGTH + lengthOf(engine.nativeCode));
     });
 
-    it('stores nothing while nothing is optimised', async () => {
+    it('stores nothing as long as nothing is optimised', async () => {
       const { cache, key, engine, module, directory } = empty(face, { wireBytes: 'omit' });
       engine.nativeCode = undefined;
       await cache.save(key, engine, module);
@@ -452,7 +452,7 @@ for (const face of faces) {
     });
 
     for (const writer of ['omitting', 'including'] as const) {
-      it(`what the ${writer} cache stored, both kinds of cache deserialise when they are given the wire bytes`, async () => {
+      it(`both kinds of cache load an entry of the ${writer} cache if they are given the wire bytes`, async () => {
         const { key, engine, module, wireBytes, ...caches } = mixed();
         await caches[writer].save(key, engine, module);
         for (const cache of [caches.including, caches.omitting]) {
@@ -482,7 +482,7 @@ for (const face of faces) {
       assertSameModule(await omitting.load(key, engine), module);
     });
 
-    it('stores what is a miss for whoever has no wire bytes, and stays', async () => {
+    it('stores entries that are a miss for readers without wire bytes, and stay', async () => {
       const { including, omitting, key, engine, module, entry } = mixed();
       await omitting.save(key, engine, module);
       for (const cache of [including, omitting]) {
@@ -491,7 +491,7 @@ for (const face of faces) {
       }
     });
 
-    it('stores what a cache that includes them adds the wire bytes to, keeping the better native code', async () => {
+    it('stores entries to which a cache that includes wire bytes adds them, keeping the better native code', async () => {
       const { including, omitting, key, engine, module, entry } = mixed();
       const better = optimisedFurther(engine, 64);
       engine.nativeCode = better;
@@ -527,7 +527,7 @@ for (const face of faces) {
   });
 }
 
-it('FileSystemCache.loadSync gives an engine the native code that was saved or nothing, however the entry is damaged', () => {
+it('FileSystemCache.loadSync gives an engine the saved native code or nothing, however the entry is damaged', () => {
   const directory = temporaryDirectory();
   const cache = new FileSystemCache(directory);
   const engine = new FakeEngine();
@@ -567,7 +567,7 @@ describe('FileSystemCache with a secret', () => {
   syncModuleCacheContract('FileSystemCache with a secret', () => new FileSystemCache(temporaryDirectory(), { secret }));
 
   for (const face of faces) {
-    it(`takes a folder that others may write to, ${face.name}`, onPosix, async () => {
+    it(`accepts a folder that others may write to, ${face.name}`, onPosix, async () => {
       const directory = temporaryDirectory();
       chmodSync(directory, 0o777);
       const { cache, key, engine, module } = await stored(face, { directory, secret });
@@ -575,7 +575,7 @@ describe('FileSystemCache with a secret', () => {
     });
 
     for (const wireBytes of ['include', 'omit'] as const) {
-      it(`refuses what it did not sign, before the engine sees it, and replaces it, ${face.name}, ${wireBytes}`, async () => {
+      it(`refuses an entry that it did not sign, before the engine sees it, and replaces it, ${face.name}, ${wireBytes}`, async () => {
         const { directory, key, engine, module, wireBytes: bytes } = await stored(face, { wireBytes });
         const before = engine.calls.deserialize;
         for (const secrets of [secret, ['another-secret-that-is-long', secret]]) {
@@ -594,7 +594,7 @@ describe('FileSystemCache with a secret', () => {
       });
     }
 
-    it(`reads what a cache with the other choice of wire bytes signed, ${face.name}`, async () => {
+    it(`reads signed entries of a cache with the other choice of wire bytes, ${face.name}`, async () => {
       const { directory, key, engine, module, wireBytes } = await stored(face, { secret });
       const omitting = face.of(new FileSystemCache(directory, { secret, wireBytes: 'omit' }));
       assertSameModule(await omitting.load(key, engine, { wireBytes }), module);

@@ -34,7 +34,7 @@ class UnconditionalStore extends MemoryStore {
   override readonly isConditional: boolean = false;
 }
 
-/** What is stored, unpacked. */
+/** The stored artifact, unpacked. */
 async function storedIn(store: MemoryStore) {
   const [value] = [...store.values.values()];
   assert.ok(value);
@@ -42,7 +42,7 @@ async function storedIn(store: MemoryStore) {
 }
 
 describe('new RemoteCache', () => {
-  it('asks for a secret, or that none is wanted', () => {
+  it('needs a secret, or allowUnsigned', () => {
     assert.throws(() => new RemoteCache(new MemoryStore()), { name: 'TypeError', message: /secret, or allowUnsigned/ });
     assert.throws(() => new RemoteCache(new MemoryStore(), { secret: 'short' }), { name: 'TypeError' });
   });
@@ -69,7 +69,7 @@ describe('new RemoteCache', () => {
 });
 
 describe('RemoteCache stores', () => {
-  it('under the name that a folder has for it, packed where this Node can', async () => {
+  it('under the name that a folder uses, packed if this Node can', async () => {
     const store = new MemoryStore();
     const { key, engine, module } = sample();
     await new RemoteCache(store, { secret }).save(key, engine, module);
@@ -79,7 +79,7 @@ describe('RemoteCache stores', () => {
   });
 
   for (const Store of [MemoryStore, UnconditionalStore]) {
-    it(`nothing that is worse than what is there: ${Store.name}`, async () => {
+    it(`nothing worse than the stored artifact: ${Store.name}`, async () => {
       const store = new Store();
       const cache = new RemoteCache(store, { secret });
       const { key, engine, module } = sample();
@@ -96,7 +96,7 @@ describe('RemoteCache stores', () => {
     });
   }
 
-  it('the best of what several write at once', async () => {
+  it('the best of several concurrent writes', async () => {
     const store = new MemoryStore();
     const writers = [3, 9, 1, 7, 5].map((more) => {
       const { key, engine, module } = sample({ engine: new FakeEngine() });
@@ -108,7 +108,7 @@ describe('RemoteCache stores', () => {
     assert.equal((await storedIn(store)).nativeCode.length, best.length);
   });
 
-  it('over what is damaged, or signed by somebody else', async () => {
+  it('over damaged entries, and those signed by somebody else', async () => {
     for (const ruin of [
       () => Buffer.from('garbage'),
       (bytes: Uint8Array) => bytes.subarray(0, bytes.length - 1),
@@ -132,7 +132,7 @@ describe('RemoteCache stores', () => {
     }
   });
 
-  it('nothing that is too large', async () => {
+  it('no artifact that is too large', async () => {
     const store = new MemoryStore();
     const { key, engine, module } = sample();
     const cache = new RemoteCache(store, { secret, maxArtifactSize: 400 });
@@ -144,7 +144,7 @@ describe('RemoteCache stores', () => {
     );
   });
 
-  it('a bounded number at once: one more is dropped, and counted', async () => {
+  it('a limited number at once: one more is dropped, and counted', async () => {
     class SlowStore extends MemoryStore {
       override async put(...args: Parameters<MemoryStore['put']>): Promise<boolean> {
         await setTimeout(20);
@@ -185,7 +185,7 @@ describe('RemoteCache never hands to the engine', () => {
     });
   }
 
-  it('what is stored under the name of another', async () => {
+  it('an artifact under the name of another', async () => {
     const store = new MemoryStore();
     const [one, other] = [sample({ offset: 1 }), sample({ offset: 2 })];
     const cache = new RemoteCache(store, { secret });
@@ -197,10 +197,10 @@ describe('RemoteCache never hands to the engine', () => {
   });
 });
 
-describe('RemoteCache in front of trouble:', () => {
+describe('RemoteCache over a failing store:', () => {
   class Troubled extends MemoryStore {
     override readonly description: string = 'memory://somewhere';
-    /** What answers wait for. */
+    /** The promise that answers wait for. */
     held: Promise<void> | undefined;
     error: Error | undefined;
 
@@ -211,7 +211,7 @@ describe('RemoteCache in front of trouble:', () => {
     }
   }
 
-  it('a failure is an error of kind Other, which says where', async () => {
+  it('a failure is an error of kind Other, which names the store', async () => {
     const store = new Troubled();
     store.error = new Error('connection refused');
     const { key, engine } = sample();
@@ -224,7 +224,7 @@ describe('RemoteCache in front of trouble:', () => {
     );
   });
 
-  it('contains is an error of kind Other, too, and does not say that nothing is there', async () => {
+  it('contains rejects with kind Other, too, and does not answer no', async () => {
     const store = new Troubled();
     store.has = () => Promise.reject(new Error('connection refused'));
     const { key, engine } = sample();
@@ -234,7 +234,7 @@ describe('RemoteCache in front of trouble:', () => {
     );
   });
 
-  it('what the engine refuses is NotFound, with the reason, and counted as a miss', async () => {
+  it('native code that the engine refuses is NotFound with the reason, and counted as a miss', async () => {
     const store = new Troubled();
     const { key, engine, module, wireBytes } = sample();
     const cache = new RemoteCache(store, { secret });
@@ -255,7 +255,7 @@ describe('RemoteCache in front of trouble:', () => {
     assert.deepEqual({ hits, misses }, { hits: 0, misses: 2 });
   });
 
-  it('what comes late is put into the folder in front of it', async () => {
+  it('a late answer is put into the folder in front of it', async () => {
     const store = new Troubled();
     const { key, engine, module, wireBytes } = sample();
     await new RemoteCache(store, { secret }).save(key, engine, module);
@@ -274,7 +274,7 @@ describe('RemoteCache in front of trouble:', () => {
     assert.equal(cache.stats.late, 1);
   });
 
-  it('answers of no use open the circuit', async () => {
+  it('useless answers open the circuit', async () => {
     const store = new MemoryStore();
     const { key, engine } = sample();
     await store.put(`${engine.deterministicId}/${key}.artifact`, Buffer.alloc(100_000, 'garbage'));
@@ -313,7 +313,7 @@ describe('modes:', () => {
   });
 });
 
-it('loads what a folder without wire bytes has, when it is given them', async () => {
+it('loads artifacts without wire bytes if it is given them', async () => {
   const directory = temporaryDirectory();
   const { key, engine, module, wireBytes } = sample();
   await new FileSystemCache(directory, { secret, wireBytes: 'omit' }).save(key, engine, module);

@@ -10,7 +10,7 @@ import { sample } from '../../dist/testing/sample.js';
 import { runProgram } from '../support/processes.js';
 
 let caches = 0;
-/** A cache that nothing was saved in yet: those of one name are one. */
+/** A new empty cache. It needs a new name, because caches of one name are one cache. */
 const fresh = (options?: SharedCacheOptions) => new SharedCache({ name: `test-${caches++}`, ...options });
 
 // These tests run in Deno and Bun, too: scripts/runtimes.mjs.
@@ -22,7 +22,7 @@ syncModuleCacheContract('inMemory()', () => inMemory({ name: `test-${caches++}` 
 describe('SharedCache', () => {
   const engine = new FakeEngine();
 
-  /** Saves modules 1, 2, ... `count`, and gives a function that tells which of them are there. */
+  /** Saves modules 1, 2, ... `count`, and returns a function that lists those that are still there. */
   function filled(cache: SharedCache, count: number): { use(n: number): void; kept(): number[] } {
     const samples = Array.from({ length: count }, (_, index) => sample({ offset: index + 1, engine }));
     for (const { key, module } of samples) cache.saveSync(key, engine, module);
@@ -36,7 +36,7 @@ describe('SharedCache', () => {
     assert.deepEqual(filled(fresh({ maxModules: 3 }), 5).kept(), [3, 4, 5]);
   });
 
-  it('lets the least recently used module go, and a look-up is no use', () => {
+  it('lets the least recently used module go; contains() does not count as use', () => {
     const cache = fresh({ maxModules: 3 });
     const { use, kept } = filled(cache, 3);
     use(1);
@@ -52,7 +52,7 @@ describe('SharedCache', () => {
     });
   }
 
-  it('keeps one module when told so', () => {
+  it('keeps one module with maxModules: 1', () => {
     assert.deepEqual(filled(fresh({ maxModules: 1 }), 2).kept(), [2]);
   });
 
@@ -70,12 +70,12 @@ describe('SharedCache', () => {
 
   const size = sample({ engine }).wireBytes.length;
 
-  it('lets the oldest modules go when their wire bytes are too many', { skip }, () => {
+  it('lets the oldest modules go if their wire bytes exceed maxBytes', { skip }, () => {
     assert.deepEqual(filled(fresh({ maxBytes: 3 * size }), 5).kept(), [3, 4, 5]);
     assert.deepEqual(filled(fresh({ maxBytes: 3 * size - 1 }), 5).kept(), [4, 5]);
   });
 
-  it('does not keep a module that alone is too large, and keeps the others', { skip }, () => {
+  it('does not keep a single module that is too large, and keeps the others', { skip }, () => {
     const cache = fresh({ maxBytes: size });
     const { kept } = filled(cache, 1);
     const wireBytes = sumModule({ padding: 100 });
@@ -110,15 +110,15 @@ describe('SharedCache', () => {
   });
 });
 
-describe('SharedCache where threads cannot share', () => {
-  it('is one cache of that name in the thread, bounded all the same', { skip }, () => {
+describe('SharedCache if threads cannot share', () => {
+  it('is one cache of that name in the thread, still with its limit', { skip }, () => {
     const { status, stderr, stdout } = runProgram('unshared.mjs');
     assert.deepEqual([status, stderr], [0, '']);
     assert.deepEqual(JSON.parse(stdout), { reason: 'electron 99 is not Node.js', kept: [1, 4, 5], sameObject: true });
   });
 });
 
-/** In a process of its own each time, because the end of the process is a part of it. */
+/** Each test runs a child process, because the end of the process is part of the test. */
 describe('SharedCache between threads', { skip }, () => {
   const run = (...args: string[]) => {
     const { status, signal, stdout, stderr } = runProgram('shared.mjs', { args });
@@ -140,15 +140,15 @@ describe('SharedCache between threads', { skip }, () => {
     assert.deepEqual(run('save', 'worker:load'), { ...good, answers: [loaded] });
   });
 
-  it('the main thread loads what a worker saved that has ended', () => {
+  it('the main thread loads the module of a worker that has ended', () => {
     assert.deepEqual(run('worker:save', 'load'), { ...good, answers: [loaded] });
   });
 
-  it('a worker loads what a worker saved that has ended, and a worker of a worker', () => {
+  it('a worker and its worker load the module of a worker that has ended', () => {
     assert.deepEqual(run('worker:save', 'worker:load', 'worker:worker:load'), { ...good, answers: [loaded, loaded] });
   });
 
-  it('what a worker of a worker saved stays, and also when its thread was terminated', () => {
+  it('the module of a worker of a worker stays, also if the thread was terminated', () => {
     assert.deepEqual(run('worker:worker:save', 'load'), { ...good, answers: [loaded] });
     assert.deepEqual(run('terminated:save', 'load'), { ...good, answers: [loaded] });
   });
@@ -174,7 +174,7 @@ describe('SharedCache between threads', { skip }, () => {
     }
   }
 
-  it('is bounded for threads that come and go', () => {
+  it('keeps its limit for threads that start and end', () => {
     assert.deepEqual(run('waves'), { ...good, answers: [{ kept: 3 }] });
   });
 });

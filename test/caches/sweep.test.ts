@@ -17,7 +17,7 @@ const NO_LIMITS = { maxSize: Infinity, maxFiles: Infinity };
 /** The number of a process that has ended. */
 const dead = spawnSync(process.execPath, ['-e', '0']).pid;
 
-/** Makes a file of so many bytes that was used that long ago. */
+/** Creates a file of so many bytes that was last used so long ago. */
 function put(directory: string, name: string, { size = 100, age = 0 } = {}): string {
   const file = path.join(directory, name);
   mkdirSync(path.dirname(file), { recursive: true });
@@ -32,7 +32,7 @@ const mark = (directory: string) => path.join(directory, 'swept');
 const names = (files: string[]) => files.map((file) => path.basename(file)).sort();
 
 describe('a sweep', () => {
-  it('removes nothing from a folder within its limits, and reports what there is', async () => {
+  it('removes nothing from a folder within its limits, and reports the contents', async () => {
     const directory = temporaryDirectory();
     for (const age of [0, 30 * DAY, -30 * DAY]) put(directory, artifact('engine'), { age });
     const before = { files: 3, size: 300 };
@@ -52,7 +52,7 @@ describe('a sweep', () => {
     assert.equal(filesIn(directory).filter((file) => file.endsWith('.artifact')).length, 3);
   });
 
-  it('of which nothing is to come of it changes nothing, and tells what would go', async () => {
+  it('with dryRun changes nothing, and reports what it would remove', async () => {
     const directory = temporaryDirectory();
     const files = [1, 2, 3].map((age) => put(directory, artifact('engine'), { age: age * HOUR }));
     const report = await sweep(directory, { maxSize: 250, maxFiles: Infinity }, { dryRun: true });
@@ -61,7 +61,7 @@ describe('a sweep', () => {
     assert.deepEqual(filesIn(directory), files.toSorted());
   });
 
-  it('cuts to another part of the limit, after it removed what is unwanted in any case', async () => {
+  it('removes unwanted artifacts first, and then cuts to another part of the limit', async () => {
     const directory = temporaryDirectory();
     const files = [1, 2, 3, 4].map((age) => put(directory, artifact('engine'), { age: age * HOUR }));
     const limits = { maxSize: 250, maxFiles: Infinity };
@@ -71,7 +71,7 @@ describe('a sweep', () => {
     assert.deepEqual(report?.after, { files: 2, size: 200 });
   });
 
-  it('tells of what it could not remove', async () => {
+  it('reports files that it could not remove', async () => {
     const directory = temporaryDirectory();
     const file = put(directory, artifact('engine'));
     const failed: string[] = [];
@@ -92,7 +92,7 @@ describe('a sweep', () => {
     assert.deepEqual(report?.after.files, 7);
   });
 
-  it('takes those of dead engines first, however recently one of a living engine was used', async () => {
+  it('takes artifacts of dead engines first, however recently they were used', async () => {
     const directory = temporaryDirectory();
     const living = [put(directory, artifact('living'), { age: 20 * DAY }), put(directory, artifact('living'))];
     const gone = [15, 16].map((days) => put(directory, artifact('dead'), { age: days * DAY }));
@@ -112,7 +112,7 @@ describe('a sweep', () => {
     assert.ok(existsSync(kept));
   });
 
-  it('counts a time in the future as just used', async () => {
+  it('treats a time in the future as just used', async () => {
     const directory = temporaryDirectory();
     const future = put(directory, artifact('engine'), { age: -300 * DAY });
     const old = put(directory, artifact('engine'), { age: 2 * DAY });
@@ -133,7 +133,12 @@ describe('a sweep', () => {
     ['one of another machine', `${artifact('e')}.other-${dead}-0-abc.tmp`, 0, false],
     ['an old one of another machine', `${artifact('e')}.other-${dead}-0-abc.tmp`, 2 * DAY, true],
     ['one of the future', `${artifact('e')}.other-${dead}-0-abc.tmp`, -2 * DAY, true],
-    ['what a writer of a guard left', `engine/${ModuleHash.random()}.loading.${hostTag()}-${dead}`, 0, true],
+    [
+      'a temporary file of a guard whose writer is dead',
+      `engine/${ModuleHash.random()}.loading.${hostTag()}-${dead}`,
+      0,
+      true,
+    ],
     ['a guard that is being written', `engine/${ModuleHash.random()}.loading.${hostTag()}-${process.pid}`, 0, false],
     ['a guard', `engine/${ModuleHash.random()}.loading`, 2 * DAY, false],
     ['a guard of last month', `engine/${ModuleHash.random()}.loading`, 31 * DAY, true],
@@ -141,8 +146,13 @@ describe('a sweep', () => {
     ['an old job', `learning/${ModuleHash.random()}.wasm`, 2 * DAY, true],
     ["a program's list", 'programs/app_main.js.json', 2 * DAY, false],
     ["a program's list of last month", 'programs/app_main.js.json', 31 * DAY, true],
-    ['what a writer of a list left', `programs/app_main.js.json.${hostTag()}-${dead}-0-abc.tmp`, 0, true],
-    ['an unknown file beside the lists', 'programs/notes.txt', 300 * DAY, false],
+    [
+      'a temporary file of a record whose writer is dead',
+      `programs/app_main.js.json.${hostTag()}-${dead}-0-abc.tmp`,
+      0,
+      true,
+    ],
+    ['an unknown file beside the records', 'programs/notes.txt', 300 * DAY, false],
     ["a day's statistics", 'statistics/20783', 34 * DAY, false],
     ["an old day's statistics", 'statistics/20783', 36 * DAY, true],
     ['an unknown file beside the statistics', 'statistics/notes.txt', 300 * DAY, false],
@@ -156,7 +166,7 @@ describe('a sweep', () => {
     it(`${isRemoved ? 'removes' : 'leaves'} ${what}`, async () => {
       const directory = temporaryDirectory();
       const file = put(directory, name, { age });
-      // Over its limits, too: what is unknown is not even touched then.
+      // Over the limits, too, unknown files stay.
       await sweep(
         directory,
         name.includes('notes') || name.includes('folder') ? { maxSize: 1, maxFiles: 1 } : NO_LIMITS,
@@ -187,7 +197,7 @@ describe('a sweep', () => {
     assert.ok(turns < 100, `${turns} turns`);
   });
 
-  it('of a folder that is not there is an error, and makes none', async () => {
+  it('of a missing folder is an error, and creates none', async () => {
     const directory = path.join(temporaryDirectory(), 'nowhere');
     assert.equal(await sweep(directory, NO_LIMITS), undefined);
     assert.equal(existsSync(directory), false);
@@ -236,7 +246,7 @@ describe('one sweep at a time:', () => {
     });
   }
 
-  it('of two at once one sweeps', async () => {
+  it('one of two at once sweeps', async () => {
     const directory = temporaryDirectory();
     const reports = await Promise.all([sweep(directory, NO_LIMITS), sweep(directory, NO_LIMITS)]);
     assert.equal(reports.filter(Boolean).length, 1);
@@ -330,7 +340,7 @@ describe('FileSystemCache', () => {
     assert.ok(statSync(file).mtimeMs < Date.now() - HOUR, 'a look is no use');
   });
 
-  it('does not store what is larger than the cap', async () => {
+  it('does not store an artifact that exceeds the limit', async () => {
     const directory = temporaryDirectory();
     const { key, engine, module } = sample();
     const cache = new FileSystemCache(directory, { maxArtifactSize: 400 });

@@ -7,7 +7,7 @@ import { sample } from '../../dist/testing/sample.js';
 
 syncModuleCacheContract('ThreadLocalCache', () => new ThreadLocalCache());
 
-it('ThreadLocalCache gives the very Module object that was saved, without asking the engine', async () => {
+it('ThreadLocalCache gives the same Module object that was saved, without asking the engine', async () => {
   const cache = new ThreadLocalCache();
   const { key, engine, module } = sample();
   engine.canSerialize = false;
@@ -17,7 +17,7 @@ it('ThreadLocalCache gives the very Module object that was saved, without asking
   assert.deepEqual(engine.calls, { compile: 1, serialize: 0, deserialize: 0 });
 });
 
-it('ThreadLocalCache lets nothing go', () => {
+it('ThreadLocalCache keeps everything', () => {
   const cache = new ThreadLocalCache();
   const { engine, module } = sample();
   const keys = Array.from({ length: 1000 }, () => ModuleHash.random());

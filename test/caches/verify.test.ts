@@ -24,7 +24,7 @@ const onPosix = { skip: process.geteuid ? false : 'no file modes here' };
 const secret = 'a-secret-of-many-letters';
 const dead = spawnSync(process.execPath, ['-e', '0']).pid;
 
-/** A folder with one artifact in order. */
+/** A folder with one valid artifact. */
 function setUp({ signed = false } = {}) {
   const directory = temporaryDirectory();
   const example = sample();
@@ -39,9 +39,9 @@ interface Case {
   outcome: VerifiedFile['outcome'];
   reason: RegExp | undefined;
   options?: object;
-  /** Changes the folder, and gives the path of the file that is asked for. */
+  /** Changes the folder, and returns the path of the file to look for. */
   prepare(setup: ReturnType<typeof setUp>): string;
-  /** What has become of it. */
+  /** The state after a repair. */
   after(file: string, setup: ReturnType<typeof setUp>): void;
 }
 
@@ -49,7 +49,7 @@ const isUntouched = (file: string) => assert.ok(existsSync(file));
 const isGone = (file: string) => assert.equal(existsSync(file), false);
 
 const cases: Case[] = [
-  { what: 'an artifact in order', outcome: 'kept', reason: undefined, prepare: ({ file }) => file, after: isUntouched },
+  { what: 'a valid artifact', outcome: 'kept', reason: undefined, prepare: ({ file }) => file, after: isUntouched },
   {
     what: 'a damaged artifact',
     outcome: 'removed',
@@ -122,7 +122,7 @@ const cases: Case[] = [
     after: (file) => assert.equal(statSync(file).mode & 0o777, 0o600),
   },
   {
-    what: 'what a writer that is gone left behind',
+    what: 'a temporary file of a dead writer',
     outcome: 'removed',
     reason: /left behind/,
     prepare({ file }) {
@@ -133,7 +133,7 @@ const cases: Case[] = [
     after: isGone,
   },
   {
-    what: 'what a writer is just writing',
+    what: 'a file that a writer is writing',
     outcome: 'kept',
     reason: /at work/,
     prepare({ file }) {
@@ -192,7 +192,7 @@ describe('verifyCache', () => {
     });
   }
 
-  it('tells of each artifact what it is, how old, and whether its engine is dead', async () => {
+  it('describes each artifact: its kind, its age, and whether its engine is dead', async () => {
     const { directory, file, key, engine } = setUp();
     const longAgo = Date.now() / 1000 - 15 * 86_400;
     utimesSync(file, longAgo, longAgo);
@@ -210,7 +210,7 @@ describe('verifyCache', () => {
     assert.ok(steps.every(({ duration }) => duration >= 0));
   });
 
-  it('reports what is not signed with the secret, and leaves it', async () => {
+  it('reports and keeps artifacts that are not signed with the secret', async () => {
     for (const signed of [true, false]) {
       const { directory, file } = setUp({ signed });
       const { totals } = await verifyCache(directory, { secret });
@@ -226,7 +226,7 @@ describe('verifyCache', () => {
     assert.equal((await verifyCache(directory, { secret })).totals.kept.files, 1);
   });
 
-  it('refuses what is no path and no option, saying which', async () => {
+  it('refuses an invalid path or option, saying which', async () => {
     for (const wrong of ['', 5, null, undefined, Symbol('cache')]) {
       await assert.rejects(verifyCache(wrong as string), {
         name: 'TypeError',
@@ -240,7 +240,7 @@ describe('verifyCache', () => {
     }
   });
 
-  it('of a folder that is not there finds nothing, and makes none', async () => {
+  it('finds nothing in a missing folder, and creates none', async () => {
     const directory = path.join(temporaryDirectory(), 'nowhere');
     assert.deepEqual((await verifyCache(directory)).files, []);
     assert.equal(existsSync(directory), false);
