@@ -2,6 +2,7 @@
 // Runs unchanged programs in fresh processes: plain; first (each time with an empty cache); warm (after a first and some
 // training runs); and full (with everything compiled ahead of time). The programs are the w_*.mjs of the workloads folder
 // (default: ../shared/workloads, or a copy of it in which `npm ci` was run). Without that folder they are those of bench/programs.
+import '../scripts/built.mjs';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';

@@ -30,7 +30,7 @@ export function compatibilityTable(programs) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
   return `# Packages that were tried
 
-Which packages work with the hook, and how much faster do they start? \`npm run bench:compatibility\` writes this page. It runs a small program for each package
+Which packages work with the hook, and how much faster do they start? \`node bench/compatibility.mjs\` writes this page. It runs a small program for each package
 in fresh processes, with and without the hook. A ratio is plain / warm: how many times as fast the whole process is with a warm cache
 (${[...settings].join('; ')}). RESULT is what the program computes. The programs are in \`bench/compatibility\` and in the folder of
 workloads beside the repository.

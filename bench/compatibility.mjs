@@ -1,9 +1,10 @@
-// npm run bench:compatibility [-- --nodes 20,22,24,26] [-- --workloads <folder>]... [-- --only a,b] [-- --runs 5] [-- --train 3]
+// node bench/compatibility.mjs [--nodes 20,22,24,26] [--workloads <folder>]... [--only a,b] [--runs 5] [--train 3]
 //   [-- --firsts 3] [-- --json docs/compatibility.json] [-- --again]
 // Measures which packages gain what, on which versions of Node. It runs every program of the folders (default: ../shared/workloads and
 // bench/compatibility) on each version as npm run bench does, without `full`. It stores each program in the JSON file when it is done, and
 // writes the table beside that file as Markdown. Programs that the file has with the same packages and counts, and that did not fail, are
 // measured again only with --again. Controls (ctl_*) are not packages and are skipped. Run npm ci --ignore-scripts in each folder first.
+import '../scripts/built.mjs';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';

@@ -1,6 +1,7 @@
-// npm run bench:compile-cache [-- --node <binary>] [-- --workloads <folder>] [-- --only sqljs,esbuild] [-- --runs 9] [-- --json <file>]
+// node bench/compile-cache.mjs [--node <binary>] [--workloads <folder>] [--only sqljs,esbuild] [--runs 9] [--json <file>]
 // Compares Node's own compile cache (NODE_COMPILE_CACHE), this package, and both together, for programs that use WebAssembly: fresh
 // processes, all four ways in turn, after training runs of each. The programs are in a copy of ../shared/workloads in which `npm ci` was run.
+import '../scripts/built.mjs';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

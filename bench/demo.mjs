@@ -2,6 +2,7 @@
 // Runs unchanged programs that use real packages in fresh processes: plain, with the hook for the first time, and with the hook
 // after untimed training runs. Plain and warm runs alternate, so that a busy machine slows both. npm run bench is the
 // thorough version.
+import '../scripts/built.mjs';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

@@ -1,6 +1,7 @@
 // npm run bench:hit: the duration of each part of a hit, and the floor: V8 deserialises the same artifact from memory, plus one
 // hash of the wire bytes. The artifacts are those of bench/programs after training. Everything runs in one process, each part
 // in turn. The figures are medians.
+import '../scripts/built.mjs';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

@@ -1,6 +1,7 @@
-// npm run bench:latency [-- --node <binary>] [-- --rounds 9]: how long a load takes with each strategy, and compiling again.
+// node bench/latency.mjs [--node <binary>] [--rounds 9]: how long a load takes with each strategy, and compiling again.
 // A fresh process for every number, all in turn, medians. The artifacts are those of bench/programs after training; keys are known and
 // wire bytes in memory. "first" is the first load of the process, "again" the median of the next 100 while the module is alive.
+import '../scripts/built.mjs';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,6 @@
 // node bench/profile.mjs --workloads <folder> --only rollup,resvg [--node <binary>]: where the main thread's time goes, plain and
 // warm, by V8's CPU profiler. The cache can only save time in WebAssembly and its compilation.
+import '../scripts/built.mjs';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

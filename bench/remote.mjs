@@ -1,7 +1,8 @@
-// npm run bench:remote [-- --store http] [-- --runs 7] [-- --node <binary>] [-- --json]
+// node bench/remote.mjs [--store http] [--runs 7] [--node <binary>] [--json]
 // Runs the demo programs in fresh processes: plain; warm, with everything in the folder; and cold, with an empty folder in front of a
 // store that another machine has filled: redis, nginx (http), Ceph (s3), or a shared folder. The runs alternate; figures are medians. A cold
 // machine keeps (plain / cold) / (plain / warm) of the speed-up.
+import '../scripts/built.mjs';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

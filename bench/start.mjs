@@ -1,6 +1,7 @@
-// npm run bench:start [-- --node <binary>] [-- --pairs 40]
+// node bench/start.mjs [--node <binary>] [--pairs 40]
 // What the hook costs a program that does not need it: an empty program, and one that compiles 300 modules of 40 bytes.
 // Whole processes for the first, the compiling part alone for the second; plain and hooked runs alternate.
+import '../scripts/built.mjs';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

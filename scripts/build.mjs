@@ -6,14 +6,13 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, wri
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { build as bundle } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 const dist = path.join(root, 'dist');
 
 /** Kept in each output folder: what it was made of, and what was made. */
-const STAMP = '.build-stamp';
+const STAMP = '.build.json';
 const TOOLS = ['scripts/build.mjs', 'package.json', 'package-lock.json', 'tsconfig.base.json'];
 const OUTPUTS = {
   dist: ['src', 'tsconfig.json', 'scripts/browser-globals.js', 'scripts/captured-globals.js', ...TOOLS],
@@ -23,8 +22,10 @@ const OUTPUTS = {
 /** The output folders that are missing or not made of what the sources are now. */
 export function staleOutputs() {
   return Object.keys(OUTPUTS).filter((folder) => {
-    const stamp = path.join(root, folder, STAMP);
-    return !existsSync(stamp) || readFileSync(stamp, 'utf8') !== stampOf(folder);
+    const file = path.join(root, folder, STAMP);
+    if (!existsSync(file)) return true;
+    const { inputs, outputs } = JSON.parse(readFileSync(file, 'utf8'));
+    return inputs !== hashOfInputs(folder) || Object.entries(outputs).some(([name, state]) => stateOf(name) !== state);
   });
 }
 
@@ -37,19 +38,22 @@ export async function build() {
 
 async function make(folder, how) {
   rmSync(path.join(root, folder), { recursive: true, force: true });
-  const before = hashOfInputs(folder);
+  // An input that changes meanwhile makes the next build start again.
+  const inputs = hashOfInputs(folder);
   await how();
-  // An input that changed meanwhile makes the next build start again.
-  writeFileSync(path.join(root, folder, STAMP), stampOf(folder, before));
+  stamp(folder, inputs);
 }
 
-function stampOf(folder, inputs = hashOfInputs(folder)) {
-  const hash = createHash('sha256');
-  for (const file of filesBelow(folder).filter((each) => path.basename(each) !== STAMP)) {
-    const { size, mtimeMs } = statSync(path.join(root, file));
-    hash.update(`${file} ${size} ${mtimeMs}\n`);
-  }
-  return `${inputs} ${hash.digest('hex')}\n`;
+/** Makes what is in the folder count as made of what the sources are now. */
+export function stamp(folder, inputs = hashOfInputs(folder)) {
+  const outputs = filesBelow(folder).filter((file) => path.basename(file) !== STAMP);
+  const states = Object.fromEntries(outputs.map((file) => [file, stateOf(file)]));
+  writeFileSync(path.join(root, folder, STAMP), JSON.stringify({ inputs, outputs: states }));
+}
+
+function stateOf(file) {
+  const stats = statSync(path.join(root, file), { throwIfNoEntry: false });
+  return stats && `${stats.size} ${stats.mtimeMs}`;
 }
 
 function hashOfInputs(folder) {
@@ -91,7 +95,8 @@ const MINIFIED = { minifyWhitespace: true, minifySyntax: true };
 
 /** Each TypeScript file becomes a file of its own. */
 async function compile(from, to, options) {
-  await bundle({
+  const esbuild = await import('esbuild');
+  await esbuild.build({
     absWorkingDir: root,
     entryPoints: filesBelow(from).filter((file) => file.endsWith('.ts')),
     outbase: from,
@@ -161,7 +166,8 @@ if (globalThis.process?.getBuiltinModule && __moduleDirname) {`,
     plugins: [],
     banner: { js: '/*! wasm-module-cache, with the SHA-256 of @noble/hashes: MIT, see LICENSE */' },
   };
-  await Promise.all([hook, ...threads, browser].map(bundle));
+  const esbuild = await import('esbuild');
+  await Promise.all([hook, ...threads, browser].map(esbuild.build));
 }
 
 /** Only the tests need half of the types: npm does not pack what the package's entries do not need. */

@@ -1,6 +1,7 @@
 // node scripts/coverage-native.mjs [what test.mjs takes]...: builds the addon with counters, runs the tests, and says how many lines of each file
 // in native/ ran in them and in the processes that they started (Linux, gcc). .coverage/*.gcov
 // shows which. Afterwards the addon is built as usual. What a process did that was killed, or that ran as another user, is not known.
+import './built.mjs';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -20,7 +21,7 @@ let status;
 try {
   copyFileSync(path.join(build, 'Release/wasm_module_cache.node'), path.join(platform, binary));
   const test = path.join(root, 'scripts', 'test.mjs');
-  ({ status } = spawnSync(process.execPath, [test, '--no-build', ...process.argv.slice(2)], { stdio: 'inherit' }));
+  ({ status } = spawnSync(process.execPath, [test, ...process.argv.slice(2)], { stdio: 'inherit' }));
   const sources = readdirSync(path.join(root, 'native'))
     .filter((file) => file.endsWith('.cc'))
     .map((file) => path.join(root, 'native', file));

@@ -6,6 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Report } from 'c8';
+import { build, stamp } from './build.mjs';
 
 /** It installs the package elsewhere, and runs what is there. */
 const WITHOUT = 'integration/package';
@@ -15,9 +16,8 @@ const folder = path.join(root, '.coverage');
 const raw = path.join(folder, 'raw');
 const test = path.join(root, 'scripts', 'test.mjs');
 rmSync(folder, { recursive: true, force: true });
-const build = path.join(root, 'scripts', 'build.mjs');
 const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-execFileSync(process.execPath, [build], { stdio: 'inherit' });
+await build();
 // The hook not as one file, but as tsc made it: of a bundle it is not to be told what was left out of it.
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json', '--declaration', 'false', '--removeComments'], {
   cwd: root,
@@ -25,11 +25,12 @@ execFileSync(process.execPath, [tsc, '-p', 'tsconfig.json', '--declaration', 'fa
 for (const name of ['remote', 'remote-worker']) {
   writeFileSync(path.join(root, `dist/${name}.cjs`), `module.exports = require('./hook/${name}.js');\n`);
 }
+stamp('dist'); // or the scripts that the tests start would build it anew
 let status;
 try {
   // Node hands the variable on to its child processes, whatever environment they are given.
   const env = { ...process.env, NODE_V8_COVERAGE: raw };
-  const args = [test, '--no-build', '--without', WITHOUT, ...process.argv.slice(2)];
+  const args = [test, '--without', WITHOUT, ...process.argv.slice(2)];
   ({ status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env }));
   await Report({
     tempDirectory: raw,
@@ -43,7 +44,8 @@ try {
     reportsDirectory: folder,
   }).run();
 } finally {
-  execFileSync(process.execPath, [build], { stdio: 'inherit' });
+  rmSync(path.join(root, 'dist'), { recursive: true });
+  await build();
 }
 
 const { total: _, ...files } = JSON.parse(readFileSync(path.join(folder, 'coverage-summary.json'), 'utf8'));

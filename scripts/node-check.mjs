@@ -1,5 +1,6 @@
 // npm run node:check -- <version or binary> [--json]: what a Node, and the V8 in it, breaks, and what is to be done about it. Ends with 0 when
 // that is nothing. A version, such as 25 or 25.9.0, is fetched from npm.
+import './built.mjs';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { runSteps, STEP_NAMES } from '../dist/probe/run-steps.js';

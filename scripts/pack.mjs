@@ -1,6 +1,7 @@
 // node scripts/pack.mjs [--release]: packs the package and looks at what is in it: the files, their sizes against the limits below, what the
 // tree weighs that is installed with it, who wrote it under which licence, and what publint and arethetypeswrong say. With --release there must
 // be a binary for every platform, and those for glibc must load wherever Node 20 does.
+import './built.mjs';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

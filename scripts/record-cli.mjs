@@ -1,8 +1,9 @@
-// npm run docs:cli [-- --check] [-- --workloads <folder>]
+// node scripts/record-cli.mjs [--check] [--workloads <folder>]
 // Plays the screens of docs/cli.md on a real terminal, and writes them there. A screen is a console block after a comment
 // such as "<!-- screen: why-miss, exit code 1 -->": its lines that begin with "$ " are typed, one after the other, in the order of the document, and
 // all of them end with 0 but the last one, which ends with what the comment says. --check only looks that they do so, and print something. Screens
 // "with --workloads" are of large packages: of a folder in which npm ci was run in a copy of ../shared/workloads. They take five minutes more.
+import './built.mjs';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

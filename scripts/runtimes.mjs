@@ -1,5 +1,6 @@
 // node scripts/runtimes.mjs: the package in Deno and Bun, which are fetched once from npm into .nodes/. What the installed package does in
 // memory must be what it does in Node, the hook must do nothing, and the tests of what needs no native code must pass there, too.
+import './built.mjs';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';

@@ -7,7 +7,7 @@ packages=(
   radosgw ceph-mon ceph-osd # test/stores/s3.test.ts
   redis-server # test/stores/redis.test.ts
   chromium # test/cli/commands/report.test.ts, test/integration/browser.test.ts
-  tmux # npm run docs:cli
+  tmux # node scripts/record-cli.mjs
 )
 missing=()
 for package in "${packages[@]}"; do

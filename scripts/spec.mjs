@@ -2,6 +2,7 @@
 // empty cache, hooked again with the code that V8 found hot, with what learners made of what ran, and with what they made of all
 // functions (coverage full); those with code from a cache call every assertion at least 30 times. Fails when an assertion that passes plain
 // fails hooked. Skips, loudly, without ../shared.
+import './built.mjs';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,13 +1,14 @@
-// node scripts/test.mjs [--node <binary>] [--without <parts of file names, with commas>] [--verbose] [--no-build] [part of a file name]...
+// node scripts/test.mjs [--node <binary>] [--nodes 22,24] [--without <parts of file names, with commas>] [--verbose] [--no-build] [part of a file name]...
 // Builds what has changed, and runs the tests: each file in a process of its own, as node:test does, and some files at a time. Prints what
 // failed, with all that the file printed, and the sums that node:test prints. --verbose prints every test and what it printed.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from './build.mjs';
+import { nodeBinary } from './nodes.mjs';
 
 /** Minutes for one file. None takes a tenth of that on a quiet machine. */
 const TIME_LIMIT = 15;
@@ -23,6 +24,7 @@ const events = new URL('test-events.mjs', import.meta.url).href;
 const { values: options, positionals: parts } = parseArgs({
   options: {
     node: { type: 'string', default: process.execPath },
+    nodes: { type: 'string' },
     without: { type: 'string', default: '' },
     verbose: { type: 'boolean', default: false },
     build: { type: 'boolean', default: true },
@@ -32,6 +34,7 @@ const { values: options, positionals: parts } = parseArgs({
 });
 
 if (options.build) await build();
+if (options.nodes !== undefined) process.exit(runOnEach(options.nodes.split(',').map(Number)));
 const files = findFiles();
 if (files.length === 0) {
   console.error(`No file of tests has ${parts.join(' or ')} in its name`);
@@ -60,6 +63,19 @@ await Promise.all(Array.from({ length: AT_ONCE }, runFilesInTurn));
 clearInterval(progress);
 printSummary();
 process.exitCode = failedFiles.length === 0 ? 0 : 1;
+
+/** @returns the exit code */
+function runOnEach(majors) {
+  const rest = process.argv.slice(2).filter((arg, at, all) => !/^--nodes(=|$)/.test(arg) && all[at - 1] !== '--nodes');
+  const failed = majors.filter((major) => {
+    console.log(`\n=== Node ${major} ===`);
+    const args = [import.meta.filename, '--no-build', '--node', nodeBinary(major), ...rest];
+    return spawnSync(process.execPath, args, { stdio: 'inherit' }).status !== 0;
+  });
+  const on = `Node ${(failed.length > 0 ? failed : majors).join(', ')}`;
+  console.log(failed.length > 0 ? `\nFailed on ${on}.` : `\nGreen on ${on}.`);
+  return failed.length > 0 ? 1 : 0;
+}
 
 function findFiles() {
   const without = options.without.split(',').filter((part) => part !== '');

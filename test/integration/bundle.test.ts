@@ -112,7 +112,7 @@ describe('bundles between versions of Node:', () => {
     .filter((major) => major !== own && installedNode(major))
     .sort((a, b) => Math.abs(b - own) - Math.abs(a - own));
   const skip = (context: TestContext, missing: string) => {
-    console.error(`SKIPPED: there is no ${missing} in .nodes; npm run test:matrix fetches what is missing`);
+    console.error(`SKIPPED: there is no ${missing} in .nodes; npm test -- --nodes 20,22,24,26 fetches what is missing`);
     context.skip(`no ${missing}`);
   };
   for (const [made, here] of [

@@ -1,4 +1,4 @@
-// npm run bench:compatibility with programs that give every kind of row.
+// node bench/compatibility.mjs with programs that give every kind of row.
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -22,7 +22,7 @@ const programs = {
     else await WebAssembly.instantiate(${SMALL});`,
 };
 
-describe('npm run bench:compatibility', { skip: unsupportedReason ?? false }, () => {
+describe('node bench/compatibility.mjs', { skip: unsupportedReason ?? false }, () => {
   const folder = temporaryDirectory();
   const modules = path.join(folder, 'node_modules');
   mkdirSync(modules);

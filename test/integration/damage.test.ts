@@ -7,7 +7,7 @@ import { root, runProgram } from '../support/processes.js';
 const engine = new V8Engine();
 const skip = engine.canSerialize ? false : (engine.unsupportedReason ?? true);
 
-test('a damaged entry does no harm, decoded or end to end: the short form of npm run stress:damage', { skip }, () => {
+test('a damaged entry does no harm, decoded or end to end: the short form of test/stress/damage.mjs', { skip }, () => {
   const args = ['--decode', '1500', '--end-to-end', '30'];
   const { status, signal, stdout, stderr } = runProgram(path.join(root, 'test/stress/damage.mjs'), { args });
   assert.deepEqual([status, signal, stderr], [0, null, ''], stdout);

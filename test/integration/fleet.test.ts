@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { runProgram } from '../support/processes.js';
 import { whyMissing } from '../support/servers.js';
 
-// A short form of `npm run stress:fleet`. One machine after the other, because two that start at once both learn, and six machines
+// A short form of test/stress/fleet.mjs. One machine after the other, because two that start at once both learn, and six machines
 // are too few to make up for that.
 const args = [
   '--machines',

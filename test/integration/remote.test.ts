@@ -437,7 +437,7 @@ describe('a program does not wait for the store when it ends', () => {
 /** Faults of artifacts, which do not count as failures of the store. */
 const OF_ARTIFACTS = /artifact|evicted/;
 
-// The table with times: npm run stress:remote.
+// The table with times: node test/stress/remote-faults.mjs.
 describe('a program before a store that fails', { concurrency: 2 }, () => {
   for (const [kind, missing] of [
     ['nginx', nginxMissing()],

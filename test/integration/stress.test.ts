@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runProgram } from '../support/processes.js';
 
-// Short forms of `npm run stress:kills`, `stress:soak`, `stress:disk` and `stress:workers`.
+// Short forms of kill-storm, soak, disk and workers in test/stress/.
 for (const [name, ...args] of [
   ['kill-storm', '--kills', '20', '--writers', '4'],
   ['soak', '--minutes', '0.1'],

@@ -301,14 +301,14 @@ for (const [what, code] of [
 
 // --- Two versions of Node
 
-/** Binaries of other supported versions that `npm run test:matrix` fetched. */
+/** Binaries of other supported versions that `npm test -- --nodes 20,22,24,26` fetched. */
 function otherNodes(): string[] {
   return SUPPORTED.map(installedNode).filter((binary?: string) => binary !== undefined && binary !== process.execPath);
 }
 
 test('two versions of Node share a folder: each is served its own artifacts, and does not touch the other ones', (context: TestContext) => {
   const [other] = otherNodes();
-  if (!other) return context.skip('no other Node in .nodes: npm run test:matrix fetches them');
+  if (!other) return context.skip('no other Node in .nodes: npm test -- --nodes 20,22,24,26 fetches them');
   const program = write(HEAT);
   const starter = write(`
     import { spawnSync } from 'node:child_process';

@@ -1,8 +1,9 @@
-// npm run stress:damage [-- --decode 100000] [-- --end-to-end 2000] [-- --node <binary>]: checks that damaged entries do no
+// node test/stress/damage.mjs [--decode 100000] [--end-to-end 2000] [--node <binary>]: checks that damaged entries do no
 // harm. Decoding: every kind of reader reads damaged artifacts of real code. It refuses each with a CacheError, or V8 would get exactly
 // the bytes that were serialised. End to end: processes find a damaged entry in their cache folder, most of them through the library
 // (test/programs/load-damaged.mjs), the others through the hook. Each must compute the right result, end as usual, and leave a good
 // entry, which the next process loads. Seeded: a failure prints how to repeat it.
+import '../../scripts/built.mjs';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

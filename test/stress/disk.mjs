@@ -1,8 +1,9 @@
-// npm run stress:disk [-- --levels 1000] [-- --limits 100] [-- --node <binary>]
+// node test/stress/disk.mjs [--levels 1000] [--limits 100] [--node <binary>]
 // Saves several artifacts at once to disks that have room for some of them, or only for a part of one. The disks are file systems in
 // memory (if this user may mount one) with different numbers of bytes or files free, and processes with different limits on the size
 // of a file (`ulimit -f`). After each level, each save is done and loads as the same module, or was rejected with `FileWrite`. What was
 // stored before is still there, and nothing is left over.
+import '../../scripts/built.mjs';
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';

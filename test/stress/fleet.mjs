@@ -1,4 +1,4 @@
-// npm run stress:fleet [-- --machines 40] [-- --waves 4] [-- --at-once 2] [-- --runs 3] [-- --store redis|http|folder]
+// node test/stress/fleet.mjs [--machines 40] [--waves 4] [--at-once 2] [--runs 3] [--store redis|http|folder]
 // [-- --programs sql.js,swc] [-- --timeout 2s] [-- --json] [-- --node <binary>]
 // Simulates a fleet on one machine. Each simulated machine has its own empty folder and runs each program of bench/programs a
 // few times, as a server that restarts: once with one store behind all folders (remote), once without a store (none). The
@@ -7,6 +7,7 @@
 // load of this moment does to a run. Each run waits for the learner of the one before. The comparison is of all CPU time as the
 // kernel counts it, including learners and the server. The test fails if an output differs from plain Node's, if a run fails, or if
 // the store costs more than it saves.
+import '../../scripts/built.mjs';
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';

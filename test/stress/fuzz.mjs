@@ -1,6 +1,7 @@
-// npm run stress:fuzz [-- --runs 5000] [-- --seed <number>] [-- --node <binary>] [-- <part of a file name>...]
+// node test/stress/fuzz.mjs [--runs 5000] [--seed <number>] [--node <binary>] [<part of a file name>...]
 // Runs the property tests of test/fuzz/ with a new seed and many more runs. Keep what fails: see test/support/fuzz.ts. Exits with 1
 // if something fails.
+import '../../scripts/built.mjs';
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';

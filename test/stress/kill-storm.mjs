@@ -1,8 +1,9 @@
-// npm run stress:kills [-- --kills 1000] [-- --writers 16] [-- --seed 1] [-- --node <binary>]
+// node test/stress/kill-storm.mjs [--kills 1000] [--writers 16] [--seed 1] [--node <binary>]
 // Processes read, write and sweep one cache folder and are killed at random moments; another one replaces each. Every load must give
 // the right module or none. Afterwards no lock stops a sweep, which leaves no temporary file, and everything
 // in the folder is valid. Only the process number of the writer shows whether a temporary file is still being written. If another
 // process has got that number, the file stays for a day; such files are counted.
+import '../../scripts/built.mjs';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

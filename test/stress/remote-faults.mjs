@@ -1,6 +1,7 @@
-// npm run stress:remote [-- --store redis] [-- --way compile] [-- --runs 3] [-- --timeout 250] [-- --node <binary>]
+// node test/stress/remote-faults.mjs [--store redis] [--way compile] [--runs 3] [--timeout 250] [--node <binary>]
 // Prints a table of what faults of a store cost a program: in the call for the module and in the whole process, compared with a run
 // without WASM_CACHE_REMOTE (alternating, medians), in the first process and in the next one.
+import '../../scripts/built.mjs';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';

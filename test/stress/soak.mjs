@@ -1,6 +1,7 @@
-// npm run stress:soak [-- --minutes 10] [-- --node <binary>]
+// node test/stress/soak.mjs [--minutes 10] [--node <binary>]
 // One process, like a server, loads hundreds of modules in turn, through a cache in memory and a folder that have room for only some of
 // them, and runs each as a check. Some run until V8 has optimised them and are saved again. Memory and folder must not grow.
+import '../../scripts/built.mjs';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';

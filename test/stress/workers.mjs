@@ -1,6 +1,7 @@
-// npm run stress:workers [-- --workers 200] [-- --seed <number>] [-- --node <binary>]
+// node test/stress/workers.mjs [--workers 200] [--seed <number>] [--node <binary>]
 // Workers start, end and are killed while they and the main thread save into and load from shared caches. Checks that every module is
 // the right one, that the process survives, and that its memory does not grow. Exits with 1 if something is wrong.
+import '../../scripts/built.mjs';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 const SEEDS = [1, 20_251_125];
 const DEFAULT_RUNS = 100;
 
-// Of `npm run stress:fuzz`.
+// Of `node test/stress/fuzz.mjs`.
 const { FUZZ_SEED, FUZZ_RUNS } = process.env;
 const seeds = FUZZ_SEED ? [Number(FUZZ_SEED)] : SEEDS;
 const runs = FUZZ_RUNS ? Number(FUZZ_RUNS) : DEFAULT_RUNS;
