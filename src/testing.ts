@@ -1,5 +1,5 @@
 /**
- * For authors of strategies, stores and engines: contract suites, which need `node:test`, and stand-ins.
+ * For authors of strategies, stores and engines: contract suites for `node:test`, a fake engine and a store in memory.
  *
  * @module wasm-module-cache/testing
  */

@@ -7,7 +7,7 @@ import { countFunctions } from '../../dist/engine/wasm-binary.js';
 import { probeModule } from '../../dist/probe/module.js';
 import { run, TABLE } from './node.mjs';
 
-const step = fileURLToPath(new URL('../../dist/probe/step.js', import.meta.url));
+const step = fileURLToPath(new URL('../../dist/probe/step-process.js', import.meta.url));
 const FILE = `${TABLE}, layout`;
 
 export function checkLayout({ binary, v8Version }) {

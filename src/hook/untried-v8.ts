@@ -26,7 +26,7 @@ function whyUntried({ secrets: secret, mode, learn }: Settings, directory: strin
     return undefined;
   }
   if (mode === 'read-only' || learn === 'off') return undefined;
-  const file = path.join(packageRoot, 'dist/probe/start-prober.js');
-  const { startProber } = nodeModule.createRequire(import.meta.url)(file) as typeof import('../probe/start-prober.js');
-  return `${nameOfV8()} has not been tried, and ${startProber(cache, untried.id)}`;
+  const file = path.join(packageRoot, 'dist/probe/start-probe.js');
+  const { startProbe } = nodeModule.createRequire(import.meta.url)(file) as typeof import('../probe/start-probe.js');
+  return `${nameOfV8()} has not been tried, and ${startProbe(cache, untried.id)}`;
 }

@@ -1,4 +1,4 @@
-// The module on which an untried V8 is tried: a little of everything that compiled code can do, and what it computes.
+// The module of the probe: it uses a little of everything that compiled code can do.
 import { codeSection, F64, I32, I64, leb, moduleOf, named, section, sleb, vector } from '../testing/modules.js';
 
 const TYPES = [
@@ -8,7 +8,7 @@ const TYPES = [
   [0x60, 2, I32, I32, 1, I32],
 ];
 const [UNARY, LONG, DOUBLE, BINARY] = [0, 1, 2, 3];
-/** The index of the one function that is imported. */
+/** The index of the imported function. */
 const TWICE = 0;
 
 const get = (local: number) => [0x20, local];
@@ -16,10 +16,10 @@ const set = (local: number) => [0x21, local];
 const constant = (value: number) => [0x41, ...sleb(value)];
 const END = 0x0b;
 
-/** Bodies with their locals; `call` is a call of a function by its name. */
+/** Makes a body with its locals; `call` makes a call of a function by its name. */
 type Body = (call: (name: string) => number[]) => number[];
 
-/** From local 0 down to 1: the body, which adds to local 1. */
+/** Counts local 0 down to 1; the body adds to local 1. */
 const loop = (resultType: number, body: number[]) => [
   ...[1, 1, resultType, 0x03, 0x40, ...body],
   ...[...get(0), ...constant(1), 0x6b, 0x22, 0, 0x0d, 0, END, ...get(1), END],
@@ -27,7 +27,7 @@ const loop = (resultType: number, body: number[]) => [
 const add = (...value: number[]) => [...get(1), ...value, 0x6a, ...set(1)];
 const repeat = (times: number, part: (index: number) => number[]) =>
   Array.from({ length: times }, (_, i) => part(i)).flat();
-/** The address of a word, of local 0; some words before the end. */
+/** The address of a word, made from local 0. It leaves room for some words after it. */
 const address = [...get(0), ...constant(2), 0x74, ...constant(0xeffc), 0x71];
 
 const FUNCTIONS: Record<string, { type: number; body: Body }> = {
@@ -86,7 +86,7 @@ const FUNCTIONS: Record<string, { type: number; body: Body }> = {
     type: UNARY,
     body: () => loop(I32, add(...get(0), 0xfd, 0x11, ...address, 0xfd, 0x00, 4, 0, 0xfd, ...leb(0xae), 0xfd, 0x1b, 2)),
   },
-  // A table, a global, and the way out of the module.
+  // A table, a global, and a call of an import.
   indirect: { type: UNARY, body: () => loop(I32, add(...get(0), ...get(0), ...constant(1), 0x71, 0x11, UNARY, 0)) },
   count: { type: UNARY, body: () => loop(I32, [0x23, 1, 0x23, 0, 0x6a, 0x24, 1, ...add(0x23, 1)]) },
   outside: { type: UNARY, body: () => loop(I32, add(...get(0), 0x10, TWICE)) },
@@ -101,7 +101,7 @@ const FUNCTIONS: Record<string, { type: number; body: Body }> = {
     ],
   },
   grow: { type: UNARY, body: () => [0, ...get(0), 0x40, 0, END] },
-  // What traps, and a loop in which it does not, so that it is optimised.
+  // Functions that may trap, and a loop in which they do not, so that V8 optimises them.
   peek: { type: UNARY, body: () => [0, ...get(0), 0x2d, 0, 0, END] },
   poke: { type: BINARY, body: () => [0, ...get(0), ...get(1), 0x36, 2, 0, ...get(1), END] },
   divide: { type: BINARY, body: () => [0, ...get(0), ...get(1), 0x6d, END] },
@@ -141,10 +141,10 @@ const FUNCTIONS: Record<string, { type: number; body: Body }> = {
   },
 };
 
-/** What is in the table, in this order: the last one is of another type than what it is called as. */
+/** The functions in the table. The last one has another type than its call. */
 const TABLE = ['square', 'negate', 'fibonacci', 'square', 'divide'];
 
-/** The wire bytes. */
+/** Returns the wire bytes. */
 export function probeModule(): Uint8Array<ArrayBuffer> {
   const names = Object.keys(FUNCTIONS);
   const index = (name: string) => leb(TWICE + 1 + names.indexOf(name));
@@ -171,13 +171,13 @@ export function probeModule(): Uint8Array<ArrayBuffer> {
 
 type Exports = Record<string, (...numbers: number[]) => number | bigint>;
 
-/** A fresh instance, and with it a fresh memory. */
+/** Makes a new instance with a new memory. */
 export function instantiate(module: WebAssembly.Module): Exports {
   const env = { twice: (n: number) => 2 * n, step: 3 };
   return new WebAssembly.Instance(module, { env }).exports as never;
 }
 
-/** What the module computes, called often enough that each of its functions runs. */
+/** Calls every function, and returns the results. */
 export function resultsOf(module: WebAssembly.Module): string[] {
   const exports = instantiate(module);
   const call = (name: string, ...numbers: number[]) => `${name}: ${exports[name]?.(...numbers)}`;
@@ -195,7 +195,7 @@ export function resultsOf(module: WebAssembly.Module): string[] {
   ];
 }
 
-/** Calls after which V8 has reason to optimise every function. */
+/** Calls every function often enough for V8 to optimise it. */
 export function exercise(module: WebAssembly.Module): void {
   const exports = instantiate(module);
   for (const name of ['mix', 'wide', 'float', 'vector', 'indirect', 'count', 'outside', 'work'])
@@ -203,7 +203,7 @@ export function exercise(module: WebAssembly.Module): void {
   exports.fibonacci?.(22);
 }
 
-/** What must trap, and how V8 says so; each is caught by another means. */
+/** Calls that must trap, and V8's message. V8 detects each in another way. */
 export const TRAPS: readonly [name: string, numbers: number[], message: RegExp][] = [
   ['peek', [65_536], /out of bounds/],
   ['peek', [-1], /out of bounds/],

@@ -4,7 +4,7 @@ import { V8Engine } from '../engine/v8-engine.js';
 import { keptVerdict, probe } from './probe.js';
 
 /**
- * What {@link probeV8} is called with.
+ * Options of {@link probeV8}.
  *
  * @example
  * ```ts
@@ -17,16 +17,16 @@ import { keptVerdict, probe } from './probe.js';
 export interface ProbeV8Options {
   /** The cache folder, which keeps the verdict. */
   directory: string;
-  /** As that of the `FileSystemCache`: the verdict is signed, too. */
+  /** As the option of `FileSystemCache`. It signs the verdict, too. */
   secret?: FileSystemCacheOptions['secret'];
-  /** Whether V8 is tried again where the folder has a verdict. Default false. */
+  /** Tries V8 again even if the folder has a verdict. Default false. */
   again?: boolean | undefined;
-  /** Ends it; rejects with the signal's reason then. */
+  /** Ends the probe, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * What {@link probeV8} gives.
+ * The result of {@link probeV8}.
  *
  * @example
  * ```ts
@@ -37,24 +37,24 @@ export interface ProbeV8Options {
  * ```
  */
 export interface V8Verdict {
-  /** Whether native code can be saved and loaded in this process: what `V8Engine.canSerialize` says from now on. */
+  /** Whether this process can save and load native code: the value of `V8Engine.canSerialize` from now on. */
   isUsable: boolean;
   /** Why not. */
   reason?: string | undefined;
-  /** Whether this is one of the versions that the package was tested with, of which nothing has to be found out. */
+  /** Whether this package was tested with this version of V8. Then nothing had to be tried. */
   isTested: boolean;
 }
 
 /**
- * Finds out whether the native code of this V8 can be used, where it is not one of the versions that the package was tested with: it is
- * compiled, saved, loaded and called in processes of their own, which takes a few seconds, and the verdict is kept in the cache
- * folder. It then holds in this thread. A process with the hook does this by itself, for those after it; a program that uses the
- * library calls it once, before its first module. On a tested version it does nothing.
+ * Finds out whether the native code of a V8 can be used that this package was not tested with. It compiles, saves, loads and calls a
+ * module in processes of their own, which takes a few seconds, and keeps the verdict in the cache folder. This thread uses the verdict
+ * from then on. The hook does this by itself, for later processes. A program that uses the library calls this function once, before its
+ * first module. With a tested version of V8 it does nothing.
  *
- * @throws {CacheError} kind `Untrusted` when others may write to the folder; `FileWrite` when the verdict could not be kept, which holds
- * in this thread all the same.
- * @throws {TypeError} when an option is not what it should be.
- * @throws the signal's reason; an error when V8 cannot be tried, or whoever tries it is killed.
+ * @throws {CacheError} kind `Untrusted` when others may write to the folder; kind `FileWrite` when the verdict could not be kept (this
+ * thread uses it all the same).
+ * @throws {TypeError} when an option is wrong.
+ * @throws the signal's reason; an error when V8 cannot be tried, or when a process that tries it is killed.
  *
  * @example
  * ```ts

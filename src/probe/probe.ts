@@ -6,7 +6,7 @@ import { FileSystemStore } from '../stores/file-system.js';
 import { type ProbedStep, type RunStepsOptions, runSteps } from './run-steps.js';
 import { encodeVerdict, type KeptVerdict, readVerdict, subjectOf, verdictFile } from './verdict.js';
 
-/** What a folder says of this V8, where that is not tested; it holds in this thread from now on. @throws {CacheError} kind `Untrusted`. */
+/** The folder's verdict on an untested V8. This thread uses it from now on. @throws {CacheError} kind `Untrusted`. */
 export function keptVerdict(cache: FileSystemCache): KeptVerdict | undefined {
   const { id } = untriedEngine();
   const verdict = id === undefined ? undefined : readVerdict(cache, subjectOf(id));
@@ -14,12 +14,12 @@ export function keptVerdict(cache: FileSystemCache): KeptVerdict | undefined {
   return verdict;
 }
 
-/** Tries this V8 and keeps the verdict, which holds in this thread from now on. @throws as `probeV8`. */
+/** Tries this V8 and keeps the verdict. This thread uses it from now on. @throws as `probeV8`. */
 export async function probe(cache: FileSystemCache, options: RunStepsOptions = {}): Promise<KeptVerdict | undefined> {
   cache.checkTrust();
   const untried = untriedEngine();
   if (untried.id === undefined) {
-    takeVerdict({ isUsable: false, reason: untried.reason }); // Of this process alone; nothing had to be tried.
+    takeVerdict({ isUsable: false, reason: untried.reason }); // Only for this process: no step was run.
     return undefined;
   }
   const reason = whyNoLearner();

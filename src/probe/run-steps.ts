@@ -5,40 +5,40 @@ import { text } from 'node:stream/consumers';
 import { learnerEnvironment, v8Options } from '../learning/start-learner.js';
 import { packageRoot } from '../package-root.js';
 
-/** What is tried, in this order, each in a process of its own; see steps.ts. */
+/** The steps in order; see steps.ts. */
 export const STEP_NAMES = ['open', 'save', 'load', 'trap', 'collect', 'worker', 'refuse', 'flags'] as const;
 export type StepName = (typeof STEP_NAMES)[number];
 
-/** What came of one step. */
+/** The result of one step. */
 export interface ProbedStep {
   name: StepName;
   milliseconds: number;
-  /** Why V8 cannot be used; `undefined` when it went well. */
+  /** Why V8 cannot be used; `undefined` if the step succeeded. */
   failure?: string | undefined;
 }
 
 export interface RunStepsOptions {
-  /** Path of the node binary; this one by default. */
+  /** Path of the node binary. Default: this process's. */
   node?: string | undefined;
-  /** The program that runs a step, and what it is given before the step's name. */
+  /** The program that runs a step, and its arguments before the step's name. */
   program?: readonly string[] | undefined;
-  /** Milliseconds that each may take. */
+  /** Milliseconds that each step may take. */
   timeout?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
-const PROGRAM = [path.join(packageRoot, 'dist/probe/step.js')];
-/** The longest takes two seconds; at the lowest priority, on a busy machine, many times that. */
+const PROGRAM = [path.join(packageRoot, 'dist/probe/step-process.js')];
+/** The longest step takes two seconds; at the lowest priority, on a busy machine, it takes many times that. */
 const TIMEOUT = 60_000;
-/** Changes V8's flag hash on every version known. */
+/** Changes V8's flag hash in every known version. */
 const OTHER_FLAG = '--stack-trace-limit=11';
-/** How V8 ends a process. Any other signal came from somebody else, and says nothing of V8. */
-const OF_CRASHES = new Set(['SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGFPE', 'SIGSYS']);
+/** Signals of a process that crashed. Any other signal came from outside, and says nothing about V8. */
+const CRASH_SIGNALS = new Set(['SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGFPE', 'SIGSYS']);
 
 /**
- * Tries a V8, until a step fails.
+ * Runs the steps, until one fails.
  *
- * @throws when that cannot be done, or is ended from outside; the signal's reason.
+ * @throws when a process cannot be started or is killed from outside; the signal's reason.
  */
 export async function runSteps({
   node = process.execPath,
@@ -75,14 +75,14 @@ async function run(
     signal,
   });
   const ended = new Promise<void>((resolve, reject) => child.once('close', () => resolve()).once('error', reject));
-  child.stdin?.on('error', () => {}); // It ended before it read that.
+  child.stdin?.on('error', () => {}); // The process ended before it read its input.
   child.stdin?.end(input);
   const [, said, answer] = await Promise.all([ended, text(child.stderr as Readable), text(child.stdio[3] as Readable)]);
   const { exitCode, signalCode, killed } = child;
   if (exitCode === 0) return { answer, failure: undefined };
   if (killed) return { answer, failure: `it took longer than ${timeout / 1000} s` };
-  if (signalCode && !OF_CRASHES.has(signalCode))
-    throw new Error(`The process that tries V8 was ended by ${signalCode}`);
+  if (signalCode && !CRASH_SIGNALS.has(signalCode))
+    throw new Error(`The process that tries V8 was killed with ${signalCode}`);
   const lines = said.split('\n').filter((line) => /\w/.test(line));
   const reason = (lines.find((line) => /check failed|error: /i.test(line)) ?? lines[0] ?? '').replace(/^# /, '').trim();
   return { answer, failure: signalCode ? `it crashed with ${signalCode}${reason && ` (${reason})`}` : reason };

@@ -1,4 +1,4 @@
-// What the probe does with an untried V8, each step in a process of its own: step.ts runs one of them.
+// The steps of the probe. Each runs in a process of its own: see step-process.ts.
 import v8 from 'node:v8';
 import vm from 'node:vm';
 import { Worker } from 'node:worker_threads';
@@ -8,16 +8,16 @@ import { ModuleHash } from '../module-hash.js';
 import { exercise, instantiate, probeModule, resultsOf, TRAPS } from './module.js';
 import type { StepName } from './run-steps.js';
 
-/** What one step leaves for those after it. */
+/** The result of the step `save`, for the steps after it. */
 interface Saved {
   engineId: string;
-  /** As base64. */
+  /** In base64. */
   nativeCode: string;
-  /** What the module computed before it was optimised. */
+  /** The module's results before it was optimised. */
   results: string[];
 }
 
-/** Serialised code that did not grow in so many rounds is complete. */
+/** Rounds without growth after which the serialised code is complete. */
 const QUIET_ROUNDS = 15;
 const MAX_ROUNDS = 400;
 const engine = new V8Engine();
@@ -26,15 +26,15 @@ const KEY = ModuleHash.sha256(wireBytes);
 
 type Step = (saved: Saved, tell: () => void) => unknown;
 
-/** All but the first two are given what the second one saved. */
+/** All steps after `save` get its result. */
 export const STEPS: Record<StepName | 'inLoop', Step> = {
-  /** The addon, what it looks up in this binary, and V8's doors. */
+  /** Load the addon, find its symbols in this binary, open V8's doors. */
   open(): void {
     const { unsupportedReason } = engine;
     if (unsupportedReason !== undefined) throw new Error(unsupportedReason);
   },
 
-  /** Compile, have it optimised, serialise. */
+  /** Compile, run until V8 has optimised, serialise. */
   async save(): Promise<Saved> {
     const id = engine.deterministicId;
     const module = engine.compileSync(wireBytes);
@@ -42,7 +42,7 @@ export const STEPS: Record<StepName | 'inLoop', Step> = {
     const results = resultsOf(module);
     let nativeCode: Uint8Array | undefined;
     for (let round = 0, quiet = 0; quiet < QUIET_ROUNDS; round++) {
-      if (round === MAX_ROUNDS) throw new Error(`V8 optimised nothing in ${MAX_ROUNDS} rounds`);
+      if (round === MAX_ROUNDS) throw new Error(`V8's optimised code was not complete after ${MAX_ROUNDS} rounds`);
       exercise(module);
       await new Promise((resolve) => setTimeout(resolve, 10));
       const before = nativeCode?.length;
@@ -57,12 +57,12 @@ export const STEPS: Record<StepName | 'inLoop', Step> = {
     return { engineId: id, nativeCode: Buffer.from(nativeCode as Uint8Array).toString('base64'), results };
   },
 
-  /** Restore, by every way, and call. */
+  /** Restore in every way, and call. */
   load(saved: Saved): void {
     const module = restore(saved);
     compare(module, saved.results);
     const again = engine.serialize(module);
-    if (!again) throw new Error('What was restored has no optimised code');
+    if (!again) throw new Error('the restored module has no optimised code');
     compare(engine.deserialize(again, wireBytes), saved.results);
     engine.receive(wireBytes).abandon();
     const received = engine.receive(wireBytes);
@@ -76,7 +76,7 @@ export const STEPS: Record<StepName | 'inLoop', Step> = {
     compare(module, saved.results);
   },
 
-  /** The code has no bounds checks: V8 must still catch the signal. */
+  /** The code has no bounds checks, so V8 must catch the signal. */
   trap(saved: Saved): void {
     const module = restore(saved);
     const exports = instantiate(module);
@@ -109,11 +109,11 @@ export const STEPS: Record<StepName | 'inLoop', Step> = {
     for (const module of kept) compare(module, saved.results);
   },
 
-  /** Restore in threads that end by themselves or are terminated while they do, and in this one meanwhile. */
+  /** Restore in threads that end by themselves or are terminated meanwhile, and in this thread at the same time. */
   async worker(saved: Saved): Promise<void> {
     for (let round = 0; round < 6; round++) {
       const isTerminated = round % 2 === 1;
-      const worker = new Worker(new URL('step.js', import.meta.url), {
+      const worker = new Worker(new URL('step-process.js', import.meta.url), {
         argv: [isTerminated ? 'inLoop' : 'load'],
         workerData: saved,
       });
@@ -126,7 +126,7 @@ export const STEPS: Record<StepName | 'inLoop', Step> = {
     compare(restore(saved), saved.results);
   },
 
-  /** What another V8 wrote, or was cut off, must be refused by V8's own checks, and not run. */
+  /** V8's own checks must refuse native code of another V8, or native code that is cut off. */
   refuse(saved: Saved): void {
     const nativeCode = nativeCodeOf(saved);
     for (const [what, offset] of Object.entries({ magic: 0, version: 4, features: 8, flags: 12 })) {
@@ -139,13 +139,13 @@ export const STEPS: Record<StepName | 'inLoop', Step> = {
     compare(restore(saved), saved.results);
   },
 
-  /** In a process with another flag of V8 than that which saved. */
+  /** This process has another V8 flag than the process that saved. */
   flags(saved: Saved): void {
     if (engine.deterministicId === saved.engineId) return;
     expectRefusal('native code that was made under other flags', nativeCodeOf(saved));
   },
 
-  /** What `worker` has a thread do until it is terminated. */
+  /** Runs in a thread of the step `worker` until it is terminated. */
   inLoop(saved: Saved, tell: () => void): void {
     for (;;) {
       compare(restore(saved), saved.results);
@@ -168,7 +168,7 @@ function compare(module: WebAssembly.Module, expected: string[]): void {
 }
 
 function expect(what: string, found: unknown, expected: unknown): void {
-  if (found !== expected) throw new Error(`${what} was ${found}, and not ${expected}`);
+  if (found !== expected) throw new Error(`${what} was ${found}, expected ${expected}`);
 }
 
 function expectRefusal(what: string, nativeCode: Uint8Array): void {
@@ -178,10 +178,10 @@ function expectRefusal(what: string, nativeCode: Uint8Array): void {
     if (CacheError.is(error, 'Deserialize')) return;
     throw error;
   }
-  throw new Error(`V8 took ${what}`);
+  throw new Error(`V8 accepted ${what}`);
 }
 
-/** Without an option of the process, which V8's flag hash would be another one with. */
+/** An option of the process would change V8's flag hash, so this sets the flag for a moment. */
 function garbageCollector(): () => void {
   if (globalThis.gc) return () => globalThis.gc?.();
   v8.setFlagsFromString('--expose-gc');

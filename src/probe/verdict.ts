@@ -13,13 +13,13 @@ const { closeSync, fstatSync, openSync, readSync } = fs;
 const { now } = Date;
 const { parse, stringify } = JSON;
 
-/** Raised when the steps are other ones, so that what the ones before said does not count any more. */
+/** Raise it when the steps change, so that older verdicts do not count any more. */
 const STEPS_VERSION = 1;
-/** A "no" may have come of a machine that was too busy, or of a full disk. What could be used once, can be. */
+/** Milliseconds. A "no" may be due to a busy machine or a full disk, so it expires. A "yes" does not. */
 const NO_IS_KEPT_FOR = 7 * 24 * 3_600_000;
 const UNSIGNED = '-';
 
-/** A verdict as it is kept in a cache folder: JSON in one line, and in a second one the signature, as hexadecimal digits. */
+/** The content of a verdict's file: JSON in the first line, the signature in hexadecimal digits in the second. */
 export interface KeptVerdict extends Verdict {
   /** See {@link subjectOf}. */
   readonly subject: string;
@@ -28,14 +28,14 @@ export interface KeptVerdict extends Verdict {
   readonly steps: readonly ProbedStep[];
 }
 
-/** What a verdict is on: the engine, with V8's flags and the CPU's features, the build of the addon, and the steps. */
+/** A verdict is about the engine (with V8's flags and the CPU's features), the build of the addon, and the steps. */
 export function subjectOf(engineId: string): string {
   const { file } = loadAddon();
   const addon = file === undefined ? 'elsewhere' : crc32(readWhole(file)).toString(16);
   return `${engineId}_addon-${addon}_steps-${STEPS_VERSION}`;
 }
 
-/** By which the job of a process that tries it is known, too. */
+/** Names the verdict's file, and the job of the process that tries V8. */
 export function keyOf(subject: string): ModuleHash {
   return sha256(Buffer.from(subject));
 }
@@ -51,8 +51,7 @@ export function encodeVerdict(verdict: KeptVerdict, { signer }: FileSystemCache)
 }
 
 /**
- * The verdict that is kept; `undefined` where there is none, where it is damaged, of another engine or not signed, or a "no" of long
- * ago. A planted one harms less than a planted artifact, which is what the folder is guarded against all the same.
+ * Reads the verdict. `undefined` if there is none, if it is damaged, not signed or of another engine, or if it is an old "no".
  *
  * @throws {CacheError} kind `Untrusted` when others may write to the folder.
  */

@@ -6,9 +6,9 @@ import { ThreadLocalCache } from '../caches/thread-local.js';
 import type { ModuleCache, SyncModuleCache } from '../module-cache.js';
 import { type HashAlgorithm, ModuleHash } from '../module-hash.js';
 import { assertSameModule, ofKind } from './assertions.js';
-import { faces } from './faces.js';
 import { FakeEngine } from './fake-engine.js';
 import { optimisedFurther, sample } from './sample.js';
+import { variants } from './variants.js';
 
 /** Any eight bytes are an XXH64, and the package that computes it is optional. */
 function keyOf(algorithm: HashAlgorithm, wireBytes: Uint8Array): ModuleHash {
@@ -17,11 +17,11 @@ function keyOf(algorithm: HashAlgorithm, wireBytes: Uint8Array): ModuleHash {
 }
 
 /**
- * Tests of what every strategy promises, for `node:test`: call it in a test file. They use {@link FakeEngine}, so they pass on every
- * machine.
+ * Tests for `node:test` of the promises that every strategy makes: call it in a test file. They use {@link FakeEngine}, so they pass
+ * on every machine.
  *
- * @param name - of the strategy, for the report
- * @param createCache - gives an empty cache each time
+ * @param name - the strategy's name, for the report
+ * @param createCache - returns a new, empty cache
  *
  * @example
  * ```ts
@@ -141,11 +141,11 @@ export function moduleCacheContract(name: string, createCache: () => ModuleCache
 }
 
 /**
- * The tests of {@link moduleCacheContract} on the promises and on the synchronous methods of a strategy, and that both are of one
- * cache.
+ * Runs the tests of {@link moduleCacheContract} on the promises and on the synchronous methods of a strategy, and checks that both use
+ * one cache.
  *
- * @param name - of the strategy, for the report
- * @param createCache - gives an empty cache each time
+ * @param name - the strategy's name, for the report
+ * @param createCache - returns a new, empty cache
  *
  * @example
  * ```ts
@@ -156,10 +156,14 @@ export function moduleCacheContract(name: string, createCache: () => ModuleCache
  * ```
  */
 export function syncModuleCacheContract(name: string, createCache: () => SyncModuleCache): void {
-  for (const face of faces) moduleCacheContract(`${name} (${face.name})`, () => face.of(createCache()));
+  for (const variant of variants) moduleCacheContract(`${name} (${variant.name})`, () => variant.of(createCache()));
 
-  describe(`${name} is one cache behind both faces:`, () => {
-    for (const [writer, reader] of [faces, faces.toReversed()] as [(typeof faces)[0], (typeof faces)[0]][]) {
+  describe(`${name} is one cache behind both variants of its methods:`, () => {
+    const [promises, sync] = variants;
+    for (const [writer, reader] of [
+      [promises, sync],
+      [sync, promises],
+    ] as const) {
       it(`what ${writer.name} saves, ${reader.name} loads`, async () => {
         const cache = createCache();
         const { key, engine, module } = sample();

@@ -2,9 +2,9 @@ import { CacheError } from '../cache-error.js';
 import type { Engine } from '../module-cache.js';
 
 /**
- * An engine without V8's native code, for tests of what caches do with an engine. Its "native code" is the words "native
- * code of" and the engine's id; modules are real, compiled by V8 from their wire bytes. Modules that it did not make, and
- * native code of another id, it refuses with the kinds of error that {@link Engine} names.
+ * An engine for tests of caches, without V8's native code. Its "native code" is the text "native code of" and the engine's id. Its
+ * modules are real: V8 compiles them from their wire bytes. It refuses modules that it did not make, and native code of
+ * another id, with the errors that {@link Engine} names.
  *
  * @example
  * ```ts
@@ -21,19 +21,19 @@ import type { Engine } from '../module-cache.js';
  * ```
  */
 export class FakeEngine implements Engine {
-  /** May be set, and `nativeCode` with it: from then on it is another engine. */
+  /** Set it, and `nativeCode` with it, to make this another engine. */
   deterministicId: string;
-  /** What caches are told; the methods here work either way. */
+  /** The answer for caches; the methods here work either way. */
   canSerialize = true;
   unsupportedReason: string | undefined;
-  /** What `serialize` gives: set it to `undefined` for "nothing optimised yet", to more bytes for "optimised further". */
+  /** The result of `serialize`. Set it to `undefined` for "nothing optimised yet", to more bytes for "optimised further". */
   nativeCode: Uint8Array | undefined;
-  /** How often each was called; `compile` counts `compileSync`, too. */
+  /** How often each method was called; `compile` counts `compileSync`, too. */
   readonly calls = { compile: 0, serialize: 0, deserialize: 0 };
   readonly #wireBytes = new WeakMap<WebAssembly.Module, Uint8Array>();
 
   /**
-   * Engines of one id take each other's native code.
+   * Engines of one id accept each other's native code.
    *
    * @param deterministicId - default `fake-engine-1`
    */

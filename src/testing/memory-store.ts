@@ -1,7 +1,7 @@
 import type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 
 /**
- * A store in memory, conditional, for tests of what is built on stores. To let it fail, override its methods.
+ * A conditional store in memory, for tests of code that uses stores. Override its methods to make it fail.
  *
  * @example
  * ```ts
@@ -21,7 +21,7 @@ import type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions }
 export class MemoryStore implements ArtifactStore {
   readonly description: string = 'memory';
   readonly isConditional: boolean = true;
-  /** What it has; the versions count up. */
+  /** The stored values. Their versions count up. */
   readonly values = new Map<string, { bytes: Uint8Array; version: string }>();
   #puts = 0;
 

@@ -1,6 +1,6 @@
-// Wasm binaries made in code, so that no test needs a tool chain or a committed binary.
+// Makes wasm binaries in code, so that no test needs a tool chain or a committed binary.
 
-/** Types of values, as they are encoded. */
+/** Encoded types of values. */
 export const I32 = 0x7f;
 export const I64 = 0x7e;
 export const F64 = 0x7c;
@@ -15,7 +15,7 @@ export function leb(value: number): number[] {
   return bytes;
 }
 
-/** Signed, as constants are. */
+/** The signed form of LEB128, as in constants. */
 export function sleb(value: bigint | number): number[] {
   const bytes: number[] = [];
   for (let rest = BigInt(value); ; ) {
@@ -43,7 +43,7 @@ export function customSection(name: string, length = 3): number[] {
   return section(0, [...named(name), ...new Array<number>(length).fill(0x2a)]);
 }
 
-/** @param bodies - with their locals, without their lengths */
+/** @param bodies - function bodies with their locals, without their lengths */
 export function codeSection(bodies: number[][]): number[] {
   return section(10, vector(bodies.map((body) => [...leb(body.length), ...body])));
 }
@@ -53,15 +53,15 @@ export function moduleOf(...sections: number[][]): Uint8Array<ArrayBuffer> {
 }
 
 export interface ModuleOptions {
-  /** Added to every result, so that modules can be told apart by what they compute. */
+  /** Is added to every result, so that modules can be told apart by their results. */
   offset?: number;
-  /** Length of a custom section at the end, to reach a size. */
+  /** Length of a custom section at the end, to make the module larger. */
   padding?: number;
 }
 
 /**
- * A module that exports `sum(n)`: the 32-bit sum of 1..n plus `offset`, in a loop that V8 soon optimises, and `peek(i)`,
- * which loads a byte from a memory of one page and so traps when `i` is out of bounds.
+ * A module that exports two functions. `sum(n)` returns the 32-bit sum of 1..n plus `offset`, in a loop that V8 soon optimises.
+ * `peek(i)` loads a byte from a memory of one page, and traps if `i` is out of bounds.
  */
 export function sumModule({ offset = 0, padding = 0 }: ModuleOptions = {}): Uint8Array<ArrayBuffer> {
   const sum = [
@@ -92,7 +92,7 @@ export function instantiate(module: WebAssembly.Module): SumExports {
   return new WebAssembly.Instance(module).exports as SumExports;
 }
 
-/** Runs the module until `serialize` gives native code. */
+/** Runs the module until `serialize` returns native code. */
 export async function optimise(
   module: WebAssembly.Module,
   serialize: (module: WebAssembly.Module) => Uint8Array | undefined,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ArtifactStore } from '../artifact-store.js';
 
-/** All there are, and long enough for several packets. */
+/** Every byte value; long ones need several packets. */
 const everyByte = (length: number) => Uint8Array.from({ length }, (_, index) => (index * 7 + (index >> 8)) & 0xff);
 
 async function bytesOf(store: ArtifactStore, name: string): Promise<Buffer | undefined> {
@@ -11,10 +11,10 @@ async function bytesOf(store: ArtifactStore, name: string): Promise<Buffer | und
 }
 
 /**
- * Tests of what every store promises, for `node:test`: call it in a test file.
+ * Tests for `node:test` of the promises that every store makes: call it in a test file.
  *
- * @param name - of the store, for the report
- * @param createStore - gives an empty store each time; it is closed after each test
+ * @param name - the store's name, for the report
+ * @param createStore - returns a new, empty store, which is closed after the test
  *
  * @example
  * ```ts

@@ -7,8 +7,8 @@ import { CrashGuard } from '../../dist/caches/crash-guard.js';
 import { FileSystemCache } from '../../dist/index.js';
 import { hostTag } from '../../dist/stores/file-system.js';
 import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
-import { faces } from '../../dist/testing/faces.js';
 import { sample } from '../../dist/testing/sample.js';
+import { variants } from '../../dist/testing/variants.js';
 import { filesIn, temporaryDirectory } from '../support/processes.js';
 
 const MINUTE = 60_000;
@@ -123,10 +123,10 @@ describe('CrashGuard', () => {
 });
 
 describe('FileSystemCache under the guard', () => {
-  for (const face of faces) {
-    it(`neither loads nor reports a quarantined artifact, ${face.name}`, async () => {
+  for (const variant of variants) {
+    it(`neither loads nor reports a quarantined artifact, ${variant.name}`, async () => {
       const directory = temporaryDirectory();
-      const cache = face.of(new FileSystemCache(directory));
+      const cache = variant.of(new FileSystemCache(directory));
       const { key, engine, module, wireBytes } = sample();
       await cache.save(key, engine, module);
       const [artifact = ''] = filesIn(directory);

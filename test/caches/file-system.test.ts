@@ -19,9 +19,9 @@ import type { ModuleCache } from '../../dist/module-cache.js';
 import { ModuleHash } from '../../dist/module-hash.js';
 import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
 import { syncModuleCacheContract } from '../../dist/testing/contract.js';
-import { type Face, faces } from '../../dist/testing/faces.js';
 import { FakeEngine } from '../../dist/testing/fake-engine.js';
 import { optimisedFurther, type Sample, sample } from '../../dist/testing/sample.js';
+import { type Variant, variants } from '../../dist/testing/variants.js';
 import { damages } from '../support/damage.js';
 import { filesIn, temporaryDirectory } from '../support/processes.js';
 
@@ -42,17 +42,17 @@ interface SetupOptions extends FileSystemCacheOptions {
 
 /** A sample, and a cache that does not hold it. */
 function empty(
-  face: Face,
+  variant: Variant,
   { directory = temporaryDirectory(), engine = new FakeEngine(), ...rest }: SetupOptions = {},
 ): Setup {
   const example = sample({ engine });
   const entry = path.join(directory, engine.deterministicId, `${example.key}.artifact`);
-  return { ...example, directory, cache: face.of(new FileSystemCache(directory, rest)), entry };
+  return { ...example, directory, cache: variant.of(new FileSystemCache(directory, rest)), entry };
 }
 
 /** A sample, and a cache that holds it. */
-async function stored(face: Face, options: SetupOptions = {}): Promise<Setup> {
-  const setup = empty(face, options);
+async function stored(variant: Variant, options: SetupOptions = {}): Promise<Setup> {
+  const setup = empty(variant, options);
   await setup.cache.save(setup.key, setup.engine, setup.module);
   assert.deepEqual(filesIn(setup.directory), [setup.entry]);
   return setup;
@@ -128,16 +128,16 @@ const ruins: Ruin[] = [
 ];
 
 /** A sample, and a cache with a ruined entry for it. */
-function ruined(face: Face, ruin: Ruin): Setup {
-  const setup = empty(face);
+function ruined(variant: Variant, ruin: Ruin): Setup {
+  const setup = empty(variant);
   mkdirSync(path.dirname(setup.entry), { mode: 0o700 });
   writeFileSync(setup.entry, ruin.of(artifactFor(setup), setup), { mode: 0o600 });
   return setup;
 }
 
 /** Checks that every method is refused, and that the folder does not change. */
-async function assertUntrusted({ directory, key, engine, module }: Setup, face: Face): Promise<void> {
-  const cache = face.of(new FileSystemCache(directory));
+async function assertUntrusted({ directory, key, engine, module }: Setup, variant: Variant): Promise<void> {
+  const cache = variant.of(new FileSystemCache(directory));
   const before = readdirSync(directory, { recursive: true });
   const namesTheFolder = ofKind('Untrusted', ({ path }) => assert.equal(path, directory));
   await assert.rejects(cache.load(key, engine), namesTheFolder);
@@ -182,13 +182,13 @@ describe('new FileSystemCache', () => {
   }
 });
 
-for (const face of faces) {
-  describe(`FileSystemCache (${face.name}) writes`, () => {
+for (const variant of variants) {
+  describe(`FileSystemCache (${variant.name}) writes`, () => {
     it('private folders and files', onPosix, async () => {
       const parent = temporaryDirectory();
       const umask = process.umask(0);
       try {
-        await stored(face, { directory: path.join(parent, 'several', 'levels') });
+        await stored(variant, { directory: path.join(parent, 'several', 'levels') });
       } finally {
         process.umask(umask);
       }
@@ -198,7 +198,7 @@ for (const face of faces) {
     });
 
     it('and leaves no temporary files', async () => {
-      const { cache, key, engine, module, directory, entry } = await stored(face);
+      const { cache, key, engine, module, directory, entry } = await stored(variant);
       for (let more = 1; more <= 5; more++) {
         engine.nativeCode = optimisedFurther(engine, more);
         await Promise.all([1, 2, 3].map(() => cache.save(key, engine, module)));
@@ -207,7 +207,7 @@ for (const face of faces) {
     });
 
     it('nothing when a module is saved with less native code, or as much, or none', async () => {
-      const { cache, key, engine, module, entry } = await stored(face);
+      const { cache, key, engine, module, entry } = await stored(variant);
       const better = optimisedFurther(engine, 64);
       engine.nativeCode = better;
       await cache.save(key, engine, module);
@@ -220,7 +220,7 @@ for (const face of faces) {
     });
 
     it('the number of the generation, which counts up from 0', async () => {
-      const { cache, key, engine, module, entry } = await stored(face);
+      const { cache, key, engine, module, entry } = await stored(variant);
       const generations = [headerOf(entry).generation];
       for (const more of [10, 20, 20, 15, 30]) {
         engine.nativeCode = optimisedFurther(engine, more);
@@ -231,7 +231,7 @@ for (const face of faces) {
     });
 
     it('generation 0 again after the highest one', async () => {
-      const { cache, key, engine, module, entry } = await stored(face);
+      const { cache, key, engine, module, entry } = await stored(variant);
       const generation = 2 ** 32 - 1;
       writeFileSync(entry, encodeArtifact({ ...decodeArtifact(readFileSync(entry)), generation }));
       engine.nativeCode = optimisedFurther(engine, 10);
@@ -242,16 +242,16 @@ for (const face of faces) {
 
     for (const ruin of ruins) {
       it(`over ${ruin.name}`, async () => {
-        const setup = ruined(face, ruin);
+        const setup = ruined(variant, ruin);
         await setup.cache.save(setup.key, setup.engine, setup.module);
         assert.deepEqual(readFileSync(setup.entry), artifactFor(setup));
       });
     }
   });
 
-  describe(`FileSystemCache (${face.name}) reads`, () => {
+  describe(`FileSystemCache (${variant.name}) reads`, () => {
     it('exactly the native code that was saved', async () => {
-      const { cache, key, engine, wireBytes } = await stored(face);
+      const { cache, key, engine, wireBytes } = await stored(variant);
       const seen: Uint8Array[] = [];
       engine.deserialize = (nativeCode, bytes) => {
         seen.push(nativeCode);
@@ -264,7 +264,7 @@ for (const face of faces) {
     });
 
     it('a module without optimised code by compiling it', async () => {
-      const { cache, key, engine, module, wireBytes } = empty(face);
+      const { cache, key, engine, module, wireBytes } = empty(variant);
       engine.nativeCode = undefined;
       await cache.save(key, engine, module);
       await cache.load(key, engine);
@@ -275,7 +275,7 @@ for (const face of faces) {
     for (const ruin of ruins) {
       for (const given of ['with', 'without']) {
         it(`${ruin.name} as a miss and removes it, ${given} wire bytes given`, async () => {
-          const { cache, key, engine, wireBytes, entry } = ruined(face, ruin);
+          const { cache, key, engine, wireBytes, entry } = ruined(variant, ruin);
           assert.equal(await cache.contains(key, engine), ruin.headerIsGood ?? false);
           await assert.rejects(
             cache.load(key, engine, given === 'with' ? { wireBytes } : undefined),
@@ -288,7 +288,7 @@ for (const face of faces) {
     }
 
     it('no wire bytes if they are given, so that damage to them does not matter', async () => {
-      const { cache, key, engine, module, wireBytes, entry } = await stored(face);
+      const { cache, key, engine, module, wireBytes, entry } = await stored(variant);
       const bytes = readFileSync(entry);
       writeFileSync(entry, flipped(bytes, bytes.length - 1));
       assertSameModule(await cache.load(key, engine, { wireBytes }), module);
@@ -298,7 +298,7 @@ for (const face of faces) {
 
     it('nothing into the engine if the wire bytes have another length', async () => {
       for (const nativeCode of [new FakeEngine().nativeCode, undefined]) {
-        const { cache, key, engine, module, wireBytes } = empty(face);
+        const { cache, key, engine, module, wireBytes } = empty(variant);
         engine.nativeCode = nativeCode;
         for (const wrong of [wireBytes.subarray(0, -1), Buffer.concat([wireBytes, Buffer.of(0)]), new Uint8Array(0)]) {
           await cache.save(key, engine, module);
@@ -309,7 +309,7 @@ for (const face of faces) {
     });
 
     it('an entry that the engine refuses as a miss and removes it', async () => {
-      const { cache, key, engine, module, directory } = empty(face);
+      const { cache, key, engine, module, directory } = empty(variant);
       engine.nativeCode = Buffer.from('something that the fake engine does not know');
       await cache.save(key, engine, module);
       await assert.rejects(
@@ -320,7 +320,7 @@ for (const face of faces) {
     });
 
     it('an entry for an engine that cannot deserialise, and keeps it', async () => {
-      const { cache, key, engine, entry } = await stored(face);
+      const { cache, key, engine, entry } = await stored(variant);
       engine.canSerialize = false;
       engine.deserialize = () => {
         throw new CacheError('Deserialize', 'not supported here');
@@ -330,9 +330,9 @@ for (const face of faces) {
     });
   });
 
-  describe(`FileSystemCache (${face.name}) reports`, () => {
+  describe(`FileSystemCache (${variant.name}) reports`, () => {
     it('an entry that is a directory, and leaves it', async () => {
-      const { cache, key, engine, module, wireBytes, entry } = empty(face);
+      const { cache, key, engine, module, wireBytes, entry } = empty(variant);
       mkdirSync(path.join(entry, 'below'), { recursive: true, mode: 0o700 });
       const withPath = ({ path }: CacheError) => assert.equal(path, entry);
       await assert.rejects(cache.load(key, engine), ofKind('FileRead', withPath));
@@ -349,7 +349,7 @@ for (const face of faces) {
     ] as const) {
       it(`a file where ${where} should be, when it writes, and misses when it reads`, async () => {
         const directory = path.join(temporaryDirectory(), 'cache');
-        const { cache, key, engine, module, entry } = empty(face, { directory });
+        const { cache, key, engine, module, entry } = empty(variant, { directory });
         const file = path.join(directory, below);
         mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
         writeFileSync(file, 'in the way', { mode: 0o600 });
@@ -366,24 +366,24 @@ for (const face of faces) {
         `a folder of mode ${mode.toString(8)}, to which others may write, and does not touch it`,
         onPosix,
         async () => {
-          for (const setup of [await stored(face), empty(face)]) {
+          for (const setup of [await stored(variant), empty(variant)]) {
             chmodSync(setup.directory, mode);
-            await assertUntrusted(setup, face);
+            await assertUntrusted(setup, variant);
           }
         },
       );
     }
 
     it('a folder of another user, and does not touch it', asRoot, async () => {
-      for (const setup of [await stored(face), empty(face)]) {
+      for (const setup of [await stored(variant), empty(variant)]) {
         chownSync(setup.directory, 12345, 12345);
-        await assertUntrusted(setup, face);
+        await assertUntrusted(setup, variant);
       }
     });
 
     for (const [what, id] of Object.entries({ '300 characters': 'x'.repeat(300), '300 bytes': '漢'.repeat(100) })) {
       it(`an engine whose deterministicId takes ${what}, when it writes, and misses when it reads`, async () => {
-        const { cache, key, engine, module, directory } = empty(face, { engine: new FakeEngine(id) });
+        const { cache, key, engine, module, directory } = empty(variant, { engine: new FakeEngine(id) });
         const namesIt = ofKind('Serialize', ({ message }) => assert.match(message, /deterministicId/));
         await assert.rejects(cache.save(key, engine, module), namesIt);
         await assert.rejects(cache.load(key, engine), ofKind('NotFound'));
@@ -393,7 +393,7 @@ for (const face of faces) {
     }
   });
 
-  describe(`FileSystemCache (${face.name}) loads what was saved for the engine`, () => {
+  describe(`FileSystemCache (${variant.name}) loads what was saved for the engine`, () => {
     const ids = [
       ...['', '.', '..', '../../escape', '/absolute', 'a/b', 'C:\\windows', 'nul\0byte', 'line\nbreak', 'two words'],
       ...['-dash', '.hidden', 'ünïcödé 漢字 🦀', 'Engine', 'engine', 'ENGINE', 'con', '%2e', '__proto__', '\ufeffbom'],
@@ -401,7 +401,7 @@ for (const face of faces) {
     ];
     for (const id of ids) {
       it(id.length > 40 ? `${id.slice(0, 4)}... of ${id.length} characters` : JSON.stringify(id), async () => {
-        const { cache, key, engine, module, directory } = empty(face, { engine: new FakeEngine(id) });
+        const { cache, key, engine, module, directory } = empty(variant, { engine: new FakeEngine(id) });
         await cache.save(key, engine, module);
         const names = filesIn(directory).map((file) => path.relative(directory, file));
         assert.equal(names.length, 1);
@@ -412,7 +412,7 @@ for (const face of faces) {
     }
 
     it('and no other, also where file names differ only in case', async () => {
-      const { cache, key } = empty(face);
+      const { cache, key } = empty(variant);
       const samples = ['Engine', 'engine', 'ENGINE'].map((id, offset) =>
         sample({ engine: new FakeEngine(id), offset }),
       );
@@ -428,23 +428,23 @@ for (const face of faces) {
     });
   });
 
-  describe(`FileSystemCache (${face.name}) with wireBytes: 'omit'`, () => {
+  describe(`FileSystemCache (${variant.name}) with wireBytes: 'omit'`, () => {
     /** Two caches with the two choices of `wireBytes` on one empty folder. */
     function mixed(): Setup & { including: ModuleCache; omitting: ModuleCache } {
-      const setup = empty(face);
-      const omitting = face.of(new FileSystemCache(setup.directory, { wireBytes: 'omit' }));
+      const setup = empty(variant);
+      const omitting = variant.of(new FileSystemCache(setup.directory, { wireBytes: 'omit' }));
       return { ...setup, including: setup.cache, omitting };
     }
 
     it('stores the native code alone', async () => {
-      const { engine, wireBytes, entry } = await stored(face, { wireBytes: 'omit' });
+      const { engine, wireBytes, entry } = await stored(variant, { wireBytes: 'omit' });
       assert.equal(headerOf(entry).includesWireBytes, false);
       assert.equal(headerOf(entry).wireLength, wireBytes.length);
       assert.equal(statSync(entry).size, HEADER_LENGTH + lengthOf(engine.nativeCode));
     });
 
     it('stores nothing as long as nothing is optimised', async () => {
-      const { cache, key, engine, module, directory } = empty(face, { wireBytes: 'omit' });
+      const { cache, key, engine, module, directory } = empty(variant, { wireBytes: 'omit' });
       engine.nativeCode = undefined;
       await cache.save(key, engine, module);
       assert.equal(await cache.contains(key, engine), false);
@@ -566,37 +566,37 @@ describe('FileSystemCache with a secret', () => {
 
   syncModuleCacheContract('FileSystemCache with a secret', () => new FileSystemCache(temporaryDirectory(), { secret }));
 
-  for (const face of faces) {
-    it(`accepts a folder that others may write to, ${face.name}`, onPosix, async () => {
+  for (const variant of variants) {
+    it(`accepts a folder that others may write to, ${variant.name}`, onPosix, async () => {
       const directory = temporaryDirectory();
       chmodSync(directory, 0o777);
-      const { cache, key, engine, module } = await stored(face, { directory, secret });
+      const { cache, key, engine, module } = await stored(variant, { directory, secret });
       assertSameModule(await cache.load(key, engine), module);
     });
 
     for (const wireBytes of ['include', 'omit'] as const) {
-      it(`refuses an entry that it did not sign, before the engine sees it, and replaces it, ${face.name}, ${wireBytes}`, async () => {
-        const { directory, key, engine, module, wireBytes: bytes } = await stored(face, { wireBytes });
+      it(`refuses an entry that it did not sign, before the engine sees it, and replaces it, ${variant.name}, ${wireBytes}`, async () => {
+        const { directory, key, engine, module, wireBytes: bytes } = await stored(variant, { wireBytes });
         const before = engine.calls.deserialize;
         for (const secrets of [secret, ['another-secret-that-is-long', secret]]) {
-          const cache = face.of(new FileSystemCache(directory, { secret: secrets, wireBytes }));
+          const cache = variant.of(new FileSystemCache(directory, { secret: secrets, wireBytes }));
           const options = { wireBytes: bytes };
           await assert.rejects(cache.load(key, engine, options), ofKind('Untrusted'));
           await assert.rejects(cache.load(key, engine), ofKind('Untrusted'));
           assert.equal(await cache.contains(key, engine), false);
           assert.equal(engine.calls.deserialize, before);
         }
-        const cache = face.of(new FileSystemCache(directory, { secret, wireBytes }));
+        const cache = variant.of(new FileSystemCache(directory, { secret, wireBytes }));
         await cache.save(key, engine, module);
         assertSameModule(await cache.load(key, engine, { wireBytes: bytes }), module);
-        const unsigned = face.of(new FileSystemCache(directory, { wireBytes }));
+        const unsigned = variant.of(new FileSystemCache(directory, { wireBytes }));
         assertSameModule(await unsigned.load(key, engine, { wireBytes: bytes }), module);
       });
     }
 
-    it(`reads signed entries of a cache with the other choice of wire bytes, ${face.name}`, async () => {
-      const { directory, key, engine, module, wireBytes } = await stored(face, { secret });
-      const omitting = face.of(new FileSystemCache(directory, { secret, wireBytes: 'omit' }));
+    it(`reads signed entries of a cache with the other choice of wire bytes, ${variant.name}`, async () => {
+      const { directory, key, engine, module, wireBytes } = await stored(variant, { secret });
+      const omitting = variant.of(new FileSystemCache(directory, { secret, wireBytes: 'omit' }));
       assertSameModule(await omitting.load(key, engine, { wireBytes }), module);
     });
   }

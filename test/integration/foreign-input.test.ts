@@ -5,9 +5,9 @@ import { describe, it } from 'node:test';
 import { type Artifact, decodeArtifact, encodeArtifact } from '../../dist/artifact/artifact.js';
 import { Signer } from '../../dist/artifact/signature.js';
 import { CacheError, FileSystemCache, ModuleHash } from '../../dist/index.js';
-import { faces } from '../../dist/testing/faces.js';
 import { FakeEngine } from '../../dist/testing/fake-engine.js';
 import { sample } from '../../dist/testing/sample.js';
+import { variants } from '../../dist/testing/variants.js';
 import { filesIn, temporaryDirectory } from '../support/processes.js';
 
 const OURS = 'the-secret-of-this-fleet';
@@ -55,13 +55,13 @@ class WatchedEngine extends FakeEngine {
 
 describe('never handed to the engine:', () => {
   for (const [what, make] of Object.entries(inputs)) {
-    for (const face of faces) {
+    for (const variant of variants) {
       for (const options of ['with', 'without'] as const) {
-        it(`an artifact ${what}, ${face.name}, ${options} the wire bytes at hand`, async () => {
+        it(`an artifact ${what}, ${variant.name}, ${options} the wire bytes at hand`, async () => {
           const directory = temporaryDirectory();
           const engine = new WatchedEngine();
           const { key, module, wireBytes } = sample({ engine, offset: 70 });
-          const cache = face.of(new FileSystemCache(directory, { secret: OURS }));
+          const cache = variant.of(new FileSystemCache(directory, { secret: OURS }));
           await cache.save(key, engine, module);
           const [file = ''] = filesIn(directory);
           const original = new Uint8Array(readFileSync(file));

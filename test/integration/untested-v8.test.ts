@@ -69,7 +69,7 @@ for (const [major, isUsable] of [
       assert.equal(debug.length, 1, debug.join('\n'));
       assert.match(
         debug[0],
-        /^FAILED: V8 [\d.]+ \(Node v[\d.]+\) has not been tried, and it is tried from now on, in a proce/,
+        /^FAILED: V8 [\d.]+ \(Node v[\d.]+\) has not been tried, and a process of its own now tries it/,
       );
       await until('the verdict', isProbed, 120);
     });
@@ -134,11 +134,11 @@ for (const [major, isUsable] of [
       // The state after such a process was killed.
       const file = path.join(folder, 'learning', job);
       writeFileSync(file, 'a job', { mode: 0o600 });
-      assert.match(run({ env }).debug[0], /has not been tried, and it is being tried$/);
+      assert.match(run({ env }).debug[0], /has not been tried, and a process is trying it$/);
       assert.deepEqual(verdicts(folder), []);
       const seconds = Date.now() / 1000 - 3600;
       utimesSync(file, seconds, seconds);
-      assert.match(run({ env }).debug[0], /it is tried from now on/);
+      assert.match(run({ env }).debug[0], /a process of its own now tries it/);
       await until('the verdict', () => isProbed(folder), 120);
     });
 
@@ -148,7 +148,11 @@ for (const [major, isUsable] of [
         [1, 2, 3].map(() => runProgramAsync('hot.mjs', hooked({ env, args: ['Module', 'short'] }))),
       );
       const lines = results.flatMap(({ stderr }) => linesOf(stderr));
-      assert.equal(lines.filter((line) => line.includes('it is tried from now on')).length, 1, lines.join('\n'));
+      assert.equal(
+        lines.filter((line) => line.includes('a process of its own now tries it')).length,
+        1,
+        lines.join('\n'),
+      );
       await until('the verdict', () => isProbed(env.WASM_CACHE_DIR), 120);
     });
 
@@ -182,7 +186,7 @@ for (const [major, isUsable] of [
       mkdirSync(readOnly, { mode: 0o755 });
       const unable = run({ env: { WASM_CACHE_DIR: readOnly }, uid: 65_534 });
       assert.deepEqual([unable.sum, unable.debug.length], [500_505, 1]);
-      assert.match(unable.debug[0], /no process can be started that tries it: EACCES/);
+      assert.match(unable.debug[0], /no process can be started to try it: EACCES/);
       const open = path.join(parent, 'open');
       mkdirSync(open);
       chmodSync(open, 0o777);
@@ -204,13 +208,13 @@ for (const [major, isUsable] of [
     it('has no verdict and a job that can be repeated, if the process that tries V8 is killed', async () => {
       const folder = temporaryDirectory();
       const engineId = verdict().subject.replace(/_addon-.*/, '');
-      const prober = spawn(node as string, [path.join(root, 'dist/probe/prober.js'), folder, engineId], {
+      const probe = spawn(node as string, [path.join(root, 'dist/probe/probe-process.js'), folder, engineId], {
         stdio: 'ignore',
       });
-      const children = `/proc/${prober.pid}/task/${prober.pid}/children`;
+      const children = `/proc/${probe.pid}/task/${probe.pid}/children`;
       await until('a step', () => readFileSync(children, 'utf8') !== '');
-      prober.kill('SIGKILL');
-      await new Promise((resolve) => prober.once('exit', resolve));
+      probe.kill('SIGKILL');
+      await new Promise((resolve) => probe.once('exit', resolve));
       assert.deepEqual(verdicts(folder), []);
       run({ env: { WASM_CACHE_DIR: folder } });
       await until('the verdict', () => isProbed(folder), 120);

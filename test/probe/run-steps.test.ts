@@ -23,7 +23,7 @@ describe('the steps of the probe', () => {
   });
 
   it('try the optimised code of every function that runs often', () => {
-    const { output, status } = spawnSync(process.execPath, [path.join(root, 'dist/probe/step.js'), 'save'], {
+    const { output, status } = spawnSync(process.execPath, [path.join(root, 'dist/probe/step-process.js'), 'save'], {
       stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
     });
     assert.equal(status, 0);
@@ -40,11 +40,11 @@ describe('the steps of the probe', () => {
   for (const { fault, step, failure } of [
     { fault: 'crash', step: 'load', failure: /^it crashed with SIGABRT/ },
     { fault: 'segfault', step: 'open', failure: /^it crashed with SIGSEGV/ },
-    { fault: 'wrong results', step: 'load', failure: /^a result was fibonacci: 611, and not fibonacci: 610$/ },
+    { fault: 'wrong results', step: 'load', failure: /^a result was fibonacci: 611, expected fibonacci: 610$/ },
     { fault: 'wrong results', step: 'collect', failure: /^a result was fibonacci: 611/ },
     { fault: 'no trap', step: 'trap', failure: /^peek\(65536\) did not trap$/ },
-    { fault: 'takes anything', step: 'refuse', failure: /^V8 took native code with another number in its header/ },
-    { fault: 'takes anything', step: 'flags', failure: /^V8 took native code that was made under other flags$/ },
+    { fault: 'takes anything', step: 'refuse', failure: /^V8 accepted native code with another number in its header/ },
+    { fault: 'takes anything', step: 'flags', failure: /^V8 accepted native code that was made under other flags$/ },
   ]) {
     it(`end with the first that fails, and report why: ${fault} in ${step}`, async () => {
       const steps = await runFaulty(fault, step);
@@ -64,7 +64,7 @@ describe('the steps of the probe', () => {
   });
 
   it('report nothing about V8 if a signal ends one', async () => {
-    await assert.rejects(runFaulty('killed', 'open'), /was ended by SIGKILL/);
+    await assert.rejects(runFaulty('killed', 'open'), /was killed with SIGKILL/);
     const controller = new AbortController();
     const running = runFaulty('hang', 'open', { signal: controller.signal });
     controller.abort();

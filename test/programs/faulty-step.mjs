@@ -32,4 +32,4 @@ function replace(name, replacement) {
 }
 
 if (step === faulty) faults[fault]();
-await import('../../dist/probe/step.js');
+await import('../../dist/probe/step-process.js');

@@ -24,8 +24,8 @@ const asRoot = { skip: process.geteuid?.() === 0 ? false : 'only root may be som
 
 artifactStoreContract('FileSystemStore', () => new FileSystemStore(temporaryDirectory()));
 
-/** One face of a store: its asynchronous or its synchronous methods, both behind promises. */
-interface Face {
+/** The asynchronous or the synchronous methods of a store, both behind promises. */
+interface Variant {
   name: string;
   read(store: FileSystemStore, name: string, headLength?: number, tailLength?: number): Promise<Parts>;
   write(store: FileSystemStore, name: string, bytes: Uint8Array): Promise<void>;
@@ -33,7 +33,7 @@ interface Face {
   run<T>(store: FileSystemStore, steps: StoreSteps<T>): Promise<T>;
 }
 
-const faces: Face[] = [
+const variants: Variant[] = [
   {
     name: 'promises',
     read: (store, ...rest) => store.read(...rest),
@@ -61,8 +61,8 @@ function textOf({ head, body, size }: Parts): { head: string; body: string; size
   return { head: text(head), body: text(body), size };
 }
 
-for (const face of faces) {
-  describe(`FileSystemStore (${face.name}) reads`, () => {
+for (const variant of variants) {
+  describe(`FileSystemStore (${variant.name}) reads`, () => {
     const cases: [headLength: number | undefined, tailLength: number | undefined, head: string, body: string][] = [
       [undefined, undefined, '', '0123456789'],
       [0, 0, '', '0123456789'],
@@ -81,24 +81,24 @@ for (const face of faces) {
     for (const [headLength, tailLength, head, body] of cases) {
       it(`"${head}" and "${body}" of a value with head ${headLength} and tail ${tailLength}`, async () => {
         const store = newStore();
-        await face.write(store, 'value', Buffer.from('0123456789'));
-        assert.deepEqual(textOf(await face.read(store, 'value', headLength, tailLength)), { head, body, size: 10 });
+        await variant.write(store, 'value', Buffer.from('0123456789'));
+        assert.deepEqual(textOf(await variant.read(store, 'value', headLength, tailLength)), { head, body, size: 10 });
       });
     }
 
     it('empty parts of an empty value', async () => {
       const store = newStore();
-      await face.write(store, 'value', new Uint8Array(0));
+      await variant.write(store, 'value', new Uint8Array(0));
       for (const [head, tail] of [[], [4], [4, 4]]) {
-        assert.deepEqual(textOf(await face.read(store, 'value', head, tail)), { head: '', body: '', size: 0 });
+        assert.deepEqual(textOf(await variant.read(store, 'value', head, tail)), { head: '', body: '', size: 0 });
       }
     });
 
     it('a value of several megabytes', async () => {
       const store = newStore();
       const bytes = Buffer.alloc(5_000_000, 'pattern');
-      await face.write(store, 'value', bytes);
-      const { head, body } = await face.read(store, 'value', 312);
+      await variant.write(store, 'value', bytes);
+      const { head, body } = await variant.read(store, 'value', 312);
       assert.ok(bytes.equals(Buffer.concat([head, body])));
     });
 
@@ -113,29 +113,29 @@ for (const face of faces) {
       const content = readFileSync(shorter, 'utf8');
       const name = path.basename(shorter);
       const size = content.length;
-      assert.deepEqual(textOf(await face.read(store, name)), { head: '', body: content, size });
-      assert.deepEqual(textOf(await face.read(store, name, 1)), {
+      assert.deepEqual(textOf(await variant.read(store, name)), { head: '', body: content, size });
+      assert.deepEqual(textOf(await variant.read(store, name, 1)), {
         head: content.slice(0, 1),
         body: content.slice(1),
         size,
       });
-      assert.deepEqual(textOf(await face.read(store, name, 312)), { head: content, body: '', size });
+      assert.deepEqual(textOf(await variant.read(store, name, 312)), { head: content, body: '', size });
     });
 
     it('NotFound if nothing is stored, with the reason as cause', async () => {
       const store = newStore();
-      await face.write(store, 'file', Buffer.from('x'));
+      await variant.write(store, 'file', Buffer.from('x'));
       const namesTheReason = ofKind('NotFound', ({ cause }) => {
         assert.match((cause as NodeJS.ErrnoException).code ?? '', /^(ENOENT|ENOTDIR)$/);
       });
       for (const name of ['missing', 'missing/too', 'file/below']) {
-        await assert.rejects(face.read(store, name), namesTheReason);
+        await assert.rejects(variant.read(store, name), namesTheReason);
       }
     });
 
     it('NotFound from a folder that does not exist, and makes none', async () => {
       const directory = path.join(temporaryDirectory(), 'none');
-      await assert.rejects(face.read(new FileSystemStore(directory), 'value'), ofKind('NotFound'));
+      await assert.rejects(variant.read(new FileSystemStore(directory), 'value'), ofKind('NotFound'));
       assert.equal(existsSync(directory), false);
     });
 
@@ -144,7 +144,7 @@ for (const face of faces) {
       mkdirSync(path.join(store.directory, 'folder'));
       for (const name of ['folder', 'x'.repeat(5000)]) {
         await assert.rejects(
-          face.read(store, name),
+          variant.read(store, name),
           ofKind('FileRead', (error) => {
             assert.equal(error.path, path.join(store.directory, name));
             assert.ok(error.cause instanceof Error);
@@ -157,24 +157,24 @@ for (const face of faces) {
       const loop = path.join(temporaryDirectory(), 'loop');
       symlinkSync(loop, loop);
       for (const directory of [loop, path.join(temporaryDirectory(), 'x'.repeat(5000))]) {
-        await assert.rejects(face.read(new FileSystemStore(directory), 'value'), ofKind('FileRead'));
+        await assert.rejects(variant.read(new FileSystemStore(directory), 'value'), ofKind('FileRead'));
       }
     });
   });
 
-  describe(`FileSystemStore (${face.name}) writes`, () => {
+  describe(`FileSystemStore (${variant.name}) writes`, () => {
     it('a value that can be read again, also over an old one', async () => {
       const store = newStore();
       for (const value of ['long value', 'short', '', 'long value']) {
-        await face.write(store, 'value', Buffer.from(value));
-        assert.equal(textOf(await face.read(store, 'value')).body, value);
+        await variant.write(store, 'value', Buffer.from(value));
+        assert.equal(textOf(await variant.read(store, 'value')).body, value);
       }
     });
 
     it('only the bytes of the given view', async () => {
       const store = newStore();
-      await face.write(store, 'value', new Uint8Array(Buffer.from('0123456789')).subarray(3, 6));
-      assert.equal(textOf(await face.read(store, 'value')).body, '345');
+      await variant.write(store, 'value', new Uint8Array(Buffer.from('0123456789')).subarray(3, 6));
+      assert.equal(textOf(await variant.read(store, 'value')).body, '345');
     });
 
     for (const mask of [0, 0o777]) {
@@ -183,22 +183,22 @@ for (const face of faces) {
         const store = new FileSystemStore(directory);
         const umask = process.umask(mask);
         try {
-          await face.write(store, 'a/b/value', Buffer.from('x'));
+          await variant.write(store, 'a/b/value', Buffer.from('x'));
         } finally {
           process.umask(umask);
         }
         const modes = ['', 'a', 'a/b', 'a/b/value'].map((name) => statSync(path.join(directory, name)).mode & 0o777);
         assert.deepEqual(modes, [0o700, 0o700, 0o700, 0o600]);
-        assert.equal(textOf(await face.read(store, 'a/b/value')).body, 'x');
+        assert.equal(textOf(await variant.read(store, 'a/b/value')).body, 'x');
       });
     }
 
     it('FileWrite if a folder is in the way, and leaves no temporary file', async () => {
       const store = newStore();
-      await face.write(store, 'folder/value', Buffer.from('x'));
+      await variant.write(store, 'folder/value', Buffer.from('x'));
       const file = path.join(store.directory, 'folder');
       await assert.rejects(
-        face.write(store, 'folder', Buffer.from('y')),
+        variant.write(store, 'folder', Buffer.from('y')),
         ofKind('FileWrite', (error) => {
           assert.equal(error.path, file);
           assert.ok(error.cause instanceof Error);
@@ -209,13 +209,13 @@ for (const face of faces) {
 
     it('FileWrite if a file is in the way, which stays as it was', async () => {
       const store = newStore();
-      await face.write(store, 'file', Buffer.from('x'));
+      await variant.write(store, 'file', Buffer.from('x'));
       await assert.rejects(
-        face.write(store, 'file/value', Buffer.from('y')),
+        variant.write(store, 'file/value', Buffer.from('y')),
         ofKind('FileWrite', (error) => assert.equal(error.path, path.join(store.directory, 'file/value'))),
       );
       assert.deepEqual(filesIn(store.directory), [path.join(store.directory, 'file')]);
-      assert.equal(textOf(await face.read(store, 'file')).body, 'x');
+      assert.equal(textOf(await variant.read(store, 'file')).body, 'x');
     });
 
     it('into a folder that a sweep removed before there was a file in it', async () => {
@@ -234,10 +234,10 @@ for (const face of faces) {
       fs.promises.open = (file, ...rest) => open(removed(file), ...rest);
       fs.openSync = (file, ...rest) => openSync(removed(file), ...rest);
       try {
-        const url = new URL(`../../dist/stores/file-system.js?${face.name}`, import.meta.url).href;
+        const url = new URL(`../../dist/stores/file-system.js?${variant.name}`, import.meta.url).href;
         const store = new (await import(url)).FileSystemStore(temporaryDirectory());
-        await face.write(store, 'folder/name', Buffer.from('text'));
-        assert.equal(text((await face.read(store, 'folder/name')).body), 'text');
+        await variant.write(store, 'folder/name', Buffer.from('text'));
+        assert.equal(text((await variant.read(store, 'folder/name')).body), 'text');
       } finally {
         Object.assign(fs.promises, { open });
         Object.assign(fs, { openSync });
@@ -247,11 +247,11 @@ for (const face of faces) {
 
     it('FileWrite when there is nothing to write, and the old value stays', async () => {
       const store = newStore();
-      await face.write(store, 'value', Buffer.from('old'));
+      await variant.write(store, 'value', Buffer.from('old'));
       const impossible = { length: 3 } as Uint8Array;
-      await assert.rejects(face.write(store, 'value', impossible), ofKind('FileWrite'));
+      await assert.rejects(variant.write(store, 'value', impossible), ofKind('FileWrite'));
       assert.deepEqual(filesIn(store.directory), [path.join(store.directory, 'value')]);
-      assert.equal(textOf(await face.read(store, 'value')).body, 'old');
+      assert.equal(textOf(await variant.read(store, 'value')).body, 'old');
     });
 
     it('whole values: readers get the old one or the new one', async () => {
@@ -259,7 +259,7 @@ for (const face of faces) {
       // Each value is one byte repeated, and its length tells which byte that is.
       const valueNumber = (n: number) => Buffer.alloc(100_000 + n, n);
       const check = ({ body }: Parts) => assert.ok(valueNumber(body.length - 100_000).equals(body));
-      await face.write(store, 'value', valueNumber(0));
+      await variant.write(store, 'value', valueNumber(0));
       let isWriting = true;
       const readAll = async (read: () => Parts | Promise<Parts>) => {
         while (isWriting) {
@@ -269,7 +269,7 @@ for (const face of faces) {
       };
       const readers = [readAll(() => store.read('value')), readAll(() => store.readSync('value'))];
       for (let n = 1; n <= 60; n++) {
-        await face.write(store, 'value', valueNumber(n));
+        await variant.write(store, 'value', valueNumber(n));
         await nextTask();
       }
       isWriting = false;
@@ -280,33 +280,33 @@ for (const face of faces) {
     it('one whole value if several write at once', async () => {
       const store = newStore();
       const values = Array.from({ length: 10 }, (_, n) => Buffer.alloc(50_000, n));
-      await Promise.all(values.map((value) => face.write(store, 'value', value)));
-      const { body } = await face.read(store, 'value');
+      await Promise.all(values.map((value) => variant.write(store, 'value', value)));
+      const { body } = await variant.read(store, 'value');
       assert.ok(values.some((value) => value.equals(body)));
       assert.deepEqual(filesIn(store.directory), [path.join(store.directory, 'value')]);
     });
   });
 
-  describe(`FileSystemStore (${face.name}) deletes`, () => {
+  describe(`FileSystemStore (${variant.name}) deletes`, () => {
     it('a value', async () => {
       const store = newStore();
-      await face.write(store, 'a/value', Buffer.from('x'));
-      await face.delete(store, 'a/value');
-      await assert.rejects(face.read(store, 'a/value'), ofKind('NotFound'));
+      await variant.write(store, 'a/value', Buffer.from('x'));
+      await variant.delete(store, 'a/value');
+      await assert.rejects(variant.read(store, 'a/value'), ofKind('NotFound'));
     });
 
     it('nothing if there is no file', async () => {
       const store = newStore();
-      await face.write(store, 'a/value', Buffer.from('x'));
-      for (const name of ['missing', 'missing/value', 'a', 'a/value/below']) await face.delete(store, name);
-      assert.equal(textOf(await face.read(store, 'a/value')).body, 'x');
+      await variant.write(store, 'a/value', Buffer.from('x'));
+      for (const name of ['missing', 'missing/value', 'a', 'a/value/below']) await variant.delete(store, name);
+      assert.equal(textOf(await variant.read(store, 'a/value')).body, 'x');
     });
   });
 
-  describe(`FileSystemStore (${face.name}) runs a procedure`, () => {
+  describe(`FileSystemStore (${variant.name}) runs a procedure`, () => {
     it('that writes, reads in parts and deletes, and gives its result', async () => {
       const store = newStore();
-      const result = await face.run(
+      const result = await variant.run(
         store,
         (function* (): StoreSteps<string> {
           yield { write: 'a/value', parts: [Buffer.from('0123456789')] };
@@ -324,7 +324,7 @@ for (const face of faces) {
         if (!isDone) yield { read: 'missing' };
         return 'done';
       })(true);
-      assert.equal(await face.run(newStore(), steps), 'done');
+      assert.equal(await variant.run(newStore(), steps), 'done');
     });
 
     it('that gets errors at its calls, and may go on', async () => {
@@ -335,7 +335,7 @@ for (const face of faces) {
         { read: 'folder' },
         { write: 'folder', parts: [Buffer.from('x')] },
       ];
-      const kinds = await face.run(
+      const kinds = await variant.run(
         store,
         (function* (): StoreSteps<(string | undefined)[]> {
           const seen = [];
@@ -351,7 +351,7 @@ for (const face of faces) {
         })(),
       );
       assert.deepEqual(kinds, ['NotFound', 'FileRead', 'FileWrite']);
-      assert.equal(textOf(await face.read(store, 'value')).body, 'went on');
+      assert.equal(textOf(await variant.read(store, 'value')).body, 'went on');
     });
 
     it('and rejects with an error that it does not catch, after its cleanup', async () => {
@@ -363,8 +363,8 @@ for (const face of faces) {
           yield { write: 'cleaned', parts: [Buffer.from('up')] };
         }
       })();
-      await assert.rejects(face.run(store, steps), ofKind('NotFound'));
-      assert.equal(textOf(await face.read(store, 'cleaned')).body, 'up');
+      await assert.rejects(variant.run(store, steps), ofKind('NotFound'));
+      assert.equal(textOf(await variant.read(store, 'cleaned')).body, 'up');
     });
 
     it('and rejects with the error that it throws itself', async () => {
@@ -373,19 +373,19 @@ for (const face of faces) {
         yield { delete: 'value' };
         throw own;
       })();
-      await assert.rejects(face.run(newStore(), steps), (error) => error === own);
+      await assert.rejects(variant.run(newStore(), steps), (error) => error === own);
     });
   });
 
-  it(`FileSystemStore (${face.name}) touches nothing in a folder to which others may write`, onPosix, async () => {
+  it(`FileSystemStore (${variant.name}) touches nothing in a folder to which others may write`, onPosix, async () => {
     const directory = temporaryDirectory();
-    await face.write(new FileSystemStore(directory), 'value', Buffer.from('x'));
+    await variant.write(new FileSystemStore(directory), 'value', Buffer.from('x'));
     chmodSync(directory, 0o777);
     const store = new FileSystemStore(directory);
-    await assert.rejects(face.read(store, 'value'), ofKind('Untrusted'));
-    await assert.rejects(face.write(store, 'value', Buffer.from('y')), ofKind('Untrusted'));
-    await assert.rejects(face.write(store, 'folder/value', Buffer.from('y')), ofKind('Untrusted'));
-    await face.delete(store, 'value').catch(ofKind('Untrusted'));
+    await assert.rejects(variant.read(store, 'value'), ofKind('Untrusted'));
+    await assert.rejects(variant.write(store, 'value', Buffer.from('y')), ofKind('Untrusted'));
+    await assert.rejects(variant.write(store, 'folder/value', Buffer.from('y')), ofKind('Untrusted'));
+    await variant.delete(store, 'value').catch(ofKind('Untrusted'));
     assert.deepEqual(readdirSync(directory), ['value']);
     assert.equal(readFileSync(path.join(directory, 'value'), 'utf8'), 'x');
   });

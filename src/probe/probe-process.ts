@@ -1,5 +1,5 @@
-// Started by the hook where V8 is not among the tested versions: node prober.js <cache folder> <engine id>
-// It tries that V8 and keeps the verdict. Nobody reads its output, and nobody waits for it.
+// node probe-process.js <cache folder> <engine id>: tries an untested V8 and keeps the verdict. The hook starts it. Nobody reads its output
+// or waits for it.
 
 import { FileSystemCache } from '../caches/file-system.js';
 import { untriedEngine } from '../engine/v8-engine.js';
@@ -22,8 +22,8 @@ addon?.endAfter(MAX_SECONDS);
 addon?.yieldAfter(0);
 try {
   const { id } = untriedEngine();
-  // With other flags than the program's the verdict would be on another engine than that which it asks for.
-  if (id !== engineId) throw new Error(`This is ${id}, expected ${engineId}`);
+  // With other flags than the program's, the verdict would be about another engine.
+  if (id !== engineId) throw new Error(`The engine of this process is ${id}, expected ${engineId}`);
   await probe(cache);
   jobs.remove(key);
 } catch {

@@ -1,5 +1,5 @@
-// Run by run-steps.ts in a process of its own: node step.js <name of a step>. What the steps before it saved comes on standard input,
-// and what it saves goes to descriptor 3; why it failed goes to standard error. V8 may well end it.
+// node step-process.js <name of a step>: runs one step of the probe; run-steps.ts starts it. It reads the results of earlier steps from
+// standard input, writes its own result to descriptor 3 and the reason of a failure to standard error. V8 may crash it.
 import fs from 'node:fs';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { takeVerdict } from '../engine/supported.js';
@@ -7,10 +7,10 @@ import { loadAddon } from '../native/addon.js';
 import { STEPS } from './steps.js';
 
 const ANSWER = 3;
-/** Where whoever started it is gone, and does not end it. */
+/** Ends this process when its parent died and cannot end it. */
 const MAX_SECONDS = 120;
 
-takeVerdict({ isUsable: true }); // The steps find out whether that is so.
+takeVerdict({ isUsable: true }); // For this process: the steps find out whether it is true.
 if (isMainThread) loadAddon().addon?.endAfter(MAX_SECONDS);
 const given = isMainThread ? fs.readFileSync(0, 'utf8') : '';
 const step = STEPS[process.argv[2] as keyof typeof STEPS];

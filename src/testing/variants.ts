@@ -2,8 +2,8 @@ import { ModuleCacheBase } from '../caches/fallback.js';
 import type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
 
-/** The synchronous methods of a cache behind promises, so that one test can be run on both faces of it. */
-class SyncFace extends ModuleCacheBase {
+/** The synchronous methods of a cache behind promises, so that one test can run on them too. */
+class SyncMethods extends ModuleCacheBase {
   readonly #cache: SyncModuleCache;
 
   constructor(cache: SyncModuleCache) {
@@ -24,13 +24,13 @@ class SyncFace extends ModuleCacheBase {
   }
 }
 
-export interface Face {
+/** One of the two sets of methods that a `SyncModuleCache` has. */
+export interface Variant {
   name: string;
   of(cache: SyncModuleCache): ModuleCache;
 }
 
-/** Both faces of a cache that also has synchronous methods. */
-export const faces: Face[] = [
+export const variants: [Variant, Variant] = [
   { name: 'promises', of: (cache) => cache },
-  { name: 'synchronous', of: (cache) => new SyncFace(cache) },
+  { name: 'synchronous', of: (cache) => new SyncMethods(cache) },
 ];

@@ -7,18 +7,18 @@ import { packageRoot } from '../package-root.js';
 import { keyOf, subjectOf } from './verdict.js';
 
 /**
- * Starts a process that tries this V8, where none is at it, and keeps the verdict in the cache folder. Nobody waits for it.
+ * Starts a process that tries this V8 and keeps the verdict in the cache folder, unless one is doing so. Nobody waits for it.
  *
- * @param engineId - of `untriedEngine`
- * @returns what becomes of it, in words
+ * @param engineId - from `untriedEngine`
+ * @returns what happened, in words
  */
-export function startProber(cache: FileSystemCache, engineId: string): string {
+export function startProbe(cache: FileSystemCache, engineId: string): string {
   try {
     const reason = whyNoLearner();
     if (reason !== undefined) throw new Error(reason);
     return start(cache, engineId);
   } catch (error) {
-    return `no process can be started that tries it: ${(error as Error).message}`;
+    return `no process can be started to try it: ${(error as Error).message}`;
   }
 }
 
@@ -26,9 +26,9 @@ function start(cache: FileSystemCache, engineId: string): string {
   const jobs = new LearningJobs(cache.directory, cache.signer);
   const subject = subjectOf(engineId);
   const key = keyOf(subject);
-  // As a module's that is to be learnt: one process at a time, and after one that failed nobody tries again for a while.
-  if (!jobs.create(key, { wireLength: 0, part: Buffer.from(subject) })) return 'it is being tried';
-  const program = path.join(packageRoot, 'dist/probe/prober.js');
+  // A job, as for a module: one process at a time, and after a failure nobody tries again for a while.
+  if (!jobs.create(key, { wireLength: 0, part: Buffer.from(subject) })) return 'a process is trying it';
+  const program = path.join(packageRoot, 'dist/probe/probe-process.js');
   const node = [process.execPath, ...v8Options(), program, cache.directory, engineId];
   const variables = Object.entries(learnerEnvironment(cache.signer)).map(([name, value]) => `${name}=${value}`);
   try {
@@ -37,5 +37,5 @@ function start(cache: FileSystemCache, engineId: string): string {
     jobs.remove(key);
     throw error;
   }
-  return 'it is tried from now on, in a process of its own';
+  return 'a process of its own now tries it';
 }
