@@ -21,6 +21,7 @@
               "native/module-analysis.cc",
               "native/modules.cc",
               "native/priority.cc",
+              "native/process-settings.cc",
               "native/processes.cc",
               "native/records.cc",
               "native/restoring.cc",

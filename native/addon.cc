@@ -32,6 +32,7 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportDigests(env, exports);
   ExportPriority(env, exports);
   ExportProcesses(env, exports);
+  ExportProcessSettings(env, exports);
   ExportRecords(env, exports);
   if (V8().can_serialize()) {
     ExportDeserializing(env, exports);

@@ -12,5 +12,6 @@ void ExportFlags(napi_env env, napi_value exports);
 void ExportModules(napi_env env, napi_value exports);
 void ExportPriority(napi_env env, napi_value exports);
 void ExportProcesses(napi_env env, napi_value exports);
+void ExportProcessSettings(napi_env env, napi_value exports);
 void ExportRecords(napi_env env, napi_value exports);
 void ExportSharedModules(napi_env env, napi_value exports);

@@ -1,7 +1,6 @@
 import nodeModule from 'node:module';
 import path from 'node:path';
 import type { FileSystemCache } from '../caches/file-system.js';
-import type { V8Engine } from '../engine/v8-engine.js';
 import type { Push } from '../learning/push.js';
 import { packageRoot } from '../package-root.js';
 import type { RemoteSettings } from '../settings/read-settings.js';
@@ -19,12 +18,12 @@ export class Fleet {
   /** Saved, or new in the program's record, and not handed to a process that puts them into the store. */
   readonly #unpushed = new Set<string>();
 
-  constructor(settings: RemoteSettings, cache: FileSystemCache, engine: V8Engine, reporting: Reporting) {
+  constructor(settings: RemoteSettings, cache: FileSystemCache, reporting: Reporting) {
     this.#settings = settings;
     this.#reporting = reporting;
     const { RemoteTier, ProgramRecord, programName } = loadRemote();
     if (settings.mode !== 'write-only') {
-      this.tier = new RemoteTier(settings, cache, engine, (failure) => reporting.storeFailed(failure));
+      this.tier = new RemoteTier(settings, cache, (failure) => reporting.storeFailed(failure));
     }
     const name = programName(process.argv[1]);
     if (name === undefined) return;

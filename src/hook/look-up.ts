@@ -117,7 +117,7 @@ export class ModuleLookup {
 
   /** In the folder, then in the store. */
   #findStored(wireBytes: Uint8Array, askStore: AskStore | undefined): Lookup | undefined {
-    const { cache, engine, fleet, reporting } = this.#parts;
+    const { cache, engine, reporting } = this.#parts;
     const cost = measureLoad();
     const common = {
       engineId: engine.deterministicId,
@@ -129,7 +129,6 @@ export class ModuleLookup {
       debug('miss: nothing is stored yet');
       return { key: undefined, ...common, ...NOT_FOUND };
     }
-    if (askStore) fleet?.tier?.prepare(wireBytes.length);
     const received = engine.receive(wireBytes);
     const { key } = received;
     const lookup = { key, ...common };

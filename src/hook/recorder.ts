@@ -56,7 +56,7 @@ export class Recorder {
     modules.add(recorded, module);
     if (options.mode !== 'read-write') return;
     const isInRecord = !fleet || fleet.hasInRecord(recorded.key?.toString());
-    if (recorded.stored.final && isInRecord && !fleet?.tier?.isUnkept) return;
+    if (recorded.stored.final && isInRecord) return;
     this.#watch(FIRST_LOOK);
     // At once, because an exit does not wait for a sweep.
     if (this.#whyNoLearner !== undefined) void cache.sweepIfDue();
@@ -80,7 +80,6 @@ export class Recorder {
     const { fleet, modules, options, reporting } = this.#parts;
     if (reporting.isFolderUntrusted || options.mode !== 'read-write') return;
     try {
-      fleet?.tier?.keep();
       const toLearn: ModuleHash[] = [];
       for (const [recorded, module] of modules.alive()) {
         try {

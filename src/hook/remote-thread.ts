@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { MessagePort, Worker } from 'node:worker_threads';
 import { packageRoot } from '../package-root.js';
+import { processEnvironment } from '../settings/process-environment.js';
 import { variablesFor } from '../settings/settings.js';
 import type { Found, RemoteFailure, RemoteTask } from './remote-source.js';
 
@@ -42,7 +43,7 @@ export class RemoteThread {
     this.#onFailure = onFailure;
     const { MessageChannel, Worker } = getBuiltinModule('node:worker_threads');
     const { port1, port2 } = new MessageChannel();
-    const { NODE_OPTIONS: _, NODE_V8_COVERAGE: __, ...environment } = process.env;
+    const { NODE_OPTIONS: _, NODE_V8_COVERAGE: __, ...environment } = processEnvironment().env;
     const workerData: ThreadTask = { ...task, answers: this.#answers, port: port2 };
     this.#worker = new Worker(path.join(packageRoot, 'dist/remote-worker.cjs'), {
       workerData,

@@ -49,7 +49,6 @@ export class RemoteTier {
   constructor(
     { url, timeout, allowUnsigned }: Omit<RemoteSettings, 'mode'>,
     { directory, signer, limits }: FileSystemCache,
-    _engine: unknown,
     onFailure: (failure: RemoteFailure) => void,
   ) {
     this.#onFailure = onFailure;
@@ -64,12 +63,6 @@ export class RemoteTier {
   get isOn(): boolean {
     return !this.#isOff;
   }
-
-  /** What follows is of no use any more; the hook still calls it. */
-  readonly isUnkept = false;
-  advance(): void {}
-  prepare(_wireLength: number): void {}
-  keep(): void {}
 
   /** Begins to fetch what the program's record in the store names. */
   prefetch(program: ProgramRecord): void {

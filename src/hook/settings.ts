@@ -1,14 +1,40 @@
+import { leaveToWorkers, processEnvironment } from '../settings/process-environment.js';
 import { readSettings, type Settings, type SettingsOptions } from '../settings/read-settings.js';
+import type { Mode } from '../settings/settings.js';
 
 /** The settings of a hook that is on. */
 export interface HookOptions extends Settings {
-  mode: 'read-write' | 'read-only';
+  mode: Exclude<Mode, 'off'>;
   directory: string;
 }
 
-/** The settings of this process. @throws {TypeError} for a wrong option */
+/** From the laxest to the strictest. */
+const MODES: readonly Mode[] = ['read-write', 'read-only', 'off'];
+
+/**
+ * The settings of this process. A worker has those of its process, and can only be stricter, by its own variables.
+ *
+ * @throws {TypeError} for a wrong option.
+ */
 export function settingsOfProcess(options?: SettingsOptions): Settings {
-  const { env, platform, getBuiltinModule } = process;
+  const { env, isOwn, shownWarnings } = processEnvironment();
+  const settings = read(env, options);
+  if (isOwn) {
+    leaveToWorkers(options ? read(env) : settings);
+    return settings;
+  }
+  const own = read(process.env);
+  return {
+    ...settings,
+    mode: MODES[Math.max(MODES.indexOf(settings.mode), MODES.indexOf(own.mode))] as Mode,
+    learn: own.learn === 'off' ? 'off' : settings.learn,
+    statistics: settings.statistics && own.statistics,
+    warnings: own.warnings.filter((warning) => !shownWarnings.includes(warning)),
+  };
+}
+
+function read(env: NodeJS.ProcessEnv, options?: SettingsOptions): Settings {
+  const { platform, getBuiltinModule } = process;
   return readSettings(
     {
       env,

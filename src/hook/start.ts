@@ -39,7 +39,7 @@ export function startHook(options: HookOptions, checksEngine: boolean): Hook | s
   const reporting = new Reporting(openStatistics(options, () => recorder.saveAtExit()));
   // What comes from the store goes through the folder.
   const remote = options.mode === 'read-write' ? options.remote : undefined;
-  const fleet = remote && new Fleet(remote, cache, engine, reporting);
+  const fleet = remote && new Fleet(remote, cache, reporting);
   const parts: Parts = { options, cache, engine, modules: new RecordedModules(), reporting, fleet };
   const recorder = new Recorder(parts);
   const unsupportedReason = checksEngine ? engine.unsupportedReason : undefined;
@@ -47,6 +47,5 @@ export function startHook(options: HookOptions, checksEngine: boolean): Hook | s
   install(globalThis.WebAssembly, options.minModuleSize, new ModuleLookup(parts, recorder), recorder);
   const hook = { directory: cache.directory, stats: reporting.counters, save: () => recorder.save() };
   registry.hook = hook;
-  fleet?.tier?.advance();
   return hook;
 }

@@ -5,6 +5,7 @@ import { isTestedV8, nameOfV8 } from '../engine/supported.js';
 import type { ModuleHash } from '../module-hash.js';
 import { loadAddon } from '../native/addon.js';
 import { packageRoot } from '../package-root.js';
+import { processEnvironment, variablesOfStores } from '../settings/process-environment.js';
 import { SETTINGS, variablesFor } from '../settings/settings.js';
 import type { Push } from './push.js';
 
@@ -28,10 +29,8 @@ const COPIED_OPTION = new RegExp(`^--(${COPIED_OPTIONS.join('|')}|harmony-[a-z-]
 /** What a process needs to start at all. Above all not NODE_OPTIONS and what else tells Node to run or write something. */
 const { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD } = process.env;
 const environment = { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD };
-/** What the clients of stores look for. */
-const OF_STORES = new RegExp(`^(AWS_|${SETTINGS.remoteToken.variable}$|NODE_EXTRA_CA_CERTS$|SSL_CERT_)`);
-const ofStores = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => OF_STORES.test(name)));
-const environmentOfStores = process.env[SETTINGS.remote.variable] ? ofStores() : undefined;
+const environmentOfStores = process.env[SETTINGS.remote.variable] ? variablesOfStores(process.env) : undefined;
+const ofStores = () => environmentOfStores ?? variablesOfStores(processEnvironment().env);
 
 /** Why this process cannot start one. */
 export function whyNoLearner(): string | undefined {
@@ -116,6 +115,6 @@ export function v8Options(): string[] {
 /** @param signer - of the cache that the learner writes to */
 export function learnerEnvironment(signer: Signer | undefined, push?: Push): Record<string, string> {
   const settings = variablesFor({ remote: push?.url, secret: signer?.secrets.join(' ') });
-  const variables = { ...environment, ...(push && (environmentOfStores ?? ofStores())), ...settings };
+  const variables = { ...environment, ...(push && ofStores()), ...settings };
   return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined)) as never;
 }

@@ -61,6 +61,8 @@ export interface Addon {
     forCompiling: boolean,
     analysis: ModuleAnalysis | undefined,
   ): Uint8Array;
+  setProcessSettings(text: string): void;
+  processSettings(): string;
   readRecords(nativeCode: Uint8Array, at: number, declared: number, layout: Uint32Array): Records | BadRecord;
   startAnalysis(module: WebAssembly.Module): ModuleAnalysis;
   joinAnalysis(analysis: ModuleAnalysis): Uint8Array | undefined;

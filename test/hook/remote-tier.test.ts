@@ -57,7 +57,7 @@ function scene({ url, timeout = PATIENT, directory, secrets = [secret] }: Settin
     mode: 'read-write' as const,
   };
   const folder = new FileSystemCache(own, { wireBytes: 'omit', secret: secrets });
-  const tier = new RemoteTier(settings, folder, engine, (failure) => failures.push(failure));
+  const tier = new RemoteTier(settings, folder, (failure) => failures.push(failure));
   const list = () => new ProgramRecord(PROGRAM, own, true);
   const put = async (key: ModuleHash, options: ConstructorParameters<typeof RemoteCache>[1] = { secret }) => {
     await new RemoteCache(store, options).push(artifact(key));
