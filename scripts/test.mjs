@@ -43,7 +43,7 @@ if (files.length === 0) {
 
 const start = performance.now();
 const work = mkdtempSync(path.join(tmpdir(), 'wasm-cache-tests-'));
-chmodSync(work, 0o755); // Some programs of the tests run as another user.
+chmodSync(work, 0o1777); // as /tmp is: some programs of the tests run as another user
 const sums = { tests: 0, suites: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0, todo: 0 };
 const failedFiles = [];
 const skipped = new Map();
