@@ -2,13 +2,14 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { FileSystemCache } from '../caches/file-system.js';
 import { isTestedV8 } from '../engine/supported.js';
+import { V8Engine } from '../engine/v8-engine.js';
 import { settingsOfProcess } from '../hook/settings.js';
 import { keepVerdict, keptVerdict } from '../probe/probe.js';
 import type { KeptVerdict } from '../probe/verdict.js';
 import type { Settings } from '../settings/read-settings.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { UsageError } from './exit-codes.js';
-import { type Colors, colorsFor } from './terminal/output.js';
+import { colorsFor, printLine } from './terminal/output.js';
 
 /** The options that every command has. */
 export interface CommonOptions {
@@ -16,31 +17,30 @@ export interface CommonOptions {
   json?: boolean;
 }
 
-/** What a command works with: the settings of the hook in the same environment, with the options over them. */
+/** What a command works with: the hook's settings from the same environment, overridden by the options. */
 export interface Context {
   settings: Settings;
   /** Absolute path of the cache folder, which need not exist. */
   directory: string;
-  /** Whether the document is printed as JSON. */
-  isJson: boolean;
-  /** For standard error, where notes and progress go. */
-  errorColors: Colors;
+  /** The id of the engine of this process. */
+  readonly engineId: string;
   /** Prints a line to standard error. */
-  note(line: string): void;
+  note(line: string, style?: 'dim'): void;
   /** Prints a line to standard error that begins with "warning:". */
   warn(line: string): void;
 }
 
 /**
- * @param showsWarnings - whether somebody else shows what is wrong with the settings
+ * @param showsWarnings - whether the command itself shows what is wrong with the settings
  * @throws {UsageError} when the options or the environment are wrong.
  */
-export function createContext({ dir, json = false }: CommonOptions, showsWarnings = false): Context {
+export function createContext({ dir }: CommonOptions, showsWarnings = false): Context {
+  const { stderr } = process;
   if (dir === '') throw new UsageError("--dir must be the path of a folder, not ''");
   const settings = settingsOfProcess({ directory: dir });
-  const errorColors = colorsFor(process.stderr);
-  const note = (line: string) => void process.stderr.write(`${line}\n`);
-  const warn = (line: string) => note(`${errorColors.yellow('warning:')} ${line}`);
+  const { dim, yellow } = colorsFor(stderr);
+  const note = (line: string, style?: 'dim') => printLine(stderr, line, style && dim);
+  const warn = (line: string) => printLine(stderr, line, undefined, yellow('warning: '));
   const { directory, secretProblem, warnings } = settings;
   if (secretProblem !== undefined) throw new UsageError(secretProblem);
   if (!showsWarnings) for (const warning of warnings) warn(warning);
@@ -52,14 +52,22 @@ export function createContext({ dir, json = false }: CommonOptions, showsWarning
       `The cache folder ${directory} is not a folder: name another one with --dir, or with WASM_CACHE_DIR`,
     );
   }
-  const context = { settings, directory, isJson: json, errorColors, note, warn };
+  const context: Context = {
+    settings,
+    directory,
+    get engineId() {
+      return new V8Engine().deterministicId;
+    },
+    note,
+    warn,
+  };
   verdictOf(context);
   return context;
 }
 
 /**
- * What the folder says of this V8, where that is not among the tested ones; it holds in this process from now on. `undefined` also
- * where the folder is not trusted, which is for the command to say.
+ * The folder's verdict on an untested V8, which this process uses from now on. `undefined` also when the folder is not trusted; the command
+ * reports that.
  */
 export function verdictOf(context: Context): KeptVerdict | undefined {
   if (isTestedV8()) return undefined;
@@ -70,25 +78,28 @@ export function verdictOf(context: Context): KeptVerdict | undefined {
   }
 }
 
-/** Keeps it in another folder, too, which is only for a command. */
+/** Copies the verdict into another folder. */
 export async function copyVerdict(context: Context, directory: string): Promise<void> {
   const verdict = verdictOf(context);
   if (verdict) await keepVerdict(cacheOf({ ...context, directory }), verdict);
 }
 
-export function cacheOf({
-  directory,
-  settings: { secrets: secret },
-}: Pick<Context, 'directory' | 'settings'>): FileSystemCache {
-  return new FileSystemCache(directory, { secret });
+export function cacheOf({ directory, settings }: Pick<Context, 'directory' | 'settings'>): FileSystemCache {
+  const { secrets, maxSize } = settings;
+  return new FileSystemCache(directory, { secret: secrets, maxSize });
 }
 
-/** @throws {CacheError} kind `Untrusted` when others could have put there what this command would take for ours. */
+/** @throws {CacheError} kind `Untrusted` when others may write to the folder, so that its artifacts may be theirs. */
 export function checkTrust({ directory, settings }: Context): void {
   new FileSystemStore(directory, { isShared: settings.secrets !== undefined }).checkTrust();
 }
 
-/** A path as somebody would type it where they are. */
+/** @throws {UsageError} when the environment says that nothing may be stored. */
+export function checkMayStore({ settings: { mode, sources } }: Context): void {
+  if (mode !== 'read-write') throw new UsageError(`Nothing may be stored, because of ${sources.mode}: unset it`);
+}
+
+/** The path that a user would type: relative where the file is below the working directory. */
 export function shownPath(file: string): string {
   const relative = path.relative(process.cwd(), file);
   return relative.startsWith('..') || path.isAbsolute(relative) || relative === '' ? file : relative;

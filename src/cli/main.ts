@@ -3,9 +3,9 @@ import util from 'node:util';
 import { CommanderError } from 'commander';
 import { ExitCode, InterruptedError, UsageError } from './exit-codes.js';
 import { createProgram } from './program.js';
-import { colorsFor } from './terminal/output.js';
+import { colorsFor, printLine } from './terminal/output.js';
 
-// Whoever reads less than all of it, as `head` does, has what they want.
+// A reader such as `head` may stop early. That is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit();
@@ -19,12 +19,12 @@ try {
 }
 
 function report(error: unknown): ExitCode {
-  // It has printed what it has to say.
+  // Commander has printed its message.
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
   const { red } = colorsFor(process.stderr);
   const isUsage = error instanceof UsageError;
-  // The stack is for whoever looks for a mistake of ours.
+  // The stack helps to find a mistake in this package.
   if (!isUsage && util.debuglog('wasm-cache').enabled) console.error(error);
-  console.error(`${red('error:')} ${error instanceof Error ? error.message : String(error)}`);
+  printLine(process.stderr, error instanceof Error ? error.message : String(error), undefined, red('error: '));
   return isUsage ? ExitCode.usage : ExitCode.failed;
 }

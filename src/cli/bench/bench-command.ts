@@ -1,10 +1,10 @@
+import path from 'node:path';
 import { variablesFor } from '../../settings/settings.js';
 import type { Context } from '../context.js';
 import { hookedEnvironment, plainEnvironment } from '../processes/hooked-environment.js';
-import { type CommandRun, failureOf, runCommand } from '../processes/run-command.js';
-import { hasChanged, Training, type TrainingOptions, type TrainingRun } from '../processes/training.js';
+import { type CommandRun, checkRun, runCommand } from '../processes/run-command.js';
+import { type TrainingRun, trainingRuns } from '../processes/training.js';
 import { type Colors, type Column, count, formatDuration, formatSize, table } from '../terminal/output.js';
-import { StatusLine } from '../terminal/progress.js';
 import { interleaved } from './interleaved.js';
 import { overlap, type Spread, spreadOf } from './spread.js';
 import { busyMilliseconds, type ThreadProfile, ThreadProfiles } from './thread-profiles.js';
@@ -49,8 +49,8 @@ export interface CommandBench {
   conclusion: string;
 }
 
-/** Most need three. */
-const MOST_TRAINING_RUNS = 8;
+/** Most commands need three. */
+const MAX_TRAINING_RUNS = 8;
 /** Above it WebAssembly is not what keeps a program from being faster. */
 const SMALL_SHARE = 0.25;
 
@@ -60,12 +60,21 @@ export async function benchCommand(
   command: string[],
   { runs, directory, folder }: BenchSettings,
 ): Promise<CommandBench> {
-  const cacheFolder = directory ?? `${folder}/cache`;
+  const cacheFolder = directory ?? path.join(folder, 'cache');
   const env = withoutStore(process.env);
-  const trained = await train({ command, env, directory: cacheFolder, folder });
-  const { loads, artifacts } = trained.last;
-  const run = async (environment: NodeJS.ProcessEnv): Promise<CommandRun> =>
-    checked(command, await runCommand(command, { env: environment, folder }));
+  const check = (run: CommandRun) => checkRun(command.join(' '), run, ', so its times say nothing');
+  const run = async (environment: NodeJS.ProcessEnv): Promise<CommandRun> => {
+    const done = await runCommand(command, { env: environment, folder });
+    check(done);
+    return done;
+  };
+  const training = { context, command, env, directory: cacheFolder, folder, maxRuns: MAX_TRAINING_RUNS };
+  const trained: TrainingRun[] = [];
+  for await (const each of trainingRuns(training)) {
+    check(each);
+    trained.push(each);
+  }
+  const { loads, artifacts } = trained.at(-1) as TrainingRun;
 
   const profiles = new ThreadProfiles(folder);
   const profiled = plainEnvironment(env, [profiles.preload()]);
@@ -84,7 +93,7 @@ export async function benchCommand(
     Spread,
   ];
   const bench: Omit<CommandBench, 'conclusion'> = {
-    ...{ kind: 'command', command, directory: directory ?? null, trainingRuns: trained.runs, modules: loads.length },
+    ...{ kind: 'command', command, directory: directory ?? null, trainingRuns: trained.length, modules: loads.length },
     artifactsSize: artifacts.reduce((sum, { size }) => sum + size, 0),
     ...{ plain, warm, timesAsFast: plain.median / warm.median, webAssembly },
     verdict: loads.length === 0 ? 'no-modules' : verdictOf(plain, warm),
@@ -143,30 +152,6 @@ export function verdictOf(plain: Spread, warm: Spread): 'faster' | 'slower' | 'w
 /** Of a store nothing is to be measured, and nothing is to be put there. */
 export function withoutStore(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...env, ...variablesFor({ remote: '' }) };
-}
-
-async function train(options: TrainingOptions): Promise<{ runs: number; last: TrainingRun }> {
-  const status = new StatusLine();
-  const training = new Training(options);
-  let before = await training.stored();
-  try {
-    for (let runs = 1; ; runs++) {
-      status.show(`training: run ${runs} of at most ${MOST_TRAINING_RUNS} ...`);
-      const last = checked(options.command, await training.run());
-      const isDone = last.artifacts.every(({ final }) => final) || !hasChanged(before, last.artifacts);
-      if (isDone || runs === MOST_TRAINING_RUNS) return { runs, last };
-      before = last.artifacts;
-    }
-  } finally {
-    status.clear();
-  }
-}
-
-function checked<Run extends CommandRun>(command: string[], run: Run): Run {
-  const failure = failureOf(run);
-  if (failure === undefined) return run;
-  const printed = run.lastLines === '' ? '' : `; it printed:\n${run.lastLines}`;
-  throw new Error(`${command.join(' ')} ${failure}, so its times say nothing${printed}`);
 }
 
 function compare(plain: CommandRun[], warm: CommandRun[]): CommandBench['output'] {

@@ -4,8 +4,9 @@ import { compileAheadOfTime } from '../../learning/compile-ahead-of-time.js';
 import { packageRoot } from '../../package-root.js';
 import { type Context, shownPath } from '../context.js';
 import { hookedEnvironment, plainEnvironment } from '../processes/hooked-environment.js';
-import { failureOf, runCommand } from '../processes/run-command.js';
-import { WatchedLoads } from '../processes/watched-loads.js';
+import { ProcessReports } from '../processes/process-reports.js';
+import { checkRun, runCommand } from '../processes/run-command.js';
+import type { WatchedLoad } from '../processes/watch-loads.js';
 import { type Colors, formatDuration, formatSize, table } from '../terminal/output.js';
 import { StatusLine } from '../terminal/progress.js';
 import { type BenchSettings, spreadColumns, verdictOf, withoutStore } from './bench-command.js';
@@ -48,16 +49,15 @@ export async function benchModule(
     path.join(packageRoot, 'dist/cli/bench/measure-module.js'),
     file,
   ];
-  const watched = new WatchedLoads(folder);
+  const loads = new ProcessReports<WatchedLoad>(path.join(folder, 'loads'));
   const run = async (environment: NodeJS.ProcessEnv): Promise<number> => {
     const done = await runCommand(program, { env: environment, folder });
-    const failure = failureOf(done);
-    if (failure !== undefined) throw new Error(`A process that compiles ${given} ${failure}:\n${done.lastLines}`);
+    checkRun(`A process that compiles ${given}`, done, '');
     return JSON.parse(done.output.toString()).milliseconds;
   };
   const hooked = { directory: cacheFolder, learn: 'off' } as const;
-  await run(hookedEnvironment(env, { ...hooked, preloads: [watched.preload()] }));
-  const isHit = watched.take().some(({ hit }) => hit);
+  await run(hookedEnvironment(env, { ...hooked, preloads: [loads.preload('processes/watch-loads.js')] }));
+  const isHit = loads.take().some(({ hit }) => hit);
   if (!isSmall && !isHit) throw new Error(`${given} was not loaded from the cache: wasm-cache why ${given} tells why`);
   const measured = await interleaved(
     () => run(plainEnvironment(env)),

@@ -1,11 +1,22 @@
-// Loaded into the processes of a command, without the hook: measures how much of each thread's time is WebAssembly's, by V8's profiler, and
-// adds a line of JSON to the file that is named by `to` in this module's address when the thread ends.
+// Preloaded into the processes of a command, without the hook. Measures with V8's profiler how much of each thread's time WebAssembly takes,
+// and reports it when the thread ends.
 import fs from 'node:fs';
 import inspector from 'node:inspector';
 import workerThreads from 'node:worker_threads';
-import type { ReportedProfile } from './thread-profiles.js';
 
-const { appendFileSync } = fs; // Captured, as everything: programs patch it.
+/** What a thread knows about itself when it ends. */
+export interface ReportedProfile {
+  /** The process that ends after this report; `null` when the thread is a worker. */
+  pid: number | null;
+  /** By the machine's clock. */
+  reportedAtMilliseconds: number;
+  /** Running WebAssembly, with what V8 compiles of a function when it is first called. */
+  runningMilliseconds: number;
+  /** In V8's calls that compile and instantiate, or waiting for them with nothing else to do. */
+  compilingMilliseconds: number;
+}
+
+const { appendFileSync } = fs; // Captured, because programs patch it.
 const { stringify } = JSON;
 const { bigint: nanoseconds } = process.hrtime;
 const { pid } = process;
@@ -15,7 +26,7 @@ const to = new URL(import.meta.url).searchParams.get('to') ?? '';
 /** Microseconds between two samples. */
 const INTERVAL = 500;
 
-/** When this thread was waiting for V8, which compiles in threads of its own. */
+/** When this thread waited for V8, which compiles in threads of its own. */
 const waits: [from: number, to: number][] = [];
 for (const name of ['compile', 'instantiate', 'compileStreaming', 'instantiateStreaming'] as const) {
   const original = WebAssembly[name] as (...args: unknown[]) => Promise<unknown>;

@@ -1,77 +1,60 @@
-import fs from 'node:fs';
 import path from 'node:path';
-import { preload } from '../processes/hooked-environment.js';
+import { ProcessReports } from '../processes/process-reports.js';
+import type { ReportedProfile } from './profile-thread.js';
 
 /** How long a thread was busy with WebAssembly. */
-export interface ThreadProfile {
-  /** With what V8 compiles of a function when it is first called. */
-  runningMilliseconds: number;
-  /** In V8's calls that compile and instantiate, or waiting for them with nothing else to do. */
-  compilingMilliseconds: number;
-  /** From a process's exit event to its end, in which V8 waits for what it is just optimising; 0 of other threads. */
+export interface ThreadProfile extends Pick<ReportedProfile, 'runningMilliseconds' | 'compilingMilliseconds'> {
+  /** From a process's exit event to its end, while V8 waits for what it is just optimising; 0 for workers. */
   exitingMilliseconds: number;
 }
 
-/** What a thread itself can tell, when it ends. */
-export interface ReportedProfile extends Omit<ThreadProfile, 'exitingMilliseconds'> {
-  /** Whose end comes after this; `null` of a worker's. */
-  pid: number | null;
-  /** By the clock of the machine. */
-  reportedAtMilliseconds: number;
-}
-
-/** Milliseconds. */
-const LOOK_EVERY = 5;
+const POLL_INTERVAL = 5;
 
 /** Measures the threads of a command's processes. */
 export class ThreadProfiles {
-  readonly #file: string;
-  #reported = 0;
-  /** Of processes that have not ended. */
+  readonly #reports: ProcessReports<ReportedProfile>;
+  /** Of processes that have not ended yet. */
   #ending: ReportedProfile[] = [];
   readonly #profiles: ThreadProfile[] = [];
 
-  /** @param folder - a private one, for the file that the processes write to */
+  /** @param folder - a private one */
   constructor(folder: string) {
-    this.#file = path.join(folder, 'profiles');
+    this.#reports = new ProcessReports(path.join(folder, 'profiles'));
   }
 
   /** For the command's environment. */
   preload(): URL {
-    return preload('bench/profile-thread.js', { to: this.#file });
+    return this.#reports.preload('bench/profile-thread.js');
   }
 
-  /** Watches processes while the command runs: when one has really ended only others can see. */
+  /** Watches the processes while the command runs: only another process sees when one has ended. */
   async watch<T>(run: () => Promise<T>): Promise<T> {
-    const timer = setInterval(() => this.#look(), LOOK_EVERY);
+    const timer = setInterval(() => this.#poll(), POLL_INTERVAL);
     try {
       return await run();
     } finally {
       clearInterval(timer);
-      this.#look();
+      this.#poll();
     }
   }
 
-  /** The thread that was busy with WebAssembly for the longest time; `undefined` when none has told. */
+  /** The thread that was busy with WebAssembly for the longest time; `undefined` when none has reported. */
   busiest(): ThreadProfile | undefined {
     return this.#profiles.toSorted((a, b) => busyMilliseconds(b) - busyMilliseconds(a))[0];
   }
 
-  #look(): void {
-    const text = fs.existsSync(this.#file) ? fs.readFileSync(this.#file, 'utf8') : '';
-    const lines = text.split('\n').slice(0, -1); // What is behind the last line end is being written.
-    this.#ending.push(...lines.slice(this.#reported).map((line) => JSON.parse(line)));
-    this.#reported = lines.length;
+  #poll(): void {
+    this.#ending.push(...this.#reports.take());
     const now = machineMilliseconds();
-    const isOver = ({ pid }: ReportedProfile) => pid === null || !isAlive(pid);
-    for (const profile of this.#ending.filter(isOver)) {
+    const hasEnded = ({ pid }: ReportedProfile) => pid === null || !isAlive(pid);
+    for (const profile of this.#ending.filter(hasEnded)) {
       const { pid, reportedAtMilliseconds, runningMilliseconds, compilingMilliseconds } = profile;
-      // Without WebAssembly that is the time that every process takes.
+      // Every process takes some time to exit. It counts only where V8 may have waited for WebAssembly.
       const waits = pid !== null && runningMilliseconds + compilingMilliseconds > 0;
       const exitingMilliseconds = waits ? now - reportedAtMilliseconds : 0;
       this.#profiles.push({ runningMilliseconds, compilingMilliseconds, exitingMilliseconds });
     }
-    this.#ending = this.#ending.filter((profile) => !isOver(profile));
+    this.#ending = this.#ending.filter((profile) => !hasEnded(profile));
   }
 }
 
@@ -79,7 +62,7 @@ export function busyMilliseconds(profile: ThreadProfile): number {
   return profile.runningMilliseconds + profile.compilingMilliseconds + profile.exitingMilliseconds;
 }
 
-/** The same in all processes. */
+/** The same clock in all processes. */
 function machineMilliseconds(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }

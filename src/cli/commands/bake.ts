@@ -1,12 +1,11 @@
 import path from 'node:path';
 import { exportBundle } from '../../bundle/bundle.js';
-import { V8Engine } from '../../engine/v8-engine.js';
 import type { Command } from '../command.js';
-import { checkTrust, shownPath } from '../context.js';
+import { cacheOf, checkTrust, shownPath } from '../context.js';
 import { ExitCode } from '../exit-codes.js';
-import { interruptible } from '../processes/interruption.js';
+import { interruptible } from '../processes/cleanup.js';
 import { trustOf } from '../store/remote-store.js';
-import { type Copied, copiedArtifact, folderOf, hasLeftOut, renderCopied } from '../store/transfer.js';
+import { type Copied, copiedArtifact, hasLeftOut, renderCopied } from '../store/transfer.js';
 import { formatSize } from '../terminal/output.js';
 
 export interface BakeOptions {
@@ -23,13 +22,12 @@ export interface BakeDocument extends Copied {
 export const command: Command<BakeOptions, BakeDocument> = {
   async run(context, { allEngines = false }, [file = '']) {
     checkTrust(context);
+    const { directory, engineId } = context;
     const bundle = path.resolve(file);
     const engines = allEngines ? undefined : 'this';
-    const given = { from: folderOf(context), to: bundle, engines, ...trustOf(context) } as const;
-    const report = await interruptible((signal) => exportBundle({ ...given, signal }));
-    const engine = new V8Engine().deterministicId;
-    const artifacts = report.artifacts.map((artifact) => copiedArtifact(artifact, engine));
-    return { directory: context.directory, bundle, size: report.size, artifacts, leftOut: report.leftOut };
+    const options = { from: cacheOf(context), to: bundle, engines, ...trustOf(context) } as const;
+    const { artifacts, leftOut, size } = await interruptible((signal) => exportBundle({ ...options, signal }));
+    return { directory, bundle, size, artifacts: artifacts.map((each) => copiedArtifact(each, engineId)), leftOut };
   },
 
   render: (document, colors) => {

@@ -2,10 +2,9 @@ import fs from 'node:fs';
 import { benchCommand, type CommandBench, renderCommandBench } from '../bench/bench-command.js';
 import { benchModule, type ModuleBench, renderModuleBench } from '../bench/bench-module.js';
 import type { Command } from '../command.js';
-import { type CommonOptions, checkTrust } from '../context.js';
+import { type CommonOptions, checkMayStore, checkTrust } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
-import { withTemporaryFolder } from '../processes/temporary-folder.js';
-import { checkStores } from '../processes/training.js';
+import { withTemporaryFolder } from '../processes/cleanup.js';
 
 export interface BenchOptions extends CommonOptions {
   /** How often each side is run. */
@@ -16,7 +15,7 @@ export type BenchDocument = CommandBench | ModuleBench;
 
 export const command: Command<BenchOptions, BenchDocument> = {
   async run(context, options, given) {
-    checkStores(context);
+    checkMayStore(context);
     // Only what is named is touched; the folder that programs use is none to measure in.
     const directory = options.dir === undefined ? undefined : context.directory;
     if (directory !== undefined) checkTrust(context);

@@ -1,13 +1,11 @@
 import readline from 'node:readline/promises';
-import type { FoundFile } from '../../caches/inventory.js';
-import { inventory } from '../../caches/inventory.js';
+import { type FoundFile, inventory } from '../../caches/inventory.js';
 import { isLeftBehind } from '../../caches/sweep.js';
 import type { Command } from '../command.js';
 import { checkTrust } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
-import { type Removal, removeFiles } from '../folder/removal.js';
-import { count, formatSize } from '../terminal/output.js';
-import { renderRemoval } from './prune.js';
+import { type Removal, removeFiles, renderRemoval } from '../folder/removal.js';
+import { count, escapeControls, formatSize } from '../terminal/output.js';
 
 export interface ClearOptions {
   yes?: boolean;
@@ -15,7 +13,7 @@ export interface ClearOptions {
 }
 
 export interface ClearDocument extends Removal {
-  /** Whether somebody was asked, and said no. */
+  /** Whether the user was asked, and said no. */
   declined: boolean;
 }
 
@@ -53,7 +51,7 @@ export const command: Command<ClearOptions, ClearDocument> = {
   },
 };
 
-/** Not what a process is just writing: its artifact comes after all the same. */
+/** What a process is just writing stays: the artifact would come anyway. */
 function isOurs(found: FoundFile): boolean {
   if (found.kind === 'unknown') return false;
   return found.kind !== 'temporary' || isLeftBehind(found);
@@ -73,8 +71,8 @@ async function ask(question: string): Promise<boolean> {
   const terminal = readline.createInterface({ input: process.stdin, output: process.stderr });
   const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
   try {
-    // At the end of the input there is no answer.
-    return /^y(es)?$/i.test((await Promise.race([terminal.question(question), closed])).trim());
+    // The input may end without an answer.
+    return /^y(es)?$/i.test((await Promise.race([terminal.question(escapeControls(question)), closed])).trim());
   } finally {
     terminal.close();
   }

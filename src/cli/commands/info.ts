@@ -13,7 +13,7 @@ import { type Context, checkTrust, shownPath } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
 import { type Entry, engineName, readContents } from '../folder/entries.js';
 import { type ModuleFile, readModuleFile } from '../folder/module-file.js';
-import { readModuleNames } from '../folder/module-names.js';
+import { readModuleNames } from '../folder/statistics.js';
 import { type Colors, formatAge, formatSize, list } from '../terminal/output.js';
 
 export interface InfoDocument {

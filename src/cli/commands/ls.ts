@@ -1,17 +1,12 @@
 import { V8Engine } from '../../engine/v8-engine.js';
 import type { Command } from '../command.js';
 import { checkTrust } from '../context.js';
-import { type Entry, engineName, readContents } from '../folder/entries.js';
-import { readModuleNames } from '../folder/module-names.js';
+import { coverageOf, type Entry, engineName, type NamedEntry, readContents } from '../folder/entries.js';
+import { readModuleNames } from '../folder/statistics.js';
 import { type Colors, type Column, count, formatAge, formatSize, table } from '../terminal/output.js';
 
 export interface LsOptions {
   sort: 'used' | 'size';
-}
-
-export interface LsEntry extends Entry {
-  /** Which package, else which file, called WebAssembly, as the folder's statistics have it. */
-  name: string | null;
 }
 
 export interface LsDocument {
@@ -19,7 +14,7 @@ export interface LsDocument {
   /** The id of the engine of this process. */
   engine: string;
   /** In the order asked for. */
-  entries: LsEntry[];
+  entries: NamedEntry[];
   totals: {
     artifacts: number;
     artifactsSize: number;
@@ -59,7 +54,7 @@ export const command: Command<LsOptions, LsDocument> = {
   },
 };
 
-function columns(colors: Colors): Column<LsEntry>[] {
+function columns(colors: Colors): Column<NamedEntry>[] {
   return [
     { title: 'KEY', value: ({ key }) => key.slice(0, 12) },
     { title: 'NAME', value: ({ name }) => name ?? '?' },
@@ -75,13 +70,6 @@ function columns(colors: Colors): Column<LsEntry>[] {
     { title: 'SIGNED', value: ({ signed }) => (signed === null ? '?' : signed ? 'yes' : 'no') },
     { title: 'ENGINE', value: ({ engine }) => (engine.isThisEngine ? colors.green : colors.dim)(engineName(engine)) },
   ];
-}
-
-/** The coverage, and what matters more where something does. */
-export function coverageOf({ coverage, final, bypassedUntil, damage }: Entry, colors: Colors): string {
-  if (damage !== null) return colors.red('damaged');
-  if (bypassedUntil !== null) return colors.yellow('left alone');
-  return final ? `${coverage}, final` : `${coverage}`;
 }
 
 function sumOf(files: { size: number }[]): number {

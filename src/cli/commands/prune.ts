@@ -3,10 +3,9 @@ import { deadEngines } from '../../caches/sweep.js';
 import type { Command } from '../command.js';
 import { checkTrust } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
-import { engineName, entryEngine } from '../folder/entries.js';
-import { type Removal, type RemovedFile, removeFiles, type Why } from '../folder/removal.js';
+import { entryEngine } from '../folder/entries.js';
+import { type Removal, removeFiles, renderRemoval, type Why } from '../folder/removal.js';
 import { durationOption, sizeOption } from '../options.js';
-import { type Colors, type Column, count, formatAge, formatSize, table } from '../terminal/output.js';
 
 export interface PruneOptions {
   maxSize?: string;
@@ -50,32 +49,3 @@ function isOfOtherNode({ engine }: FoundFile, here: string): boolean {
   const { node, isThisNode } = entryEngine(engine, here);
   return node !== null && !isThisNode;
 }
-
-/** What was removed in a sentence; what would be, file by file. */
-export function renderRemoval({ directory, dryRun, before, after, removed, failed }: Removal, colors: Colors): string {
-  const lines: string[] = [];
-  if (dryRun && removed.length > 0) lines.push(table(COLUMNS, removed, colors), '');
-  for (const { file, error } of failed) lines.push(`${colors.red('not removed:')} ${file}: ${error}`);
-  const artifacts = removed.filter(({ kind }) => kind === 'artifact').length;
-  const others = removed.length - artifacts;
-  const what = [
-    ...(artifacts > 0 ? [count(artifacts, 'artifact')] : []),
-    ...(others > 0 ? [count(others, 'other file')] : []),
-  ].join(' and ');
-  const verb = dryRun ? 'Would remove' : 'Removed';
-  const left = `${count(after.files, 'file')}, ${formatSize(after.size)}`;
-  lines.push(
-    removed.length === 0
-      ? `Nothing to remove in ${directory}: ${left}.`
-      : `${verb} ${what}, ${formatSize(before.size - after.size)}, in ${directory}; ${left} ${dryRun ? 'would stay' : 'are left'}.`,
-  );
-  return lines.join('\n');
-}
-
-const COLUMNS: Column<RemovedFile>[] = [
-  { title: 'KEY', value: ({ key }) => key?.slice(0, 12) ?? '-' },
-  { title: 'SIZE', align: 'right', value: ({ size }) => formatSize(size) },
-  { title: 'USED', value: ({ usedAt }) => formatAge(usedAt) },
-  { title: 'WHY', value: ({ why }) => why },
-  { title: 'ENGINE', value: ({ engine, kind }) => (engine ? engineName(engine) : kind) },
-];

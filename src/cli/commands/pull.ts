@@ -1,22 +1,21 @@
 import path from 'node:path';
 import { importBundle } from '../../bundle/bundle.js';
 import { entryName } from '../../caches/file-system.js';
-import { V8Engine } from '../../engine/v8-engine.js';
 import { ModuleHash } from '../../module-hash.js';
 import { decodeProgramRecord } from '../../stores/program-record.js';
 import type { Command } from '../command.js';
-import { type Context, checkTrust } from '../context.js';
+import { type Context, cacheOf, checkTrust } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
-import { interruptible } from '../processes/interruption.js';
+import { interruptible } from '../processes/cleanup.js';
 import { openRemote, type PatientStore, type Trust, trustOf } from '../store/remote-store.js';
-import { type Copied, copiedArtifact, copyArtifacts, folderOf, hasLeftOut, renderCopied } from '../store/transfer.js';
-import { listNameOf } from './push.js';
+import { type Copied, copiedArtifact, copyArtifacts, hasLeftOut, renderCopied } from '../store/transfer.js';
+import { recordNameOf } from './push.js';
 
 export interface PullOptions {
   /** The address of the store. */
   from?: string;
   allEngines?: boolean;
-  /** The main file of the program whose list is asked for. */
+  /** The main file of the program whose record names the modules. */
   program?: string;
   /** Keys of modules. */
   key?: string[];
@@ -24,9 +23,9 @@ export interface PullOptions {
 
 export interface PullDocument extends Copied {
   directory: string;
-  /** Where from: the absolute path of the bundle, or the store without user names and passwords. */
+  /** The absolute path of the bundle, or the store without user names and passwords. */
   source: string;
-  /** Keys of those that were asked for by their key, or by the program's list, and are not there. */
+  /** Keys that were asked for, by `--key` or by the program's record, and have no artifact for this engine. */
   missing: string[];
 }
 
@@ -35,10 +34,11 @@ export const command: Command<PullOptions, PullDocument> = {
     checkTrust(context);
     const trust = trustOf(context);
     if (bundle === undefined) return pullFromStore(context, options, trust);
-    if (/^[a-z0-9+]+:\/\//i.test(bundle))
-      throw new UsageError('The address of a store is given with --from; this is for a bundle');
+    if (/^[a-z0-9+]+:\/\//i.test(bundle)) {
+      throw new UsageError(`${bundle} is the address of a store, not a bundle: give it with --from`);
+    }
     const other = (['from', 'program', 'key'] as const).find((name) => options[name] !== undefined);
-    if (other) throw new UsageError(`--${other} is for a store, and here is a bundle: give one of them`);
+    if (other) throw new UsageError(`--${other} is for a store, and ${bundle} is a bundle: give one of them`);
     return pullFromBundle(context, path.resolve(bundle), options, trust);
   },
 
@@ -61,35 +61,32 @@ async function pullFromBundle(
   { allEngines: all = false }: PullOptions,
   trust: Trust,
 ): Promise<PullDocument> {
-  const engine = new V8Engine().deterministicId;
-  const given = { from: file, into: folderOf(context), all, ...trust };
-  const { artifacts } = await interruptible((signal) => importBundle({ ...given, signal }));
-  return {
-    ...{ directory: context.directory, source: file, missing: [], leftOut: [] },
-    artifacts: artifacts.map((artifact) => copiedArtifact(artifact, engine)),
-  };
+  const { directory, engineId } = context;
+  const options = { from: file, into: cacheOf(context), all, ...trust };
+  const { artifacts } = await interruptible((signal) => importBundle({ ...options, signal }));
+  const copied = artifacts.map((artifact) => copiedArtifact(artifact, engineId));
+  return { directory, source: file, missing: [], artifacts: copied, leftOut: [] };
 }
 
 async function pullFromStore(context: Context, options: PullOptions, trust: Trust): Promise<PullDocument> {
   const { from, allEngines = false, program, key } = options;
-  const name = program === undefined ? undefined : listNameOf(program);
+  const { directory, engineId } = context;
+  const record = program === undefined ? undefined : recordNameOf(program);
   const given = key?.map(parseKey);
   const store = await openRemote('--from', from);
   try {
-    const engine = new V8Engine().deterministicId;
-    const wanted = given || name ? [...(given ?? []), ...(name ? await keysOf(store, name) : [])] : undefined;
-    if (!wanted && !store.list) {
+    const keys = given || record ? [...(given ?? []), ...(record ? await keysOf(store, record) : [])] : undefined;
+    if (!keys && !store.list) {
       throw new UsageError(
         `The store ${store.description} cannot list what it has: name what to pull, with --program <file> or --key <key>`,
       );
     }
-    const names =
-      wanted && [...new Set(wanted)].map((each) => entryName({ key: ModuleHash.parseHex(each), engineId: engine }));
+    const names = keys && [...new Set(keys)].map((each) => entryName({ key: ModuleHash.parseHex(each), engineId }));
     const engines = allEngines ? undefined : 'this';
-    const copied = await copyArtifacts({ from: store, into: folderOf(context), names, engines, ...trust }, engine);
+    const copied = await copyArtifacts(context, { from: store, into: cacheOf(context), names, engines, ...trust });
     const found = new Set([...copied.artifacts.map((each) => each.key), ...copied.leftOut.map(keyOfName)]);
-    const missing = wanted?.filter((each) => !found.has(each)) ?? [];
-    return { directory: context.directory, source: store.description, missing, ...copied };
+    const missing = keys?.filter((each) => !found.has(each)) ?? [];
+    return { directory, source: store.description, missing, ...copied };
   } finally {
     await store.close();
   }
@@ -99,12 +96,14 @@ function keyOfName({ name }: { name: string }): string {
   return path.posix.basename(name, '.artifact');
 }
 
-/** @throws {Error} where the store has no list, so that nothing can be told from it. */
-async function keysOf(store: PatientStore, name: string): Promise<string[]> {
-  const stored = await store.get(name);
+/** @throws {Error} when the store has no record of the program. */
+async function keysOf(store: PatientStore, record: string): Promise<string[]> {
+  const stored = await store.get(record);
   const keys = stored && decodeProgramRecord(stored.bytes);
   if (keys) return keys;
-  throw new Error(`The store ${store.description} has no list ${name}: push it, with wasm-cache push --program <file>`);
+  throw new Error(
+    `The store ${store.description} has no record ${record}: push it, with wasm-cache push --program <file>`,
+  );
 }
 
 function parseKey(text: string): string {

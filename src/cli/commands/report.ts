@@ -6,54 +6,14 @@ import { type DayCounts, readStatistics } from '../../statistics/read.js';
 import type { Command } from '../command.js';
 import { checkTrust, shownPath } from '../context.js';
 import { UsageError } from '../exit-codes.js';
-import { readContents } from '../folder/entries.js';
-import { namesIn } from '../folder/module-names.js';
-import { type FiguresTotals, figuresOf, type ModuleFigures, savedInWords, totalsOf } from '../report/module-figures.js';
+import { type NamedEntry, readContents } from '../folder/entries.js';
+import { figuresOf, type ModuleFigures, namesIn, savedInWords, totalsOf } from '../folder/statistics.js';
+import { NOTHING_COUNTED, type ReportDay, type ReportDocument, type ReportFinding } from '../report/document.js';
 import { reportPage } from '../report/report-page.js';
 import { count, formatSize } from '../terminal/output.js';
-import type { LsEntry } from './ls.js';
 
 export interface ReportOptions {
   json?: boolean;
-}
-
-export interface ReportDocument {
-  directory: string;
-  /** The page that was written. */
-  file: string | null;
-  writtenAt: string;
-  /** By Greenwich time, without those on which nothing was counted. */
-  days: ReportDay[];
-  /** Of all days, the one that saved most first. */
-  modules: ModuleFigures[];
-  totals: FiguresTotals & { artifacts: number; artifactsSize: number };
-  /** What did not pay, or never came from the cache. */
-  findings: ReportFinding[];
-  /** What is stored, the largest first. */
-  artifacts: LsEntry[];
-}
-
-export interface ReportDay extends FiguresTotals {
-  /** `2026-11-26` */
-  day: string;
-  /** Whether there may have been more than there is room for. */
-  isFull: boolean;
-}
-
-export interface ReportFinding {
-  /** The first 16 digits, as of modules. */
-  key: string | null;
-  name: string | null;
-  /**
-   * - `slow`: its look-ups took more than twice as long as compiling would have, by the estimate.
-   * - `left-alone`: a load took far too long, and it is left to V8 for a day.
-   * - `never-found`: it was looked up again and again, and always compiled.
-   */
-  kind: 'slow' | 'left-alone' | 'never-found';
-  /** Look-ups in all. */
-  lookUps: number;
-  savedMillisecondsEstimate: number | null;
-  bypassedUntil: string | null;
 }
 
 const DEFAULT_FILE = 'wasm-cache-report.html';
@@ -83,8 +43,6 @@ export const command: Command<ReportOptions, ReportDocument> = {
   },
 };
 
-export const NOTHING_COUNTED = 'run a program with the hook, and without WASM_CACHE_STATISTICS=off.';
-
 async function gather(directory: string, file: string | null): Promise<ReportDocument> {
   const counted = await readStatistics(directory);
   const nameOf = namesIn(counted);
@@ -99,7 +57,7 @@ async function gather(directory: string, file: string | null): Promise<ReportDoc
     days: counted.map(figuresOfDay),
     modules,
     totals: { ...totalsOf(modules), artifacts: artifacts.length, artifactsSize },
-    findings: [...modules.flatMap(findingsOf), ...artifacts.filter(isBypassed).map(leftAlone)],
+    findings: [...modules.flatMap(findingsOf), ...artifacts.filter(isBypassed).map(bypassed)],
     artifacts,
   };
 }
@@ -119,15 +77,15 @@ function findingsOf(figures: ModuleFigures): ReportFinding[] {
   return [{ ...common, kind: 'never-found', savedMillisecondsEstimate: null }];
 }
 
-function isBypassed({ bypassedUntil }: LsEntry): boolean {
+function isBypassed({ bypassedUntil }: NamedEntry): boolean {
   return bypassedUntil !== null && Date.parse(bypassedUntil) > Date.now();
 }
 
-function leftAlone({ key, name, bypassedUntil }: LsEntry): ReportFinding {
+function bypassed({ key, name, bypassedUntil }: NamedEntry): ReportFinding {
   return {
     key: key.slice(0, KEY_DIGITS),
     name,
-    kind: 'left-alone',
+    kind: 'bypassed',
     lookUps: 0,
     savedMillisecondsEstimate: null,
     bypassedUntil,

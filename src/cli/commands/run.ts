@@ -6,10 +6,10 @@ import { decodeLines } from '../../statistics/lines.js';
 import type { Command } from '../command.js';
 import { type Context, checkTrust } from '../context.js';
 import { UsageError } from '../exit-codes.js';
+import { type FiguresTotals, figuresOf, type ModuleFigures, savedInWords, totalsOf } from '../folder/statistics.js';
+import { withTemporaryFolder } from '../processes/cleanup.js';
 import { hookedEnvironment } from '../processes/hooked-environment.js';
-import { whyNotStarted } from '../processes/run-command.js';
-import { withTemporaryFolder } from '../processes/temporary-folder.js';
-import { type FiguresTotals, figuresOf, type ModuleFigures, savedInWords, totalsOf } from '../report/module-figures.js';
+import { endOf } from '../processes/run-command.js';
 import { count, formatSize } from '../terminal/output.js';
 
 export interface RunOptions {
@@ -59,10 +59,7 @@ async function run(context: Context, args: string[], runFile: string): Promise<R
   const child = spawn(program, rest, { stdio: 'inherit', env });
   const stopForwarding = forwardSignals(child);
   try {
-    const [exitCode, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
-      child.once('error', (error) => reject(whyNotStarted(program, error)));
-      child.once('exit', (...end) => resolve(end));
-    });
+    const { exitCode, signal } = await endOf(child, program);
     const milliseconds = Math.round(performance.now() - start);
     const modules = figuresOf(decodeLines(fs.readFileSync(runFile, 'latin1')));
     const { minModuleSize } = settings;

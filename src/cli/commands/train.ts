@@ -1,14 +1,12 @@
 import type { Command } from '../command.js';
-import { type Context, checkTrust } from '../context.js';
+import { type Context, checkMayStore, checkTrust } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
-import { type Entry, engineName } from '../folder/entries.js';
-import { readModuleNames } from '../folder/module-names.js';
-import { failureOf } from '../processes/run-command.js';
-import { withTemporaryFolder } from '../processes/temporary-folder.js';
-import { checkStores, hasChanged, Training, type TrainingRun } from '../processes/training.js';
+import { coverageOf, type Entry, engineName } from '../folder/entries.js';
+import { readModuleNames } from '../folder/statistics.js';
+import { withTemporaryFolder } from '../processes/cleanup.js';
+import { checkRun, failureOf } from '../processes/run-command.js';
+import { changed, type TrainingRun, trainingRuns } from '../processes/training.js';
 import { type Colors, type Column, count, formatDuration, formatSize, table } from '../terminal/output.js';
-import { StatusLine } from '../terminal/progress.js';
-import { coverageOf } from './ls.js';
 
 export interface TrainOptions {
   /** The most runs. */
@@ -23,13 +21,13 @@ export interface TrainDocument {
   command: string[];
   runs: TrainDocumentRun[];
   /**
-   * - `final`: there is nothing left to learn of any of its modules.
+   * - `final`: nothing is left to learn about any of its modules.
    * - `settled`: the last run improved nothing.
    * - `runs-used-up`: the last run still improved something.
-   * - `no-modules`: it asked the hook for none.
+   * - `no-modules`: it asked the hook for no module.
    */
   outcome: 'final' | 'settled' | 'runs-used-up' | 'no-modules';
-  /** Of the modules that it used, also where they were final before. */
+  /** Of all modules that it used, also those that were final before. */
   artifacts: TrainedArtifact[];
 }
 
@@ -37,20 +35,20 @@ export interface TrainDocumentRun {
   milliseconds: number;
   exitCode: number | null;
   signal: string | null;
-  /** Whether it was ended after the time given by `--stop-after`. */
+  /** Whether `--stop-after` ended it. */
   stopped: boolean;
   modules: number;
-  /** Those of them that came from the cache. */
+  /** How many of them came from the cache. */
   hits: number;
   learningMilliseconds: number;
-  /** Keys of modules that could not be learnt, and are not for ten minutes. */
+  /** Keys of modules that could not be optimised. They are not tried again for ten minutes. */
   givenUp: string[];
 }
 
 export interface TrainedArtifact {
-  /** Which package, else which file, called WebAssembly; `null` where the folder's statistics do not tell. */
+  /** The package that called WebAssembly, or else the file; `null` when the folder's statistics do not have it. */
   name: string | null;
-  /** What was stored before, if anything was. */
+  /** What was stored before; `null` for nothing. */
   before: Entry | null;
   after: Entry;
 }
@@ -58,9 +56,8 @@ export interface TrainedArtifact {
 export const command: Command<TrainOptions, TrainDocument> = {
   async run(context, options, command) {
     checkTrust(context);
-    checkStores(context);
-    if (command.length === 0)
-      throw new UsageError('Give the command that is to be trained: wasm-cache train -- <command>');
+    checkMayStore(context);
+    if (command.length === 0) throw new UsageError('Name the command to train: wasm-cache train -- <command>');
     return withTemporaryFolder((folder) => train(context, options, command, folder));
   },
 
@@ -70,13 +67,15 @@ export const command: Command<TrainOptions, TrainDocument> = {
     const lines = [outcome === 'settled' && artifacts.length === 0 ? NOTHING_STORED : OUTCOMES[outcome]];
     if (artifacts.length > 0) lines.unshift(table(columns(colors), artifacts, colors), '');
     if (runs.length > 1 && !last.stopped) {
-      const times = `${formatDuration(first.milliseconds)}, the last one, run ${runs.length}, ${formatDuration(last.milliseconds)}`;
+      const times = `${formatDuration(first.milliseconds)}, the last one (run ${runs.length}) ${formatDuration(last.milliseconds)}`;
       lines.push(`The first run took ${times}.`);
     }
     const givenUp = new Set(runs.flatMap((run) => run.givenUp));
     if (givenUp.size > 0) {
       const keys = [...givenUp].map((key) => key.slice(0, 12)).join(', ');
-      lines.push(colors.yellow(`Not learnt, and not tried again for ten minutes: ${keys}.`));
+      lines.push(
+        colors.yellow(`These modules could not be optimised, and are not tried again for ten minutes: ${keys}.`),
+      );
     }
     return lines.join('\n');
   },
@@ -92,12 +91,12 @@ const OUTCOMES: Record<TrainDocument['outcome'], string> = {
   settled: 'The last run improved nothing.',
   'runs-used-up': 'The last run still improved something: train it again, or with more --runs.',
   'no-modules':
-    'It compiled no module of the size that the cache cares for (WASM_CACHE_MIN_MODULE_SIZE, 64 KiB), or in a Node that is not supported ' +
-    '(wasm-cache doctor).',
+    'The command compiled no module that the cache keeps. Either its modules are smaller than WASM_CACHE_MIN_MODULE_SIZE (64 KiB), or its Node is ' +
+    'not supported (see wasm-cache doctor).',
 };
 
 const NOTHING_STORED =
-  'Nothing is stored of its modules: nothing could be learnt, or its processes were killed before they could save anything.';
+  'Nothing is stored of its modules. Either V8 optimised nothing, or the processes were killed before they could save anything.';
 
 async function train(
   context: Context,
@@ -105,43 +104,30 @@ async function train(
   command: string[],
   folder: string,
 ): Promise<TrainDocument> {
-  const { directory, errorColors } = context;
-  const status = new StatusLine();
-  let runNumber = 0;
-  const onLearning = (keys: string[]) => status.show(`run ${runNumber}: learning ${keys.map(short).join(', ')} ...`);
-  const training = new Training({ command, env: process.env, directory, folder, stopAfter, onLearning });
-  const stored = await training.stored();
-  const runs: TrainDocumentRun[] = [];
-  let artifacts: Entry[] = [];
-  let outcome: TrainDocument['outcome'] = 'runs-used-up';
-  while (runs.length < maxRuns && outcome === 'runs-used-up') {
-    runNumber = runs.length + 1;
-    status.show(`run ${runNumber} of at most ${maxRuns} ...`);
-    const run = await training.run();
-    status.clear();
-    const before = runs.length === 0 ? stored : artifacts;
+  const { directory } = context;
+  const runs: TrainingRun[] = [];
+  for await (const run of trainingRuns({ context, command, env: process.env, directory, folder, stopAfter, maxRuns })) {
+    runs.push(run);
+    const name = `Run ${runs.length} of ${command.join(' ')}`;
     const failure = failureOf(run);
-    if (failure !== undefined) {
-      const printed = run.lastLines === '' ? '' : `; it printed:\n${run.lastLines}`;
-      const message = `Run ${runNumber} of ${command.join(' ')} ${failure}`;
-      if (!keepGoing) throw new Error(`${message} (--keep-going trains all the same)${printed}`);
-      context.warn(message);
-    }
-    ({ artifacts } = run);
-    runs.push(documentOf(run));
-    context.note(errorColors.dim(lineOf(runNumber, run, before)));
-    if (artifacts.length > 0 && artifacts.every(({ final }) => final)) outcome = 'final';
-    else if (runs.every(({ modules }) => modules === 0)) outcome = 'no-modules';
-    else if (!hasChanged(before, artifacts)) outcome = 'settled';
+    if (!keepGoing) checkRun(name, run, ' (--keep-going trains all the same)');
+    else if (failure !== undefined) context.warn(`${name} ${failure}`);
+    context.note(lineOf(runs.length, run), 'dim');
   }
-  const known = new Map(stored.map((entry) => [entry.file, entry]));
+  const last = runs.at(-1) as TrainingRun;
+  const known = new Map(runs[0]?.before.map((entry) => [entry.file, entry]));
   const nameOf = await readModuleNames(directory);
-  const trained = artifacts.map((after) => ({
-    name: nameOf(after.key),
-    before: known.get(after.file) ?? null,
-    after,
-  }));
-  return { directory, command, runs, outcome, artifacts: trained };
+  return {
+    directory,
+    command,
+    runs: runs.map(documentOf),
+    outcome: last.state === 'improved' ? 'runs-used-up' : last.state,
+    artifacts: last.artifacts.map((after) => ({
+      name: nameOf(after.key),
+      before: known.get(after.file) ?? null,
+      after,
+    })),
+  };
 }
 
 function documentOf(run: TrainingRun): TrainDocumentRun {
@@ -150,16 +136,15 @@ function documentOf(run: TrainingRun): TrainDocumentRun {
   return { milliseconds, exitCode, signal, stopped, modules: loads.length, hits, learningMilliseconds, givenUp };
 }
 
-function lineOf(number: number, run: TrainingRun, before: Entry[]): string {
-  const { milliseconds, isStopped, loads, learningMilliseconds, artifacts } = run;
+function lineOf(number: number, run: TrainingRun): string {
+  const { milliseconds, isStopped, loads, learningMilliseconds, before, artifacts } = run;
   const hits = loads.filter(({ hit }) => hit).length;
   const known = new Map(before.map((entry) => [entry.file, entry]));
-  const changed = artifacts.filter((entry) => hasChanged(before, [entry]));
-  const steps = changed.map((entry) => {
+  const steps = changed(before, artifacts).map((entry) => {
     const from = known.get(entry.file);
     return `${short(entry.key)} ${from ? `${formatSize(from.size)} to ` : ''}${formatSize(entry.size)}${entry.final ? ', final' : ''}`;
   });
-  const stored = changed.length > 0 ? `; stored ${steps.join(', ')}` : '';
+  const stored = steps.length > 0 ? `; stored ${steps.join(', ')}` : '';
   const learning = learningMilliseconds >= 10 ? `; learnt for ${formatDuration(learningMilliseconds)}` : '';
   const time = `${isStopped ? 'stopped after ' : ''}${formatDuration(milliseconds)}`;
   return `run ${number}: ${time}, ${count(loads.length, 'module')}, ${hits} from the cache${learning}${stored}`;

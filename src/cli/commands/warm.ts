@@ -7,14 +7,13 @@ import { HashedModuleData } from '../../hashed-module-data.js';
 import { compileAheadOfTime } from '../../learning/compile-ahead-of-time.js';
 import { whyNotLearnt } from '../../learning/start-learner.js';
 import type { Command } from '../command.js';
-import { type Context, checkTrust, shownPath } from '../context.js';
+import { type Context, checkMayStore, checkTrust, shownPath } from '../context.js';
 import { ExitCode } from '../exit-codes.js';
 import { readContents } from '../folder/entries.js';
 import { findModules } from '../folder/find-modules.js';
 import { readModuleFile } from '../folder/module-file.js';
+import { interruptible } from '../processes/cleanup.js';
 import { inParallel, type Task } from '../processes/in-parallel.js';
-import { interruptible } from '../processes/interruption.js';
-import { checkStores } from '../processes/training.js';
 import { type Colors, type Column, count, formatDuration, formatSize, table } from '../terminal/output.js';
 import { WorkBar } from '../terminal/progress.js';
 
@@ -65,7 +64,7 @@ const PART_OF_MEMORY = 0.75;
 export const command: Command<WarmOptions, WarmDocument> = {
   async run(context, options, given) {
     checkTrust(context);
-    checkStores(context);
+    checkMayStore(context);
     const engine = new V8Engine();
     const reason = engine.unsupportedReason ?? whyNotLearnt();
     if (reason !== undefined) throw new Error(`Modules cannot be compiled ahead of time here: ${reason}`);

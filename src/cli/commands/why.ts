@@ -61,7 +61,7 @@ export interface Reason {
     | 'damaged'
     | 'unsigned'
     | 'other-secret'
-    | 'left-alone'
+    | 'bypassed'
     | 'nothing-optimised'
     | 'suspect'
     | 'refused'
@@ -206,7 +206,7 @@ async function whyNotUsable({ context, module, probe }: Asked, { file }: Entry):
   if (isBypassed(artifact, Date.now())) {
     const until = new Date(bypassedUntil * 60_000).toISOString();
     const message = `it is left to V8 until ${until}, because loading it took longer than it saved, or ended processes`;
-    return { code: 'left-alone', message, advice: 'wait, or remove the file; a slow disk is the usual reason' };
+    return { code: 'bypassed', message, advice: 'wait, or remove the file; a slow disk is the usual reason' };
   }
   if (coverage === 'none') {
     const message = 'V8 had optimised nothing of it when it was stored';

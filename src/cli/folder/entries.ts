@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { type ArtifactHeader, decodeHeader, HEADER_LENGTH, isSigned } from '../../artifact/header.js';
 import { batches, type FoundFile, inventory } from '../../caches/inventory.js';
 import { describeEngine } from '../../engine/engine-id.js';
+import type { Colors } from '../terminal/output.js';
 
 /** One artifact of the cache folder, as JSON shows it. What cannot be read of a damaged one is `null`. */
 export interface Entry {
@@ -27,6 +28,12 @@ export interface Entry {
   usedAt: string;
   /** Why it cannot be loaded, where its header tells. */
   damage: string | null;
+}
+
+/** An artifact with the name of its module. */
+export interface NamedEntry extends Entry {
+  /** The package that called WebAssembly, or else the file; from the folder's statistics. */
+  name: string | null;
 }
 
 /** Who made the native code. Of an engine that is none of V8's all but the id is `null`. */
@@ -146,6 +153,13 @@ export function engineName({ id, node, platform, arch, isThisNode, isThisEngine 
   if (isThisNode) return `${name}, other flags or CPU`;
   const isHere = platform === process.platform && arch === process.arch;
   return isHere ? name : `${name} ${platform}-${arch}`;
+}
+
+/** The coverage, or what matters more than that. */
+export function coverageOf({ coverage, final, bypassedUntil, damage }: Entry, colors: Colors): string {
+  if (damage !== null) return colors.red('damaged');
+  if (bypassedUntil !== null) return colors.yellow('bypassed');
+  return final ? `${coverage}, final` : `${coverage}`;
 }
 
 function isoTime(milliseconds: number): string {

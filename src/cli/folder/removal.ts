@@ -3,7 +3,8 @@ import { setTimeout } from 'node:timers/promises';
 import type { FoundFile } from '../../caches/inventory.js';
 import { type FolderLimits, isLeftBehind, type SweepReport, sweep } from '../../caches/sweep.js';
 import { V8Engine } from '../../engine/v8-engine.js';
-import { type EntryEngine, entryEngine } from './entries.js';
+import { type Colors, type Column, count, formatAge, formatSize, table } from '../terminal/output.js';
+import { type EntryEngine, engineName, entryEngine } from './entries.js';
 
 /** What was removed from the cache folder, or would be. */
 export interface Removal extends Pick<SweepReport, 'before' | 'after'> {
@@ -87,3 +88,32 @@ function describe({ file, size, kind, key, engine, usedAt }: FoundFile, why: Why
     usedAt: new Date(usedAt).toISOString(),
   };
 }
+
+/** What was removed in a sentence; what would be, file by file. */
+export function renderRemoval({ directory, dryRun, before, after, removed, failed }: Removal, colors: Colors): string {
+  const lines: string[] = [];
+  if (dryRun && removed.length > 0) lines.push(table(COLUMNS, removed, colors), '');
+  for (const { file, error } of failed) lines.push(`${colors.red('not removed:')} ${file}: ${error}`);
+  const artifacts = removed.filter(({ kind }) => kind === 'artifact').length;
+  const others = removed.length - artifacts;
+  const what = [
+    ...(artifacts > 0 ? [count(artifacts, 'artifact')] : []),
+    ...(others > 0 ? [count(others, 'other file')] : []),
+  ].join(' and ');
+  const verb = dryRun ? 'Would remove' : 'Removed';
+  const left = `${count(after.files, 'file')}, ${formatSize(after.size)}`;
+  lines.push(
+    removed.length === 0
+      ? `Nothing to remove in ${directory}: ${left}.`
+      : `${verb} ${what}, ${formatSize(before.size - after.size)}, in ${directory}; ${left} ${dryRun ? 'would stay' : 'are left'}.`,
+  );
+  return lines.join('\n');
+}
+
+const COLUMNS: Column<RemovedFile>[] = [
+  { title: 'KEY', value: ({ key }) => key?.slice(0, 12) ?? '-' },
+  { title: 'SIZE', align: 'right', value: ({ size }) => formatSize(size) },
+  { title: 'USED', value: ({ usedAt }) => formatAge(usedAt) },
+  { title: 'WHY', value: ({ why }) => why },
+  { title: 'ENGINE', value: ({ engine, kind }) => (engine ? engineName(engine) : kind) },
+];

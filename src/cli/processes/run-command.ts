@@ -2,24 +2,24 @@ import childProcess from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import util from 'node:util';
 import { InterruptedError, UsageError } from '../exit-codes.js';
-import { SIGNALS } from './interruption.js';
+import { ENDING_SIGNALS } from './cleanup.js';
 
-/** How a command is run. */
 export interface RunCommandOptions {
   env: NodeJS.ProcessEnv;
-  /** A private folder, for what it prints. */
+  /** A private folder for what the command prints. */
   folder: string;
-  /** Milliseconds after which it is ended, if it has not by itself. */
+  /** Milliseconds after which the command is ended, if it has not ended by itself. */
   stopAfter?: number | undefined;
 }
 
-/** What became of a command. */
+/** How a command ended. */
 export interface CommandRun {
   milliseconds: number;
   exitCode: number | null;
   signal: NodeJS.Signals | null;
-  /** Whether it was ended by us. */
+  /** Whether it was ended because `stopAfter` had passed. */
   isStopped: boolean;
   /** What it wrote to standard output. */
   output: Buffer;
@@ -27,15 +27,15 @@ export interface CommandRun {
   lastLines: string;
 }
 
-/** Milliseconds between the signal that asks a command to end and the one that ends it. */
+/** Milliseconds between SIGTERM and SIGKILL. */
 const GRACE = 10_000;
 const SHOWN_LINES = 20;
 
 /**
- * Runs a command to its end, with what it prints kept aside. When this process is told to end meanwhile, the command is told so, too.
+ * Runs a command to its end and keeps what it prints. A signal that asks this process to end is passed on to the command.
  *
  * @throws {UsageError} when there is no such command.
- * @throws {InterruptedError} when this process was told to end, and the command has.
+ * @throws {InterruptedError} when this process was asked to end, after the command has ended.
  */
 export async function runCommand(
   [program = '', ...args]: string[],
@@ -43,7 +43,7 @@ export async function runCommand(
 ): Promise<CommandRun> {
   const [output, errors] = ['stdout', 'stderr'].map((name) => path.join(folder, name)) as [string, string];
   const [outputFile, errorsFile] = [fs.openSync(output, 'w', 0o600), fs.openSync(errors, 'w', 0o600)];
-  // A group of its own, so that what it has started is ended with it; such a group cannot read from the terminal.
+  // In a process group of its own, so that its children are ended with it. Such a group cannot read from the terminal.
   const isGroup = stopAfter !== undefined && process.platform !== 'win32';
   const start = performance.now();
   const child = childProcess.spawn(program, args, {
@@ -74,27 +74,35 @@ export async function runCommand(
     timers.push(setTimeout(() => stop('SIGTERM'), stopAfter));
     timers.push(setTimeout(() => stop('SIGKILL'), stopAfter + GRACE));
   }
-  for (const signal of SIGNALS) process.on(signal, forward);
+  for (const signal of ENDING_SIGNALS) process.on(signal, forward);
   try {
-    const [exitCode, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
-      child.on('error', (error) => reject(whyNotStarted(program, error)));
-      child.on('exit', (...end) => resolve(end));
-    });
+    const { exitCode, signal } = await endOf(child, program);
     const milliseconds = performance.now() - start;
-    if (isGroup && isStopped && child.pid !== undefined) await groupHasEnded(child.pid);
+    if (isGroup && isStopped && child.pid !== undefined) await waitForGroup(child.pid);
     if (received) throw new InterruptedError(received);
     const written = fs.readFileSync(output);
     const lastLines = [written, fs.readFileSync(errors)].map(lastLinesOf).filter(Boolean).join('\n');
     return { milliseconds, exitCode, signal, isStopped, output: written, lastLines };
   } finally {
     for (const timer of timers) clearTimeout(timer);
-    for (const signal of SIGNALS) process.off(signal, forward);
+    for (const signal of ENDING_SIGNALS) process.off(signal, forward);
     for (const file of [outputFile, errorsFile]) fs.closeSync(file);
   }
 }
 
-/** What a command has started need not end with it, and may still be saving what it has. */
-async function groupHasEnded(group: number): Promise<void> {
+/** Waits for the end of a command. @throws {UsageError} when there is no such command. */
+export function endOf(
+  child: childProcess.ChildProcess,
+  program: string,
+): Promise<Pick<CommandRun, 'exitCode' | 'signal'>> {
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => reject(whyNotStarted(program, error)));
+    child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }));
+  });
+}
+
+/** Children of the command may outlive it, and still be saving. */
+async function waitForGroup(group: number): Promise<void> {
   const send = (signal: NodeJS.Signals | 0) => {
     try {
       return process.kill(-group, signal);
@@ -107,20 +115,29 @@ async function groupHasEnded(group: number): Promise<void> {
   send('SIGKILL');
 }
 
-/** Why a run is none to go by; `undefined` when it went well. */
+/** How a run failed, in words; `undefined` when it went well. */
 export function failureOf({ exitCode, signal, isStopped }: CommandRun): string | undefined {
   if (isStopped || exitCode === 0) return undefined;
   return exitCode === null ? `was ended by ${signal}` : `ended with exit code ${exitCode}`;
 }
 
-/** In words, what the system says when a command is not there. */
-export function whyNotStarted(program: string, error: Error): Error {
+/** @throws {Error} when the run failed, with what it printed last. */
+export function checkRun(command: string, run: CommandRun, consequence: string): void {
+  const failure = failureOf(run);
+  if (failure === undefined) return;
+  const printed = run.lastLines === '' ? '' : `; it printed:\n${run.lastLines}`;
+  throw new Error(`${command} ${failure}${consequence}${printed}`);
+}
+
+function whyNotStarted(program: string, error: Error): Error {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT') return new UsageError(`There is no command ${program}: give one as you would in a shell`);
   if (code === 'EACCES') return new UsageError(`${program} is not a program that may be run`);
   return error;
 }
 
+/** Without colours. */
 function lastLinesOf(bytes: Buffer): string {
-  return bytes.toString('utf8').trimEnd().split('\n').slice(-SHOWN_LINES).join('\n');
+  const lines = util.stripVTControlCharacters(bytes.toString('utf8')).trimEnd().split('\n');
+  return lines.slice(-SHOWN_LINES).join('\n');
 }

@@ -1,11 +1,17 @@
-// Loaded into the processes of a command, after the hook: notes which modules it is asked for, one line of JSON each in the file that is
-// named by `to` in this module's address.
+// Preloaded into the processes of a command, after the hook. Reports each module that the hook is asked for.
 import diagnostics_channel from 'node:diagnostics_channel';
 import fs from 'node:fs';
 import { V8Engine } from '../../engine/v8-engine.js';
-import type { WatchedLoad } from './watched-loads.js';
 
-const { appendFileSync } = fs; // Captured, as everything: programs patch it.
+/** A module that the hook was asked for. */
+export interface WatchedLoad {
+  key: string;
+  hit: boolean;
+  /** The id of the process's engine. */
+  engine: string;
+}
+
+const { appendFileSync } = fs; // Captured, because programs patch it.
 const { stringify } = JSON;
 const to = new URL(import.meta.url).searchParams.get('to') ?? '';
 const engine = new V8Engine();
@@ -16,6 +22,6 @@ diagnostics_channel.subscribe('wasm-module-cache:load', (event) => {
   try {
     appendFileSync(to, `${stringify(load)}\n`);
   } catch {
-    // The command's user is told that nothing was loaded, and the program goes on.
+    // The program must go on. Its user is told that it compiled no module.
   }
 });

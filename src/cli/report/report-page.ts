@@ -1,7 +1,6 @@
-import { coverageOf, type LsEntry } from '../commands/ls.js';
-import { NOTHING_COUNTED, type ReportDay, type ReportDocument, type ReportFinding } from '../commands/report.js';
-import { engineName } from '../folder/entries.js';
+import { coverageOf, engineName, type NamedEntry } from '../folder/entries.js';
 import { count, formatAge, formatDuration, formatSize, noColors } from '../terminal/output.js';
+import { NOTHING_COUNTED, type ReportDay, type ReportDocument, type ReportFinding } from './document.js';
 import { Html, html } from './html.js';
 
 // One file without scripts: bars are boxes of HTML, and every chart has its table. So it opens anywhere, prints, is read by screen
@@ -158,14 +157,14 @@ function notPaid(findings: ReportFinding[]): Html {
 }
 
 function explained({ kind, lookUps, savedMillisecondsEstimate: saved, bypassedUntil }: ReportFinding): string {
-  if (kind === 'left-alone') return `Left to V8 until ${minute(String(bypassedUntil))}: loading it took far too long.`;
+  if (kind === 'bypassed') return `Left to V8 until ${minute(String(bypassedUntil))}: loading it took far too long.`;
   if (kind === 'never-found') {
     return `Looked up ${number(lookUps)} times, and always compiled. What to do: wasm-cache why <file>.`;
   }
   return `Its look-ups took ${formatDuration(-Number(saved))} more than compiling would have, by the estimate. A slow disk, a busy machine, or hardly any code to load.`;
 }
 
-function stored(artifacts: LsEntry[]): Html {
+function stored(artifacts: NamedEntry[]): Html {
   if (artifacts.length === 0) return html`<section><h2>What is stored</h2><p>Nothing.</p></section>`;
   const most = Math.max(1, ...artifacts.map(({ size }) => size));
   const rows = artifacts.map(
@@ -183,8 +182,8 @@ function stored(artifacts: LsEntry[]): Html {
 }
 
 /** `2 hot and final (3 MiB), 1 full (8 MiB)` */
-function summary(artifacts: LsEntry[]): string {
-  const groups = new Map<string, LsEntry[]>();
+function summary(artifacts: NamedEntry[]): string {
+  const groups = new Map<string, NamedEntry[]>();
   for (const entry of artifacts) {
     const group = coverageOf(entry, noColors);
     groups.set(group, [...(groups.get(group) ?? []), entry]);

@@ -4,7 +4,7 @@ import type { BundledArtifact, ImportedArtifact, LeftOutArtifact } from '../../b
 import { FileSystemCache } from '../../caches/file-system.js';
 import type { Context } from '../context.js';
 import { type EntryEngine, engineName, entryEngine } from '../folder/entries.js';
-import { interruptible } from '../processes/interruption.js';
+import { interruptible } from '../processes/cleanup.js';
 import { type Colors, type Column, formatSize, table } from '../terminal/output.js';
 import { StatusLine } from '../terminal/progress.js';
 
@@ -36,17 +36,8 @@ export interface Copied {
   leftOut: LeftOutArtifact[];
 }
 
-/** The cache folder, to copy from or to. */
-export function folderOf({ directory, settings: { secrets, maxSize } }: Context): FileSystemCache {
-  return new FileSystemCache(directory, { secret: secrets, maxSize });
-}
-
-/**
- * Copies artifacts between the cache folder and a store, with a line on the terminal meanwhile.
- *
- * @param here - the id of the engine of this process
- */
-export async function copyArtifacts(options: TransferOptions, here: string): Promise<Copied> {
+/** Copies artifacts between the cache folder and a store. Shows on the terminal that it does. */
+export async function copyArtifacts({ engineId }: Context, options: TransferOptions): Promise<Copied> {
   const { from, into } = options;
   const status = new StatusLine();
   status.show(`copying artifacts from ${nameOf(from)} to ${nameOf(into)} ...`);
@@ -54,7 +45,7 @@ export async function copyArtifacts(options: TransferOptions, here: string): Pro
     const { artifacts, leftOut } = await interruptible((signal) => transferArtifacts({ ...options, signal }));
     const isPush = from instanceof FileSystemCache;
     const copied = artifacts.map(({ sizes, ...artifact }) =>
-      copiedArtifact({ ...artifact, size: isPush ? sizes.into : sizes.from }, here),
+      copiedArtifact({ ...artifact, size: isPush ? sizes.into : sizes.from }, engineId),
     );
     return { artifacts: copied, leftOut };
   } finally {

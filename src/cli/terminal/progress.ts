@@ -1,8 +1,8 @@
 import readline from 'node:readline';
 import { Presets, SingleBar } from 'cli-progress';
-import { formatDuration } from './output.js';
+import { escapeControls, formatDuration } from './output.js';
 
-/** One line on standard error that says what is going on, where that is a terminal; it goes when something else is printed. */
+/** A line on standard error that says what is going on. Shown only on a terminal, and removed before anything else is printed. */
 export class StatusLine {
   #isShown = false;
 
@@ -10,7 +10,7 @@ export class StatusLine {
     const { stderr } = process;
     if (!stderr.isTTY) return;
     this.clear();
-    stderr.write(text.slice(0, stderr.columns - 1));
+    stderr.write(escapeControls(text).slice(0, stderr.columns - 1));
     this.#isShown = true;
   }
 
@@ -22,7 +22,7 @@ export class StatusLine {
   }
 }
 
-/** A bar on standard error that says how much of a work is done, and how long the rest takes, where that is a terminal. */
+/** A bar on standard error that shows how much work is done and how long the rest takes. Shown only on a terminal. */
 export class WorkBar {
   readonly #start = performance.now();
   readonly #bar: SingleBar | undefined;
@@ -48,7 +48,7 @@ export class WorkBar {
   }
 
   doing(names: string[]): void {
-    this.#update({ doing: names.length === 0 ? '' : `: ${names.join(', ')}` });
+    this.#update({ doing: names.length === 0 ? '' : `: ${escapeControls(names.join(', '))}` });
   }
 
   add(done: number): void {

@@ -1,9 +1,9 @@
 import { durationWithout } from '../../learning/saving-policy.js';
-import type { ModuleCounts } from '../../statistics/lines.js';
-import { sumByModule } from '../../statistics/read.js';
+import { KEY_DIGITS, type ModuleCounts } from '../../statistics/lines.js';
+import { type DayCounts, readStatistics, sumByModule } from '../../statistics/read.js';
 import { formatDuration } from '../terminal/output.js';
 
-/** What the hook's statistics tell of a module, as JSON shows it. */
+/** The hook's statistics of one module, as JSON shows them. */
 export interface ModuleFigures {
   /** The first 16 digits of its key; `null` where no process found out. */
   key: string | null;
@@ -77,4 +77,19 @@ export function savedInWords({ savedMillisecondsEstimate: saved }: { savedMillis
 
 function rounded(milliseconds: number): number {
   return Math.round(milliseconds * 100) / 100;
+}
+
+/** The name of a module by its key; `null` where the folder's statistics have none. */
+export type NameOf = (key: string) => string | null;
+
+export async function readModuleNames(directory: string): Promise<NameOf> {
+  return namesIn(await readStatistics(directory));
+}
+
+export function namesIn(days: DayCounts[]): NameOf {
+  const names = new Map<string, string>();
+  for (const { modules } of days) {
+    for (const { key, name } of modules) if (key && name) names.set(key, name);
+  }
+  return (key) => names.get(key.slice(0, KEY_DIGITS)) ?? null;
 }
