@@ -1,21 +1,21 @@
 import type { Context } from './context.js';
 import type { Colors } from './terminal/output.js';
 
-/** What the file of a command exports as `command`. */
+/** The file of each command exports one of these as `command`. */
 export interface Command<Options, Document> {
   /**
-   * Does it, and gives what `--json` prints: its keys are stable and stand in docs/cli.md, sizes are bytes, times are ISO 8601, durations are
-   * milliseconds and say so in their names. What is not known is `null`.
+   * Does the work, and returns the document that `--json` prints. Its keys are stable, and docs/cli.md names them. Sizes are bytes, times are
+   * ISO 8601, durations are milliseconds and say so in their names. What is not known is `null`.
    *
-   * @param args - those that are no options, also the ones after `--`
+   * @param args - the arguments that are not options, with those after `--`
    */
   run(context: Context, options: Options, args: string[]): Promise<Document>;
-  /** The same for people; without a line end after the last line. */
+  /** The document as text for people, without a line end after the last line. Its controls are escaped already. */
   render(document: Document, colors: Colors): string;
-  /** Where that is printed, as JSON, too: by default to standard output, where that is not of somebody else. */
+  /** Where the text or the JSON goes. Default: standard output. */
   output?: 'stdout' | 'stderr';
-  /** Whether it shows what is wrong with the settings itself. */
+  /** Whether the command itself shows what is wrong with the settings. */
   showsWarnings?: boolean;
-  /** For scripts; by default `ExitCode.ok`. */
+  /** Default: `ExitCode.ok`. */
   exitCode?(document: Document): number;
 }

@@ -1,21 +1,21 @@
-/** What the commands end with; for scripts, so these numbers do not change. `run` ends with the code of what it ran. */
+/** The exit codes of all commands but `run`, which ends with the code of the command that it ran. Scripts rely on these numbers. */
 export const ExitCode = {
-  /** Done, or yes. */
+  /** Success, or yes. */
   ok: 0,
-  /** No, or there is something that somebody should look at. */
+  /** No, or a finding that somebody should look at. */
   finding: 1,
-  /** The command was called wrongly. */
+  /** Wrong usage. */
   usage: 2,
-  /** It could not be done. */
+  /** The command could not do its work. */
   failed: 3,
 } as const;
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** The command was called wrongly: the message says what was wrong, with which value, and what to do. */
+/** Wrong usage. The message says what was wrong, with which value, and what to do. */
 export class UsageError extends Error {}
 
-/** This process was told to end: it does so by the same signal, when everything is put away. */
+/** This process was asked to end. It ends by the same signal, after it has cleaned up. */
 export class InterruptedError extends Error {
   readonly signal: NodeJS.Signals;
 

@@ -1,14 +1,14 @@
 import { parseDuration, parseSize } from '../settings/kinds.js';
 import { UsageError } from './exit-codes.js';
 
-/** Bytes, from 1. Only with a unit: who writes 500 hardly means bytes, and `prune` does not ask. @throws {UsageError} */
+/** Bytes, at least 1. Needs a unit: a user who writes 500 hardly means bytes, and `prune` does not ask. @throws {UsageError} */
 export function sizeOption(name: string, text: string): number {
   const size = /[a-z]\s*$/i.test(text) ? parseSize(text) : undefined;
   if (!size) throw new UsageError(`${name} must be a size with its unit, such as 500MiB or 2GiB, not '${text}'`);
   return size;
 }
 
-/** Milliseconds, from 1. Only with a unit: who writes 30 hardly means milliseconds. @throws {UsageError} */
+/** Milliseconds, at least 1. Needs a unit: a user who writes 30 hardly means milliseconds. @throws {UsageError} */
 export function durationOption(name: string, text: string): number {
   const duration = /[a-z]\s*$/i.test(text) ? parseDuration(text) : undefined;
   if (!duration) throw new UsageError(`${name} must be a time with its unit, such as 30d, 12h or 90m, not '${text}'`);
@@ -22,9 +22,9 @@ export function countOption(name: string, text: string, minimum: number): number
   throw new UsageError(`${name} must be a whole number from ${minimum}, not '${text}'`);
 }
 
-/** Ahead of time nobody knows what will run. @throws {UsageError} */
+/** Only `full`: ahead of time nobody knows which functions will run. @throws {UsageError} */
 export function coverageOption(text: string): 'full' {
   if (text === 'full') return text;
-  const advice = text === 'hot' ? ': what is hot shows when it runs, with wasm-cache train -- <command>' : '';
+  const advice = text === 'hot' ? ': only a run shows what is hot, so use wasm-cache train -- <command>' : '';
   throw new UsageError(`--coverage must be full, not '${text}'${advice}`);
 }

@@ -16,7 +16,7 @@ describe('wasm-cache', () => {
   it('has help with examples for every command', () => {
     const { status, stdout } = runCli(['--help']);
     assert.equal(status, 0);
-    assert.match(stdout, /Exit codes:\n {2}0 {2}done/);
+    assert.match(stdout, /Exit codes:\n {2}0 {2}success/);
     const commands = [...stdout.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, name]) => name as string);
     assert.ok(commands.includes('ls'));
     for (const name of commands) {

@@ -84,7 +84,7 @@ describe('wasm-cache push', () => {
     assert.equal(document?.artifacts.length, 3);
   });
 
-  it('adds to the list of a program what that uses, or else everything', () => {
+  it('adds to the record of a program what that uses, or else everything', () => {
     const directory = folder();
     const { address } = store();
     const program = path.join(temporaryDirectory(), 'app.js');
@@ -197,7 +197,7 @@ describe('wasm-cache pull', () => {
     assert.deepEqual(filesIn(directory), []);
   });
 
-  it('does it with a web server, by the list of a program', { skip: nginxMissing() }, async () => {
+  it('does it with a web server, by the record of a program', { skip: nginxMissing() }, async () => {
     const { url } = await startNginx();
     const program = path.join(temporaryDirectory(), 'app.js');
     writeFileSync(program, '');
@@ -214,15 +214,15 @@ describe('wasm-cache pull', () => {
     writeFileSync(other, '');
     const unlisted = run('pull', ['--dir', directory, '--from', url, '--program', other]);
     assert.equal(unlisted.status, 3);
-    assert.match(unlisted.stderr, /has no list programs\/.*other.js.json: push it, with wasm-cache push --program/);
+    assert.match(unlisted.stderr, /has no record programs\/.*other.js.json: push it, with wasm-cache push --program/);
   });
 
   it('says what was wrong', () => {
     const directory = temporaryDirectory();
     for (const [args, message] of [
       [[], /Name a store, with --from or with WASM_CACHE_REMOTE/],
-      [['https://host/'], /The address of a store is given with --from/],
-      [['bundle.tar', '--from', 'https://host/'], /--from is for a store, and here is a bundle/],
+      [['https://host/'], /is the address of a store, not a bundle: give it with --from/],
+      [['bundle.tar', '--from', 'https://host/'], /--from is for a store, and bundle.tar is a bundle/],
       [['--from', 'https://host/', '--key', 'abc'], /--key abc: /],
     ] as [string[], RegExp][]) {
       const { status, stderr } = run('pull', ['--dir', directory, ...args]);

@@ -9,7 +9,7 @@ import { interleaved } from './interleaved.js';
 import { overlap, type Spread, spreadOf } from './spread.js';
 import { busyMilliseconds, type ThreadProfile, ThreadProfiles } from './thread-profiles.js';
 
-/** How something is benched. */
+/** How a command or a module is measured. */
 export interface BenchSettings {
   runs: number | undefined;
   /** The cache folder; `undefined` for a temporary one. */
@@ -18,40 +18,40 @@ export interface BenchSettings {
   folder: string;
 }
 
-/** Of the thread that was busiest with WebAssembly, in one plain run of its own under V8's profiler. */
+/** The thread that was busiest with WebAssembly, in one plain run under V8's profiler. */
 interface WebAssemblyPart extends ThreadProfile {
   /** From the command's start to its end. */
   wholeMilliseconds: number;
-  /** Of that, from 0 to 1. */
+  /** WebAssembly's part of that time, from 0 to 1. */
   share: number;
 }
 
-/** What a command takes without the hook and with a warm cache. */
+/** How long a command takes without the hook and with a warm cache. */
 export interface CommandBench {
   kind: 'command';
   command: string[];
-  /** The cache folder; `null` where it was a temporary one. */
+  /** The cache folder; `null` for a temporary one. */
   directory: string | null;
   trainingRuns: number;
-  /** Modules that it compiled, and bytes of their artifacts. */
+  /** The modules that it compiled, and the bytes of their artifacts. */
   modules: number;
   artifactsSize: number;
   plain: Spread;
   warm: Spread;
-  /** The median of plain by that of warm. */
+  /** The median of plain divided by that of warm. */
   timesAsFast: number;
-  /** `null` where no thread ended so that it could tell. */
+  /** `null` when no thread could report. */
   webAssembly: WebAssemblyPart | null;
   verdict: 'faster' | 'slower' | 'within-noise' | 'no-modules';
-  /** Whether the runs with the hook printed what those without did: to standard output. `varies`: those of one side did not agree. */
+  /** Whether standard output was the same with and without the hook. `varies`: it differed between runs of the same side. */
   output: 'equal' | 'different' | 'varies';
-  /** What it comes to, in words. */
+  /** The result in words. */
   conclusion: string;
 }
 
 /** Most commands need three. */
 const MAX_TRAINING_RUNS = 8;
-/** Above it WebAssembly is not what keeps a program from being faster. */
+/** Below this share, WebAssembly is not what makes the program slow. */
 const SMALL_SHARE = 0.25;
 
 /** @throws {Error} when a run fails. */
@@ -84,7 +84,7 @@ export async function benchCommand(
 
   const [plainRuns, warmRuns] = await interleaved(
     () => run(plainEnvironment(env)),
-    // Nothing more is learnt while something is measured.
+    // Learning would disturb the measurement.
     () => run(hookedEnvironment(env, { directory: cacheFolder, learn: 'off' })),
     runs,
   );
@@ -114,26 +114,26 @@ export function renderCommandBench(bench: CommandBench, colors: Colors): string 
   lines.push(`Cached: ${trained}.`);
   if (webAssembly) lines.push(partOf(webAssembly));
   if (output === 'different') {
-    lines.push(colors.red('Warning: with the hook it printed something else to standard output than without.'));
+    lines.push(colors.red('Warning: with the hook, standard output was not the same as without.'));
   }
-  if (output === 'varies') lines.push('What it prints differs from run to run, so that was not compared.');
+  if (output === 'varies') lines.push('Standard output differs from run to run, so it was not compared.');
   return lines.join('\n');
 }
 
 function partOf(part: WebAssemblyPart): string {
   const { share, runningMilliseconds, compilingMilliseconds, exitingMilliseconds, wholeMilliseconds } = part;
   const whole = `a plain run under V8's profiler (${formatDuration(wholeMilliseconds)})`;
-  if (share === 0) return `WebAssembly had no part of ${whole}.`;
+  if (share === 0) return `WebAssembly took no time in ${whole}.`;
   const [running, compiling, exiting] = [runningMilliseconds, compilingMilliseconds, exitingMilliseconds].map(
     formatDuration,
   );
   return (
-    `WebAssembly had ${percent(share)} of ${whole}, in the thread that was busiest with it: ${running} running, with what V8 compiles when ` +
-    `it is first called; ${compiling} compiling; ${exiting} at the exit, which waits for what V8 is just optimising.`
+    `WebAssembly took ${percent(share)} of ${whole}, in the thread that was busiest with it: ${running} to run, with what V8 compiles at the ` +
+    `first call; ${compiling} to compile; ${exiting} at the exit, which waits until V8 has finished optimising.`
   );
 }
 
-/** Of rows that have a name and a spread. */
+/** Columns for rows with a name and a spread. */
 export const spreadColumns: Column<{ name: string; spread: Spread }>[] = [
   { title: '', value: ({ name }) => name },
   { title: 'RUNS', align: 'right', value: ({ spread }) => String(spread.milliseconds.length) },
@@ -149,7 +149,7 @@ export function verdictOf(plain: Spread, warm: Spread): 'faster' | 'slower' | 'w
   return warm.median < plain.median ? 'faster' : 'slower';
 }
 
-/** Of a store nothing is to be measured, and nothing is to be put there. */
+/** A benchmark must not measure a store, or put anything there. */
 export function withoutStore(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...env, ...variablesFor({ remote: '' }) };
 }
@@ -162,7 +162,7 @@ function compare(plain: CommandRun[], warm: CommandRun[]): CommandBench['output'
   return [...ofPlain][0] === [...ofWarm][0] ? 'equal' : 'different';
 }
 
-/** What the numbers come to, for people. */
+/** The result in one sentence. */
 export function conclude(
   bench: Pick<CommandBench, 'verdict' | 'plain' | 'warm' | 'timesAsFast' | 'webAssembly'>,
   minModuleSize: number,
@@ -174,7 +174,7 @@ export function conclude(
   const cost = isSlower ? ` The hook itself takes ${formatDuration(warm.median - plain.median)}.` : '';
   switch (verdict) {
     case 'no-modules':
-      return `No gain: no module of at least ${formatSize(minModuleSize)} was compiled.${cost}`;
+      return `No gain: the command compiled no module of at least ${formatSize(minModuleSize)}.${cost}`;
     case 'faster':
       return `${factor(timesAsFast)} times as fast: ${times}.`;
     case 'slower':
@@ -182,7 +182,7 @@ export function conclude(
     case 'within-noise':
       if (outside)
         return `No gain: ${outside} of the time is outside WebAssembly, and the difference is within the noise.`;
-      return `No gain that can be told: the difference is within the noise (${times}).`;
+      return `No measurable gain: the difference is within the noise (${times}).`;
   }
 }
 

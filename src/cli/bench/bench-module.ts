@@ -13,7 +13,7 @@ import { type BenchSettings, spreadColumns, verdictOf, withoutStore } from './be
 import { interleaved } from './interleaved.js';
 import { type Spread, spreadOf } from './spread.js';
 
-/** What `new WebAssembly.Module()` of a file takes without the hook and with an artifact that holds all functions. */
+/** How long `new WebAssembly.Module()` takes for a file, without the hook and with an artifact that holds all functions. */
 export interface ModuleBench {
   kind: 'module';
   /** Its absolute path. */
@@ -21,7 +21,7 @@ export interface ModuleBench {
   size: number;
   key: string;
   directory: string | null;
-  /** What V8 took to optimise all functions, in a process of its own; `null` where they were stored already. */
+  /** How long V8 took to optimise all functions, in a process of its own; `null` when they were stored already. */
   optimisingMilliseconds: number | null;
   compile: Spread;
   load: Spread;
@@ -96,9 +96,9 @@ export function renderModuleBench(bench: ModuleBench, colors: Colors): string {
   if (verdict !== 'too-small') {
     const took = optimisingMilliseconds === null ? '' : `, for which V8 took ${formatDuration(optimisingMilliseconds)}`;
     lines.push(
-      `What is loaded is optimised, all functions of it${took}; what is compiled is not: V8 compiles each function when it is first called, ` +
-        'and optimises it when it has run for a while. No function was called here.',
-      'What a program gains from that: wasm-cache bench -- <command>',
+      `The loaded module has optimised code for all functions${took}. The compiled module has none: V8 compiles each function at its first ` +
+        'call, and optimises it when it has run for a while. No function was called here.',
+      'To measure what a program gains from that: wasm-cache bench -- <command>',
     );
   }
   return lines.join('\n');
@@ -129,7 +129,7 @@ function conclude(
   const times = `${formatDuration(compile.median)} to compile, ${formatDuration(load.median)} to load`;
   switch (verdict) {
     case 'too-small':
-      return `No gain: it has less than ${formatSize(minModuleSize)}, so the hook leaves it to V8.`;
+      return `No gain: the module is smaller than ${formatSize(minModuleSize)}, so the hook does not cache it.`;
     case 'faster':
       return `Loading is ${timesAsFast.toFixed(1)} times as fast as compiling: ${times}.`;
     case 'slower':

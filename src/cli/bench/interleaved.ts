@@ -1,15 +1,15 @@
 import { count } from '../terminal/output.js';
 import { StatusLine } from '../terminal/progress.js';
 
-/** How often both sides of a comparison are run where nobody says so. */
+/** How often both sides are run by default. */
 const LEAST_PAIRS = 5;
 const MOST_PAIRS = 20;
 const ENOUGH_MILLISECONDS = 30_000;
 
 /**
- * Measures two things by turns, so that what else the machine does meets both alike.
+ * Measures two things by turns, so that other work of the machine affects both alike.
  *
- * @param pairs - how often each; by default 5 to 20 times, for about 30 seconds
+ * @param pairs - measurements of each; by default 5 to 20, for about 30 seconds
  */
 export async function interleaved<T>(
   first: () => Promise<T>,
@@ -25,7 +25,7 @@ export async function interleaved<T>(
   try {
     while (!isEnough()) {
       status.show(`measuring: ${count(ofFirst.length, 'pair')} of ${pairs ?? `at most ${MOST_PAIRS}`} ...`);
-      const isReversed = ofFirst.length % 2 === 1; // Whoever comes second may find something warm, or busy.
+      const isReversed = ofFirst.length % 2 === 1; // The second one may find warm caches, or a busy machine.
       if (isReversed) ofSecond.push(await second());
       ofFirst.push(await first());
       if (!isReversed) ofSecond.push(await second());

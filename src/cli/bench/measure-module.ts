@@ -1,4 +1,4 @@
-// The program of "wasm-cache bench <file>": prints the milliseconds that `new WebAssembly.Module()` takes for the file, once.
+// The program that "wasm-cache bench <file>" runs. Prints how long one `new WebAssembly.Module()` of the file takes.
 import fs from 'node:fs';
 
 const wireBytes = fs.readFileSync(process.argv[2] as string);
@@ -6,4 +6,4 @@ const start = performance.now();
 const module = new WebAssembly.Module(wireBytes);
 const milliseconds = performance.now() - start;
 console.log(JSON.stringify({ milliseconds }));
-process.on('exit', () => module); // What is garbage by then is not saved.
+process.on('exit', () => module); // Garbage would not be saved.

@@ -47,7 +47,7 @@ session.post('Profiler.enable');
 session.post('Profiler.setSamplingInterval', { interval: INTERVAL });
 session.post('Profiler.start');
 process.on('exit', () => {
-  // A session with its own thread answers at once.
+  // Synchronous, because the session is connected to its own thread.
   session.post('Profiler.stop', (error, result) => {
     if (error === null) appendFileSync(to, `${stringify(summary(result.profile))}\n`);
   });
@@ -74,7 +74,7 @@ function summary({ nodes, samples = [], timeDeltas = [], startTime }: inspector.
 
 function kindOf({ functionName, url }: inspector.Runtime.CallFrame): 'running' | 'compiling' | 'idle' | undefined {
   if (url.startsWith('wasm://')) return 'running';
-  // V8's own functions have no address.
+  // V8's own functions have no URL.
   if (url === '' && /^(Module|Instance|compile|instantiate)$/.test(functionName)) return 'compiling';
   return functionName === '(idle)' || functionName === '(program)' ? 'idle' : undefined;
 }

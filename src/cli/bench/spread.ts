@@ -1,6 +1,6 @@
-/** What several measurements of the same thing say. */
+/** Several measurements of the same thing. */
 export interface Spread {
-  /** In their order. */
+  /** In the order of the runs. */
   milliseconds: number[];
   median: number;
   lowerQuartile: number;
@@ -17,7 +17,7 @@ export function spreadOf(milliseconds: number[]): Spread {
   };
 }
 
-/** Whether the middle halves of both have times in common: then their medians may differ by chance. */
+/** Whether the middle halves overlap. Then the medians may differ by chance. */
 export function overlap(a: Spread, b: Spread): boolean {
   return a.lowerQuartile <= b.upperQuartile && b.lowerQuartile <= a.upperQuartile;
 }

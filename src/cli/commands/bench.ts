@@ -7,7 +7,7 @@ import { ExitCode, UsageError } from '../exit-codes.js';
 import { withTemporaryFolder } from '../processes/cleanup.js';
 
 export interface BenchOptions extends CommonOptions {
-  /** How often each side is run. */
+  /** Runs of each side. */
   runs?: number;
 }
 
@@ -16,7 +16,7 @@ export type BenchDocument = CommandBench | ModuleBench;
 export const command: Command<BenchOptions, BenchDocument> = {
   async run(context, options, given) {
     checkMayStore(context);
-    // Only what is named is touched; the folder that programs use is none to measure in.
+    // The folder that programs use is not for measuring: without --dir a temporary one is used.
     const directory = options.dir === undefined ? undefined : context.directory;
     if (directory !== undefined) checkTrust(context);
     return withTemporaryFolder(async (folder) => {
@@ -36,7 +36,7 @@ export const command: Command<BenchOptions, BenchDocument> = {
   },
 };
 
-/** @throws {UsageError} for one that is not there. */
+/** @throws {UsageError} when there is no such file. */
 function isModule(given: string[]): boolean {
   const [file = ''] = given;
   if (given.length !== 1 || !file.endsWith('.wasm')) return false;

@@ -15,10 +15,10 @@ import { type Colors, count, formatDuration, formatSize } from '../terminal/outp
 export interface DoctorDocument {
   directory: string;
   engine: EntryEngine;
-  /** In the order in which they matter. */
+  /** The most important first. */
   findings: Finding[];
   store: Omit<StoreCheck, 'finding'>;
-  /** `null` where it was not made. */
+  /** `null` when it was not made. */
   roundTrip: Omit<RoundTrip, 'stderr'> | null;
 }
 
@@ -44,7 +44,7 @@ export const command: Command<object, DoctorDocument> = {
       ...(problems ? [count(problems, 'problem')] : []),
       ...(warnings ? [count(warnings, 'warning')] : []),
     ];
-    lines.push('', found.length > 0 ? `${found.join(' and ')}.` : 'All is well.');
+    lines.push('', found.length > 0 ? `${found.join(' and ')}.` : 'No problems found.');
     return lines.join('\n');
   },
 
@@ -58,25 +58,30 @@ async function checkRoundTrip(context: Context): Promise<{ finding: Finding; rou
   } catch (error) {
     const { message } = error as Error;
     return {
-      finding: problem('round-trip', message, 'run it again with NODE_DEBUG=wasm-cache, and report it'),
+      finding: problem(
+        'round-trip',
+        message,
+        'run this command again with NODE_DEBUG=wasm-cache, and report the problem',
+      ),
       roundTrip: null,
     };
   }
   const { stderr, ...roundTrip } = made;
   const { hit, firstMilliseconds, secondMilliseconds, artifactSize } = roundTrip;
   if (hit) {
-    const first = `compiled in ${formatDuration(firstMilliseconds)} and saved (${formatSize(artifactSize)}) by one process`;
-    const message = `a module too small to gain anything was ${first}, and loaded in ${formatDuration(secondMilliseconds)} by a second one`;
+    const first = `one process compiled a small module in ${formatDuration(firstMilliseconds)} and saved it (${formatSize(artifactSize)})`;
+    const message = `${first}, and a second process loaded it in ${formatDuration(secondMilliseconds)}`;
     return { finding: ok('round-trip', message), roundTrip };
   }
-  const what = artifactSize === 0 ? 'nothing was saved by the first process' : 'the second process did not load it';
+  const what = artifactSize === 0 ? 'the first process saved nothing' : 'the second process did not load the module';
   const said = tellingLine(stderr);
-  const advice = 'run it again with NODE_DEBUG=wasm-cache, which shows what the hook does, and report it';
+  const advice =
+    'run this command again with NODE_DEBUG=wasm-cache, which shows what the hook does, and report the problem';
   return { finding: problem('round-trip', `${what}${said && `: ${said}`}`, advice), roundTrip };
 }
 
 const NOT_MADE = {
-  finding: problem('round-trip', 'not made, because native code cannot be used', 'see what is said of node'),
+  finding: problem('round-trip', 'not made, because native code cannot be used', 'see the check of node'),
   roundTrip: null,
 };
 

@@ -13,12 +13,12 @@ export interface LsDocument {
   directory: string;
   /** The id of the engine of this process. */
   engine: string;
-  /** In the order asked for. */
+  /** In the order of `--sort`. */
   entries: NamedEntry[];
   totals: {
     artifacts: number;
     artifactsSize: number;
-    /** Everything else: statistics, notes, jobs, temporary files, and what is not of this package. */
+    /** All other files: statistics, notes, jobs, temporary files, and files that are not of this package. */
     otherFiles: number;
     otherFilesSize: number;
   };

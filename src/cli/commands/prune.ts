@@ -21,8 +21,8 @@ export const command: Command<PruneOptions, Removal> = {
     const maxAge = options.olderThan === undefined ? Infinity : durationOption('--older-than', options.olderThan);
     if (maxSize === Infinity && maxAge === Infinity && !options.deadEngines && !options.otherEngines) {
       throw new UsageError(
-        'Nothing says what is to go: give --max-size, --older-than, --dead-engines or --other-engines ' +
-          '(to remove everything: wasm-cache clear)',
+        'Say what to remove, with --max-size, --older-than, --dead-engines or --other-engines ' +
+          '(wasm-cache clear removes everything)',
       );
     }
     checkTrust(context);
@@ -44,7 +44,7 @@ export const command: Command<PruneOptions, Removal> = {
   exitCode: ({ failed }) => (failed.length > 0 ? ExitCode.failed : ExitCode.ok),
 };
 
-/** Engines that a host made for itself know no Node, and are its own business. */
+/** Not for engines of other hosts, which have no Node. */
 function isOfOtherNode({ engine }: FoundFile, here: string): boolean {
   const { node, isThisNode } = entryEngine(engine, here);
   return node !== null && !isThisNode;

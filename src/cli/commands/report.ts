@@ -17,14 +17,14 @@ export interface ReportOptions {
 }
 
 const DEFAULT_FILE = 'wasm-cache-report.html';
-/** The first times are how every module begins. */
+/** Every module begins with misses. */
 const MANY_MISSES = 3;
-/** The estimate is for a quiet machine. */
+/** How far above the estimate a time must be. The estimate is for a quiet machine. */
 const CLEARLY = 2;
 
 export const command: Command<ReportOptions, ReportDocument> = {
   async run(context, { json = false }, [given]) {
-    // JSON is printed, and a page besides only where one is named.
+    // With --json a page is written only if one is named.
     const file = given === undefined && json ? null : path.resolve(given ?? DEFAULT_FILE);
     if (file !== null) checkFile(file, given);
     checkTrust(context);

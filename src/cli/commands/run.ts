@@ -18,15 +18,15 @@ export interface RunOptions {
 
 export interface RunDocument {
   directory: string;
-  /** As it was run. */
+  /** The command as it was run. */
   command: string[];
   milliseconds: number;
   exitCode: number | null;
-  /** That ended it. */
+  /** The signal that ended it. */
   signal: string | null;
-  /** Smaller modules go straight to V8, and are not in here. */
+  /** Smaller modules go straight to V8 and are not counted. */
   minModuleSize: number;
-  /** What its processes and their threads looked up; of one that goes on after the command, until then. */
+  /** What its processes and their threads looked up until the command ended. */
   modules: ModuleFigures[];
   totals: FiguresTotals;
 }
@@ -35,7 +35,7 @@ export const command: Command<RunOptions, RunDocument> = {
   output: 'stderr',
 
   async run(context, { jsonFile }, args) {
-    if (args.length === 0) throw new UsageError('Give the command that is to be run: wasm-cache run -- <command>');
+    if (args.length === 0) throw new UsageError('Name the command to run: wasm-cache run -- <command>');
     checkJsonFile(jsonFile);
     warnOfNoUse(context);
     const document = await withTemporaryFolder((folder) => run(context, args, path.join(folder, 'statistics')));
@@ -72,16 +72,16 @@ async function run(context: Context, args: string[], runFile: string): Promise<R
 
 const SCRIPT = /\.[cm]?[jt]s$/;
 
-/** A file that is for node, and need not be executable. */
+/** Whether it is a script for node, which need not be executable. */
 function isScript(file = ''): boolean {
   return SCRIPT.test(file) && fs.statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 }
 
-/** These a terminal sends to the command, too, by itself; some programs take the second one for "at once". */
+/** A terminal sends these to the command too. Some programs end at once when they get them twice. */
 const OF_TERMINAL: NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
 const SIGNALS: NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR2', ...OF_TERMINAL];
 
-/** What to do about a signal is the command's business. */
+/** The command decides what a signal means. */
 function forwardSignals(child: ChildProcess): () => void {
   const hasTerminal = [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY);
   const forward = (signal: NodeJS.Signals) => {
@@ -93,7 +93,7 @@ function forwardSignals(child: ChildProcess): () => void {
   };
 }
 
-/** Said before, because the command is run all the same. */
+/** Warns before the command runs, because it runs anyway. */
 function warnOfNoUse(context: Context): void {
   const { mode, sources } = context.settings;
   if (mode === 'off') {

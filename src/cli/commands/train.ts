@@ -67,7 +67,7 @@ export const command: Command<TrainOptions, TrainDocument> = {
     const lines = [outcome === 'settled' && artifacts.length === 0 ? NOTHING_STORED : OUTCOMES[outcome]];
     if (artifacts.length > 0) lines.unshift(table(columns(colors), artifacts, colors), '');
     if (runs.length > 1 && !last.stopped) {
-      const times = `${formatDuration(first.milliseconds)}, the last one (run ${runs.length}) ${formatDuration(last.milliseconds)}`;
+      const times = `${formatDuration(first.milliseconds)}, the last one, run ${runs.length}, ${formatDuration(last.milliseconds)}`;
       lines.push(`The first run took ${times}.`);
     }
     const givenUp = new Set(runs.flatMap((run) => run.givenUp));

@@ -11,20 +11,20 @@ export interface VerifyOptions {
 
 export interface VerifyDocument {
   directory: string;
-  /** Whether what is wrong was put right or removed, and not only reported. */
+  /** Whether bad files were fixed or removed, and not only reported. */
   repaired: boolean;
   /** Every file, in the order of their names. */
   files: {
     file: string;
     size: number;
-    /** What becomes of it, or has; see `VerifiedFile.outcome`. */
+    /** What has become of it, or would with `--repair`; see `VerifiedFile.outcome`. */
     outcome: VerifiedFile['outcome'];
-    /** Why it is not simply kept. */
+    /** Why, if it is not simply kept. */
     reason: string | null;
-    /** Of an artifact, where its header can be read. */
+    /** For an artifact with a readable header. */
     key: string | null;
     engine: EntryEngine | null;
-    /** Whether nothing of its engine was used for two weeks. */
+    /** Whether no artifact of its engine was used for two weeks. */
     isOfDeadEngine: boolean;
   }[];
   totals: VerifyReport['totals'];
@@ -60,7 +60,7 @@ export const command: Command<VerifyOptions, VerifyDocument> = {
     );
     if (!files.some(isBad)) lines.push(colors.green('Everything is in order.'));
     if (!repaired && totals.removed.files + totals.repaired.files > 0) {
-      lines.push('Nothing was changed. To put it right: the same command with --repair');
+      lines.push('Nothing was changed. To fix this, run the same command with --repair.');
     }
     return lines.join('\n');
   },
@@ -70,7 +70,7 @@ export const command: Command<VerifyOptions, VerifyDocument> = {
 
 type File = VerifyDocument['files'][number];
 
-/** Not what a process left that was ended in the middle of a write: that happens, and does no harm. */
+/** Only artifacts can be bad. Leftovers of processes that were ended during a write do no harm. */
 function isBad({ file, outcome }: File): boolean {
   return file.endsWith('.artifact') && outcome !== 'kept' && outcome !== 'unknown';
 }

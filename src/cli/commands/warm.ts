@@ -19,7 +19,7 @@ import { WorkBar } from '../terminal/progress.js';
 
 export interface WarmOptions {
   coverage: 'full';
-  /** Modules that are compiled at once. */
+  /** Modules to compile at once. */
   jobs?: number;
   /** Bytes of memory that they may take together. */
   memory?: number;
@@ -37,28 +37,28 @@ export interface WarmedModule {
   /** Its absolute path. */
   file: string;
   size: number;
-  /** `null` of what was not read. */
+  /** `null` when the file was not read. */
   key: string | null;
   /**
-   * - `compiled`: it was now.
-   * - `fresh`: it was before, all of it, for this engine.
-   * - `same`: another file of these has the same content.
-   * - `too-small`: the hook leaves such modules to V8.
-   * - `failed`
+   * - `compiled`: compiled and stored now.
+   * - `fresh`: all of it was stored before, for this engine.
+   * - `same`: another of these files has the same content.
+   * - `too-small`: the hook does not cache modules of this size.
+   * - `failed`: see `reason`.
    */
   result: 'compiled' | 'fresh' | 'same' | 'too-small' | 'failed';
-  /** Of what is stored now. */
+  /** Bytes of the artifact that is stored now. */
   artifactSize: number | null;
   milliseconds: number;
   /** Why it failed. */
   reason: string | null;
 }
 
-// What learners took at their peak, measured on 12 modules of 0.2 to 49 MB with Node 20 and 26: 75 to 170 MiB those below 4 MB, 12 to 37
-// times the module those above.
+// The peak memory of learners, measured on 12 modules of 0.2 to 49 MB with Node 20 and 26: 75 to 170 MiB for modules below 4 MB, and 12 to 37
+// times the module for larger ones.
 const MEMORY_OF_PROCESS = 100 * 2 ** 20;
 const MEMORY_PER_BYTE = 40;
-/** Of what is available. */
+/** How much of the available memory is used. */
 const PART_OF_MEMORY = 0.75;
 
 export const command: Command<WarmOptions, WarmDocument> = {
@@ -116,7 +116,7 @@ async function warm(
     if (module.size >= settings.minModuleSize) toDo.push(module);
     else await checkKind(module);
   }
-  // The longest first, so that in the end not one is waited for.
+  // The largest first, so that the last one does not keep a single core busy.
   toDo.sort((a, b) => b.size - a.size);
   const bar = new WorkBar(toDo.reduce((sum, { size }) => sum + size, 0));
   const seen = new Set<string>();
@@ -175,7 +175,7 @@ async function warm(
   }
   if (signal.aborted) {
     const done = modules.filter(({ result }) => result === 'compiled').length;
-    context.note(`Interrupted: ${count(done, 'module')} compiled by then stay. The same command goes on from there.`);
+    context.note(`Interrupted: ${count(done, 'compiled module')} stored. The same command continues from there.`);
     throw signal.reason;
   }
   const { entries, others } = await readContents(directory, engine.deterministicId);
@@ -183,13 +183,13 @@ async function warm(
   if (total > cache.limits.maxSize) {
     const limit = `more than WASM_CACHE_MAX_SIZE, ${formatSize(cache.limits.maxSize)}`;
     context.warn(
-      `The folder holds ${formatSize(total)}, ${limit}: artifacts go when it is swept, those used longest ago first`,
+      `The folder holds ${formatSize(total)}, ${limit}: the next sweep removes the least recently used artifacts`,
     );
   }
   return modules;
 }
 
-/** A file that is no module at all must not pass for a small one. */
+/** A file that is not a module must not count as a small one. */
 async function checkKind(module: WarmedModule): Promise<void> {
   try {
     await readModuleFile(module.file);
@@ -199,13 +199,13 @@ async function checkKind(module: WarmedModule): Promise<void> {
   }
 }
 
-/** What V8 itself has against a module; the process that compiled it does not say. */
+/** Why V8 rejects a module. The process that compiled it does not tell. */
 async function whyRefused(data: HashedModuleData): Promise<string | undefined> {
   try {
     await WebAssembly.compile(HashedModuleData.borrow(data) as BufferSource);
     return undefined;
   } catch (error) {
-    return `Not a module for this V8: ${(error as Error).message.replace(/^WebAssembly\.compile\(\): /, '')}`;
+    return `This V8 rejects it: ${(error as Error).message.replace(/^WebAssembly\.compile\(\): /, '')}`;
   }
 }
 

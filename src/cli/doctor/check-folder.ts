@@ -9,7 +9,7 @@ import { type Context, checkTrust } from '../context.js';
 import { count, formatSize } from '../terminal/output.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
-/** What the doctor finds out about the cache folder. Makes and changes nothing. */
+/** Checks the cache folder. Makes and changes nothing. */
 export async function checkFolder(context: Context): Promise<Finding[]> {
   const { directory } = context;
   const safety = checkSafety(context);
@@ -26,10 +26,15 @@ function checkSafety(context: Context): Finding {
   } catch (error) {
     if (!CacheError.is(error, 'Untrusted'))
       return problem('folder', (error as Error).message, 'name another folder with WASM_CACHE_DIR');
-    return problem('folder', error.message, 'do what it says, or set WASM_CACHE_SECRET so that artifacts are signed');
+    return problem(
+      'folder',
+      error.message,
+      'do what the message says, or set WASM_CACHE_SECRET so that artifacts are signed',
+    );
   }
-  if (!fs.existsSync(directory)) return ok('folder', `${directory} is made when the first module is stored`);
-  if (settings.secrets) return ok('folder', `${directory}: only what is signed with the secret is loaded from it`);
+  if (!fs.existsSync(directory))
+    return ok('folder', `${directory} does not exist yet; the first module that is stored makes it`);
+  if (settings.secrets) return ok('folder', `${directory}: only artifacts that are signed with the secret are loaded`);
   return ok(
     'folder',
     `${directory}: nobody else may write to it (mode ${(fs.statSync(directory).mode & 0o777).toString(8)})`,
@@ -59,7 +64,8 @@ function checkSize({ directory, settings }: Context, found: FoundFile[]): Findin
   const artifacts = found.filter(({ kind }) => kind === 'artifact').length;
   const message = `${count(artifacts, 'artifact')} in ${count(found.length, 'file')}, ${formatSize(size)} of ${formatSize(maxSize)}`;
   if (size <= maxSize && found.length <= maxFiles) return ok('size', message);
-  const advice = 'nothing: the next program sweeps it; or now: wasm-cache prune --max-size <size>';
+  const advice =
+    'nothing, because the next program sweeps the folder; or sweep it now, with wasm-cache prune --max-size <size>';
   return warning('size', `${message}: it is over its limits`, advice);
 }
 
@@ -70,16 +76,16 @@ function checkDisk(directory: string): Finding {
   const message = `${name?.name ?? 'a disk'} with ${formatSize(free)} free`;
   if (free < kept) {
     const advice = 'make room, or name a folder on another disk with WASM_CACHE_DIR';
-    return problem('disk', `${message}: nothing is stored where less than ${formatSize(kept)} would be left`, advice);
+    return problem('disk', `${message}: nothing is stored when less than ${formatSize(kept)} would be left`, advice);
   }
   return name?.surprise ? warning('disk', `${message}: ${name.surprise}`, name.advice ?? '') : ok('disk', message);
 }
 
 const SLOW = {
-  surprise: 'modules may take longer to load from there than to compile, and are left alone then',
+  surprise: 'modules may take longer to load from there than to compile, and are bypassed then',
   advice: 'name a folder on a local disk with WASM_CACHE_DIR, and share artifacts with WASM_CACHE_REMOTE',
 };
-/** By the number that Linux gives them; elsewhere none of them is found. */
+/** By their numbers in Linux. Other systems have other numbers. */
 const FILE_SYSTEMS: Record<number, { name: string; surprise?: string; advice?: string }> = {
   61267: { name: 'ext4' },
   1481003842: { name: 'XFS' },
@@ -87,12 +93,12 @@ const FILE_SYSTEMS: Record<number, { name: string; surprise?: string; advice?: s
   801189825: { name: 'ZFS' },
   16914836: {
     name: 'tmpfs',
-    surprise: 'what is stored there takes memory, and is gone after a restart',
+    surprise: 'artifacts take memory there, and are gone after a restart',
     advice: 'name a folder on a disk with WASM_CACHE_DIR, unless that is what you want',
   },
   2035054128: {
     name: 'overlayfs',
-    surprise: 'what is stored there is gone with the container',
+    surprise: 'artifacts are gone with the container',
     advice: 'store artifacts in the image, mount a volume, or share them with WASM_CACHE_REMOTE (docs/fleet.md)',
   },
   26985: { name: 'NFS', ...SLOW },
@@ -103,12 +109,13 @@ const FILE_SYSTEMS: Record<number, { name: string; surprise?: string; advice?: s
 
 function checkFiles(found: FoundFile[]): Finding[] {
   const findings: Finding[] = [];
-  const suspects = found.filter(({ kind, file }) => {
+  const quarantined = found.filter(({ kind, file }) => {
     return kind === 'artifact' && new CrashGuard(file).suspect() !== undefined;
   });
-  if (suspects.length > 0) {
-    const message = `${count(suspects.length, 'artifact')} not loaded for now: a process ended while it loaded it`;
-    findings.push(warning('quarantine', message, 'wasm-cache verify shows which; they come back when tries went well'));
+  if (quarantined.length > 0) {
+    const message = `${count(quarantined.length, 'artifact')} in quarantine: a process ended while it loaded it`;
+    const advice = 'see them with wasm-cache verify; they are loaded again after successful tries';
+    findings.push(warning('quarantine', message, advice));
   }
   const future = found.filter(({ usedAt }) => usedAt - Date.now() > CLOCKS_DIFFER);
   if (future.length > 0) {
@@ -118,7 +125,7 @@ function checkFiles(found: FoundFile[]): Finding[] {
   return findings;
 }
 
-/** Milliseconds; less is usual between machines. */
+/** Milliseconds. The clocks of machines often differ by less. */
 const CLOCKS_DIFFER = 60_000;
 
 function nearestFolder(directory: string): string {

@@ -6,7 +6,7 @@ import { packageRoot } from '../../package-root.js';
 import type { Settings } from '../../settings/read-settings.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
-/** What the doctor finds out about this Node and the variables that it was started with. */
+/** Checks this Node and its environment. */
 export function checkProcess(settings: Settings): Finding[] {
   return [
     checkNode(),
@@ -24,8 +24,8 @@ function checkNode(): Finding {
   const name = `Node ${version} with V8 ${versions.v8} on ${platform}-${arch}`;
   if (unsupportedReason === undefined) return ok('node', `${name}: engine ${deterministicId}`);
   const advice =
-    'use a release of Node 20.19+, 22.12+, 24 or 26, without an option that turns it off; programs run as ever meanwhile';
-  return problem('node', `${name}: native code cannot be used: ${unsupportedReason}`, advice);
+    'use a release of Node 20.19+, 22.12+, 24 or 26, without options that turn the cache off; until then programs run without it';
+  return problem('node', `${name} cannot use native code: ${unsupportedReason}`, advice);
 }
 
 function checkAddon(): Finding {
@@ -47,7 +47,7 @@ function checkSettings({ warnings, mode, sources }: Settings): Finding[] {
     const by = sources.mode ?? 'its secret, which is wrong';
     findings.push(problem('mode', `the cache is turned off by ${by}`, `unset ${by.replace(/=.*/, '')}`));
   } else if (mode === 'read-only') {
-    findings.push(ok('mode', 'read-only: modules are loaded, and nothing is stored'));
+    findings.push(ok('mode', 'read-only: modules are loaded, but not stored'));
   } else findings.push(ok('mode', 'read-write'));
   return findings;
 }
@@ -57,16 +57,16 @@ function checkNodeOptions(): Finding {
   if (!options)
     return ok(
       'node-options',
-      'NODE_OPTIONS is not set: the hook is on where node is started with --import wasm-module-cache/register',
+      'NODE_OPTIONS is not set: start node with --import wasm-module-cache/register to have the hook',
     );
   const isHooked =
     options.includes('wasm-module-cache/register') || options.includes(path.join(packageRoot, 'dist/register.js'));
-  const message = `NODE_OPTIONS=${options}: the hook is ${isHooked ? 'on in every node' : 'not among them'}`;
+  const message = `NODE_OPTIONS=${options} ${isHooked ? 'starts the hook in every node' : 'does not start the hook'}`;
   return ok('node-options', message);
 }
 
 function checkSecret({ secrets, sources }: Settings): Finding {
-  if (!secrets) return ok('secret', 'none: artifacts are not signed, which a private folder does not need');
+  if (!secrets) return ok('secret', 'none: artifacts are not signed. A private folder does not need signatures');
   return ok(
     'secret',
     `artifacts are signed with ${sources.secret}${secrets.length > 1 ? `; ${secrets.length} secrets are accepted` : ''}`,
@@ -76,12 +76,12 @@ function checkSecret({ secrets, sources }: Settings): Finding {
 function checkLearning({ learn, sources }: Settings): Finding {
   const reason = whyNotLearnt();
   if (reason !== undefined) {
-    const advice = 'nothing: what a program optimises itself is stored all the same, but it takes more runs';
-    return warning('learning', `nothing is learnt in a process of its own: ${reason}`, advice);
+    const advice = 'nothing: what V8 optimises in a program is still stored, but it takes more runs';
+    return warning('learning', `no learner can run: ${reason}`, advice);
   }
   if (learn !== 'off')
-    return ok('learning', `${learn}: modules are optimised in a process of their own, after the program`);
-  if (sources.learn === 'WASM_CACHE_LEARN=off') return ok('learning', `off, by ${sources.learn}`);
-  const advice = 'nothing, where the folder is thrown away after the job; else set WASM_CACHE_LEARN=hot';
+    return ok('learning', `${learn}: after a program, a learner optimises its modules in a process of its own`);
+  if (sources.learn === 'WASM_CACHE_LEARN=off') return ok('learning', `off, because ${sources.learn} is set`);
+  const advice = 'nothing, if the folder is thrown away after the job; otherwise set WASM_CACHE_LEARN=hot';
   return warning('learning', `off, because CI=${process.env.CI} is set`, advice);
 }

@@ -12,20 +12,20 @@ import { type Finding, ok, problem, warning } from './finding.js';
 /** How the store behind the folder answered. */
 export interface StoreCheck {
   finding: Finding;
-  /** What it is and where, without user names and passwords; `null` where none is used. */
+  /** Its address without user names and passwords; `null` when no store is used. */
   description: string | null;
-  /** Milliseconds of the first answer, and the middle one of those after it; `null` where there was none. */
+  /** Milliseconds of the first answer, and the median of later ones; `null` without an answer. */
   connectMilliseconds: number | null;
   latencyMilliseconds: number | null;
 }
 
-/** Asks the store for something that it does not have. Stores nothing there. */
+/** Asks the store for an artifact that it does not have. Stores nothing there. */
 export async function checkStore({ remote, mode }: Settings): Promise<StoreCheck> {
   const nothing = { description: null, connectMilliseconds: null, latencyMilliseconds: null };
   if (!remote) {
     const isWanted = Boolean(process.env.WASM_CACHE_REMOTE);
     const finding = isWanted
-      ? problem('store', 'WASM_CACHE_REMOTE is set, but not used: see the warning of the settings', 'correct it')
+      ? problem('store', 'WASM_CACHE_REMOTE is set, but not used', 'correct it as the warning about the settings says')
       : ok('store', 'none: WASM_CACHE_REMOTE is not set');
     return { ...nothing, finding };
   }
@@ -48,7 +48,7 @@ export async function checkStore({ remote, mode }: Settings): Promise<StoreCheck
   }
 }
 
-const ADVICE = 'check the address, the network and the credentials; meanwhile programs go on without it';
+const ADVICE = 'check the address, the network and the credentials; until then programs run without the store';
 /** Milliseconds for one answer. */
 const PATIENCE = 5_000;
 
@@ -72,10 +72,10 @@ function judge(
     return warning(
       'store',
       `${message}, but is not used: WASM_CACHE_MODE=read-only`,
-      'use WASM_CACHE_MODE=read-write for it',
+      'set WASM_CACHE_MODE=read-write to use it',
     );
   }
   if (connectMilliseconds < timeout) return ok('store', message);
   const advice = 'set WASM_CACHE_REMOTE_TIMEOUT to more than the first answer takes';
-  return warning('store', `${message}; programs wait for ${formatDuration(timeout)} at most`, advice);
+  return warning('store', `${message}, but programs wait for ${formatDuration(timeout)} at most`, advice);
 }

@@ -1,11 +1,11 @@
-/** One thing that the doctor looked at. */
+/** The result of one check. */
 export interface Finding {
-  /** What was looked at; stable. */
+  /** The name of the check, which is stable. */
   id: string;
-  /** `problem`: the cache does not work, or not as somebody wants it to. `warning`: it works, but something may surprise. */
+  /** `problem`: the cache does not work, or not as it was set up. `warning`: it works, but something may surprise. */
   status: 'ok' | 'warning' | 'problem';
   message: string;
-  /** What to do about it; `null` where it is `ok`. */
+  /** What to do about it; `null` for `ok`. */
   advice: string | null;
 }
 

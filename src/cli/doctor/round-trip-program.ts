@@ -1,11 +1,11 @@
-// Run twice by round-trip.ts, in processes of their own, under the hook: compiles a module over the hook's threshold, and works with it until
-// V8 has optimised it, which the first of them saves when it ends.
+// round-trip.ts runs this twice, with the hook. Compiles a module that is large enough for the hook. The first process runs it until V8 has
+// optimised it, and saves it at the exit.
 import fs from 'node:fs';
 import { moduleCacheStats, V8Engine } from '../../index.js';
 import { optimise, sumModule } from '../../testing/modules.js';
 import type { RoundTripAnswer } from './round-trip.js';
 
-/** The descriptor that the answer goes to; programs that NODE_OPTIONS loads may print. */
+/** The descriptor for the answer. Programs that NODE_OPTIONS loads may print to the others. */
 const ANSWER = 3;
 
 const wireBytes = sumModule({ padding: 100_000 });
@@ -17,5 +17,5 @@ const { hits } = moduleCacheStats();
 if (hits === 0) await optimise(module, (each) => engine.serialize(each));
 const answer: RoundTripAnswer = { hits, compileMs };
 fs.writeSync(ANSWER, JSON.stringify(answer));
-// Until the exit, as a program has its instances: what is garbage by then is not saved.
+// Kept until the exit, as a program keeps its instances. Garbage would not be saved.
 process.on('exit', () => module);

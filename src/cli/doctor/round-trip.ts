@@ -8,7 +8,7 @@ import { variablesFor } from '../../settings/settings.js';
 import { type Context, copyVerdict } from '../context.js';
 import { howItEnded, runChild } from '../processes/child.js';
 
-/** What each of the two processes says. */
+/** What each of the two processes reports. */
 export interface RoundTripAnswer {
   hits: number;
   /** Milliseconds of `new WebAssembly.Module()`. */
@@ -18,20 +18,20 @@ export interface RoundTripAnswer {
 export interface RoundTrip {
   /** Whether the second process got the module from the cache. */
   hit: boolean;
-  /** What `new WebAssembly.Module()` took in each, in milliseconds. */
+  /** How long `new WebAssembly.Module()` took in each process. */
   firstMilliseconds: number;
   secondMilliseconds: number;
   /** Bytes that the first process stored; 0 when it stored nothing. */
   artifactSize: number;
-  /** What either of them said on standard error. */
+  /** What both wrote to standard error. */
   stderr: string;
 }
 
 /**
- * Compiles a module under the hook in one process, and loads it in a second one, in a new folder that is removed afterwards. Both run with the
- * variables of this process, less those that would keep them from it.
+ * Compiles a module with the hook in one process, and loads it in a second one, in a temporary folder. Both have the environment of this
+ * process, without the settings that would prevent it.
  *
- * @throws when one of them does not come to its end.
+ * @throws {Error} when one of them fails.
  */
 export async function makeRoundTrip(context: Context): Promise<RoundTrip> {
   const directory = await fs.promises.mkdtemp(path.join(os.tmpdir(), 'wasm-cache-doctor-'));

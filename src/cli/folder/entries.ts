@@ -1,10 +1,10 @@
-import fs from 'node:fs';
-import { type ArtifactHeader, decodeHeader, HEADER_LENGTH, isSigned } from '../../artifact/header.js';
+import { decodeHeader, HEADER_LENGTH, isSigned } from '../../artifact/header.js';
 import { batches, type FoundFile, inventory } from '../../caches/inventory.js';
 import { describeEngine } from '../../engine/engine-id.js';
 import type { Colors } from '../terminal/output.js';
+import { readPlainFile } from './plain-file.js';
 
-/** One artifact of the cache folder, as JSON shows it. What cannot be read of a damaged one is `null`. */
+/** One artifact in the cache folder, as JSON shows it. What a damaged one does not tell is `null`. */
 export interface Entry {
   key: string;
   /** Its absolute path. */
@@ -15,18 +15,18 @@ export interface Entry {
   nativeCodeSize: number | null;
   coverage: 'none' | 'hot' | 'full' | null;
   generation: number | null;
-  /** Whether there is nothing left to learn of it. */
+  /** Whether nothing is left to learn about the module. */
   final: boolean | null;
-  /** Until when its module is left to V8, because loading it did not pay. */
+  /** Until when the hook bypasses it, because loading it did not pay. */
   bypassedUntil: string | null;
-  /** Whether it has a signature, of whatever secret. */
+  /** Whether it has a signature, with any secret. */
   signed: boolean | null;
   engine: EntryEngine;
-  /** `null` where the file system does not tell. */
+  /** `null` when the file system does not know. */
   writtenAt: string | null;
   /** To the hour. */
   usedAt: string;
-  /** Why it cannot be loaded, where its header tells. */
+  /** Why it cannot be loaded, as far as its header tells. */
   damage: string | null;
 }
 
@@ -36,7 +36,7 @@ export interface NamedEntry extends Entry {
   name: string | null;
 }
 
-/** Who made the native code. Of an engine that is none of V8's all but the id is `null`. */
+/** The engine that made the native code. If it is not V8, everything but the id is `null`. */
 export interface EntryEngine {
   id: string;
   node: string | null;
@@ -45,13 +45,13 @@ export interface EntryEngine {
   arch: string | null;
   /** V8's tag for its flags and the CPU's features. */
   tag: string | null;
-  /** Whether it is the Node that runs this command: version, build and platform. */
+  /** Whether it is the Node that runs this command: the same version, build and platform. */
   isThisNode: boolean;
-  /** Whether that Node can load it, started as it was for this command: with the same flags of V8, on the same CPU. */
+  /** Whether this process could load the native code: also the same V8 flags and CPU features. */
   isThisEngine: boolean;
 }
 
-/** What is in a cache folder: its artifacts, and everything else in it that is a file. */
+/** The artifacts in a cache folder, and all other files. */
 export interface Contents {
   entries: Entry[];
   others: FoundFile[];
@@ -59,7 +59,7 @@ export interface Contents {
 
 /**
  * @param engineId - of the engine of this process
- * @param isWanted - which artifacts are asked for, by the name of their file; the others are left out
+ * @param isWanted - selects artifacts by the names of their files
  */
 export async function readContents(
   directory: string,
@@ -81,58 +81,29 @@ export async function readContents(
 }
 
 /** `undefined` when the file is gone by now. */
-async function readEntry(found: FoundFile, engineId: string): Promise<Entry | undefined> {
-  const { key, file, size } = found;
-  let bytes: Uint8Array;
-  let birthtimeMs: number;
-  try {
-    [bytes, { birthtimeMs }] = await readStart(file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    return { ...unreadable(found, engineId), damage: (error as Error).message };
-  }
-  let header: ArtifactHeader;
-  try {
-    header = decodeHeader(bytes);
-  } catch (error) {
-    return { ...unreadable(found, engineId), damage: (error as Error).message };
-  }
-  const { coverage, generation, final, bypassedUntil, nativeLength, wireLength, includesWireBytes } = header;
-  const announced = HEADER_LENGTH + nativeLength + (includesWireBytes ? wireLength : 0);
-  return {
-    key,
-    file,
-    size,
-    moduleSize: wireLength,
-    nativeCodeSize: nativeLength,
-    coverage,
-    generation,
-    final,
-    bypassedUntil: bypassedUntil === 0 ? null : isoTime(bypassedUntil * 60_000),
-    signed: isSigned(bytes),
-    engine: entryEngine(header.engineId, engineId),
-    // A file that was copied here is younger than its time stamp.
-    writtenAt: birthtimeMs > 0 ? isoTime(Math.min(birthtimeMs, found.usedAt)) : null,
-    usedAt: isoTime(found.usedAt),
-    damage: size === announced ? null : `${size} bytes where the header announces ${announced}`,
-  };
-}
-
-function unreadable({ key, file, size, engine, usedAt }: FoundFile, here: string): Omit<Entry, 'damage'> {
-  return {
+async function readEntry({ key, file, size, engine, usedAt }: FoundFile, here: string): Promise<Entry | undefined> {
+  const entry: Entry = {
     ...{ key, file, size, moduleSize: null, nativeCodeSize: null, coverage: null, generation: null, final: null },
     ...{ bypassedUntil: null, signed: null, engine: entryEngine(engine, here), writtenAt: null },
-    usedAt: isoTime(usedAt),
+    ...{ usedAt: isoTime(usedAt), damage: null },
   };
-}
-
-async function readStart(file: string): Promise<[Uint8Array, fs.Stats]> {
-  const handle = await fs.promises.open(file, 'r');
   try {
-    const { buffer, bytesRead } = await handle.read(new Uint8Array(HEADER_LENGTH), 0, HEADER_LENGTH, 0);
-    return [buffer.subarray(0, bytesRead), await handle.stat()];
-  } finally {
-    await handle.close();
+    const { bytes, stats } = await readPlainFile(file, HEADER_LENGTH);
+    const { engineId, coverage, generation, final, bypassedUntil, nativeLength, wireLength, includesWireBytes } =
+      decodeHeader(bytes);
+    const announced = HEADER_LENGTH + nativeLength + (includesWireBytes ? wireLength : 0);
+    return {
+      ...{ ...entry, moduleSize: wireLength, nativeCodeSize: nativeLength, coverage, generation, final },
+      bypassedUntil: bypassedUntil === 0 ? null : isoTime(bypassedUntil * 60_000),
+      signed: isSigned(bytes),
+      engine: entryEngine(engineId, here),
+      // A file that was copied here is younger than its time stamp.
+      writtenAt: stats.birthtimeMs > 0 ? isoTime(Math.min(stats.birthtimeMs, usedAt)) : null,
+      damage: size === announced ? null : `${size} bytes where the header announces ${announced}`,
+    };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    return { ...entry, damage: (error as Error).message };
   }
 }
 
@@ -145,7 +116,7 @@ export function entryEngine(id: string, here: string): EntryEngine {
   return { id, node, v8, platform, arch, tag, isThisNode, isThisEngine: id === here };
 }
 
-/** The engine for people: `Node 22.11.0`, and what else it is when that is not the one here. */
+/** The engine for people: `Node 22.11.0`, and how it differs from the one here. */
 export function engineName({ id, node, platform, arch, isThisNode, isThisEngine }: EntryEngine): string {
   if (node === null) return id;
   const name = `Node ${node.slice(1)}`;

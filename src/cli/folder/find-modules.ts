@@ -4,8 +4,8 @@ import { glob, isDynamicPattern } from 'tinyglobby';
 import { UsageError } from '../exit-codes.js';
 
 /**
- * The .wasm files that somebody means, each once: a file, whatever its name; those below a folder; what a pattern matches; those of a package
- * in `node_modules`. Symbolic links below a folder are not followed.
+ * Finds the .wasm files that the user means, each once. A name is a file, a folder, a pattern, or a package in `node_modules`. Links in
+ * folders are not followed.
  *
  * @throws {UsageError} when there are none.
  */
@@ -33,14 +33,14 @@ async function filesOf(given: string): Promise<string[]> {
   const folder = packageFolder(given);
   if (folder === undefined) {
     throw new UsageError(
-      `There is no file, no folder and no package ${given}: give a path, a pattern in quotes, or the name of what is in a node_modules ` +
-        'folder here or above',
+      `There is no file, folder or package ${given}: give a path, a pattern in quotes, or the name of a package in a node_modules folder ` +
+        'here or above',
     );
   }
-  // It may be in a form that is none on the disk: compressed, or in a string of a program.
+  // The package may hold its module compressed, or as a string in a script.
   return oneAtLeast(
     wasmFilesBelow(folder),
-    `There is no .wasm file in the package ${given}: let a program that uses it be run, with wasm-cache train -- <command>`,
+    `There is no .wasm file in the package ${given}: train a program that uses it, with wasm-cache train -- <command>`,
   );
 }
 
@@ -60,7 +60,7 @@ function wasmFilesBelow(folder: string): string[] {
     .sort();
 }
 
-/** Where Node would find it from here. It may be a link into a store of packages, or to a folder of a workspace. */
+/** The folder where Node would find the package. Package managers may put a link there, which is followed. */
 function packageFolder(name: string): string | undefined {
   if (!/^(@[\w.~-]+\/)?[\w.~-]+$/.test(name) || /^\.+$/.test(name)) return undefined;
   for (let folder = process.cwd(); ; folder = path.dirname(folder)) {

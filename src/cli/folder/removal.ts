@@ -6,7 +6,7 @@ import { V8Engine } from '../../engine/v8-engine.js';
 import { type Colors, type Column, count, formatAge, formatSize, table } from '../terminal/output.js';
 import { type EntryEngine, engineName, entryEngine } from './entries.js';
 
-/** What was removed from the cache folder, or would be. */
+/** The files that were removed from the cache folder, or would be. */
 export interface Removal extends Pick<SweepReport, 'before' | 'after'> {
   directory: string;
   dryRun: boolean;
@@ -19,23 +19,23 @@ export interface RemovedFile {
   file: string;
   size: number;
   kind: FoundFile['kind'];
-  /** `null` for what is no artifact. */
+  /** `null` unless it is an artifact. */
   key: string | null;
   engine: EntryEngine | null;
   usedAt: string;
   why: Why;
 }
 
-/** `left-behind`: by a process that is gone; that goes in any case. */
+/** Why a file is removed. `left-behind`: by a process that is gone; such files are always removed. */
 export type Why = 'left-behind' | 'older-than' | 'dead-engine' | 'other-engine' | 'max-size' | 'clear';
 
-/** Which files are unwanted, and why. */
+/** Selects files to remove. */
 export type Choose = (found: readonly FoundFile[], here: string) => Map<FoundFile, Why>;
 
 /**
- * Removes files as a sweep does, and not beside another one.
+ * Sweeps the folder, and removes the chosen files too. Waits for a sweep of another process.
  *
- * @throws when the folder cannot be changed, or another process is sweeping it and does not come to an end.
+ * @throws {Error} when the folder cannot be changed, or another process does not finish its sweep.
  */
 export async function removeFiles(
   directory: string,
@@ -44,7 +44,7 @@ export async function removeFiles(
   choose: Choose,
 ): Promise<Removal> {
   const isThere = fs.existsSync(directory);
-  // Or nobody could tell it from a folder that another process is sweeping.
+  // A folder without rights would look like one that another process is sweeping.
   if (isThere && !dryRun) fs.accessSync(directory, fs.constants.W_OK);
   const here = new V8Engine().deterministicId;
   const limits: FolderLimits = { maxSize, maxFiles: Infinity };
@@ -75,7 +75,7 @@ export async function removeFiles(
   return { directory, dryRun, before: report.before, after: report.after, removed, failed };
 }
 
-/** Milliseconds; a sweep takes seconds. */
+/** Milliseconds. A sweep takes seconds. */
 const PATIENCE = 10_000;
 const RETRY = 100;
 
@@ -89,7 +89,7 @@ function describe({ file, size, kind, key, engine, usedAt }: FoundFile, why: Why
   };
 }
 
-/** What was removed in a sentence; what would be, file by file. */
+/** One sentence; with `--dry-run` also a table of the files. */
 export function renderRemoval({ directory, dryRun, before, after, removed, failed }: Removal, colors: Colors): string {
   const lines: string[] = [];
   if (dryRun && removed.length > 0) lines.push(table(COLUMNS, removed, colors), '');

@@ -5,26 +5,26 @@ import { formatDuration } from '../terminal/output.js';
 
 /** The hook's statistics of one module, as JSON shows them. */
 export interface ModuleFigures {
-  /** The first 16 digits of its key; `null` where no process found out. */
+  /** The first 16 digits of its key; `null` when no process knew it. */
   key: string | null;
-  /** Which package, else which file, called WebAssembly. */
+  /** The package that called WebAssembly, or else the file. */
   name: string | null;
   moduleSize: number;
-  /** Of the native code that was loaded last. */
+  /** Bytes of the native code that was loaded last. */
   nativeCodeSize: number | null;
-  /** Times that it did not have to be compiled, `aliveHits` of them because the thread had it alive. */
+  /** How often it was found; `aliveHits` of them because the thread had it alive. */
   hits: number;
   aliveHits: number;
   misses: number;
-  /** Of all hits, from the call to the module. */
+  /** All hits, from the call to the module. */
   hitMilliseconds: number;
-  /** Of all misses, until it was clear that they are some. */
+  /** All misses, from the call until the look-up had failed. */
   missMilliseconds: number;
-  /** From there to the modules that V8 made; what an asynchronous program did meanwhile is in it. */
+  /** All misses, from then to the compiled module. Includes what an asynchronous program did meanwhile. */
   compileMilliseconds: number;
   /**
-   * An estimate: what V8 would have taken to decode the module and to compile with its baseline compiler what the native code holds, less
-   * what all look-ups took. That optimised code runs faster is not in it. Negative where loading did not pay, or on a busy machine.
+   * An estimate: the time that V8 takes to decode the module and to compile with its baseline compiler what the native code holds, less the
+   * time of all look-ups. It leaves out that optimised code runs faster. Negative when loading did not pay, or on a busy machine.
    */
   savedMillisecondsEstimate: number;
 }
@@ -36,7 +36,7 @@ export interface FiguresTotals {
   savedMillisecondsEstimate: number;
 }
 
-/** Of each module, the one that saved most first. */
+/** The figures of each module. The module that saved most comes first. */
 export function figuresOf(counts: Iterable<ModuleCounts>): ModuleFigures[] {
   return sumByModule(counts)
     .map((each) => ({
@@ -67,12 +67,12 @@ export function totalsOf(figures: ModuleFigures[]): FiguresTotals {
 }
 
 /**
- * For people, who are to know that it is none that was measured. On a busy machine loads take longer than on that of the estimate, and
- * compiling would have, too: so nothing is said of how much less than nothing it is.
+ * The time saved, in words that say that it is an estimate. Says no negative time: on a busy machine loads take longer than the estimate
+ * knows, and so would compiling.
  */
 export function savedInWords({ savedMillisecondsEstimate: saved }: { savedMillisecondsEstimate: number }): string {
   if (saved >= 1) return `about ${formatDuration(saved)} saved (an estimate)`;
-  return 'no time saved by the estimate, which leaves out that the code is optimised from the start: "wasm-cache bench" measures that';
+  return 'no time saved (an estimate that leaves out that optimised code runs faster; "wasm-cache bench" measures)';
 }
 
 function rounded(milliseconds: number): number {

@@ -3,21 +3,21 @@ import url from 'node:url';
 import { packageRoot } from '../../package-root.js';
 import { variablesFor } from '../../settings/settings.js';
 
-/** What a command is to have of the hook. */
+/** How a command is run with the hook. */
 export interface Hooked {
   /** Absolute path of the cache folder. */
   directory: string;
-  /** As `WASM_CACHE_LEARN`; by default as the environment has it. */
+  /** The value of `WASM_CACHE_LEARN`. Default: that of the environment. */
   learn?: 'hot' | 'off' | undefined;
   /** A file that gets the counts of the run. */
   runFile?: string | undefined;
-  /** Modules that are loaded after the hook. */
+  /** Modules to load after the hook. */
   preloads?: URL[] | undefined;
 }
 
 /**
- * An environment in which every Node process has the hook: the command itself, what it starts, and all their workers. `NODE_OPTIONS` that
- * are there stay; the hook comes before them, because it takes the globals as they are when it is loaded.
+ * An environment in which every Node process has the hook: the command, its children, and all their workers. Present `NODE_OPTIONS` are kept.
+ * The hook comes before them, because it captures globals when it is loaded.
  */
 export function hookedEnvironment(
   env: NodeJS.ProcessEnv,
@@ -29,18 +29,18 @@ export function hookedEnvironment(
   };
 }
 
-/** The same command without the hook, also where the environment has it. */
+/** An environment in which no process has the hook. */
 export function plainEnvironment(env: NodeJS.ProcessEnv, preloads: URL[] = []): NodeJS.ProcessEnv {
   return { ...withPreloads(env, preloads), ...variablesFor({ disable: '1' }) };
 }
 
-/** A URL has no spaces and no quotes, which would have to be escaped there. */
+/** By URL, because URLs have no spaces or quotes that `NODE_OPTIONS` would need escaped. */
 function withPreloads(env: NodeJS.ProcessEnv, preloads: URL[]): NodeJS.ProcessEnv {
   const options = [...preloads.map(({ href }) => `--import=${href}`), env.NODE_OPTIONS ?? ''].join(' ').trim();
   return options === '' ? env : { ...env, NODE_OPTIONS: options };
 }
 
-/** A module of cli/ that is loaded into other processes; what it is told is in its address. */
+/** The address of a module of cli/ that is loaded into other processes. `told` is passed to it as parameters of the address. */
 export function preload(file: string, told: Record<string, string> = {}): URL {
   const address = url.pathToFileURL(path.join(packageRoot, 'dist/cli', file));
   address.search = new URLSearchParams(told).toString();

@@ -1,19 +1,19 @@
-/** Something that takes memory while it is done. */
+/** Work that takes memory. */
 export interface Task {
-  /** Bytes, as far as that can be told before. */
+  /** An estimate in bytes. */
   memory: number;
   /** Must not reject. */
   run(): Promise<void>;
 }
 
-/** What may be done at once. */
+/** How much may be done at once. */
 export interface Limits {
   tasks: number;
-  /** Bytes; what takes more than that is done while nothing else is. */
+  /** Bytes. A task that takes more runs alone. */
   memory: number;
 }
 
-/** Does all of them, the first ones first where that is possible. */
+/** Runs all tasks, in their order as far as the memory allows. */
 export async function inParallel(tasks: Task[], limits: Limits): Promise<void> {
   const waiting = [...tasks];
   const running = new Set<Promise<void>>();

@@ -1,10 +1,10 @@
-// Loaded into the processes of a command that is to be ended by SIGTERM, after the hook: saves what all threads have by then.
+// Preloaded into the processes of a command that SIGTERM will end, after the hook. On SIGTERM it saves what all threads have.
 import workerThreads from 'node:worker_threads';
 import { flushModuleCache } from '../../hook/enable.js';
 
 const { isMainThread } = workerThreads;
 const { kill, pid } = process;
-/** Milliseconds that the process stays for its workers, which may be busy. */
+/** Milliseconds that the process waits for its workers, which may be busy. */
 const WAIT_AT_MOST = 3000;
 
 type Message = 'here' | 'save' | 'saved';
@@ -13,7 +13,7 @@ channel.onmessage = (event) => hear((event as MessageEvent<Message>).data);
 channel.unref();
 const say = (message: Message) => channel.postMessage(message);
 
-/** Workers that have not saved. */
+/** Workers that have not saved yet. */
 let workers = 0;
 let isEnding = false;
 
@@ -28,7 +28,7 @@ function hear(message: Message): void {
 
 function onSignal(): void {
   flushModuleCache();
-  if (process.listenerCount('SIGTERM') === 1) isEnding = true; // Else ending is the program's business.
+  if (process.listenerCount('SIGTERM') === 1) isEnding = true; // Otherwise the program decides when it ends.
   say('save');
   if (workers === 0) end();
   else if (isEnding) setTimeout(end, WAIT_AT_MOST);

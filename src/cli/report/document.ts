@@ -7,39 +7,39 @@ export interface ReportDocument {
   /** The page that was written. */
   file: string | null;
   writtenAt: string;
-  /** By Greenwich time, without those on which nothing was counted. */
+  /** Days in UTC, without those on which nothing was counted. */
   days: ReportDay[];
-  /** Of all days, the one that saved most first. */
+  /** Sums of all days. The module that saved most comes first. */
   modules: ModuleFigures[];
   totals: FiguresTotals & { artifacts: number; artifactsSize: number };
-  /** What did not pay, or never came from the cache. */
+  /** Modules that did not pay, or never came from the cache. */
   findings: ReportFinding[];
-  /** What is stored, the largest first. */
+  /** The largest first. */
   artifacts: NamedEntry[];
 }
 
 export interface ReportDay extends FiguresTotals {
   /** `2026-11-26` */
   day: string;
-  /** Whether there may have been more than there is room for. */
+  /** Whether the file for the day was full, so that counts may be missing. */
   isFull: boolean;
 }
 
 export interface ReportFinding {
-  /** The first 16 digits, as of modules. */
+  /** The first 16 digits of the key. */
   key: string | null;
   name: string | null;
   /**
-   * - `slow`: its look-ups took more than twice as long as compiling would have, by the estimate.
-   * - `bypassed`: a load took far too long, and it is left to V8 for a day.
-   * - `never-found`: it was looked up again and again, and always compiled.
+   * - `slow`: by the estimate, its look-ups took more than twice as long as compiling would have.
+   * - `bypassed`: a load took far too long, so the hook bypasses the artifact for a day.
+   * - `never-found`: it was looked up several times, and never found.
    */
   kind: 'slow' | 'bypassed' | 'never-found';
-  /** Look-ups in all. */
+  /** All look-ups. */
   lookUps: number;
   savedMillisecondsEstimate: number | null;
   bypassedUntil: string | null;
 }
 
-/** What to do where nothing was counted. */
-export const NOTHING_COUNTED = 'run a program with the hook, and without WASM_CACHE_STATISTICS=off.';
+/** What to do when nothing was counted. */
+export const NOTHING_COUNTED = 'run a program with the hook, without WASM_CACHE_STATISTICS=off.';

@@ -1,4 +1,6 @@
-/** HTML that was made by {@link html}, and so is what it was meant to be. */
+import { escapeControls } from '../terminal/output.js';
+
+/** Markup that {@link html} made. */
 export class Html {
   readonly text: string;
 
@@ -11,7 +13,7 @@ type Value = Html | string | number | undefined | Value[];
 
 const ESCAPED: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
-/** A template whose values are text, wherever they came from: only what this made itself is markup. `undefined` is nothing. */
+/** A template whose values are text, so they are escaped. Only its own results are markup. `undefined` becomes nothing. */
 export function html(strings: TemplateStringsArray, ...values: Value[]): Html {
   return new Html(strings.map((string, at) => string + textOf(values[at])).join(''));
 }
@@ -19,5 +21,7 @@ export function html(strings: TemplateStringsArray, ...values: Value[]): Html {
 function textOf(value: Value): string {
   if (value === undefined) return '';
   if (Array.isArray(value)) return value.map(textOf).join('');
-  return value instanceof Html ? value.text : String(value).replace(/[&<>"']/g, (each) => ESCAPED[each] as string);
+  return value instanceof Html
+    ? value.text
+    : escapeControls(String(value)).replace(/[&<>"']/g, (each) => ESCAPED[each] as string);
 }

@@ -3,8 +3,8 @@ import { count, formatAge, formatDuration, formatSize, noColors } from '../termi
 import { NOTHING_COUNTED, type ReportDay, type ReportDocument, type ReportFinding } from './document.js';
 import { Html, html } from './html.js';
 
-// One file without scripts: bars are boxes of HTML, and every chart has its table. So it opens anywhere, prints, is read by screen
-// readers, and nothing in it can run, whatever was in the folder.
+// One file without scripts. Bars are HTML boxes, and every chart has a table. So the page opens anywhere, prints, and works with screen
+// readers, and no name from the folder can run as code.
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
@@ -55,14 +55,14 @@ summary { cursor: pointer; }
 `);
 
 const DAY = 24 * 3_600_000;
-/** As statistics are kept for; of a clock that was wrong there may be others. */
+/** Statistics are kept for as long. A clock that was wrong may have made days that are far apart. */
 const MAX_DAYS = 36;
 
 /** The page, as a whole file. */
 export function reportPage(document: ReportDocument): string {
   const { directory, writtenAt, days, totals } = document;
   const [first, last] = [days[0]?.day, days.at(-1)?.day];
-  const period = first === undefined ? 'Nothing was counted yet.' : `What was counted from ${first} to ${last}.`;
+  const period = first === undefined ? 'Nothing was counted yet.' : `Counted from ${first} to ${last}.`;
   const rate = totals.hits + totals.misses === 0 ? '-' : percent(totals.hits, totals.misses);
   const page = html`<!doctype html>
 <html lang="en">
@@ -112,7 +112,7 @@ function timeSaved({ modules }: ReportDocument): Html {
     html`<thead><tr><th scope="col">Module</th><th scope="col" class="number">Saved</th><td class="bar" aria-hidden="true"></td>
 <th scope="col" class="number">Hits</th><th scope="col" class="number">Misses</th><th scope="col" class="number">Per hit</th></tr></thead>
 <tbody>${rows}</tbody>`,
-    'The one that saved most first; less than nothing is time that was lost. All of it are estimates.',
+    'The module that saved most comes first. Negative values are lost time. All times saved are estimates.',
   );
 }
 
@@ -144,7 +144,7 @@ function hitRates(days: ReportDay[]): Html {
 
 function notPaid(findings: ReportFinding[]): Html {
   if (findings.length === 0) {
-    return html`<section><h2>What did not pay</h2><p>Nothing that stands out: no module was always compiled, or took far longer to load than to compile, by the estimate.</p></section>`;
+    return html`<section><h2>What did not pay</h2><p>Nothing: every module that was looked up several times was found, and by the estimate none took far longer to load than to compile.</p></section>`;
   }
   const rows = findings.map(
     (finding) => html`<tr><th scope="row">${named(finding.name, finding.key)}</th><td>${explained(finding)}</td></tr>`,
@@ -157,11 +157,12 @@ function notPaid(findings: ReportFinding[]): Html {
 }
 
 function explained({ kind, lookUps, savedMillisecondsEstimate: saved, bypassedUntil }: ReportFinding): string {
-  if (kind === 'bypassed') return `Left to V8 until ${minute(String(bypassedUntil))}: loading it took far too long.`;
+  if (kind === 'bypassed')
+    return `Bypassed until ${minute(String(bypassedUntil))}, because loading it took far too long.`;
   if (kind === 'never-found') {
-    return `Looked up ${number(lookUps)} times, and always compiled. What to do: wasm-cache why <file>.`;
+    return `Looked up ${number(lookUps)} times, and never found. To see why: wasm-cache why <file>.`;
   }
-  return `Its look-ups took ${formatDuration(-Number(saved))} more than compiling would have, by the estimate. A slow disk, a busy machine, or hardly any code to load.`;
+  return `By the estimate, its look-ups took ${formatDuration(-Number(saved))} longer than compiling. Possible reasons: a slow disk, a busy machine, or hardly any code to load.`;
 }
 
 function stored(artifacts: NamedEntry[]): Html {
@@ -198,12 +199,12 @@ function summary(artifacts: NamedEntry[]): string {
 function howToRead(days: ReportDay[]): Html {
   const full = days.filter(({ isFull }) => isFull).length;
   return html`<section><h2>How to read this</h2>
-<p>How long V8 would have taken cannot be known of a module that it did not compile. The time saved is an estimate: what V8 takes to decode
-the module, and to compile with its baseline compiler all that the artifact holds, on a machine of 2 cores, less what all look-ups took. On a busy machine both take longer, and the estimate is too low. That
-optimised code runs faster from the start is not counted, and neither is what saving took. <code>wasm-cache bench</code> measures.</p>
-<p>Hits are modules that came from the cache, or that a thread had alive. Coverage is which functions an artifact has optimised code of:
-those that ran hot, or all. Modules below WASM_CACHE_MIN_MODULE_SIZE go straight to V8 and are not counted.</p>
-${full > 0 ? html`<p>On ${count(full, 'day')} there was as much as the statistics have room for: the figures may be too low.</p>` : undefined}
+<p>The time saved is an estimate, because V8 did not compile the modules that came from the cache. It is the time that V8 takes, on a machine with 2 cores,
+to decode the module and to compile with its baseline compiler what the artifact holds, less the time of all look-ups. On a busy machine both take longer, and the estimate is too low. It leaves out
+that optimised code runs faster, and the time for saving. <code>wasm-cache bench</code> measures.</p>
+<p>A hit is a module that came from the cache, or that a thread had alive. The coverage says which functions an artifact holds optimised code for:
+those that ran hot, or all. Modules smaller than WASM_CACHE_MIN_MODULE_SIZE go straight to V8 and are not counted.</p>
+${full > 0 ? html`<p>On ${count(full, 'day')} the statistics were full, so the figures may be too low.</p>` : undefined}
 </section>`;
 }
 
@@ -211,7 +212,7 @@ function section(title: string, content: Html, caption: string): Html {
   return html`<section><h2>${title}</h2>${table(content, caption)}</section>`;
 }
 
-/** It may be wider than a telephone: then it moves within its box, also by the keyboard. */
+/** A table that is wider than a telephone scrolls within its box, also by the keyboard. */
 function table(content: Html, caption: string): Html {
   return html`<div class="wide" tabindex="0" role="region" aria-label="${caption}"><table><caption><span>${caption}</span></caption>${content}</table></div>`;
 }
@@ -225,7 +226,7 @@ function bar(value: number, most: number): Html {
   return html`<span class="${value < 0 ? 'bad' : 'good'}" style="${width}"></span>`;
 }
 
-/** Also those on which nothing was counted, so that time goes evenly. */
+/** With the days on which nothing was counted, so that each day takes the same space. */
 function withGaps(days: ReportDay[]): Pick<ReportDay, 'day' | 'hits' | 'misses'>[] {
   const [first, last] = [days[0], days.at(-1)].map((each) => Date.parse(each?.day ?? '')) as [number, number];
   const known = new Map(days.map((each) => [each.day, each]));

@@ -9,24 +9,24 @@ import { formatDuration } from '../terminal/output.js';
 /** Milliseconds that one answer may take: a person waits for it, and artifacts may have 100 MB. */
 const PATIENCE = 60_000;
 
-/** With what is signed, or that nothing is. */
+/** The secrets that sign, or the permission to go without. */
 export type Trust = { secret: string[] } | { allowUnsigned: true };
 
-/** @throws {UsageError} where there is neither a secret nor leave to do without, as for programs. */
+/** @throws {UsageError} when there is neither a secret nor the permission to go without. */
 export function trustOf({ settings: { secrets, allowUnsigned } }: Context): Trust {
   if (secrets) return { secret: secrets };
   if (allowUnsigned) return { allowUnsigned: true };
   throw new UsageError(
-    'Whoever can change what is carried could run code where it is loaded: set WASM_CACHE_SECRET or WASM_CACHE_SECRET_FILE, or ' +
-      'WASM_CACHE_ALLOW_UNSIGNED=1 to do without',
+    'Artifacts for other machines must be signed, because they hold code: set WASM_CACHE_SECRET or WASM_CACHE_SECRET_FILE, or ' +
+      'WASM_CACHE_ALLOW_UNSIGNED=1 to go without signatures',
   );
 }
 
 /**
- * The store at an address, or at that of `WASM_CACHE_REMOTE`; nothing is asked of it yet.
+ * The store at an address, by default that of `WASM_CACHE_REMOTE`. Does not connect yet.
  *
- * @param option - with which the address can be given
- * @throws {UsageError} when it is none.
+ * @param option - the option that gives the address, for errors
+ * @throws {UsageError} when it is not the address of a store.
  */
 export async function openRemote(option: string, address = process.env.WASM_CACHE_REMOTE): Promise<PatientStore> {
   if (!address) throw new UsageError(`Name a store, with ${option} or with WASM_CACHE_REMOTE`);
@@ -42,7 +42,7 @@ export async function openRemote(option: string, address = process.env.WASM_CACH
 export class PatientStore implements ArtifactStore {
   readonly #store: ArtifactStore;
   readonly #patience: number;
-  /** Only where the store can list. */
+  /** Only when the store can list. */
   list?: (prefix: string, options?: StoreOptions) => AsyncIterable<string>;
 
   /** @param patience - milliseconds that one answer may take */

@@ -21,8 +21,8 @@ export interface CopiedArtifact {
   size: number;
   /**
    * - `stored`: it is there now.
-   * - `kept`: what was there is as good or better, and still there.
-   * - `unsuitable`: in order, but this Node has no use for it.
+   * - `kept`: the target had one that is as good or better.
+   * - `unsuitable`: undamaged, but this Node cannot use it.
    * - `refused`: damaged, not signed with the secret, or too large.
    */
   outcome: 'stored' | 'kept' | 'unsuitable' | 'refused';
@@ -78,7 +78,7 @@ export function hasLeftOut({ artifacts, leftOut }: Copied): boolean {
   return artifacts.some(isWrong) || leftOut.some(({ reason }) => reason !== 'empty');
 }
 
-/** The artifacts, and how many of them became what. */
+/** A table of the artifacts, and how many had which outcome. */
 export function renderCopied({ artifacts, leftOut }: Copied, verb: string, colors: Colors): string {
   const lines: string[] = [];
   if (artifacts.length > 0) lines.push(table(columns(verb, colors), artifacts, colors), '');

@@ -45,7 +45,7 @@ describe('wasm-cache bench -- <command>', () => {
     assert.deepEqual([status, stderr], [1, '']);
     assert.match(
       stdout,
-      /^ +RUNS +MEDIAN +MIDDLE HALF\nplain +2 .*\nwarm +2 .*\n\nNo gain: no module of at least 64 KiB was/,
+      /^ +RUNS +MEDIAN +MIDDLE HALF\nplain +2 .*\nwarm +2 .*\n\nNo gain: the command compiled no module of at least 64 KiB/,
     );
     assert.match(stdout, /Cached: 0 modules, 0 B after 1 training run.\nWebAssembly had no part of a plain run/);
   });
@@ -57,7 +57,7 @@ describe('wasm-cache bench -- <command>', () => {
     assert.equal(bench('console.log(process.env.WASM_CACHE_DISABLE)', 1), 'different');
     assert.equal(bench('console.log(process.hrtime())', 1), 'varies');
     const { stdout } = runCli(['bench', '--runs', '2', '--', node, '-p', 'process.env.WASM_CACHE_DISABLE']);
-    assert.match(stdout, /^Warning: with the hook it printed something else/m);
+    assert.match(stdout, /^Warning: with the hook, standard output was not the same/m);
   });
 
   it('uses the given folder', () => {
@@ -95,7 +95,7 @@ describe('wasm-cache bench <file>', () => {
     assert.match(stdout, /^Loading (is|takes) /m);
     assert.match(
       stdout,
-      /^What is loaded is optimised, all functions of it, for which V8 took .*No function was called here.$/m,
+      /^The loaded module has optimised code for all functions, for which V8 took .*No function was called here.$/m,
     );
     assert.match(stdout, /wasm-cache bench -- <command>\n$/);
   });
@@ -109,7 +109,7 @@ describe('wasm-cache bench <file>', () => {
       ...{ optimisingMilliseconds: 'null', compile: spread, load: spread, timesAsFast: 'number' },
       ...{ verdict: 'string', conclusion: 'string' },
     });
-    assert.match(bench.conclusion, /^No gain: it has less than 64 KiB/);
+    assert.match(bench.conclusion, /^No gain: the module is smaller than 64 KiB/);
   });
 
   it('exits with 3 for a file that is no module', () => {
@@ -138,12 +138,12 @@ describe('conclude', () => {
     [slow, fast, 0.6, '2.0 times as fast: 200 ms plain, 100 ms warm.'],
     [fast, slow, 0.6, 'Slower: it takes 2.0 times as long: 100 ms plain, 200 ms warm.'],
     [slow, noisy, 0.08, 'No gain: 92 % of the time is outside WebAssembly, and the difference is within the noise.'],
-    [slow, noisy, 0.6, 'No gain that can be told: the difference is within the noise (200 ms plain, 200 ms warm).'],
+    [slow, noisy, 0.6, 'No measurable gain: the difference is within the noise (200 ms plain, 200 ms warm).'],
     [
       slow,
       noisy,
       undefined,
-      'No gain that can be told: the difference is within the noise (200 ms plain, 200 ms warm).',
+      'No measurable gain: the difference is within the noise (200 ms plain, 200 ms warm).',
     ],
   ] as const) {
     it(`says: ${expected}${share === undefined ? ' (also if the share is unknown)' : ''}`, () => {
@@ -156,7 +156,7 @@ describe('conclude', () => {
 
   it('says what the hook costs if it has nothing to do', () => {
     const given = { plain: fast, warm: slow, timesAsFast: 0.5, webAssembly: null, verdict: 'no-modules' } as const;
-    const expected = 'No gain: no module of at least 64 KiB was compiled. The hook itself takes 100 ms.';
+    const expected = 'No gain: the command compiled no module of at least 64 KiB. The hook itself takes 100 ms.';
     assert.equal(conclude(given, 65_536), expected);
   });
 });

@@ -45,7 +45,7 @@ describe('wasm-cache doctor', () => {
     assert.match(stdout, /^ok {7}addon +\/.*\.node$/m);
     assert.match(
       stdout,
-      /^ok {7}round-trip +.* saved \(\d+ B\) by one process, and loaded in [\d.]+ ms by a second one$/m,
+      /^ok {7}round-trip +one process .* saved it \(\d+ B\), and a second process loaded it in [\d.]+ ms$/m,
     );
     assert.match(stdout, /\n\n(All is well|1 warning)\.\n$/);
     assert.deepEqual(snapshot(directory), before);
@@ -94,7 +94,7 @@ describe('wasm-cache doctor', () => {
     const document = doctor({ nodeOptions: ['--disable-wasm-trap-handler'], code: 1 });
     const [status, message] = findingOf(document, 'node');
     assert.equal(status, 'problem');
-    assert.match(message, /native code cannot be used: V8's WebAssembly trap handler is off/);
+    assert.match(message, /cannot use native code: V8's WebAssembly trap handler is off/);
     assert.equal(findingOf(document, 'round-trip')[0], 'problem');
     assert.equal(document.roundTrip, null);
   });
@@ -104,7 +104,7 @@ describe('wasm-cache doctor', () => {
     chmodSync(open, 0o777); // so that others could replace the folder below it
     const [status, message] = findingOf(doctor({ env: { TMPDIR: open }, code: 1 }), 'round-trip');
     assert.equal(status, 'problem');
-    assert.match(message, /^nothing was saved by the first process: .*may be written to by others/);
+    assert.match(message, /^the first process saved nothing: .*may be written to by others/);
     assert.deepEqual(readdirSync(open), []);
   });
 
@@ -141,7 +141,7 @@ describe('wasm-cache doctor', () => {
   it('tells whether NODE_OPTIONS turn the hook on everywhere', () => {
     const register = path.join(import.meta.dirname, '../../../dist/register.js');
     const env = { NODE_OPTIONS: `--import ${pathToFileURL(register)}`, WASM_CACHE_DIR: temporaryDirectory() };
-    assert.match(findingOf(doctor({ env }), 'node-options')[1], /the hook is on in every node$/);
+    assert.match(findingOf(doctor({ env }), 'node-options')[1], /starts the hook in every node$/);
     assert.match(findingOf(doctor({ env: { NODE_OPTIONS: '--no-warnings' } }), 'node-options')[1], /not among them$/);
   });
 });
@@ -183,7 +183,7 @@ describe('wasm-cache doctor finds a folder', () => {
   it('that does not exist yet', () => {
     const directory = path.join(temporaryDirectory(), 'a', 'b');
     const document = doctor({ directory });
-    assert.deepEqual(findingOf(document, 'folder'), ['ok', `${directory} is made when the first module is stored`]);
+    assert.deepEqual(findingOf(document, 'folder'), ['ok', `${directory} does not exist yet; the first module that is stored makes it`]);
     assert.equal(findingOf(document, 'rights')[0], 'ok');
   });
 });
@@ -216,7 +216,7 @@ describe('wasm-cache doctor finds that the store', () => {
       const document = JSON.parse(stdout) as DoctorDocument;
       const [of, message] = findingOf(document, 'store');
       assert.equal(of, 'warning');
-      assert.match(message, /\/cache\/ answers in \d+ ms, the first time in \d+ ms; programs wait for 20 ms at most$/);
+      assert.match(message, /\/cache\/ answers in \d+ ms, the first time in \d+ ms, but programs wait for 20 ms at most$/);
       assert.ok((document.store.latencyMilliseconds as number) >= 50);
       assert.ok(!stdout.includes('hidden'));
     } finally {

@@ -61,7 +61,7 @@ describe('wasm-cache info', () => {
             ...{ id: 'string', node: 'string', v8: 'string', platform: 'string', arch: 'string', tag: 'string' },
             ...{ isThisNode: 'boolean', isThisEngine: 'boolean' },
           },
-          ...{ writtenAt: 'string', usedAt: 'string', damage: 'null', signature: 'string', suspect: 'null' },
+          ...{ writtenAt: 'string', usedAt: 'string', damage: 'null', signature: 'string', quarantine: 'null' },
           functions: { declared: 'number', optimised: 'number', executed: 'number' },
           notForThisEngine: [],
         },
@@ -82,11 +82,11 @@ describe('wasm-cache info', () => {
     const [damaged, other] = artifacts;
     assert.match(String(damaged?.damage), /checksum of the native code/);
     assert.equal(other?.signature, 'other-secret');
-    assert.deepEqual(other?.suspect, { deaths: 2, goodTries: 1 });
+    assert.deepEqual(other?.quarantine, { deaths: 2, goodTries: 1 });
     assert.match(other?.notForThisEngine[0] ?? '', /^made by Node v25.1.0, this is/);
     const text = runCli(['info', String(made.key), '--dir', folder], { env }).stdout;
     assert.match(text, /Damaged +.*checksum/);
-    assert.match(text, /Suspect +2 loads of it did not finish/);
+    assert.match(text, /Quarantine +2 loads of it did not finish/);
   });
 
   it('changes nothing', () => {
@@ -112,8 +112,8 @@ describe('wasm-cache info', () => {
     writeFileSync(text, 'not wasm');
     for (const [given, message] of [
       ['abcd', /abcd is the start of 2 keys: give more digits\n {2}abcd[12]0+\n {2}abcd[12]0+/],
-      ['abc', /A key has 64 hexadecimal digits, of which the first 4 may do, and not abc/],
-      ['zz12', /zz12 is no file here, and no key, which has 64 hexadecimal digits, of which the first 4 may do/],
+      ['abc', /abc is not a key: a key has 64 hexadecimal digits, and its first 4 may be enough/],
+      ['zz12', /zz12 is not a file here, and not a key: a key has 64 hexadecimal digits/],
       ['missing.wasm', /There is no file .*missing.wasm/],
       [folder, /is a folder: name the .wasm file/],
       [text, /text.wasm is not a WebAssembly binary: it begins with 6e6f7420, not with 0061736d/],

@@ -114,7 +114,7 @@ describe('wasm-cache prune', () => {
     const { directory } = folder();
     const before = snapshot(directory);
     for (const [args, message] of [
-      [[], /Nothing says what is to go: give --max-size, --older-than, --dead-engines or --other-engines/],
+      [[], /Say what to remove, with --max-size, --older-than, --dead-engines or --other-engines/],
       [['--dry-run'], /Nothing says what is to go/],
       [['--older-than', '30'], /--older-than must be a time with its unit, such as 30d, 12h or 90m, not '30'/],
       [['--older-than', '0d'], /not '0d'/],

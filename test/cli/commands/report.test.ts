@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { ReportDocument } from '../../../dist/cli/commands/report.js';
+import type { ReportDocument } from '../../../dist/cli/report/document.js';
 import { html } from '../../../dist/cli/report/html.js';
 import { Browser, chromiumMissing } from '../../support/browser.js';
 import { ENGINE, madeUp } from '../../support/bundles.js';
@@ -13,7 +13,7 @@ const HOUR = 3_600_000;
 /** A folder for the screenshots, for somebody who wants to look at them. */
 const { REPORT_SCREENSHOTS: screenshots } = process.env;
 
-/** A folder in which there is all that a report tells of: gains, losses, misses, a module that is left alone, and a day that is full. */
+/** A folder in which there is all that a report tells of: gains, losses, misses, a module that is bypassed, and a day that is full. */
 function folder(): string {
   const directory = temporaryDirectory();
   const code = (length: number) => Buffer.alloc(length, 1);
@@ -88,7 +88,7 @@ describe('wasm-cache report', () => {
     });
     assert.deepEqual(
       document.findings.map(({ kind }) => kind),
-      ['never-found', 'slow', 'left-alone'],
+      ['never-found', 'slow', 'bypassed'],
     );
     assert.deepEqual(
       artifacts.map(({ name, coverage }) => [name, coverage]),
@@ -119,7 +119,7 @@ describe('wasm-cache report', () => {
     for (let i = 0; i < 15; i++) putStatistics(directory, Array(1000).fill({ key: '0'.repeat(16), misses: 1 }));
     const file = path.join(temporaryDirectory(), 'page.html');
     assert.equal(jsonOf<ReportDocument>(['report', file, '--dir', directory]).days[0]?.isFull, true);
-    assert.match(readFileSync(file, 'utf8'), /On 1 day there was as much as the statistics have room for/);
+    assert.match(readFileSync(file, 'utf8'), /On 1 day the statistics were full/);
   });
 
   it('escapes everything that it takes from the folder', () => {

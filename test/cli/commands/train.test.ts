@@ -113,7 +113,7 @@ describe('wasm-cache train', () => {
   it('says that no module was compiled, and exits with 1', () => {
     const { status, stdout } = runCli(['train', '--dir', temporaryDirectory(), '--', node, '-e', '0']);
     assert.equal(status, 1);
-    assert.match(stdout, /^It compiled no module of the size/);
+    assert.match(stdout, /^The command compiled no module that the cache keeps/);
   });
 
   it('exits with 3 if a run fails, and prints which run and its output', () => {

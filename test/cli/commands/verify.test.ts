@@ -40,7 +40,7 @@ describe('wasm-cache verify', () => {
     assert.deepEqual([status, stderr], [1, '']);
     assert.match(stdout, /to remove +[0-9a-f]{12} +4.2 KiB +Node 25.1.0 +.*checksum of the native code/);
     assert.match(stdout, /unknown +- +4 B +- +not of this package \(.*notes.txt\)/);
-    assert.match(stdout, /Nothing was changed. To put it right: the same command with --repair/);
+    assert.match(stdout, /Nothing was changed. To fix this, run the same command with --repair/);
     assert.deepEqual(snapshot(directory), before);
   });
 

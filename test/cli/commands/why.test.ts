@@ -5,7 +5,7 @@ import { before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { type Artifact, decodeArtifact } from '../../../dist/artifact/artifact.js';
 import { entryName } from '../../../dist/caches/file-system.js';
-import type { WhyDocument } from '../../../dist/cli/commands/why.js';
+import type { WhyDocument } from '../../../dist/cli/why/document.js';
 import { ModuleHash } from '../../../dist/index.js';
 import { moduleOf, named, section, sumModule, vector } from '../../../dist/testing/modules.js';
 import { SECRET } from '../../support/bundles.js';
@@ -97,7 +97,7 @@ describe('wasm-cache why explains a hit', () => {
     const imports = section(2, vector([[...named('wasm:js-string'), ...named('length'), 0x00, 0]]));
     const builtins = write('builtins.wasm', moduleOf(section(1, vector([[0x60, 1, 0x6f, 1, 0x7f]])), imports));
     const document = jsonOf<WhyDocument>(['why', builtins, '--dir', hot], {}, 1);
-    assert.match(document.notes[0] ?? '', /^It imports from wasm:js-string: a program that compiles it with options/);
+    assert.match(document.notes[0] ?? '', /^It imports from wasm:js-string. A program that compiles it with options/);
   });
 });
 
@@ -110,7 +110,7 @@ describe('wasm-cache why explains a miss', () => {
     const [reason] = reasons as [WhyDocument['reasons'][number]];
     const { status, stdout } = runCli(['why', module, '--dir', directory, ...args], { env });
     assert.equal(status, 1);
-    assert.match(stdout, /^miss: .*sum.wasm is compiled by V8\n/);
+    assert.match(stdout, /^miss: V8 compiles .*sum.wasm\n/);
     assert.ok(stdout.includes(`  why  ${reason.message}\n`), stdout);
     return [reason.code, reason.message, reason.advice ?? ''] as const;
   };
@@ -145,8 +145,8 @@ describe('wasm-cache why explains a miss', () => {
     ] as [string[], Record<string, string>][]) {
       const [code, message, advice] = onlyReason(hot, args, env);
       assert.equal(code, 'other-engine');
-      assert.match(message, /with other V8 flags: of the options given --stack-trace-limit=50 changes them$/);
-      assert.match(advice, /^leave that out, or run/);
+      assert.match(message, /with other V8 flags: the option --stack-trace-limit=50 changes them$/);
+      assert.match(advice, /^leave that option out, or run/);
       assert.deepEqual(why(hot, args, env).optionsOfEngine, ['--stack-trace-limit=50']);
     }
   });
@@ -156,7 +156,7 @@ describe('wasm-cache why explains a miss', () => {
     const [code, message] = onlyReason(directory);
     assert.equal(code, 'other-engine');
     assert.match(message, /for this Node, but with other V8 flags or CPU features: tag 00000000, here [0-9a-f]{8}/);
-    assert.match(onlyReason(directory, ['--', '--no-warnings'])[1], /; none of the options given changes them$/);
+    assert.match(onlyReason(directory, ['--', '--no-warnings'])[1], /; none of the given options changes them$/);
   });
 
   it('no trap handler', () => {
@@ -176,7 +176,7 @@ describe('wasm-cache why explains a miss', () => {
     const [code, message, advice] = onlyReason(hot, [], { WASM_CACHE_MIN_MODULE_SIZE: '1MiB' });
     assert.deepEqual(
       [code, message],
-      ['too-small', 'the module is too small: 68 KiB is less than the 1.0 MiB from which looking pays'],
+      ['too-small', 'the module is too small: it has 68 KiB, and the hook caches modules from 1.0 MiB'],
     );
     assert.match(advice, /WASM_CACHE_MIN_MODULE_SIZE to 70\d\d\d or less/);
   });
@@ -199,21 +199,21 @@ describe('wasm-cache why explains a miss', () => {
     assert.ok(why(stored({}, { secret: SECRET }), [], env, 0).hit);
   });
 
-  it('left alone, because it did not pay', () => {
+  it('bypassed, because it did not pay', () => {
     const nothing = { coverage: 'none', nativeCode: new Uint8Array(0) } as const;
     const inAnHour = Math.ceil(Date.now() / 60_000) + 60;
     const [code, message] = onlyReason(stored({ ...nothing, bypassedUntil: inAnHour }));
-    assert.equal(code, 'left-alone');
+    assert.equal(code, 'bypassed');
     assert.ok(message.includes(new Date(inAnHour * 60_000).toISOString()), message);
     assert.equal(onlyReason(stored({ ...nothing, bypassedUntil: inAnHour - 120 }))[0], 'nothing-optimised');
   });
 
-  it('suspected by the crash guard', () => {
+  it('quarantined by the crash guard', () => {
     const directory = stored();
     writeFileSync(path.join(directory, entryName(artifact).replace('.artifact', '.loading')), '- 2 1 \n');
     const [code, message] = onlyReason(directory);
-    assert.equal(code, 'suspect');
-    assert.match(message, /^2 processes ended while they loaded it/);
+    assert.equal(code, 'quarantined');
+    assert.match(message, /^it is in quarantine: 2 processes ended while they loaded it/);
   });
 
   it('refused by V8', () => {
@@ -249,7 +249,7 @@ describe('wasm-cache why explains a miss', () => {
     assert.equal(status, 1);
     assert.match(
       stdout,
-      /^miss: .*invalid.wasm is no module that V8 takes\n {2}why {2}Node v[\d.]+: WebAssembly.Module\(\): .*@\+\d+/,
+      /^miss: V8 rejects .*invalid.wasm \n {2}why {2}Node v[\d.]+: WebAssembly.Module\(\): .*@\+\d+/,
     );
   });
 });
@@ -264,7 +264,7 @@ it('wasm-cache why says which argument is wrong', () => {
     [[], /missing required argument 'module'/],
     [['missing.wasm'], /There is no file .*missing.wasm/],
     [[program], /is not a WebAssembly binary: it begins with 696d706f/],
-    [[module, '--', program], /only options of node, with "=" before a value, and not '.*program.mjs'/],
+    [[module, '--', program], /Only options of node may follow --, with "=" before a value, and not '.*program.mjs'/],
     [[module, '--', '-e', '1'], /With the option -e node would run something else/],
     [[module, '--', '--no-such-option'], /bad option: --no-such-option/],
     [[module, '--node', '/no/such/node'], /\/no\/such\/node cannot be started: .*ENOENT/],

@@ -1,18 +1,18 @@
-// Run in a process of its own by ask-engine.ts: tells what the V8 of that process is, and whether it takes a module and an artifact. Loading
-// machine code may end a process, so it is not done in the one that reports it.
+// Run by ask-node.ts in a process of its own. Reports the engine of that process, and whether its V8 takes a module and an artifact. Loading
+// machine code may end a process, so it must not happen in the process that reports the result.
 import fs from 'node:fs';
 import { decodeArtifact } from '../../artifact/artifact.js';
 import { V8Engine } from '../../engine/v8-engine.js';
 import { createContext } from '../context.js';
-import type { ProbeAnswer, ProbeQuestion } from './ask-engine.js';
+import type { NodeAnswer, NodeQuestion } from './ask-node.js';
 
-/** The descriptor that the answer goes to; programs that node's options load may print. */
+/** The descriptor for the answer. Programs that node's options load may print to the others. */
 const ANSWER = 3;
 
-const { module, artifact, directory } = JSON.parse(process.argv[2] as string) as ProbeQuestion;
-if (directory !== undefined) createContext({ dir: directory }, true); // which looks for a verdict
+const { module, artifact, directory } = JSON.parse(process.argv[2] as string) as NodeQuestion;
+if (directory !== undefined) createContext({ dir: directory }, true); // Uses the folder's verdict on this V8.
 const engine = new V8Engine();
-const answer: ProbeAnswer = {
+const answer: NodeAnswer = {
   engineId: engine.deterministicId,
   node: process.version,
   unsupported: engine.unsupportedReason ?? null,
