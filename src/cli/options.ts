@@ -21,10 +21,3 @@ export function countOption(name: string, text: string, minimum: number): number
   if (/^\d+$/.test(text) && value >= minimum && Number.isSafeInteger(value)) return value;
   throw new UsageError(`${name} must be a whole number from ${minimum}, not '${text}'`);
 }
-
-/** Only `full`: ahead of time nobody knows which functions will run. @throws {UsageError} */
-export function coverageOption(text: string): 'full' {
-  if (text === 'full') return text;
-  const advice = text === 'hot' ? ': only a run shows what is hot, so use wasm-cache train -- <command>' : '';
-  throw new UsageError(`--coverage must be full, not '${text}'${advice}`);
-}

@@ -5,7 +5,7 @@ import { packageRoot } from '../package-root.js';
 import type { Command } from './command.js';
 import type { CommonOptions } from './context.js';
 import { EXIT_CODES, HELP } from './help.js';
-import { countOption, coverageOption, durationOption, sizeOption } from './options.js';
+import { countOption, durationOption, sizeOption } from './options.js';
 import { colorsFor, escapedDocument, printLine } from './terminal/output.js';
 
 // Declares what can be given to which command. The command itself is loaded when it is called: `--help` needs none of it.
@@ -132,7 +132,6 @@ export function createProgram(): CliCommand {
     async () => (await import('./commands/warm.js')).command,
   )
     .argument('<module...>', 'a .wasm file, a folder, a package in node_modules, or a pattern in quotes')
-    .addOption(new Option('--coverage <which>', 'which functions').argParser(coverageOption).default('full'))
     .option('--jobs <number>', 'modules to compile at once (default: one for each core)', (text) =>
       countOption('--jobs', text, 1),
     )

@@ -18,7 +18,6 @@ import { type Colors, type Column, count, formatDuration, formatSize, table } fr
 import { WorkBar } from '../terminal/progress.js';
 
 export interface WarmOptions {
-  coverage: 'full';
   /** Modules to compile at once. */
   jobs?: number;
   /** Bytes of memory that they may take together. */

@@ -15,7 +15,7 @@ export interface Removal extends Pick<SweepReport, 'before' | 'after'> {
   failed: { file: string; error: string }[];
 }
 
-export interface RemovedFile {
+interface RemovedFile {
   file: string;
   size: number;
   kind: FoundFile['kind'];

@@ -22,7 +22,7 @@ const POLL_INTERVAL = 50;
  * - `no-modules`: the command has asked the hook for no module yet.
  * - `improved`: another run may improve more.
  */
-export type TrainingState = 'final' | 'settled' | 'no-modules' | 'improved';
+type TrainingState = 'final' | 'settled' | 'no-modules' | 'improved';
 
 /** One run of a command with the hook, and what was learnt from it. */
 export interface TrainingRun extends CommandRun {

@@ -115,7 +115,7 @@ describe('wasm-cache prune', () => {
     const before = snapshot(directory);
     for (const [args, message] of [
       [[], /Say what to remove, with --max-size, --older-than, --dead-engines or --other-engines/],
-      [['--dry-run'], /Nothing says what is to go/],
+      [['--dry-run'], /Say what to remove/],
       [['--older-than', '30'], /--older-than must be a time with its unit, such as 30d, 12h or 90m, not '30'/],
       [['--older-than', '0d'], /not '0d'/],
       [['--max-size', 'half'], /--max-size must be a size with its unit, such as 500MiB or 2GiB, not 'half'/],
