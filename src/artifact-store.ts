@@ -1,5 +1,5 @@
 /**
- * How a store is asked.
+ * Options of all operations of a store.
  *
  * @example
  * ```ts
@@ -10,17 +10,17 @@
  * ```
  */
 export interface StoreOptions {
-  /** Ends the operation, which then rejects with the signal's reason; whether a `put` was done is not known then. */
+  /** Ends the operation, which rejects with the signal's reason. It is then unknown whether a `put` was done. */
   signal?: AbortSignal | undefined;
   /**
-   * From its abort on nobody waits, but a late answer is still welcome: the operation goes on as far as it can without keeping the
-   * process alive. Stores may not mind it.
+   * From its abort on nobody waits, but a late answer is still useful: the operation goes on as far as it can without keeping the
+   * process alive. Stores may ignore it.
    */
   background?: AbortSignal | undefined;
 }
 
 /**
- * How a store is asked for a value.
+ * Options of `get`.
  *
  * @example
  * ```ts
@@ -34,14 +34,14 @@ export interface StoreOptions {
  */
 export interface GetOptions extends StoreOptions {
   /**
-   * Bytes. A store rejects instead of returning a longer value, before it takes memory for it where it can. Stores may ignore it:
-   * then the caller throws the value away. Default: the store's own limit, or none.
+   * The largest value in bytes. For a longer value the store rejects, if possible before it takes memory for it. Stores may ignore
+   * this option; then the caller throws the value away. Default: the store's own limit, or none.
    */
   maxSize?: number | undefined;
 }
 
 /**
- * How a store is given something.
+ * Options of `put`.
  *
  * @example
  * ```ts
@@ -55,14 +55,14 @@ export interface GetOptions extends StoreOptions {
  */
 export interface PutOptions extends StoreOptions {
   /**
-   * Store only where this version is still there, as `get` told it; `null`: only where nothing is. Stores that are not
-   * conditional store all the same.
+   * Stores only if this version, from `get`, is still there; with `null` only if nothing is there. Stores that are not conditional
+   * ignore it.
    */
   ifVersion?: string | null | undefined;
 }
 
 /**
- * What a store has under a name.
+ * A value of a store.
  *
  * @example
  * ```ts
@@ -76,18 +76,18 @@ export interface PutOptions extends StoreOptions {
  * ```
  */
 export interface StoredValue {
-  /** In memory of its own, which the caller may keep and change. */
+  /** The caller may keep and change this memory. */
   bytes: Uint8Array;
-  /** Changes with every `put`; for {@link PutOptions.ifVersion}. `undefined` where the store is not conditional. */
+  /** Changes with every `put`; for {@link PutOptions.ifVersion}. `undefined` if the store is not conditional. */
   version: string | undefined;
 }
 
 /**
- * Bytes by name, anywhere: what `RemoteCache` keeps artifacts in. It knows nothing of WebAssembly, trusts nobody, and reports
- * trouble by rejecting; deadlines and failures are the business of who asks.
+ * Stores bytes by name, anywhere: `RemoteCache` keeps artifacts in one. It knows nothing of WebAssembly and rejects if something fails.
+ * Deadlines and retries are up to the caller.
  *
- * Names are of at most 400 letters, digits, `.`, `_`, `+`, `-`, in parts with a `/` between them, of which none is `.` or `..`. A value is
- * there whole or not at all, also while it is replaced. `artifactStoreContract` of `wasm-module-cache/testing` tests all of this.
+ * A name has at most 400 letters, digits, `.`, `_`, `+` and `-`, in parts separated by `/`, none of which is `.` or `..`. Readers get a
+ * value whole or not at all, also while it is replaced. `artifactStoreContract` of `wasm-module-cache/testing` tests all of this.
  *
  * @example
  * ```ts
@@ -123,20 +123,20 @@ export interface StoredValue {
  * ```
  */
 export interface ArtifactStore {
-  /** What it is and where, for people: `redis://cache.internal:6379/0`. Never with a user name, a password or a token. */
+  /** Describes the store for people: `redis://cache.internal:6379/0`. Never contains a user name, a password or a token. */
   readonly description: string;
-  /** Whether it minds {@link PutOptions.ifVersion}, so that of several writers the one with the better artifact wins. */
+  /** Whether it respects {@link PutOptions.ifVersion}, so that of several writers the one with the better artifact wins. */
   readonly isConditional: boolean;
-  /** `undefined` when there is nothing under this name. */
+  /** The value, or `undefined` if there is none under this name. */
   get(name: string, options?: GetOptions): Promise<StoredValue | undefined>;
-  /** Stores the bytes, in place of what was there. @returns `false` when `ifVersion` was not met, and nothing was stored. */
+  /** Stores the bytes and replaces an older value. @returns `false` if `ifVersion` did not match, so that nothing was stored. */
   put(name: string, bytes: Uint8Array, options?: PutOptions): Promise<boolean>;
-  /** Whether there is something under this name. */
+  /** Whether there is a value under this name. */
   has(name: string, options?: StoreOptions): Promise<boolean>;
-  /** Removes what is under this name; that there is nothing is no error. */
+  /** Removes the value under this name. A missing value is no error. */
   delete(name: string, options?: StoreOptions): Promise<void>;
-  /** The names that start with the prefix, in any order, each once. Where a store cannot tell, it has no such method. */
+  /** The names that start with the prefix, in any order, each once. Stores that cannot list have no such method. */
   list?(prefix: string, options?: StoreOptions): AsyncIterable<string>;
-  /** Lets go of connections. Nothing is asked of it any more. */
+  /** Closes connections. The store is not used afterwards. */
   close?(): Promise<void>;
 }

@@ -3,11 +3,11 @@
  *
  * | kind | meaning |
  * |---|---|
- * | `NotFound` | a miss: nothing usable is stored under the key for this engine (a damaged entry is one too; see `cause`) |
+ * | `NotFound` | a miss: nothing usable is stored under the key for this engine. Also for a damaged entry; see `cause` |
  * | `Serialize` | the module cannot be turned into an artifact |
  * | `Deserialize` | bytes are not an artifact, or not one for this key and engine |
- * | `FileRead`, `FileWrite` | the file system refused; `path` says where |
- * | `Untrusted` | the source may not be trusted with machine code |
+ * | `FileRead`, `FileWrite` | an error of the file system; see `path` |
+ * | `Untrusted` | the artifact may come from somebody else, or its last load did not finish |
  * | `Other` | anything else; see `cause` |
  *
  * @example
@@ -29,7 +29,7 @@ export type CacheErrorKind =
   | 'Other';
 
 /**
- * What a {@link CacheError} may know beyond its message.
+ * Options of the constructor of {@link CacheError}.
  *
  * @example
  * ```ts
@@ -45,9 +45,9 @@ export type CacheErrorKind =
  * ```
  */
 export interface CacheErrorOptions {
-  /** What led to it, as that of every `Error`. Default: none. */
+  /** The error behind it, as for every `Error`. Default: none. */
   cause?: unknown;
-  /** The file that it is about, for the kinds `FileRead` and `FileWrite`, or the folder, for `Untrusted`. Default: none. */
+  /** The file, for the kinds `FileRead` and `FileWrite`, or the folder, for `Untrusted`. Default: none. */
   path?: string;
 }
 
@@ -72,17 +72,17 @@ const brand = Symbol.for('wasm-module-cache.CacheError');
 export class CacheError extends Error {
   /** What went wrong. */
   readonly kind: CacheErrorKind;
-  /** The file that it is about, for the kinds `FileRead` and `FileWrite`, or the folder, for `Untrusted`. */
+  /** The file, for the kinds `FileRead` and `FileWrite`, or the folder, for `Untrusted`. */
   declare readonly path?: string;
 
-  /** For strategies and engines of your own; a miss of theirs must be `NotFound`. */
+  /** For your own strategies and engines. A miss must be `NotFound`. */
   constructor(kind: CacheErrorKind, message: string, options: CacheErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.kind = kind;
     if (options.path !== undefined) this.path = options.path;
   }
 
-  /** Whether `error` is a `CacheError` (of that kind), also when another copy of this package made it. */
+  /** Whether `error` is a `CacheError` (of that kind), also if another copy of this package made it. */
   static is<Kind extends CacheErrorKind = CacheErrorKind>(
     error: unknown,
     kind?: Kind,

@@ -7,7 +7,7 @@ import { RecentlyUsed } from './recently-used.js';
 import { type Procedure, resultOf, runAsync, runSync } from './sync-or-async.js';
 
 /**
- * What {@link HashedModuleData.fromFile} and `fromFileSync` may be called with.
+ * Options of {@link HashedModuleData.fromFile} and `fromFileSync`.
  *
  * @example
  * ```ts
@@ -19,32 +19,31 @@ import { type Procedure, resultOf, runAsync, runSync } from './sync-or-async.js'
  * ```
  */
 export interface HashFileOptions {
-  /** Default `sha256`; see {@link ModuleHash.xxhash} for when the other one is safe. */
+  /** Default `sha256`. {@link ModuleHash.xxhash} says when the other one is safe. */
   algorithm?: HashAlgorithm | undefined;
   /**
-   * Hash every time, and neither use nor keep what is remembered: for file systems whose time stamps cannot be relied on
-   * (sshfs, a server whose clock is behind), and for files that are written through a memory mapping. Default false.
+   * Hash every time, without using or storing remembered hashes. For file systems with unreliable time stamps (sshfs, a server whose
+   * clock is behind), and for files that are written through a memory mapping. Default false.
    */
   paranoid?: boolean | undefined;
 }
 
-// FAT's time stamps go in steps of 2 s, the coarsest in use, and every time stamp is that of the system's last clock tick,
-// which may be 16 ms ago.
+// FAT has the coarsest time stamps in use, in steps of 2 s, and a time stamp is that of the last clock tick, up to 16 ms ago.
 const SETTLED_AFTER_MS = 2_100;
 
-// More modules than programs have; a file takes some 300 bytes.
+// More modules than programs have. Each remembered file takes some 300 bytes.
 const MAX_FILES = 1_000;
 
-// What one write spoilt is worth another reading; a file that is written to all the time must not be read for ever.
+// After a write during the reading, read again, but not for ever if the file is written to all the time.
 const MAX_ATTEMPTS = 3;
 
-// A FIFO without a writer must not block, nor a terminal become that of this process. (`undefined`, on Windows, adds 0.)
+// A FIFO without a writer must not block, and a terminal must not become that of this process. (On Windows `undefined` adds 0.)
 const OPEN_FLAGS = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | fs.constants.O_NOCTTY;
 
-// Captured: programs patch globals, and under a clock that is ahead fresh files would look settled.
+// Captured: programs patch globals, and with a clock that is ahead fresh files would look old.
 const { now: systemClock } = Date;
 
-/** What is done with a file, at once or in the background; a `FileHandle` is one. */
+/** An open file, synchronous or asynchronous; a `FileHandle` is one. */
 interface OpenFile {
   stat(options: { bigint: true }): fs.BigIntStats | Promise<fs.BigIntStats>;
   readv(views: Uint8Array[], position: number): { bytesRead: number } | Promise<{ bytesRead: number }>;
@@ -52,7 +51,7 @@ interface OpenFile {
 }
 type Open = (path: string) => OpenFile | Promise<OpenFile>;
 
-/** `wireBytes` are all of an ordinary buffer that nobody else has. */
+/** `wireBytes` fill an ordinary buffer that nobody else has. */
 export interface HashedFile {
   wireBytes: Uint8Array;
   hash: ModuleHash;
@@ -61,14 +60,14 @@ export interface HashedFile {
 /**
  * Reads files and remembers their hashes.
  *
- * The hash is that of the very bytes that were read, or else a remembered one. Then an earlier reading was of the same inode
- * with the same size, mtime and ctime, and these times were older than any time stamp that a write could leave from then
- * on. utimes cannot set the ctime, so nobody wrote since: neither between the readings nor, as the stats are compared again
- * after it, during the second. Times that were fresh or in the future would prove nothing.
+ * A remembered hash is used if an earlier reading found the same inode with the same size, mtime and ctime, and if these times were
+ * older than any time stamp that a later write could leave. utimes cannot set the ctime, so nobody wrote between the two readings. The
+ * stats are compared again after the second reading, so nobody wrote during it either. Recent times, and times in the future, would
+ * prove nothing.
  *
- * Not covered, except by `paranoid`: writes that go on after their time stamp (through a shared memory mapping, or in one call
- * that takes longer than the margin), a server's clock that is behind by more than the margin, a clock that was set back and
- * a write at the very tick of the old ctime, and file systems whose ctime is only the mtime (sshfs, FAT).
+ * Only `paranoid` covers these cases: writes that go on after their time stamp (through a shared memory mapping, or in one call that
+ * takes longer than the margin), a server whose clock is behind by more than the margin, a clock that was set back together with a write
+ * at exactly the old ctime, and file systems whose ctime is only the mtime (sshfs, FAT).
  */
 export class FileHashes {
   readonly #remembered = new RecentlyUsed<{ identity: string; hash: ModuleHash }>(MAX_FILES);
@@ -100,7 +99,7 @@ export class FileHashes {
 
     const hash = ModuleHash[algorithm](wireBytes);
     const settled = since - SETTLED_AFTER_MS;
-    // Inode 0: a file system that does not tell its files apart.
+    // Inode 0: the file system does not distinguish its files.
     if (!paranoid && stats.ino !== 0n && stats.mtimeMs < settled && stats.ctimeMs < settled) {
       this.#remembered.set(key, { identity, hash });
     }
@@ -108,7 +107,7 @@ export class FileHashes {
   }
 }
 
-/** The whole of a file that nobody changed meanwhile, and since when nobody did. */
+/** Reads a whole file that nobody changes meanwhile. `since` is a time before the reading. */
 function* readUnchanged(path: string, open: Open, now: () => number) {
   try {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -118,7 +117,7 @@ function* readUnchanged(path: string, open: Open, now: () => number) {
         const stats = yield* resultOf(file.stat({ bigint: true }));
         if (!stats.isFile()) throw new Error('it is not a regular file');
         const wireBytes = new Uint8Array(Number(stats.size));
-        // Files of /proc have bytes beyond their size, which is 0.
+        // Files of /proc have a size of 0 and contain bytes, so try to read one more.
         const { bytesRead } = yield* resultOf(file.readv([wireBytes, new Uint8Array(1)], 0));
         const after = yield* resultOf(file.stat({ bigint: true }));
         if (bytesRead === wireBytes.length && identify(after) === identify(stats)) return { wireBytes, stats, since };
@@ -126,9 +125,7 @@ function* readUnchanged(path: string, open: Open, now: () => number) {
         yield* resultOf(file.close());
       }
     }
-    throw new Error(
-      `it changed while it was being read, or gave more or fewer bytes than its size, ${MAX_ATTEMPTS} times`,
-    );
+    throw new Error(`it changed while it was read, or its size is wrong (${MAX_ATTEMPTS} attempts)`);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new CacheError('FileRead', `Could not read ${path}: ${message}`, { cause, path });
@@ -152,5 +149,5 @@ function toPath(path: string | URL): string {
   if (typeof path === 'string' && path !== '') return path;
   if (path instanceof URL && path.protocol === 'file:') return fileURLToPath(path);
   const given = util.inspect(path instanceof URL ? path.href : path);
-  throw new TypeError(`A file's path must be a string that is not empty or a file: URL, not ${given}`);
+  throw new TypeError(`A file's path must be a non-empty string or a file: URL, not ${given}`);
 }

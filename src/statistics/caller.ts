@@ -5,19 +5,19 @@ const { captureStackTrace } = Error;
 const { defineProperty, deleteProperty, getOwnPropertyDescriptor } = Reflect;
 const { argv, env } = process;
 
-// Few and simple steps: all of this is run once in most processes, where each regular expression takes 50 us.
+// Most processes run this code once, where each regular expression takes 50 us, so it does few and simple steps.
 
-/** Of these up to 11 are the hook's own, and some may be Node's. More take longer. */
+/** Up to 11 of these frames are the hook's own, and some may be Node's. More frames take longer. */
 const FRAMES = 16;
-/** As the stack has them: files of this package, which are ES modules, and those of Node itself. */
+/** The start of the URLs of this package's files, as they appear in stacks. */
 const OWN = import.meta.url.slice(0, import.meta.url.lastIndexOf('/dist/') + '/dist/'.length);
 const NODE = 'node:';
 const FILE_URL = 'file://';
 const PACKAGES = '/node_modules/';
 
 /**
- * The package or file that calls the hook, see {@link nameOf}; where only Node's own code does, as for `import './a.wasm'`, that of the
- * program. '' where nothing is known. Takes 0.2 ms the first time, then 15 us. Never throws.
+ * The package or file that calls the hook; see {@link nameOf}. If only Node's own code calls, as for `import './a.wasm'`, the name of
+ * the program. '' if nothing is known. Takes 0.2 ms the first time, then 15 us. Never throws.
  */
 export function nameOfCaller(): string {
   try {
@@ -27,13 +27,13 @@ export function nameOfCaller(): string {
     }
     return argv[1] ? nameOf(argv[1]) : '';
   } catch {
-    return ''; // The program broke something that this needs.
+    return ''; // The program broke a function that this needs.
   }
 }
 
 /**
- * A file's package, else its own name with its folder's: nothing of where it lies, and no user's name, which is that of a home
- * folder.
+ * The package of a file, or its name with the folder that it is in. Never more of its path, and never the name of a home folder, which
+ * is that of a user.
  */
 export function nameOf(file: string): string {
   let rest = file.includes('\\') ? file.replaceAll('\\', '/') : file;
@@ -45,7 +45,7 @@ export function nameOf(file: string): string {
   return cleaned(isHome(parts) ? name : `${parts.pop() ?? ''}/${name}`);
 }
 
-/** /home/name, /Users/name, C:/Users/name, /root, or where else this user's is. */
+/** Whether this is a home folder: /home/name, /Users/name, C:/Users/name, /root, or this user's. */
 function isHome(folders: string[]): boolean {
   if (folders.filter((each) => each !== '' && !each.endsWith(':')).length <= 2) return true;
   const home = env.HOME || env.USERPROFILE;
@@ -58,17 +58,17 @@ function cleaned(name: string): string {
   return name.replace(/[^\w.@/+-]/g, '_').slice(-MAX_NAME);
 }
 
-/** Not the source of `eval`, of a worker, or of WebAssembly, which has no path. */
+/** Whether this is a file of the program. Sources of `eval`, of a worker and of WebAssembly have no path. */
 function isOfProgram(file: string): boolean {
   return (file.includes('/') || file.includes('\\')) && !file.startsWith(OWN) && !file.startsWith(NODE);
 }
 
 /**
- * As objects, which takes less than V8's text, and does not read source maps. Programs change how stacks are made; whatever they
- * set is there again before any of their code runs.
+ * The stack as objects, which is faster than V8's text and does not read source maps. Programs may change how stacks are made; their
+ * settings are restored before any of their code runs.
  */
 function callSites(): NodeJS.CallSite[] {
-  // Node asks the global one for its method, which may be the program's.
+  // Node calls a method of the global Error, which may be the program's.
   if (getOwnPropertyDescriptor(globalThis, 'Error')?.value !== Error) return [];
   const limit = getOwnPropertyDescriptor(Error, 'stackTraceLimit');
   const prepare = getOwnPropertyDescriptor(Error, 'prepareStackTrace');

@@ -1,31 +1,31 @@
-/** What happened to one module, in one process, in one day, or altogether. Durations are milliseconds. */
+/** The counts of one module, in one process, on one day, or in total. Durations are milliseconds. */
 export interface ModuleCounts {
-  /** The first 16 digits of its hash; '' where no process found out. */
+  /** The first 16 digits of its hash; '' if no process knew it. */
   key: string;
-  /** Which package, else which file, called WebAssembly; '' where that is not known. */
+  /** The package or file that called WebAssembly; '' if unknown. */
   name: string;
   wireLength: number;
-  /** Bytes of the native code that was restored; 0 where none was. */
+  /** Bytes of the native code that was restored; 0 if none was. */
   nativeLength: number;
   /** Hits: restored from the cache folder, or from the store behind it. */
   restored: number;
-  /** Hits: the thread had it alive, and V8 itself would not have compiled it again. */
+  /** Hits of a module that was alive in the thread; V8 itself would not have compiled it again. */
   alive: number;
   misses: number;
-  /** All hits together, from the call to the module. */
+  /** The time of all hits, from the call to the module. */
   hitTime: number;
-  /** All misses together, until it was clear that they are some. */
+  /** The time of all misses, until it was clear that they are misses. */
   missTime: number;
   /**
-   * From there to the modules that V8 made, all misses together: with `instantiate()` until they ran their start functions, and in an
-   * asynchronous call with what the program did in the meantime.
+   * The time of all misses from there until V8 had made the modules. For `instantiate()` this includes start functions, and for an
+   * asynchronous call whatever the program did in the meantime.
    */
   compileTime: number;
 }
 
 const { round } = Math;
 
-/** So that lines of another version are not taken for these. */
+/** Lines of another version are not read. */
 const VERSION = '1';
 export const KEY_DIGITS = 16;
 export const MAX_NAME = 64;
@@ -36,7 +36,7 @@ const LINE = new RegExp(
 );
 const MICROSECONDS = 1000;
 
-/** One line, with its end: numbers and names without spaces, which `awk` can read, too. */
+/** A line with its line break: numbers and names without spaces, which `awk` can read, too. */
 export function encodeLine(counts: ModuleCounts): string {
   const { key, name, wireLength, nativeLength, restored, alive, misses, hitTime, missTime, compileTime } = counts;
   const counted = `${wireLength} ${nativeLength} ${restored} ${alive} ${misses}`;
@@ -48,7 +48,7 @@ export function encodeLine(counts: ModuleCounts): string {
   return `${VERSION} ${key || '-'} ${counted} ${hit} ${miss} ${compile} ${name || '-'}\n`;
 }
 
-/** What is no such line is left out, whatever it is: another version's, cut off by a full disk, or somebody else's. */
+/** Skips everything that is no such line: of another version, cut off by a full disk, or foreign. */
 export function decodeLines(text: string): ModuleCounts[] {
   return text.split('\n').flatMap((line) => {
     const [, key, ...rest] = LINE.exec(line) ?? [];

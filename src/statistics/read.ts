@@ -3,27 +3,26 @@ import path from 'node:path';
 import { decodeLines, type ModuleCounts } from './lines.js';
 import { DAY, dayOf, MAX_DAY_SIZE, STATISTICS_FILE, STATISTICS_FOLDER } from './statistics.js';
 
-/** What happened on one day, by Greenwich time: of each module, in no order. */
+/** The counts of one day in UTC, per module, in no order. */
 export interface DayCounts {
   /** `2026-11-26` */
   day: string;
   modules: ModuleCounts[];
-  /** Whether the file was full, or nearly, so that this may be less than there was. */
+  /** Whether the file was (nearly) full, so that some counts may be missing. */
   isFull: boolean;
 }
 
-/** What a process with hundreds of modules writes at once, or not at all. */
+/** The bytes that a process with hundreds of modules writes at once. */
 const MAX_WRITE = 32 * 1024;
 
 /**
- * The days that a cache folder has counts of, in their order, less those of a clock that was wrong. Whoever wrote them, they are numbers and names; what cannot be read
- * is left out.
+ * The days with counts in a cache folder, in order, without days in the future. Unreadable files and lines are skipped.
  */
 export async function readStatistics(directory: string): Promise<DayCounts[]> {
   const folder = path.join(directory, STATISTICS_FOLDER);
   const names = await fs.promises.readdir(folder).catch(() => []);
   const days: DayCounts[] = [];
-  // Of another machine the clock may go a little fast.
+  // The clock of another machine may be a little ahead.
   const last = dayOf(Date.now()) + 1;
   for (const day of names.filter((name) => STATISTICS_FILE.test(name) && Number(name) <= last).sort()) {
     const text = await readLimited(path.join(folder, day)).catch(() => '');
@@ -34,7 +33,7 @@ export async function readStatistics(directory: string): Promise<DayCounts[]> {
   return days;
 }
 
-/** Counts of the same module become one. Without a key it is told by its size and its name. */
+/** Adds up the counts of each module. Modules without a key are identified by size and name. */
 export function sumByModule(all: Iterable<ModuleCounts>): ModuleCounts[] {
   const modules = new Map<string, ModuleCounts>();
   for (const each of all) {
@@ -47,14 +46,14 @@ export function sumByModule(all: Iterable<ModuleCounts>): ModuleCounts[] {
     for (const count of ['restored', 'alive', 'misses', 'hitTime', 'missTime', 'compileTime'] as const) {
       sum[count] += each[count];
     }
-    // What is known last.
+    // The latest known values.
     sum.name = each.name || sum.name;
     sum.nativeLength = each.nativeLength || sum.nativeLength;
   }
   return [...modules.values()];
 }
 
-/** Not more than such a file can have, and nothing of what is no file: somebody else may have put it there. */
+/** Reads at most the largest size of such a file, and only regular files, because somebody else may have put something else there. */
 async function readLimited(file: string): Promise<string> {
   const { O_RDONLY, O_NONBLOCK = 0 } = fs.constants;
   const handle = await fs.promises.open(file, O_RDONLY | O_NONBLOCK);

@@ -12,48 +12,48 @@ const { floor } = Math;
 const { bigint: nanoseconds } = process.hrtime;
 const milliseconds = () => Number(nanoseconds()) / 1e6;
 
-/** In the cache folder: a file for each day, named by its number, see {@link dayOf}. */
+/** The folder in the cache folder with one file per day, named by its number; see {@link dayOf}. */
 export const STATISTICS_FOLDER = 'statistics';
 export const STATISTICS_FILE = /^\d{5}$/;
-/** Bytes of a day's file, some 6,000 lines. When it is full the rest of the day is not counted. */
+/** The largest size of a day's file, some 6,000 lines. When it is full, the rest of the day is not counted. */
 export const MAX_DAY_SIZE = 512 * 1024;
-/** A month and some days, so that there is always a whole one. */
+/** A month and some days, so that there is always a whole month. */
 export const DAYS_KEPT = 35;
 export const DAY = 24 * 3_600_000;
 
 /**
- * What a process pays while it runs: about so many milliseconds, and this part of what its look-ups take. Within it counts are written
- * at once, because a program whose modules are all final has nothing to do at its exit, and a signal may end it; beyond it
- * names are not asked for, and the rest is written together, a while later or at the exit. The first line takes 0.4 ms, the first name
+ * The time that statistics may take: about so many milliseconds, plus this part of the time of look-ups. Within this budget counts are
+ * written at once, because a program whose modules are all final does nothing at its exit, and a signal may end it. Beyond the budget
+ * names are left out, and the rest is written together, a while later or at the exit. The first line takes 0.4 ms, the first name
  * 0.25 ms, later ones 0.06 and 0.03 ms.
  */
-const FREE_OF_CHARGE = 0.5;
-const PART_OF_LOOKUPS = 1 / 500;
-/** A module is named at its miss. One that was fetched or imported, or missed long ago, is in one of 8 processes. */
-const ASKS_AT_HITS = process.pid % 8 === 0;
-/** Milliseconds after which the rest is written, if the process lives: later than the keys of misses are known. */
+const BUDGET = 0.5;
+const BUDGET_PER_LOOKUP_TIME = 1 / 500;
+/** Misses are always named. Hits are named in one of 8 processes, for modules that were fetched or imported, or missed long ago. */
+const NAMES_HITS = process.pid % 8 === 0;
+/** Milliseconds after which the rest is written. By then the keys of misses are known. */
 const WRITTEN_AFTER = 1_500;
 
 const PRIVATE_FILE = 0o600;
 const SHARED_FILE = 0o666;
 const { O_WRONLY, O_APPEND, O_CREAT } = constants;
 /**
- * Where others may write to the folder, the name may be one of theirs for a file elsewhere, or for a pipe that nobody reads. (Windows has
- * neither flag.)
+ * If others may write to the folder, the name may be their link to a file elsewhere, or a pipe that nobody reads. (Windows has neither
+ * flag.)
  */
 const CAREFULLY = O_WRONLY | O_APPEND | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-/** What the hook found; see `Lookup`. */
+/** The result of a look-up; see `Lookup`. */
 export interface LookedUp {
   readonly key: ModuleHash | undefined;
   readonly wireLength: number;
   readonly module: WebAssembly.Module | undefined;
   readonly stored: { readonly length: number };
-  /** The same object for the same module of this thread. */
+  /** The record of the module: the same object for the same module of this thread. */
   readonly recorded: Recorded | undefined;
 }
 
-/** A module of this thread, whose key may come later. */
+/** A module of this thread. Its key may be set later. */
 export interface Recorded {
   readonly key: ModuleHash | undefined;
   readonly analysis: unknown;
@@ -63,15 +63,15 @@ export interface StatisticsOptions {
   mode: 'read-write' | 'read-only';
   /** The cache folder. */
   directory: string;
-  /** Others may write there, too, when there are some. */
+  /** If there are secrets, others may write to the folder, too. */
   secrets: readonly string[] | undefined;
-  /** Whether they are kept in the cache folder. */
+  /** Whether counts are kept in the cache folder. */
   statistics: boolean;
-  /** A file of whoever started the program and wants to know what this run did; it is there. */
+  /** An existing file that gets the counts of this run, for the process that started the program. */
   runFile: string | undefined;
 }
 
-/** What is not written yet of one module of this thread. */
+/** The counts of one module of this thread that are not written yet. */
 interface Pending extends Omit<ModuleCounts, 'key'> {
   recorded: Pick<Recorded, 'key'>;
   missedAt: number;
@@ -79,9 +79,9 @@ interface Pending extends Omit<ModuleCounts, 'key'> {
 }
 
 /**
- * `undefined` when nobody wants them.
+ * Opens the statistics of this thread; `undefined` if nothing is counted.
  *
- * @param onWaiting - called when something waits to be written, which is to be flushed at the exit
+ * @param onWaiting - called when counts wait to be written, so that the caller flushes them at the exit
  */
 export function openStatistics(options: StatisticsOptions, onWaiting: () => void): Statistics | undefined {
   const isKept = options.statistics && options.mode === 'read-write';
@@ -89,15 +89,15 @@ export function openStatistics(options: StatisticsOptions, onWaiting: () => void
 }
 
 /**
- * Counts what becomes of each module that is looked up in this thread, and appends that to a file of the day: a line for each module,
- * in one write, which file systems of one machine keep whole without a lock. Never throws and never warns; where
- * writing fails it is over.
+ * Counts what becomes of each module that is looked up in this thread, and appends a line for each module to the file of the day. Each
+ * append is one write, which local file systems keep whole without a lock. Never throws and never warns; after a failed write it
+ * stops.
  */
 export class Statistics {
   readonly #folder: string | undefined;
   readonly #isShared: boolean;
   #runFile: string | undefined;
-  /** All modules that were seen; they may be used again. */
+  /** All modules of this thread, because they may be used again. */
   readonly #modules = new WeakMap<object, Pending>();
   #waiting: Pending[] = [];
   readonly #onWaiting: () => void;
@@ -113,7 +113,7 @@ export class Statistics {
     this.#onWaiting = onWaiting;
   }
 
-  /** The name of the calling package or file, for a look-up that comes when it is no longer on the stack. */
+  /** The name of the calling package or file, for a later look-up, when the caller is no longer on the stack. */
   caller(): string {
     return this.#isOff || !this.#isFree() ? '' : this.#charge(nameOfCaller);
   }
@@ -124,7 +124,7 @@ export class Statistics {
     try {
       this.#count(lookup, duration, caller);
     } catch {
-      this.#isOff = true; // The program broke something that this needs.
+      this.#isOff = true; // The program broke a function that this needs.
     }
   }
 
@@ -147,7 +147,7 @@ export class Statistics {
     }
   }
 
-  /** Notes that V8 has made the module that was not found, as which it is known from now on. */
+  /** Notes that V8 has compiled a module after a miss. From now on `recorded` identifies it. */
   compiled(lookup: LookedUp, recorded: Recorded): void {
     const counts = this.#modules.get(lookup);
     if (this.#isOff || !counts) return;
@@ -155,17 +155,17 @@ export class Statistics {
     counts.recorded = recorded;
     this.#modules.set(recorded, counts);
     this.#wait(counts);
-    // Otherwise its key is on its way.
+    // Otherwise another thread is computing its key.
     if (recorded.key || !recorded.analysis) this.#writeIfFree();
   }
 
-  /** Writes what was not written yet. */
+  /** Writes all counts that wait. */
   flush(): void {
     this.#write(true);
   }
 
   #add(owner: object, { module, recorded, key, wireLength }: LookedUp, caller: string | undefined): Pending {
-    const isAsked = !module || ASKS_AT_HITS || this.#runFile !== undefined;
+    const isAsked = !module || NAMES_HITS || this.#runFile !== undefined;
     const counts = {
       recorded: recorded ?? { key },
       name: caller ?? (isAsked ? this.caller() : ''),
@@ -191,7 +191,7 @@ export class Statistics {
   }
 
   #isFree(): boolean {
-    return this.#runFile !== undefined || this.#spent <= FREE_OF_CHARGE + this.#lookedUp * PART_OF_LOOKUPS;
+    return this.#runFile !== undefined || this.#spent <= BUDGET + this.#lookedUp * BUDGET_PER_LOOKUP_TIME;
   }
 
   #charge<T>(action: () => T): T {
@@ -228,13 +228,13 @@ export class Statistics {
         if (this.#folder !== undefined) this.#appendToDay(this.#folder, text);
       });
     } catch {
-      // A full disk, a folder that may not be written to, a file that somebody else put there.
+      // A full disk, a folder that may not be written to, or a foreign file.
       this.#isOff = true;
       this.#waiting = [];
     }
   }
 
-  /** The lines of those that wait, or, unless it is for all, of those of which the key is known by now. */
+  /** The lines of all waiting counts, or only of those whose key is known by now. */
   #take(isAll: boolean): string {
     let text = '';
     const left: Pending[] = [];
@@ -280,16 +280,16 @@ export class Statistics {
   }
 }
 
-/** Of a time, by Greenwich: days since 1970, which is made faster than a date by 0.2 ms. */
+/** The day of a time in UTC, as days since 1970, which is 0.2 ms faster than a date. */
 export function dayOf(time: number): number {
   return floor(time / DAY);
 }
 
-/** In one write, or not at all. @returns whether it is the first in that file. */
+/** Appends the text in one write, or not at all. @returns whether the file was empty. */
 function append(descriptor: number, text: string, maxSize: number): boolean {
   try {
     const stats = fstatSync(descriptor);
-    // A second name may be that of somebody's file elsewhere.
+    // With a second name it may be somebody's file elsewhere.
     if (text === '' || !stats.isFile() || stats.nlink > 1 || stats.size + text.length > maxSize) return false;
     writeSync(descriptor, text);
     return stats.size === 0;
@@ -298,7 +298,7 @@ function append(descriptor: number, text: string, maxSize: number): boolean {
   }
 }
 
-/** Once a day on a machine, and by a sweep. */
+/** Runs once a day on each machine. Sweeps do this, too. */
 function removeOldDays(folder: string): void {
   const oldest = dayOf(now()) - DAYS_KEPT;
   for (const name of readdirSync(folder)) {
