@@ -13,6 +13,7 @@ export { FallbackCache, ModuleCacheBase } from './caches/fallback.js';
 export { ThreadLocalCache } from './caches/thread-local.js';
 export type { Engine } from './engine-interface.js';
 export type { LoadedModule } from './loaded-module.js';
+// Progress
 export type {
   LoadOptions,
   LoadProgress,

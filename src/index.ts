@@ -47,6 +47,7 @@ export {
   loadModuleSync,
 } from './load-module.js';
 export type { LoadedModule } from './loaded-module.js';
+// Progress
 export type {
   LoadOptions,
   LoadProgress,

@@ -1,7 +1,7 @@
 import { CacheError } from './cache-error.js';
 
 /**
- * `sha256`: 32 bytes. `xxhash`: the 8 bytes of XXH64, big-endian; fast, but not safe against made-up collisions.
+ * `sha256`: 32 bytes. `xxhash`: the 8 bytes of XXH64, big-endian. XXH64 is fast, but an attacker can make collisions.
  *
  * @example
  * ```ts
@@ -16,7 +16,7 @@ export type HashAlgorithm = 'sha256' | 'xxhash';
 
 const DIGEST_LENGTHS: Record<HashAlgorithm, number> = { sha256: 32, xxhash: 8 };
 
-// Captured: programs replace globals. What Node has is loaded on first use: it costs start-up time, and a browser has none of it.
+// Captured: programs replace globals. Builtins are loaded on first use: they cost start-up time, and a browser has none of them.
 const { getBuiltinModule } = process;
 
 /**
@@ -34,7 +34,7 @@ const { getBuiltinModule } = process;
  * ```
  */
 export class ModuleHash {
-  /** What made it; that of a `random` one is `sha256`, whose length it has. */
+  /** The algorithm of the hash. A `random` one counts as `sha256`, because it has the same length. */
   readonly algorithm: HashAlgorithm;
   readonly #hex: string;
 
@@ -43,13 +43,13 @@ export class ModuleHash {
     this.#hex = hex;
   }
 
-  /** SHA-256 of the wire bytes: the default everywhere in this package. */
+  /** Hashes the wire bytes with SHA-256, the default everywhere in this package. */
   static sha256(wireBytes: Uint8Array): ModuleHash {
     return new ModuleHash('sha256', getBuiltinModule('node:crypto').hash('sha256', wireBytes, 'hex'));
   }
 
   /**
-   * XXH64 of the wire bytes, for hosts that trust every module they load: somebody who can choose modules can choose two
+   * Hashes the wire bytes with XXH64, for hosts that trust every module they load: whoever can choose modules can choose two
    * with the same XXH64. Needs the optional peer `@node-rs/xxhash`.
    *
    * @throws {CacheError} kind `Other` when the peer is not installed.
@@ -60,7 +60,7 @@ export class ModuleHash {
   }
 
   /**
-   * The hash with these digest bytes: 32 of them are a SHA-256, 8 an XXH64.
+   * The hash with this digest: 32 bytes are a SHA-256, 8 bytes an XXH64.
    *
    * @throws {TypeError} for any other length.
    */
@@ -69,7 +69,7 @@ export class ModuleHash {
   }
 
   /**
-   * The inverse of `toString`; upper-case digits are accepted.
+   * The inverse of `toString`. It accepts upper-case digits.
    *
    * @throws {TypeError} when `text` is not 64 or 16 hexadecimal digits.
    */
@@ -83,7 +83,7 @@ export class ModuleHash {
     );
   }
 
-  /** A random key, as long as a SHA-256: for tests, and for modules that have no wire bytes of their own. */
+  /** A random key of the length of a SHA-256: for tests, and for modules without wire bytes of their own. */
   static random(): ModuleHash {
     return ModuleHash.fromBytes(crypto.getRandomValues(new Uint8Array(DIGEST_LENGTHS.sha256)));
   }
@@ -93,12 +93,12 @@ export class ModuleHash {
     return Uint8Array.from(this.#hex.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
   }
 
-  /** Lower-case hexadecimal digits; different algorithms give different lengths, so the text is unique too. */
+  /** Lower-case hexadecimal digits. The algorithms have different lengths, so the text is unique too. */
   toString(): string {
     return this.#hex;
   }
 
-  /** As `toString`: in JSON it is a string, for `parseHex` to read. */
+  /** The same as `toString`, so that a hash in JSON is a string that `parseHex` reads. */
   toJSON(): string {
     return this.#hex;
   }

@@ -1,6 +1,6 @@
 import { CacheError } from './cache-error.js';
 
-/** There are more bytes than whoever asked for them takes. */
+/** A value has more bytes than the caller accepts. */
 export class TooLargeError extends CacheError {
   /** @param kind - `Other` from a store, `Deserialize` when an artifact was asked for */
   constructor(what: string, size: number | undefined, maxSize: number, kind: 'Other' | 'Deserialize' = 'Other') {
