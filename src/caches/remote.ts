@@ -3,7 +3,7 @@ import type { Artifact } from '../artifact/artifact.js';
 import type { Expectation } from '../artifact/header.js';
 import { artifactOf } from '../artifact/module.js';
 import { wanted } from '../artifact/packed.js';
-import type { ArtifactStore, StoreOptions } from '../artifact-store.js';
+import type { ArtifactStore, GetOptions, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
 import { compile } from '../load-progress.js';
 import type { Engine, LoadOptions } from '../module-cache.js';
@@ -126,15 +126,18 @@ export class RemoteCache extends ModuleCacheBase {
   }
 
   /**
-   * @internal The checked artifact.
+   * @internal The checked artifact, of at most `maxSize` bytes.
    *
    * @throws {CacheError} as `load`.
    */
-  async fetch(expected: Expectation, { signal }: StoreOptions = {}): Promise<Artifact> {
+  async fetch(
+    expected: Expectation,
+    { signal, maxSize: limit = Number.POSITIVE_INFINITY }: GetOptions = {},
+  ): Promise<Artifact> {
     const { key, wireLength } = expected;
     const { mode, folder, signer, maxArtifactSize } = this.#settings;
     if (mode === 'write-only') throw this.#miss(key, 'is not looked for');
-    const maxSize = largestArtifact(wireLength, maxArtifactSize);
+    const maxSize = largestArtifact(wireLength, Math.min(limit, maxArtifactSize));
     const check = wanted(expected, maxSize);
     const read = (store: ArtifactStore, options: StoreOptions) =>
       readArtifact(store, entryName(expected), { ...options, maxSize, check, signer });

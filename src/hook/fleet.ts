@@ -2,6 +2,7 @@ import nodeModule from 'node:module';
 import path from 'node:path';
 import type { FileSystemCache } from '../caches/file-system.js';
 import type { Push } from '../learning/push.js';
+import type { Engine } from '../module-cache.js';
 import { packageRoot } from '../package-root.js';
 import type { RemoteSettings } from '../settings/read-settings.js';
 import type { ProgramRecord } from '../stores/program-record.js';
@@ -18,12 +19,12 @@ export class Fleet {
   /** Saved, or new in the program's record, and not handed to a process that puts them into the store. */
   readonly #unpushed = new Set<string>();
 
-  constructor(settings: RemoteSettings, cache: FileSystemCache, reporting: Reporting) {
+  constructor(settings: RemoteSettings, cache: FileSystemCache, engine: Engine, reporting: Reporting) {
     this.#settings = settings;
     this.#reporting = reporting;
     const { RemoteTier, ProgramRecord, programName } = loadRemote();
     if (settings.mode !== 'write-only') {
-      this.tier = new RemoteTier(settings, cache, (failure) => reporting.storeFailed(failure));
+      this.tier = new RemoteTier(settings, cache, engine, (failure) => reporting.storeFailed(failure));
     }
     const name = programName(process.argv[1]);
     if (name === undefined) return;

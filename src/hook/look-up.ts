@@ -8,13 +8,13 @@ import { measureLoad, milliseconds } from './load-cost.js';
 import type { LaterLookup, Lookup } from './lookup-result.js';
 import type { Parts } from './parts.js';
 import type { Recorder } from './recorder.js';
-import type { FetchedArtifact } from './remote-source.js';
+import type { FetchedArtifact, Question } from './remote-messages.js';
 import { debug, isOfArtifact } from './reporting.js';
 
 const { now } = Date;
 
 /** Asks the store for a module. */
-type AskStore = (key: string) => FetchedArtifact | undefined;
+type AskStore = (question: Question) => FetchedArtifact | undefined;
 
 const NOT_FOUND = { stored: NOTHING_STORED, module: undefined, recorded: undefined, isQuarantined: false };
 
@@ -40,7 +40,7 @@ export class ModuleLookup {
   /** `undefined` when the hook leaves these bytes to V8. May wait for the store. */
   lookUp(wireBytes: Uint8Array): Lookup | undefined {
     const tier = this.#parts.fleet?.askable;
-    return this.#report(wireBytes, () => this.#find(wireBytes, tier && ((key) => tier.fetchSync(key))));
+    return this.#report(wireBytes, () => this.#find(wireBytes, tier && ((question) => tier.fetchSync(question))));
   }
 
   /** As {@link lookUp}, for callers who return a promise: it does not block while the store answers. */
@@ -48,11 +48,11 @@ export class ModuleLookup {
     const tier = this.#parts.fleet?.askable;
     if (!tier) return this.#report(wireBytes, () => this.#find(wireBytes, undefined), caller);
     const start = milliseconds();
-    let awaited: string | undefined;
+    let awaited: Question | undefined;
     let lookup: Lookup | undefined;
-    const askNow = (key: string) => {
-      const fetched = tier.fetchNow(key);
-      if (fetched === undefined) awaited = key;
+    const askNow = (question: Question) => {
+      const fetched = tier.fetchNow(question);
+      if (fetched === undefined) awaited = question;
       return fetched === 'nothing' ? undefined : fetched;
     };
     const find = () => {
@@ -167,7 +167,7 @@ export class ModuleLookup {
   /** The store's artifact is used at once; the folder may not have it yet. */
   #askStore(key: ModuleHash, wireLength: number, askStore: AskStore | undefined): FetchedArtifact | undefined {
     const { cache, engine } = this.#parts;
-    const fetched = askStore?.(String(key));
+    const fetched = askStore?.({ key: String(key), wireLength });
     // V8's flags, and with them the engine's id, may have changed since it was fetched.
     if (fetched?.wireLength !== wireLength || fetched.engineId !== engine.deterministicId) return undefined;
     try {

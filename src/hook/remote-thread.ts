@@ -3,7 +3,7 @@ import type { MessagePort, Worker } from 'node:worker_threads';
 import { packageRoot } from '../package-root.js';
 import { processEnvironment } from '../settings/process-environment.js';
 import { variablesFor } from '../settings/settings.js';
-import type { Found, RemoteFailure, RemoteTask } from './remote-source.js';
+import type { Answer, Found, Question, RemoteFailure, RemoteTask, ThreadTask } from './remote-messages.js';
 
 // Captured: programs patch and empty these objects.
 const { getBuiltinModule } = process;
@@ -11,25 +11,15 @@ const { bigint: nanoseconds } = process.hrtime;
 const { wait, load } = Atomics;
 const milliseconds = () => Number(nanoseconds()) / 1e6;
 
-/** What the thread is told when it starts. */
-export interface ThreadTask extends RemoteTask {
-  /** First, how many answers were given, for who waits for one without an event loop; second, whether the store was asked for anything yet. */
-  answers: Int32Array;
-  port: MessagePort;
-}
-
-/** The answer for one module, or, without a key, for all that the program's record names. */
-export interface ThreadAnswer {
-  key: string | undefined;
-  found: Found;
-}
+/** Of JavaScript's objects; the clients take 10 to 30. What a store sends is bounded elsewhere: see remote-worker.ts. */
+const MAX_HEAP_MB = 256;
 
 /**
  * The program's side of the thread that asks the store (remote-worker.ts). The thread has its own event loop, because a program that calls
  * `new WebAssembly.Module()` cannot turn its own. It also puts what comes into the folder.
  */
 export class RemoteThread {
-  readonly #answers = new Int32Array(new SharedArrayBuffer(8));
+  readonly #progress = new Int32Array(new SharedArrayBuffer(8));
   readonly #found = new Map<string, Found>();
   readonly #worker: Worker;
   readonly #port: MessagePort;
@@ -44,13 +34,14 @@ export class RemoteThread {
     const { MessageChannel, Worker } = getBuiltinModule('node:worker_threads');
     const { port1, port2 } = new MessageChannel();
     const { NODE_OPTIONS: _, NODE_V8_COVERAGE: __, ...environment } = processEnvironment().env;
-    const workerData: ThreadTask = { ...task, answers: this.#answers, port: port2 };
+    const workerData: ThreadTask = { ...task, progress: this.#progress, port: port2 };
     this.#worker = new Worker(path.join(packageRoot, 'dist/remote-worker.cjs'), {
       workerData,
       transferList: [port2],
       // Not the program's: they may load its code.
       execArgv: [],
       env: { ...environment, ...variablesFor({ disable: '1' }) },
+      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
       stdin: false,
       stdout: true,
       stderr: true,
@@ -58,31 +49,31 @@ export class RemoteThread {
     this.#worker.on('error', (error) => onFailure({ failure: String(error), of: 'store' }));
     this.#worker.unref();
     this.#port = port1;
-    port1.on('message', (answer: ThreadAnswer) => this.#take(answer));
+    port1.on('message', (answer: Answer) => this.#take(answer));
     port1.unref();
   }
 
   /** Whether anything was asked of the store yet. */
   get hasAsked(): boolean {
-    return load(this.#answers, 1) !== 0;
+    return load(this.#progress, 1) !== 0;
   }
 
   /** Asks for a module. Does not wait. */
-  ask(key: string): void {
-    this.#port.postMessage(key);
+  ask(question: Question): void {
+    this.#port.postMessage(question);
   }
 
   /** The answer for that module, once; waits up to so many milliseconds, and returns `undefined` when there is none yet. */
   answer(key: string, patience: number): Found | undefined {
     const end = milliseconds() + patience;
     for (;;) {
-      const seen = load(this.#answers, 0);
+      const seen = load(this.#progress, 0);
       this.#takeAll();
       const found = this.#found.get(key);
       const left = end - milliseconds();
       this.#found.delete(key);
       if (found !== undefined || left <= 0) return found;
-      wait(this.#answers, 0, seen, left);
+      wait(this.#progress, 0, seen, left);
     }
   }
 
@@ -101,7 +92,7 @@ export class RemoteThread {
     }
   }
 
-  #take({ key, found }: ThreadAnswer): void {
+  #take({ key, found }: Answer): void {
     if (key !== undefined) this.#found.set(key, found);
     else if (typeof found === 'object' && 'failure' in found) this.#onFailure(found);
   }

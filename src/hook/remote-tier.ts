@@ -1,10 +1,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { FileSystemCache } from '../caches/file-system.js';
+import type { Engine } from '../module-cache.js';
+import { ModuleHash } from '../module-hash.js';
 import type { RemoteSettings } from '../settings/read-settings.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import type { ProgramRecord } from '../stores/program-record.js';
-import type { FetchedArtifact, Found, RemoteFailure, RemoteTask } from './remote-source.js';
+import type { FetchedArtifact, Found, Question, RemoteFailure, RemoteTask } from './remote-messages.js';
 import { RemoteThread } from './remote-thread.js';
 
 // Captured: programs patch and empty these objects.
@@ -33,6 +35,8 @@ const LATE_AT_MOST = 10_000;
 export class RemoteTier {
   readonly #task: Omit<RemoteTask, 'program'>;
   readonly #timeout: number;
+  readonly #folder: FileSystemCache;
+  readonly #engine: Engine;
   readonly #onFailure: (failure: RemoteFailure) => void;
   #thread: RemoteThread | undefined;
   #program: ProgramRecord | undefined;
@@ -48,9 +52,13 @@ export class RemoteTier {
 
   constructor(
     { url, timeout, allowUnsigned }: Omit<RemoteSettings, 'mode'>,
-    { directory, signer, limits }: FileSystemCache,
+    folder: FileSystemCache,
+    engine: Engine,
     onFailure: (failure: RemoteFailure) => void,
   ) {
+    const { directory, signer, limits } = folder;
+    this.#folder = folder;
+    this.#engine = engine;
     this.#onFailure = onFailure;
     this.#timeout = timeout;
     const patience = timeout + LATE_AT_MOST;
@@ -72,29 +80,29 @@ export class RemoteTier {
   }
 
   /** The module's artifact. Waits for it, at most once in vain. */
-  fetchSync(key: string): FetchedArtifact | undefined {
-    if (!this.#ask(key)) return undefined;
-    const found = this.#thread?.answer(key, this.#timeout);
+  fetchSync(question: Question): FetchedArtifact | undefined {
+    if (!this.#ask(question)) return undefined;
+    const found = this.#thread?.answer(question.key, this.#timeout);
     if (found === undefined) this.#giveUpWaiting();
-    return this.#settle(key, found);
+    return this.#settle(question, found);
   }
 
   /** The answer without waiting; `undefined` when {@link fetch} is to be waited for. */
-  fetchNow(key: string): FetchedArtifact | 'nothing' | undefined {
-    if (!this.#ask(key)) return 'nothing';
-    const found = this.#thread?.answer(key, 0);
-    return found === undefined && !this.#isOff ? undefined : (this.#settle(key, found) ?? 'nothing');
+  fetchNow(question: Question): FetchedArtifact | 'nothing' | undefined {
+    if (!this.#ask(question)) return 'nothing';
+    const found = this.#thread?.answer(question.key, 0);
+    return found === undefined && !this.#isOff ? undefined : (this.#settle(question, found) ?? 'nothing');
   }
 
   /** As {@link fetchSync}; meanwhile the program goes on. Of two at once one gets it. Never rejects. */
-  async fetch(key: string): Promise<FetchedArtifact | undefined> {
-    if (!this.#ask(key)) return undefined;
+  async fetch(question: Question): Promise<FetchedArtifact | undefined> {
+    if (!this.#ask(question)) return undefined;
     const end = milliseconds() + this.#timeout;
     for (;;) {
-      if (this.#settled.has(key)) return undefined;
+      if (this.#settled.has(question.key)) return undefined;
       // Before the time: where the program kept its event loop busy, the answer is there, and was only not looked at.
-      const found = this.#thread?.answer(key, 0);
-      if (found !== undefined || this.#isOff) return this.#settle(key, found);
+      const found = this.#thread?.answer(question.key, 0);
+      if (found !== undefined || this.#isOff) return this.#settle(question, found);
       if (milliseconds() >= end) break;
       // Keeps the process alive, as V8 does while it compiles.
       await new Promise((resolve) => setTimeout(resolve, LOOKED_AT_EVERY));
@@ -104,11 +112,12 @@ export class RemoteTier {
   }
 
   /** Once. */
-  #settle(key: string, found: Found | undefined): FetchedArtifact | undefined {
+  #settle({ key, wireLength }: Question, found: Found | undefined): FetchedArtifact | undefined {
     if (found === undefined) return undefined;
     this.#settled.add(key);
     this.#open.delete(key);
     if (found === 'nothing') return undefined;
+    if (found === 'in folder') return this.#readFolder(key, wireLength);
     if ('failure' in found) {
       this.#take(found);
       return undefined;
@@ -116,12 +125,23 @@ export class RemoteTier {
     return found;
   }
 
+  #readFolder(key: string, wireLength: number): FetchedArtifact | undefined {
+    try {
+      const artifact = this.#folder.readArtifactSync(ModuleHash.parseHex(key), this.#engine, wireLength);
+      const { key: _, wireBytes: __, ...found } = artifact;
+      return found;
+    } catch {
+      return undefined; // Somebody else has removed it.
+    }
+  }
+
   /** @returns whether there will be an answer. */
-  #ask(key: string): boolean {
+  #ask(question: Question): boolean {
+    const { key } = question;
     if (this.#isOff || this.#settled.has(key)) return false;
     if (!this.#thread) this.#start();
     this.#stayAwhile();
-    if (!this.#open.has(key)) this.#thread?.ask(key);
+    if (!this.#open.has(key)) this.#thread?.ask(question);
     this.#open.add(key);
     return !this.#isOff;
   }

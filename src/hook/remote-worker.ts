@@ -1,59 +1,71 @@
 // The thread behind RemoteThread: fetches artifacts from the store into the cache folder, and tells the program so.
+import dns from 'node:dns';
 import workerThreads from 'node:worker_threads';
-import type { Artifact } from '../artifact/artifact.js';
+import pLimit from 'p-limit';
+import { type Artifact, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { RemoteCache } from '../caches/remote.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
-import { assertNamesAreAnswered } from '../stores/answers-names.js';
+import { makeLookup } from '../stores/name-look-up.js';
 import { openStore } from '../stores/open-store.js';
-import { decodeProgramRecord, ProgramRecord } from '../stores/program-record.js';
-import { hostOf, parseRemoteUrl } from '../stores/remote-url.js';
-import type { RemoteFailure } from './remote-source.js';
-import type { ThreadAnswer, ThreadTask } from './remote-thread.js';
+import { decodeProgramRecord, MAX_RECORD_SIZE, ProgramRecord } from '../stores/program-record.js';
+import type { Answer, Question, RemoteFailure, ThreadTask } from './remote-messages.js';
 
-const { directory, secrets, maxSize, url, allowUnsigned, patience, answers, port, program } =
-  workerThreads.workerData as ThreadTask;
+/** Answers at once, and bytes of each, of artifacts that nobody has asked for yet: a hostile store can fill no more memory than that. */
+const AHEAD_AT_ONCE = 4;
+const MAX_SIZE_AHEAD = 2 ** 26;
+
+const task = workerThreads.workerData as ThreadTask;
+const { directory, secrets, maxSize, patience, progress, port, program } = task;
 const engine = new V8Engine();
 const folder = new FileSystemCache(directory, { wireBytes: 'omit', secret: secrets, maxSize });
+const inTurn = pLimit(AHEAD_AT_ONCE);
+/** By key. */
 const fetching = new Map<string, Promise<void>>();
+const wanted = new Set<string>();
 
-port.on('message', (key: string) => void fetchOnce(key));
+// The clients take it from there.
+dns.lookup = makeLookup();
 
-const opened = open().then((store) => {
-  const options = secrets ? { secret: secrets } : { allowUnsigned };
-  return {
-    store,
-    cache: new RemoteCache(store, { ...options, timeout: patience, wireBytes: 'omit', compression: 'none' }),
-  };
+port.on('message', ({ key, wireLength }: Question) => {
+  wanted.add(key);
+  fetchOnce(key, () => fetch(key, wireLength));
 });
+
+const opened = openAll();
 opened.catch(() => {}); // Whoever asks is told.
 
 if (program !== undefined) void fetchAll(program);
 
-async function open() {
-  await assertNamesAreAnswered(hostOf(parseRemoteUrl(url), process.env));
-  return openStore(url);
+async function openAll() {
+  const store = await openStore(task.url);
+  const cache = new RemoteCache(store, {
+    ...(secrets ? { secret: secrets } : { allowUnsigned: task.allowUnsigned }),
+    ...{ timeout: patience, wireBytes: 'omit', compression: 'none' },
+    maxArtifactSize: Math.min(DEFAULT_MAX_ARTIFACT_SIZE, maxSize ?? DEFAULT_MAX_ARTIFACT_SIZE),
+  });
+  return { store, cache };
 }
 
-/** Everything that the program used the last time, at once. */
+/** All that the program used the last time. */
 async function fetchAll(name: string): Promise<void> {
   try {
     const { store } = await opened;
-    const asked = store.get(name, { signal: AbortSignal.timeout(patience) });
-    Atomics.store(answers, 1, 1);
+    const asked = store.get(name, { signal: AbortSignal.timeout(patience), maxSize: MAX_RECORD_SIZE });
+    Atomics.store(progress, 1, 1);
     const value = await asked;
-    const keys = value && decodeProgramRecord(value.bytes);
-    await Promise.all((keys ?? []).map(fetchOnce));
-    keepList(name, keys ?? []);
+    const keys = (value && decodeProgramRecord(value.bytes)) ?? [];
+    await Promise.all(keys.map((key) => fetchOnce(key, () => inTurn(() => fetch(key, undefined)))));
+    keepRecord(name, keys);
     answer({ key: undefined, found: 'nothing' });
   } catch (error) {
     answer({ key: undefined, found: failure(error) });
   }
 }
 
-function keepList(name: string, keys: string[]): void {
+function keepRecord(name: string, keys: string[]): void {
   try {
     new ProgramRecord(name, directory, secrets !== undefined).write(keys);
   } catch {
@@ -61,22 +73,23 @@ function keepList(name: string, keys: string[]): void {
   }
 }
 
-function fetchOnce(key: string): Promise<void> {
+function fetchOnce(key: string, start: () => Promise<void>): Promise<void> {
   let attempt = fetching.get(key);
   if (!attempt) {
-    attempt = fetch(key);
+    attempt = start();
     fetching.set(key, attempt);
   }
   return attempt;
 }
 
-/** The program first, which may be waiting; then the folder. */
-async function fetch(text: string): Promise<void> {
+/** @param wireLength - the length of the module's wire bytes, where the program has asked for it */
+async function fetch(text: string, wireLength: number | undefined): Promise<void> {
   let artifact: Artifact;
   try {
     const { cache } = await opened;
-    const asked = cache.fetch({ key: ModuleHash.parseHex(text), engineId: engine.deterministicId });
-    Atomics.store(answers, 1, 1);
+    const expected = { key: ModuleHash.parseHex(text), engineId: engine.deterministicId, wireLength };
+    const asked = cache.fetch(expected, { maxSize: wireLength === undefined ? MAX_SIZE_AHEAD : undefined });
+    Atomics.store(progress, 1, 1);
     artifact = await asked;
   } catch (error) {
     const isMiss = CacheError.is(error, 'NotFound') && error.cause === undefined;
@@ -84,15 +97,22 @@ async function fetch(text: string): Promise<void> {
     return;
   }
   const { key: _, wireBytes: __, ...found } = artifact;
-  answer({ key: text, found });
+  // Who waits comes first. What nobody waits for is in nobody's memory.
+  if (wanted.has(text)) answer({ key: text, found });
+  const isKept = keep(artifact);
+  if (!wanted.has(text)) answer({ key: text, found: isKept ? 'in folder' : found });
+}
+
+function keep(artifact: Artifact): boolean {
   try {
     folder.writeArtifactSync(artifact);
+    return true;
   } catch {
-    // The disk is full, say; the program's own save will say so.
+    return false; // The disk is full, say; the program's own save will say so.
   }
 }
 
-/** Only what it says: what else belongs to an error of a client is not ours to show. */
+/** Only the message: an error of a client may hold more, which is not ours to show. */
 function failure(error: unknown): RemoteFailure {
   const text = error instanceof Error ? error.message : String(error);
   if (CacheError.is(error, 'Untrusted')) return { failure: text, of: 'signature' };
@@ -101,8 +121,8 @@ function failure(error: unknown): RemoteFailure {
   return { failure: cause instanceof Error ? `${text}: ${cause.message}` : text, of: 'artifact' };
 }
 
-function answer(given: ThreadAnswer): void {
+function answer(given: Answer): void {
   port.postMessage(given);
-  Atomics.add(answers, 0, 1);
-  Atomics.notify(answers, 0);
+  Atomics.add(progress, 0, 1);
+  Atomics.notify(progress, 0);
 }

@@ -6,7 +6,7 @@ import { sha256 } from '../native/digest.js';
 import type { Statistics } from '../statistics/statistics.js';
 import type { Lookup } from './lookup-result.js';
 import type { RecordedModule } from './recorded-modules.js';
-import type { RemoteFailure } from './remote-source.js';
+import type { RemoteFailure } from './remote-messages.js';
 
 /**
  * Counters of one thread, from the moment at which its module cache was enabled.

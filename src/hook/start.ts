@@ -39,7 +39,7 @@ export function startHook(options: HookOptions, checksEngine: boolean): Hook | s
   const reporting = new Reporting(openStatistics(options, () => recorder.saveAtExit()));
   // What comes from the store goes through the folder.
   const remote = options.mode === 'read-write' ? options.remote : undefined;
-  const fleet = remote && new Fleet(remote, cache, reporting);
+  const fleet = remote && new Fleet(remote, cache, engine, reporting);
   const parts: Parts = { options, cache, engine, modules: new RecordedModules(), reporting, fleet };
   const recorder = new Recorder(parts);
   const unsupportedReason = checksEngine ? engine.unsupportedReason : undefined;

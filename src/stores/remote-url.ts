@@ -1,7 +1,7 @@
-/** Where a remote store is, as `WASM_CACHE_REMOTE` says it. */
+/** The address of a remote store, as `WASM_CACHE_REMOTE` gives it. */
 export interface RemoteAddress {
   kind: 'redis' | 's3' | 'http' | 'folder';
-  /** As given, with what it has of user names and passwords. */
+  /** As given, with any user name and password. */
   url: string;
 }
 
@@ -14,7 +14,7 @@ const KINDS: Record<string, RemoteAddress['kind']> = {
   'file:': 'folder',
 };
 
-/** Parameters of an address. */
+/** Parameters of an address of S3. */
 const OF_S3 = ['region', 'endpoint'];
 
 /**
@@ -28,7 +28,7 @@ export function parseRemoteUrl(text: string): RemoteAddress {
   try {
     url = new URL(text);
   } catch {
-    // The error of URL holds all of the text.
+    // URL's own error holds all of the text.
     throw new TypeError(`${withoutSecrets(text)} is not a URL such as redis://host:6379 or s3://bucket/prefix`);
   }
   const kind = KINDS[url.protocol];
@@ -42,24 +42,15 @@ export function parseRemoteUrl(text: string): RemoteAddress {
     );
   }
   if (kind === 's3' && [...url.searchParams.keys()].some((name) => !OF_S3.includes(name))) {
-    // Not which: a password that is not escaped may have begun it.
+    // The message does not say which: an unescaped password may be part of it.
     throw new TypeError(`${withoutSecrets(text)} has another parameter than ${OF_S3.join(', ')}`);
   }
   return { kind, url: text };
 }
 
-/** The host that is asked for at an address; empty where none is. */
-export function hostOf({ kind, url }: RemoteAddress, env: NodeJS.ProcessEnv): string {
-  const { hostname, searchParams } = new URL(url);
-  if (kind === 'folder') return '';
-  if (kind !== 's3') return hostname.replace(/^\[(.*)\]$/, '$1');
-  const endpoint = searchParams.get('endpoint') || env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL;
-  return endpoint && URL.canParse(endpoint) ? new URL(endpoint).hostname : 's3.amazonaws.com';
-}
-
-/** A URL, or what was meant as one, to be shown: everything that may be a user name, a password or a token is left out. */
+/** A URL to be shown, valid or not, without anything that may be a user name, a password or a token. */
 export function withoutSecrets(text: string): string {
-  // Up to the last "@", because a password that should be escaped, and is not, may hold whatever ends one.
+  // Up to the last "@": an unescaped password may hold any character.
   const [scheme = ''] = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text) ?? [];
   const at = text.lastIndexOf('@');
   const rest = at < 0 ? text.slice(scheme.length) : text.slice(at + 1);

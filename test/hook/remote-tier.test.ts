@@ -9,7 +9,7 @@ import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import type { Artifact } from '../../dist/artifact/artifact.js';
-import type { RemoteFailure } from '../../dist/hook/remote-source.js';
+import type { RemoteFailure } from '../../dist/hook/remote-messages.js';
 import { RemoteTier } from '../../dist/hook/remote-tier.js';
 import { FileSystemCache, FileSystemStore, ModuleHash, RemoteCache, V8Engine } from '../../dist/index.js';
 import { decodeProgramRecord, encodeProgramRecord, ProgramRecord } from '../../dist/stores/program-record.js';
@@ -57,7 +57,7 @@ function scene({ url, timeout = PATIENT, directory, secrets = [secret] }: Settin
     mode: 'read-write' as const,
   };
   const folder = new FileSystemCache(own, { wireBytes: 'omit', secret: secrets });
-  const tier = new RemoteTier(settings, folder, (failure) => failures.push(failure));
+  const tier = new RemoteTier(settings, folder, engine, (failure) => failures.push(failure));
   const list = () => new ProgramRecord(PROGRAM, own, true);
   const put = async (key: ModuleHash, options: ConstructorParameters<typeof RemoteCache>[1] = { secret }) => {
     await new RemoteCache(store, options).push(artifact(key));
@@ -87,15 +87,16 @@ function milliseconds(action: () => unknown): number {
 }
 
 const key = () => ModuleHash.random();
+const question = (wanted: ModuleHash) => ({ key: String(wanted), wireLength: 70_000 });
 
 describe('RemoteTier', () => {
   it('gives an artifact of the store to the caller who waits for it, once, and puts it into the folder', async () => {
     const { tier, folder, failures, put } = scene();
     const wanted = key();
     await put(wanted);
-    assertArtifact(tier.fetchSync(String(wanted)));
+    assertArtifact(tier.fetchSync(question(wanted)));
     await until('it is in the folder', () => folder.readHeaderSync(wanted, engine) !== undefined);
-    assert.equal(tier.fetchSync(String(wanted)), undefined);
+    assert.equal(tier.fetchSync(question(wanted)), undefined);
     assert.deepEqual(failures, []);
   });
 
@@ -105,7 +106,7 @@ describe('RemoteTier', () => {
     await put(wanted);
     let turns = 0;
     const counting = setInterval(() => turns++, 1);
-    const found = await Promise.all([tier.fetch(String(wanted)), tier.fetch(String(wanted))]);
+    const found = await Promise.all([tier.fetch(question(wanted)), tier.fetch(question(wanted))]);
     clearInterval(counting);
     const [one, ...others] = found.filter((each) => each !== undefined);
     assertArtifact(one);
@@ -117,9 +118,9 @@ describe('RemoteTier', () => {
   it('does not ask again for an artifact that the store does not have', async () => {
     const { tier, failures, put } = scene();
     const absent = key();
-    assert.equal(tier.fetchSync(String(absent)), undefined);
+    assert.equal(tier.fetchSync(question(absent)), undefined);
     await put(absent);
-    assert.equal(await tier.fetch(String(absent)), undefined);
+    assert.equal(await tier.fetch(question(absent)), undefined);
     assert.deepEqual(failures, []);
   });
 
@@ -134,8 +135,8 @@ describe('RemoteTier', () => {
     assert.deepEqual(readFileSync(path.join(directory, PROGRAM)), readFileSync(path.join(store.directory, PROGRAM)));
     assert.ok(folder.readHeaderSync(listed, engine));
     assert.equal(folder.readHeaderSync(other, engine), undefined);
-    assertArtifact(tier.fetchSync(String(listed)));
-    assertArtifact(tier.fetchSync(String(other)));
+    assertArtifact(tier.fetchSync(question(listed)));
+    assertArtifact(tier.fetchSync(question(other)));
   });
 
   for (const [what, bytes] of [
@@ -161,12 +162,12 @@ describe('RemoteTier', () => {
       const [refused, good] = [key(), key()];
       await put(refused, options);
       await put(good);
-      for (let count = 0; count < 2; count++) assert.equal(tier.fetchSync(String(refused)), undefined);
+      for (let count = 0; count < 2; count++) assert.equal(tier.fetchSync(question(refused)), undefined);
       assert.deepEqual(
         failures.map(({ of }) => of),
         ['signature'],
       );
-      assertArtifact(tier.fetchSync(String(good)));
+      assertArtifact(tier.fetchSync(question(good)));
       assert.equal(folder.readHeaderSync(refused, engine), undefined);
     });
   }
@@ -183,12 +184,12 @@ describe('RemoteTier', () => {
       const file = filesIn(shared).find((each) => each.endsWith('.artifact')) as string;
       writeFileSync(file, damage(readFileSync(file)));
       await put(good);
-      for (let count = 0; count < 2; count++) assert.equal(tier.fetchSync(String(damaged)), undefined);
+      for (let count = 0; count < 2; count++) assert.equal(tier.fetchSync(question(damaged)), undefined);
       assert.deepEqual(
         failures.map(({ of }) => of),
         ['artifact'],
       );
-      assertArtifact(tier.fetchSync(String(good)));
+      assertArtifact(tier.fetchSync(question(good)));
       assert.equal(existsSync(path.join(directory, 'remote-down')), false);
     });
   }
@@ -200,22 +201,22 @@ describe('RemoteTier', () => {
   ] as const) {
     it(`is off after the first failure of a store that ${what}, here and for others`, async () => {
       const { tier, directory, failures } = scene({ url });
-      assert.equal(tier.fetchSync(String(key())), undefined);
+      assert.equal(tier.fetchSync(question(key())), undefined);
       assert.equal(failures.length, 1);
       assert.equal(failures[0]?.of, 'store');
       assert.doesNotMatch(failures[0]?.failure ?? '', /password@127/);
       const others = milliseconds(() => {
-        for (let count = 0; count < 100; count++) assert.equal(tier.fetchSync(String(key())), undefined);
+        for (let count = 0; count < 100; count++) assert.equal(tier.fetchSync(question(key())), undefined);
       });
       assert.ok(others < 100, `${others} ms`);
-      assert.equal(await tier.fetch(String(key())), undefined);
+      assert.equal(await tier.fetch(question(key())), undefined);
       assert.equal(failures.length, 1);
 
       const other = scene({ directory });
       assert.equal(other.tier.wasDown, true);
       const wanted = key();
       await other.put(wanted);
-      assert.equal(other.tier.fetchSync(String(wanted)), undefined);
+      assert.equal(other.tier.fetchSync(question(wanted)), undefined);
       for (const age of [60_000, -60_000]) {
         const seconds = (Date.now() - age) / 1000;
         utimesSync(path.join(directory, 'remote-down'), seconds, seconds);
@@ -226,18 +227,18 @@ describe('RemoteTier', () => {
 
   it('waits once for a store that hangs, and no longer than the deadline', async () => {
     const { tier, failures } = scene({ url: `redis://127.0.0.1:${await silentPort()}`, timeout: 300 });
-    const first = milliseconds(() => assert.equal(tier.fetchSync(String(key())), undefined));
+    const first = milliseconds(() => assert.equal(tier.fetchSync(question(key())), undefined));
     assert.ok(first >= 290 && first < 1500, `${first} ms`);
-    const second = milliseconds(() => assert.equal(tier.fetchSync(String(key())), undefined));
+    const second = milliseconds(() => assert.equal(tier.fetchSync(question(key())), undefined));
     assert.ok(second < 290, `${second} ms`);
     assert.deepEqual(failures, [{ failure: 'no answer within 300 ms', of: 'store' }]);
   });
 
   it('marks the store as down for seconds only, if its thread was too slow to ask it', () => {
     const { tier, directory, failures } = scene({ timeout: 1 });
-    assert.equal(tier.fetchSync(String(key())), undefined);
+    assert.equal(tier.fetchSync(question(key())), undefined);
     assert.deepEqual(failures, [{ failure: 'no answer within 1 ms', of: 'store' }]);
-    assert.equal(tier.fetchSync(String(key())), undefined);
+    assert.equal(tier.fetchSync(question(key())), undefined);
     assert.equal(failures.length, 1);
     assert.equal(scene({ directory }).tier.wasDown, true);
     const seconds = Date.now() / 1000 - 8;
@@ -248,9 +249,9 @@ describe('RemoteTier', () => {
   it('releases all callers at once', async () => {
     const { tier, failures } = scene({ url: `http://127.0.0.1:${await silentPort()}`, timeout: 2000 });
     const start = performance.now();
-    const early = [tier.fetch(String(key())), tier.fetch(String(key()))];
+    const early = [tier.fetch(question(key())), tier.fetch(question(key()))];
     await setTimeout(1500);
-    const late = tier.fetch(String(key()));
+    const late = tier.fetch(question(key()));
     assert.deepEqual(await Promise.all([...early, late]), [undefined, undefined, undefined]);
     assert.ok(performance.now() - start < 3400, 'not until the deadline of the last one');
     assert.equal(failures.length, 1);
@@ -260,7 +261,7 @@ describe('RemoteTier', () => {
     const { tier, failures, put } = scene({ timeout: 1000 });
     const wanted = key();
     await put(wanted);
-    const found = tier.fetch(String(wanted));
+    const found = tier.fetch(question(wanted));
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000);
     assertArtifact(await found);
     assert.deepEqual(failures, []);
@@ -277,7 +278,7 @@ describe('RemoteTier', () => {
     await once(server, 'listening');
     const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
     const { tier, folder, failures } = scene({ url, timeout: 100 });
-    assert.equal(await tier.fetch(String(wanted)), undefined);
+    assert.equal(await tier.fetch(question(wanted)), undefined);
     assert.equal(failures.length, 1);
     await until('it is in the folder', () => folder.readHeaderSync(wanted, engine) !== undefined);
     assert.equal(failures.length, 1);
@@ -291,7 +292,7 @@ describe('RemoteTier', () => {
     const { tier, failures, put } = scene({ directory: path.join(file, 'cache') });
     const wanted = key();
     await put(wanted);
-    assertArtifact(tier.fetchSync(String(wanted)));
+    assertArtifact(tier.fetchSync(question(wanted)));
     assert.deepEqual(failures, []);
   });
 
@@ -301,7 +302,7 @@ describe('RemoteTier', () => {
     const { tier, put } = scene({ directory });
     const wanted = key();
     await put(wanted);
-    assertArtifact(tier.fetchSync(String(wanted)));
+    assertArtifact(tier.fetchSync(question(wanted)));
   });
 
   it('ends its thread after a while without requests, and starts another one when needed', async () => {
@@ -315,15 +316,15 @@ describe('RemoteTier', () => {
     const alive = setInterval(() => {}, 1000); // The thread does not keep the process alive.
     mock.timers.enable({ apis: ['setTimeout'] });
     try {
-      assertArtifact(tier.fetchSync(String(first)));
+      assertArtifact(tier.fetchSync(question(first)));
       await until('the event came', () => workers.length === 1);
       mock.timers.tick(14_000);
-      assertArtifact(tier.fetchSync(String(second)));
+      assertArtifact(tier.fetchSync(question(second)));
       mock.timers.tick(14_000);
       const ended = once(workers[0] as Worker, 'exit');
       mock.timers.tick(2000);
       await ended;
-      assertArtifact(tier.fetchSync(String(never)));
+      assertArtifact(tier.fetchSync(question(never)));
       await until('the event came', () => workers.length === 2);
       mock.timers.tick(16_000);
     } finally {

@@ -243,7 +243,7 @@ describe('a program before a store', { concurrency: 2 }, () => {
   });
 
   it('may keep its event loop busy for longer than the deadline', async () => {
-    const env = { WASM_CACHE_REMOTE_TIMEOUT: '700ms' };
+    const env = { WASM_CACHE_REMOTE_TIMEOUT: '3500ms' };
     const { stats } = await equal({ url, directory: folderWithEmptyList(), args: ['compile', 'busy'], env });
     assert.deepEqual([stats.hits, stats.errors], [1, 0]);
   });

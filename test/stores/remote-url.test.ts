@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { hostOf, parseRemoteUrl, withoutSecrets } from '../../dist/stores/remote-url.js';
+import { parseRemoteUrl, withoutSecrets } from '../../dist/stores/remote-url.js';
 
 describe('parseRemoteUrl', () => {
   for (const [text, kind] of [
@@ -52,17 +52,4 @@ describe('parseRemoteUrl', () => {
 it('withoutSecrets shows the place', () => {
   assert.equal(withoutSecrets('rediss://user:password@cache.internal:6380/2'), 'rediss://cache.internal:6380/2');
   assert.equal(withoutSecrets('s3://bucket/prefix?region=eu'), 's3://bucket/prefix');
-});
-
-it('hostOf gives the host', () => {
-  for (const [address, env, host] of [
-    ['file:///mnt/shared', {}, ''],
-    ['redis://user:p@cache.internal:6379/1', {}, 'cache.internal'],
-    ['http://[::1]:8080/', {}, '::1'],
-    ['s3://bucket', {}, 's3.amazonaws.com'],
-    ['s3://bucket?endpoint=https://minio.internal:9000', {}, 'minio.internal'],
-    ['s3://bucket', { AWS_ENDPOINT_URL: 'https://ceph.internal' }, 'ceph.internal'],
-  ] as const) {
-    assert.equal(hostOf(parseRemoteUrl(address), env), host);
-  }
 });
