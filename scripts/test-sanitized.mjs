@@ -1,0 +1,47 @@
+// node scripts/test-sanitized.mjs [part of a file name]...: builds the addon with AddressSanitizer and UndefinedBehaviorSanitizer, and runs the
+// tests that call it most on Node 26, in a copy of this checkout (.sanitized/), with what the sanitizers need (Linux, gcc).
+import { execFileSync, spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from './build.mjs';
+import { copyCheckout } from './checkout-copy.mjs';
+import { nodeBinary } from './nodes.mjs';
+
+const DEFAULT_TESTS = [
+  'native/',
+  'engine/',
+  'caches/shared',
+  'learning/',
+  'integration/ahead-of-time',
+  'integration/crash-guard',
+];
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const copy = path.join(root, '.sanitized');
+await build();
+// npm tells node-gyp where Node's headers are.
+execFileSync('npm', ['run', '--silent', 'build:native', '--', '--sanitize'], {
+  cwd: root,
+  stdio: ['ignore', 'ignore', 'inherit'],
+});
+copyCheckout(copy, ['prebuilds']);
+
+// Node itself is not built with it, so it must be there before Node starts.
+const library = (name) => execFileSync('gcc', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim();
+const env = {
+  ...process.env,
+  LD_PRELOAD: library('libasan.so'),
+  ASAN_OPTIONS: [
+    'detect_leaks=0', // Node frees little at its end.
+    'alloc_dealloc_mismatch=0', // V8's buffers come from the operators in Node's binary.
+    'handle_segv=0', // V8 turns these signals into traps.
+    'allow_user_segv_handler=1',
+    'exitcode=99',
+  ].join(':'),
+  UBSAN_OPTIONS: 'print_stacktrace=1',
+};
+const given = process.argv.slice(2);
+const tests = given.length > 0 ? given : DEFAULT_TESTS;
+const args = [path.join(copy, 'scripts/test.mjs'), '--no-build', '--node', nodeBinary(26), ...tests];
+const { status } = spawnSync(process.execPath, args, { cwd: copy, env, stdio: 'inherit' });
+process.exit(status ?? 1);
