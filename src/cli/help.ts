@@ -1,5 +1,4 @@
-// What `--help` says below the options of each command, and how it is used.
-
+/** Shown below the list of commands. */
 export const EXIT_CODES = `
 Exit codes:
   0  success, or yes
@@ -17,10 +16,21 @@ file:///folder. Put an address with a password into WASM_CACHE_REMOTE, because
 other users can see options. WASM_CACHE_SECRET signs the artifacts. To go
 without signatures, set WASM_CACHE_ALLOW_UNSIGNED=1.`;
 
-/** Of each command: a text, and examples. */
-export const HELP: Record<string, { text?: string; examples: string[] }> = {
-  ls: { examples: ['wasm-cache ls', 'wasm-cache ls --sort size', 'wasm-cache ls --json | jq .totals'] },
+/** The help of one command. */
+export interface CommandHelp {
+  summary: string;
+  /** What is shown below the options. */
+  text?: string;
+  examples: string[];
+}
+
+export const HELP: Record<string, CommandHelp> = {
+  ls: {
+    summary: 'list the artifacts in the cache folder',
+    examples: ['wasm-cache ls', 'wasm-cache ls --sort size', 'wasm-cache ls --json | jq .totals'],
+  },
   info: {
+    summary: 'show all that is stored for one module',
     text: `
 "wasm-cache ls" shows the first digits of each key. Four of them are enough, if
 no other key starts with them. Write ./cafe for a file whose name looks like a
@@ -30,6 +40,7 @@ Exit code 1: nothing is stored for the module.`,
     examples: ['wasm-cache info 43bbcdd4', 'wasm-cache info node_modules/sql.js/dist/sql-wasm.wasm'],
   },
   why: {
+    summary: 'tell whether a module would come from the cache, and if not, why',
     text: `
 The answer takes NODE_OPTIONS and the variables of the hook into account. For a
 hit, V8 has loaded the artifact in a process of its own. Exit code 1: a miss.`,
@@ -40,6 +51,7 @@ hit, V8 has loaded the artifact in a process of its own. Exit code 1: a miss.`,
     ],
   },
   doctor: {
+    summary: 'check whether the cache works here, and say what to do if not',
     text: `
 Compiles, saves and loads a module in two processes, in a temporary folder, and
 asks the store of WASM_CACHE_REMOTE for an artifact that it does not have. The
@@ -49,12 +61,14 @@ Exit code 1: there is a problem. Warnings do not count.`,
     examples: ['wasm-cache doctor', 'wasm-cache doctor --json | jq \'.findings[] | select(.status != "ok")\''],
   },
   verify: {
+    summary: 'read the whole cache folder, and report what is damaged, untrusted or out of place',
     text: `
 Exit code 1: an artifact is bad, or was bad before --repair. Files that are not
 of this package are never touched.`,
     examples: ['wasm-cache verify', 'wasm-cache verify --repair', 'wasm-cache verify --json | jq .totals'],
   },
   prune: {
+    summary: 'remove artifacts by size, age or engine',
     text: `
 An engine is one build of Node, with one set of V8 flags, on one kind of CPU.
 The command cannot know which versions of Node you still use. --dead-engines
@@ -66,10 +80,12 @@ this package stay. A program that runs meanwhile compiles what it does not find.
     examples: ['wasm-cache prune --max-size 500MiB --dry-run', 'wasm-cache prune --older-than 30d --dead-engines'],
   },
   clear: {
+    summary: 'remove everything from the cache folder',
     text: '\nFiles that are not of this package stay. Exit code 1: you said no.',
     examples: ['wasm-cache clear', 'wasm-cache clear --yes', 'wasm-cache clear --dry-run --json'],
   },
   run: {
+    summary: 'run a command with the hook, and say what the cache did',
     text: `
 All Node processes that the command starts have the hook, and so do their
 worker threads. Signals are passed on. Standard output belongs to the command:
@@ -88,6 +104,7 @@ it.`,
     ],
   },
   report: {
+    summary: 'write a page about the cache: time saved, hit rates, what is stored',
     text: `
 The page is one file without scripts; by default wasm-cache-report.html in the
 working directory. It shows the folder's statistics, which go back 35 days at
@@ -97,6 +114,7 @@ The time saved is an estimate. "wasm-cache bench" measures.`,
     examples: ['wasm-cache report', 'wasm-cache report public/wasm.html', 'wasm-cache report --json | jq .findings'],
   },
   train: {
+    summary: 'run a command until everything that it runs is optimised and stored',
     text: `
 Runs the command with the hook, and waits until the functions that ran are
 optimised. Repeats this until every artifact is final, or a run improves
@@ -117,6 +135,7 @@ or a run failed with --keep-going. 3: a run failed.`,
     ],
   },
   warm: {
+    summary: 'optimise all functions of modules ahead of time',
     text: `
 For images, and for modules that you cannot run. The artifacts are for the Node
 that runs this command, with its V8 options. They hold all functions, so they
@@ -137,25 +156,20 @@ Exit code 3: a module could not be compiled. The others were.`,
     ],
   },
   bench: {
+    summary: 'measure what the cache gains for a command',
     text: `
-A command is trained first, as "wasm-cache train" does it, in a temporary folder
+The command is trained first, as "wasm-cache train" does it, in a temporary folder
 or in that of --dir. Then it runs by turns without the hook and with a warm
 cache, each time in a fresh process, from its start to its end. A difference
 counts if the middle halves of both sides' times do not overlap. One more run,
 under V8's profiler, shows how much of the time WebAssembly takes.
 
-For a file, compiling it is compared with loading an artifact that holds all its
-functions, optimised.
-
 No store is used. Exit code 1: no gain, or the command printed something else
 with the hook. 3: a run failed.`,
-    examples: [
-      'wasm-cache bench -- node app.js',
-      'wasm-cache bench --runs 30 -- npx tsc --version',
-      'wasm-cache bench plugin.wasm',
-    ],
+    examples: ['wasm-cache bench -- node app.js', 'wasm-cache bench --runs 30 -- npx tsc --version'],
   },
   push: {
+    summary: 'copy artifacts from the cache folder into a store that a fleet shares',
     text: `
 The store keeps an artifact of its own that is as good or better. The folder
 knows which modules a program uses if the program ran with WASM_CACHE_REMOTE;
@@ -172,6 +186,7 @@ ${STORES}`,
     ],
   },
   pull: {
+    summary: 'copy artifacts from a store or a bundle into the cache folder',
     text: `
 The folder keeps an artifact of its own that is as good or better. For each
 artifact that does not fit, the reason is shown. A web server cannot list what
@@ -187,6 +202,7 @@ ${STORES}`,
     ],
   },
   bake: {
+    summary: 'write the artifacts of the cache folder into one signed file',
     text: `
 For images and registries. "wasm-cache pull <bundle>" reads the file and checks
 every signature. WASM_CACHE_SECRET or WASM_CACHE_SECRET_FILE signs it. To go

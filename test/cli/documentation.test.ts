@@ -78,7 +78,7 @@ function documents(): Record<string, unknown> {
     ls: json(['ls']),
     info: json(['info', module]),
     why: [json(['why', module]), json(['why', module, '--', '--stack-size=900'], [1])],
-    bench: [json(['bench', '--runs', '2', ...work], [0, 1]), json(['bench', '--runs', '2', module], [0, 1])],
+    bench: json(['bench', '--runs', '2', ...work], [0, 1]),
     report: [json(['report']), json(['report', path.join(folder, 'report.html')])],
     doctor: json(['doctor']),
     verify: json(['verify']),

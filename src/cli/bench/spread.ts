@@ -7,7 +7,9 @@ export interface Spread {
   upperQuartile: number;
 }
 
-export function spreadOf(milliseconds: number[]): Spread {
+/** @param runs - things that took some time */
+export function spreadOf(runs: { milliseconds: number }[]): Spread {
+  const milliseconds = runs.map((run) => run.milliseconds);
   const sorted = milliseconds.toSorted((a, b) => a - b);
   return {
     milliseconds,

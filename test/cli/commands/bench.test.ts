@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { type CommandBench, conclude, verdictOf } from '../../../dist/cli/bench/bench-command.js';
-import type { ModuleBench } from '../../../dist/cli/bench/bench-module.js';
 import { spreadOf } from '../../../dist/cli/bench/spread.js';
-import { sumModule } from '../../../dist/testing/modules.js';
+import { type BenchDocument, conclude, verdictOf } from '../../../dist/cli/commands/bench.js';
 import { jsonOf, runCli, shapeOf } from '../../support/cli.js';
 import { filesIn, root, temporaryDirectory } from '../../support/processes.js';
 
@@ -20,7 +18,7 @@ const spread = { milliseconds: ['number'], median: 'number', lowerQuartile: 'num
 describe('wasm-cache bench -- <command>', () => {
   it('says how many times as fast a command is, and leaves nothing behind', () => {
     const env = { TMPDIR: temporaryDirectory(), CI: 'true', WASM_CACHE_DIR: temporaryDirectory() };
-    const bench = jsonOf<CommandBench>(['bench', '--runs', '3', '--', node, '-e', SWC], { cwd: root, env });
+    const bench = jsonOf<BenchDocument>(['bench', '--runs', '3', '--', node, '-e', SWC], { cwd: root, env });
     // On a busy machine the gain of three runs may be within the noise.
     if (bench.verdict !== 'within-noise') {
       assert.equal(bench.verdict, 'faster', bench.conclusion);
@@ -29,7 +27,7 @@ describe('wasm-cache bench -- <command>', () => {
     assert.deepEqual([bench.modules, bench.output, bench.directory], [1, 'equal', null]);
     assert.ok((bench.webAssembly?.share as number) > 0.1, JSON.stringify(bench.webAssembly));
     assert.deepEqual(shapeOf(bench), {
-      ...{ kind: 'string', command: ['string'], directory: 'null', trainingRuns: 'number', modules: 'number' },
+      ...{ command: ['string'], directory: 'null', trainingRuns: 'number', modules: 'number' },
       ...{ artifactsSize: 'number', plain: spread, warm: spread, timesAsFast: 'number' },
       webAssembly: {
         ...{ runningMilliseconds: 'number', compilingMilliseconds: 'number', exitingMilliseconds: 'number' },
@@ -53,7 +51,7 @@ describe('wasm-cache bench -- <command>', () => {
   it('warns if the output differs with the hook, but not if it varies anyway', () => {
     const directory = temporaryDirectory();
     const bench = (script: string, code: number) =>
-      jsonOf<CommandBench>(['bench', '--runs', '2', '--dir', directory, '--', node, '-e', script], {}, code).output;
+      jsonOf<BenchDocument>(['bench', '--runs', '2', '--dir', directory, '--', node, '-e', script], {}, code).output;
     assert.equal(bench('console.log(process.env.WASM_CACHE_DISABLE)', 1), 'different');
     assert.equal(bench('console.log(process.hrtime())', 1), 'varies');
     const { stdout } = runCli(['bench', '--runs', '2', '--', node, '-p', 'process.env.WASM_CACHE_DISABLE']);
@@ -64,7 +62,7 @@ describe('wasm-cache bench -- <command>', () => {
     const directory = temporaryDirectory();
     const work = [node, path.join(root, 'test/programs/work.mjs')];
     const { stdout } = runCli(['bench', '--runs', '2', '--json', '--dir', directory, '--', ...work]);
-    assert.equal((JSON.parse(stdout) as CommandBench).directory, directory);
+    assert.equal((JSON.parse(stdout) as BenchDocument).directory, directory);
     assert.ok(filesIn(directory).some((file) => file.endsWith('.artifact')));
   });
 
@@ -76,7 +74,6 @@ describe('wasm-cache bench -- <command>', () => {
       [[], /missing required argument/],
       [['--runs', '1', '--', 'true'], /--runs must be a whole number from 2, not '1'/],
       [['--', 'no-such-command'], /There is no command no-such-command/],
-      [['missing.wasm'], /There is no file missing.wasm: name the .wasm file of a module, or a command after --/],
     ] as [string[], RegExp][]) {
       const { status, stdout, stderr } = runCli(['bench', ...args]);
       assert.deepEqual([status, stdout], [2, ''], args.join(' '));
@@ -85,46 +82,10 @@ describe('wasm-cache bench -- <command>', () => {
   });
 });
 
-describe('wasm-cache bench <file>', () => {
-  const file = path.join(root, 'node_modules/sql.js/dist/sql-wasm.wasm');
-
-  it('compares compiling with loading, and says what that leaves out', () => {
-    const { status, stdout, stderr } = runCli(['bench', file, '--runs', '3']);
-    assert.ok(status === 0 || status === 1, stderr);
-    assert.match(stdout, /sql-wasm.wasm, 672 KiB\n\n +RUNS +MEDIAN +MIDDLE HALF\ncompile +3 .*\nload +3 /);
-    assert.match(stdout, /^Loading (is|takes) /m);
-    assert.match(
-      stdout,
-      /^The loaded module has optimised code for all functions, for which V8 took .*No function was called here.$/m,
-    );
-    assert.match(stdout, /wasm-cache bench -- <command>\n$/);
-  });
-
-  it('prints JSON of the documented shape, also for a module that is too small', () => {
-    const small = path.join(temporaryDirectory(), 'small.wasm');
-    writeFileSync(small, sumModule());
-    const bench = jsonOf<ModuleBench>(['bench', small, '--runs', '2'], {}, 1);
-    assert.deepEqual(shapeOf(bench), {
-      ...{ kind: 'string', file: 'string', size: 'number', key: 'string', directory: 'null' },
-      ...{ optimisingMilliseconds: 'null', compile: spread, load: spread, timesAsFast: 'number' },
-      ...{ verdict: 'string', conclusion: 'string' },
-    });
-    assert.match(bench.conclusion, /^No gain: the module is smaller than 64 KiB/);
-  });
-
-  it('exits with 3 for a file that is no module', () => {
-    const broken = path.join(temporaryDirectory(), 'broken.wasm');
-    writeFileSync(broken, Buffer.alloc(70_000));
-    const { status, stderr } = runCli(['bench', broken]);
-    assert.equal(status, 3);
-    assert.match(stderr, /^error: /);
-  });
-});
-
 describe('conclude', () => {
-  const slow = spreadOf([200, 210, 190, 205, 195]);
-  const fast = spreadOf([100, 110, 90, 105, 95]);
-  const noisy = spreadOf([120, 260, 140, 220, 200]);
+  const slow = spreadOf([200, 210, 190, 205, 195].map((milliseconds) => ({ milliseconds })));
+  const fast = spreadOf([100, 110, 90, 105, 95].map((milliseconds) => ({ milliseconds })));
+  const noisy = spreadOf([120, 260, 140, 220, 200].map((milliseconds) => ({ milliseconds })));
   const part = (share: number) => ({
     ...{
       share,
