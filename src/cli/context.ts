@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { whyNotCacheFolder } from '../caches/cache-folder.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { isTestedV8 } from '../engine/supported.js';
 import { V8Engine } from '../engine/v8-engine.js';
@@ -52,6 +53,8 @@ export function createContext({ dir }: CommonOptions, showsWarnings = false): Co
       `The cache folder ${directory} is not a folder: name another one with --dir, or with WASM_CACHE_DIR`,
     );
   }
+  const reason = whyNotCacheFolder(directory);
+  if (reason !== undefined) throw new UsageError(reason);
   const context: Context = {
     settings,
     directory,

@@ -169,7 +169,7 @@ export function moduleCacheStats(): ModuleCacheStats {
   return { hits: 0, misses: 0, saves: 0, untrusted: 0, errors: 0, ...registry.hook?.stats };
 }
 
-function start(settings: Settings, checksEngine: boolean): EnableModuleCacheResult {
+function start(settings: Settings, checksNow: boolean): EnableModuleCacheResult {
   const running = registry.hook;
   if (running) return { status: 'ALREADY_ENABLED', directory: running.directory };
   const { mode, directory } = settings;
@@ -180,7 +180,7 @@ function start(settings: Settings, checksEngine: boolean): EnableModuleCacheResu
   }
   const unsupportedReason = whyUnsupported(settings, directory);
   if (unsupportedReason !== undefined) return { status: 'FAILED', message: unsupportedReason };
-  const hook = startHook({ ...settings, mode, directory }, checksEngine);
+  const hook = startHook({ ...settings, mode, directory }, checksNow);
   return typeof hook === 'string'
     ? { status: 'FAILED', message: hook }
     : { status: 'ENABLED', directory: hook.directory };

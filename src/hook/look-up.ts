@@ -1,5 +1,6 @@
 import { generationAfter } from '../artifact/replacement.js';
 import { CacheError } from '../cache-error.js';
+import { checkCacheFolder } from '../caches/cache-folder.js';
 import type { Received } from '../engine/v8-engine.js';
 import { countFunctions, type FunctionCounts } from '../engine/wasm-binary.js';
 import { bypassUntil, isBypassed, isWorthLoading, NOTHING_STORED } from '../learning/saving-policy.js';
@@ -92,7 +93,7 @@ export class ModuleLookup {
 
   #find(wireBytes: Uint8Array, askStore: AskStore | undefined): Lookup | undefined {
     const { engine, reporting } = this.#parts;
-    if (this.#isUnsupported || reporting.isFolderUntrusted) return undefined;
+    if (this.#isUnsupported || reporting.isFolderRefused) return undefined;
     if (!engine.canSerialize) {
       this.#isUnsupported = true;
       debug('off: %s', engine.unsupportedReason);
@@ -117,7 +118,7 @@ export class ModuleLookup {
 
   /** In the folder, then in the store. */
   #findStored(wireBytes: Uint8Array, askStore: AskStore | undefined): Lookup | undefined {
-    const { cache, engine, reporting } = this.#parts;
+    const { cache, engine, options, reporting } = this.#parts;
     const cost = measureLoad();
     const common = {
       engineId: engine.deterministicId,
@@ -125,6 +126,7 @@ export class ModuleLookup {
       functions: functionsOf(wireBytes),
     };
     const isFolderEmpty = !cache.hasEntriesSync(engine);
+    if (isFolderEmpty && options.mode === 'read-write') checkCacheFolder(cache.directory);
     if (isFolderEmpty && !askStore) {
       debug('miss: nothing is stored yet');
       return { key: undefined, ...common, ...NOT_FOUND };

@@ -78,7 +78,7 @@ export class Recorder {
   /** Saves each module where the policy says so, and starts a learner for the rest; see `decide` in learning/saving-policy.ts. */
   save(isEnding = false): void {
     const { fleet, modules, options, reporting } = this.#parts;
-    if (reporting.isFolderUntrusted || options.mode !== 'read-write') return;
+    if (reporting.isFolderRefused || options.mode !== 'read-write') return;
     try {
       const toLearn: ModuleHash[] = [];
       for (const [recorded, module] of modules.alive()) {

@@ -60,15 +60,15 @@ const channels = {
 export class Reporting {
   readonly counters: ModuleCacheStats = { hits: 0, misses: 0, saves: 0, untrusted: 0, errors: 0 };
   readonly #statistics: Statistics | undefined;
-  #isFolderUntrusted = false;
+  #isFolderRefused = false;
 
   constructor(statistics: Statistics | undefined) {
     this.#statistics = statistics;
   }
 
-  /** Whether the cache folder turned out to be one that others may write to. */
-  get isFolderUntrusted(): boolean {
-    return this.#isFolderUntrusted;
+  /** Whether the cache folder is not used: others may write to it, or it is no cache folder. */
+  get isFolderRefused(): boolean {
+    return this.#isFolderRefused;
   }
 
   /** The name of the caller, for a look-up that happens later. */
@@ -108,7 +108,7 @@ export class Reporting {
       if (channels.error.hasSubscribers) channels.error.publish({ doing, error });
       if (!CacheError.is(error, 'Untrusted') || isOfArtifact(error)) return;
       // The one failure that users must hear of, because only they can mend it.
-      this.#isFolderUntrusted = true;
+      this.#isFolderRefused = true;
       process.emitWarning(`${error.message} Modules are not cached.`, { type: 'WasmCacheWarning' });
     } catch {
       // The program broke the means of reporting.

@@ -1,6 +1,8 @@
 import diagnostics_channel from 'node:diagnostics_channel';
+import { checkCacheFolder, whyNotCacheFolder } from '../caches/cache-folder.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { V8Engine } from '../engine/v8-engine.js';
+import type { RemoteSettings } from '../settings/read-settings.js';
 import { openStatistics } from '../statistics/statistics.js';
 import { Fleet } from './fleet.js';
 import { install } from './install.js';
@@ -26,10 +28,10 @@ export const registry = diagnostics_channel.channel('wasm-module-cache') as obje
 /**
  * Puts the hook's parts together and replaces WebAssembly's functions.
  *
- * @param checksEngine - whether to find out now that V8 can be used, and not when the first module comes
+ * @param checksNow - whether to find out now, and not when the first module comes, that V8 and the folder can be used
  * @returns the hook, or why there is none
  */
-export function startHook(options: HookOptions, checksEngine: boolean): Hook | string {
+export function startHook(options: HookOptions, checksNow: boolean): Hook | string {
   const engine = new V8Engine();
   const cache = new FileSystemCache(options.directory, {
     wireBytes: 'omit', // Every program has them when it asks, so storing them would only double the size.
@@ -39,13 +41,24 @@ export function startHook(options: HookOptions, checksEngine: boolean): Hook | s
   const reporting = new Reporting(openStatistics(options, () => recorder.saveAtExit()));
   // What comes from the store goes through the folder.
   const remote = options.mode === 'read-write' ? options.remote : undefined;
-  const fleet = remote && new Fleet(remote, cache, engine, reporting);
+  const fleet = remote && openFleet(remote, cache, engine, reporting);
   const parts: Parts = { options, cache, engine, modules: new RecordedModules(), reporting, fleet };
   const recorder = new Recorder(parts);
-  const unsupportedReason = checksEngine ? engine.unsupportedReason : undefined;
-  if (unsupportedReason !== undefined) return unsupportedReason;
+  const reason = checksNow ? (engine.unsupportedReason ?? whyNotCacheFolder(cache.directory)) : undefined;
+  if (reason !== undefined) return reason;
   install(globalThis.WebAssembly, options.minModuleSize, new ModuleLookup(parts, recorder), recorder);
   const hook = { directory: cache.directory, stats: reporting.counters, save: () => recorder.save() };
   registry.hook = hook;
   return hook;
+}
+
+/** Writes the program's record into the folder. */
+function openFleet(remote: RemoteSettings, cache: FileSystemCache, engine: V8Engine, reporting: Reporting): Fleet | undefined {
+  try {
+    checkCacheFolder(cache.directory);
+    return new Fleet(remote, cache, engine, reporting);
+  } catch (error) {
+    reporting.failed('opening the store', error);
+    return undefined;
+  }
 }

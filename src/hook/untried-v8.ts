@@ -1,5 +1,6 @@
 import nodeModule from 'node:module';
 import path from 'node:path';
+import { whyNotCacheFolder } from '../caches/cache-folder.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { isTestedV8, nameOfV8, takeVerdict, whyNeverSupported } from '../engine/supported.js';
 import { untriedEngine } from '../engine/v8-engine.js';
@@ -26,6 +27,11 @@ function whyUntried({ secrets: secret, mode, learn }: Settings, directory: strin
     return undefined;
   }
   if (mode === 'read-only' || learn === 'off') return undefined;
+  const refused = whyNotCacheFolder(directory);
+  if (refused !== undefined) {
+    process.emitWarning(`${refused} Modules are not cached.`, { type: 'WasmCacheWarning' });
+    return refused;
+  }
   const file = path.join(packageRoot, 'dist/probe/start-probe.js');
   const { startProbe } = nodeModule.createRequire(import.meta.url)(file) as typeof import('../probe/start-probe.js');
   return `${nameOfV8()} has not been tried, and ${startProbe(cache, untried.id)}`;
