@@ -6,8 +6,8 @@ import { registry, startHook } from './start.js';
 import { whyUnsupported } from './untried-v8.js';
 
 /**
- * What {@link enableModuleCache} may be called with. The options go before the environment variables, except that no program
- * overrides `WASM_CACHE_DISABLE=1` and `WASM_CACHE_MODE=off`.
+ * The options of {@link enableModuleCache}. They go before the environment variables, except that no program overrides
+ * `WASM_CACHE_DISABLE=1` and `WASM_CACHE_MODE=off`.
  *
  * @example
  * ```ts
@@ -20,26 +20,26 @@ import { whyUnsupported } from './untried-v8.js';
 export interface EnableModuleCacheOptions {
   /** The cache folder. Default: `WASM_CACHE_DIR`, else `wasm-module-cache` in the user's cache folder. */
   directory?: string | undefined;
-  /** Whether modules are saved, too, or only loaded, or left to V8 (`off`). Default: `WASM_CACHE_MODE`, else `read-write`. */
+  /** Whether modules are loaded and saved, only loaded, or left to V8 (`off`). Default: `WASM_CACHE_MODE`, else `read-write`. */
   mode?: Mode | undefined;
   /**
-   * Modules with fewer bytes go straight to V8: a number, or text such as `100KB`. Default: `WASM_CACHE_MIN_MODULE_SIZE`, else
+   * Smaller modules go to V8. A number of bytes, or text such as `100KB`. Default: `WASM_CACHE_MIN_MODULE_SIZE`, else
    * `64KiB`.
    */
   minModuleSize?: number | string | undefined;
   /**
-   * What of a module is optimised further in a process of its own, after this one: the functions that ran (`hot`), all of
-   * them (`full`), or nothing. Default: `WASM_CACHE_LEARN`, else `hot`, or `off` where the variable `CI` is set.
+   * What a background process optimises after the program: the functions that ran (`hot`), all functions (`full`) or nothing
+   * (`off`). `auto` is `hot`, and `off` where the variable `CI` is set. Default: `WASM_CACHE_LEARN`, else `auto`.
    */
   learn?: Learn | 'auto' | undefined;
   /**
-   * What the folder may hold: a number of bytes, or text such as `512MiB`; over it the least recently used artifacts go. Default:
-   * `WASM_CACHE_MAX_SIZE`, else `1GiB`.
+   * The size of the folder: a number of bytes, or text such as `512MiB`. Above it the least recently used artifacts are removed.
+   * Default: `WASM_CACHE_MAX_SIZE`, else `1GiB`.
    */
   maxSize?: number | string | undefined;
   /**
-   * Signs artifacts, for a folder that others may write to; of several the first one signs, and all are accepted. At least 16 bytes
-   * without spaces each. Default: `WASM_CACHE_SECRET` or the content of `WASM_CACHE_SECRET_FILE`, else no signatures.
+   * Signs artifacts, for a folder that others may write to. Each secret has at least 16 bytes and no spaces. The first one signs, and
+   * all are accepted. Default: `WASM_CACHE_SECRET` or the content of `WASM_CACHE_SECRET_FILE`, else no signatures.
    */
   secret?: string | readonly string[] | undefined;
   /**
@@ -47,20 +47,20 @@ export interface EnableModuleCacheOptions {
    * secret, or `allowUnsigned`. Default: `WASM_CACHE_REMOTE`, else none.
    */
   remote?: string | undefined;
-  /** How long the program waits for it, once in vain: milliseconds, or text such as `1s`. Default: `WASM_CACHE_REMOTE_TIMEOUT`, else 250. */
+  /** How long the program waits for the store, in vain only once: milliseconds, or text such as `1s`. Default: `WASM_CACHE_REMOTE_TIMEOUT`, else 250. */
   remoteTimeout?: number | string | undefined;
-  /** Whether modules are fetched from it, put into it, or both. Default: `WASM_CACHE_REMOTE_MODE`, else `read-write`. */
+  /** Whether modules are fetched from the store, put into it, or both. Default: `WASM_CACHE_REMOTE_MODE`, else `read-write`. */
   remoteMode?: RemoteMode | undefined;
-  /** Whether what is not signed is loaded from it: whoever can write to it can run code here. Default: `WASM_CACHE_ALLOW_UNSIGNED`, else false. */
+  /** Uses the store without a secret: whoever can write to the store can run code here. Default: `WASM_CACHE_ALLOW_UNSIGNED`, else false. */
   allowUnsigned?: boolean | undefined;
   /**
-   * Whether the folder keeps counts of hits and misses, and what they took, for `wasm-cache report`. Default: `WASM_CACHE_STATISTICS`, else true.
+   * Whether the folder keeps counts of hits and misses for `wasm-cache report`. Default: `WASM_CACHE_STATISTICS`, else true.
    */
   statistics?: boolean | undefined;
 }
 
 /**
- * What {@link enableModuleCache} gives.
+ * The result of {@link enableModuleCache}.
  *
  * @example
  * ```ts
@@ -68,15 +68,15 @@ export interface EnableModuleCacheOptions {
  *
  * const { status, message }: EnableModuleCacheResult = enableModuleCache({ directory: 'cache', minModuleSize: 'big' });
  * console.log(status); // FAILED
- * console.log(message); // The option minModuleSize must be a size, not 'big'
+ * console.log(message); // The option minModuleSize must be a size such as 100000, 64KiB or 1MiB, not 'big'
  * ```
  */
 export interface EnableModuleCacheResult {
   /**
    * - `ENABLED`: modules compiled from now on in this thread are cached.
-   * - `ALREADY_ENABLED`: it was enabled before, with the settings of that time.
-   * - `DISABLED`: by an environment variable or the option `mode`.
-   * - `FAILED`: it cannot work in this process; `message` says why.
+   * - `ALREADY_ENABLED`: the cache was enabled before, and keeps the settings of that time.
+   * - `DISABLED`: an environment variable or the option `mode` turned it off.
+   * - `FAILED`: the cache cannot work in this process, and `message` says why.
    */
   status: 'ENABLED' | 'ALREADY_ENABLED' | 'DISABLED' | 'FAILED';
   /** Why it `FAILED`, as a sentence. */
@@ -86,8 +86,8 @@ export interface EnableModuleCacheResult {
 }
 
 /**
- * Does for this thread, from now on, what `--import wasm-module-cache/register` does from the start. Never throws, not even
- * for a wrong option (`FAILED`); named after Node's `module.enableCompileCache()`.
+ * Caches the modules that this thread compiles from now on, as `--import wasm-module-cache/register` does from the start. Never
+ * throws: a wrong option gives the status `FAILED`. Its model is Node's `module.enableCompileCache()`.
  *
  * @example
  * ```ts
@@ -108,14 +108,14 @@ export function enableModuleCache(options: EnableModuleCacheOptions = {}): Enabl
   }
 }
 
-/** What the hook's entry calls: as above, but whether V8 can be used is found out when the first module comes. */
+/** For the hook's entry. Whether V8 and the folder can be used is found out when the first module comes, to start fast. */
 export function enableFromEnvironment(): EnableModuleCacheResult {
   return start(settingsOfProcess(), false);
 }
 
 /**
- * Saves what V8 has optimised by now, as the exit of the process would, and returns when that is done: for a process that is
- * ended by a signal. Never throws, and does nothing where the module cache is not enabled, or only reads.
+ * Saves the code that V8 has optimised by now, as the exit of the process does, and returns when that is done. A process that is
+ * ended by a signal needs it. Never throws, and does nothing where the module cache is not enabled, or only reads.
  *
  * @example
  * ```ts
@@ -153,7 +153,7 @@ export function getModuleCacheDir(): string | undefined {
 }
 
 /**
- * What happened so far in this thread; all zero when the module cache is not enabled. The object is a copy.
+ * Counts of what happened in this thread. All are zero when the module cache is not enabled. The object is a copy.
  *
  * @example
  * ```ts

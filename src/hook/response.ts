@@ -2,24 +2,21 @@
 const { getOwnPropertyDescriptor } = Object;
 const { apply } = Reflect;
 
-/** What a Response's body turned out to be: all of it, or as much as came before it broke. */
+/** The body of a Response, or the part of it that came before it failed. */
 export interface Received {
   url: string;
-  /** Copies, because whoever made the body may reuse its memory. */
+  /** Copies, because the program that made the body may reuse its memory. */
   chunks: unknown[];
-  /** The body in one piece, when it is whole and made of bytes. */
+  /** The whole body in one piece, when it consists of bytes. */
   wireBytes: Uint8Array | undefined;
   failure: { error: unknown } | undefined;
 }
 
-/**
- * Reads the body of a Response that V8 would compile. `undefined`, and nothing is read, for everything that plain Node
- * turns down by itself.
- */
+/** Reads the body of a Response that V8 would compile. `undefined` for all that plain Node refuses; nothing is read then. */
 export async function receive(source: unknown): Promise<Received | undefined> {
   const Response = responseClass();
   if (!Response || !(source instanceof Response)) return undefined;
-  // In the order in which Node reads them: they may be a program's.
+  // In the order in which Node reads them, because they may be getters of the program.
   const type = source.headers.get('Content-Type');
   const { ok, bodyUsed, url, body } = source;
   if (type !== 'application/wasm' || !ok || bodyUsed || body === null || body.locked) return undefined;
@@ -40,7 +37,7 @@ export async function receive(source: unknown): Promise<Received | undefined> {
   return received;
 }
 
-/** A Response that gives V8 the same chunks, and the same failure, as the one that was received. */
+/** A Response with the same chunks, and the same failure, as the one that was received. */
 export function replay({ url, chunks, failure }: Received): Response {
   const remaining = chunks.values();
   const body = new ReadableStream({
@@ -58,7 +55,7 @@ export function replay({ url, chunks, failure }: Received): Response {
   return response;
 }
 
-/** Not captured at start-up: it is loaded when a program first mentions it, which takes longer than the hook may. */
+/** Not captured at start-up: Node loads it when it is first mentioned, which takes longer than the hook may. */
 function responseClass(): typeof globalThis.Response | undefined {
   const { get, value } = getOwnPropertyDescriptor(globalThis, 'Response') ?? {};
   const found = get ? apply(get, globalThis, []) : value;

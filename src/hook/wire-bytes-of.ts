@@ -1,7 +1,7 @@
 import util from 'node:util';
 
-// Reads an argument as V8 reads it: through internal slots. A program's own `byteLength` is never called, nothing throws,
-// and what V8 would not take as plain bytes is left to V8.
+// Reads an argument as V8 reads it: through internal slots. It never calls a program's own `byteLength`, never throws, and leaves
+// to V8 what V8 does not take as plain bytes.
 
 const { isView } = ArrayBuffer;
 const { isArray } = Array;
@@ -12,7 +12,7 @@ const { isProxy } = util.types;
 
 type Getter<T> = (object: unknown) => T;
 
-/** The getter as a plain function. Bound, because that is the fastest way to call one: small modules pay only for this. */
+/** The getter as a plain function. A bound function is the fastest to call, and its call is all that small modules pay. */
 function getter<T>(prototype: object, name: PropertyKey): Getter<T> {
   const { get } = getOwnPropertyDescriptor(prototype, name) as { get: () => T };
   return apply(bind, call, [get]);
@@ -21,13 +21,13 @@ function getter<T>(prototype: object, name: PropertyKey): Getter<T> {
 const TypedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype);
 const bufferOf = getter<ArrayBufferLike>(TypedArrayPrototype, 'buffer');
 const byteOffsetOf = getter<number>(TypedArrayPrototype, 'byteOffset');
-/** @throws {TypeError} for what is no typed array. */
+/** @throws {TypeError} for anything but a typed array. */
 export const byteLengthOf = getter<number>(TypedArrayPrototype, 'byteLength');
 const arrayBufferLength = getter<number>(ArrayBuffer.prototype, 'byteLength');
 
 /**
- * A view of the bytes behind a BufferSource of at least `minLength` bytes. `undefined` for anything else, among it shared
- * memory: another thread could change it between our reading and V8's.
+ * A view of the bytes of a BufferSource of at least `minLength` bytes. `undefined` for anything else. That includes shared memory,
+ * which another thread could change between our reading and V8's.
  */
 export function wireBytesOf(source: unknown, minLength: number): Uint8Array | undefined {
   if (source === null || typeof source !== 'object') return undefined;
@@ -46,9 +46,9 @@ export function wireBytesOf(source: unknown, minLength: number): Uint8Array | un
 }
 
 /**
- * Whether the module is the same with these compile options as without. They are about imports from certain modules, and
- * the name of a module that is imported from stands in the wire bytes. Node's own loader gives such options for every
- * `import './a.wasm'`. Only a plain object with plain values is looked into; anything else is left to V8.
+ * Whether the module is the same with and without these compile options. The options affect imports from modules of certain
+ * names, and such a name is in the wire bytes when the module has such an import. Node's own loader gives options for every
+ * `import './a.wasm'`. Only a plain object with plain values is examined. Anything else is left to V8.
  */
 export function haveNoEffect(options: unknown, wireBytes: Uint8Array): boolean {
   if (options === undefined) return true;
@@ -72,7 +72,7 @@ export function haveNoEffect(options: unknown, wireBytes: Uint8Array): boolean {
   return names.every((name) => typeof name === 'string' && name !== '' && apply(includes, bytes, [name]) === false);
 }
 
-/** The own properties of a plain object, without calling anything of the program's. */
+/** The own properties of a plain object. Calls no code of the program. */
 function plainValues(object: unknown, prototype: object): [PropertyKey, unknown][] | undefined {
   if (object === null || typeof object !== 'object' || isProxy(object)) return undefined;
   const found = getPrototypeOf(object);
