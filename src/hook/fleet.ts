@@ -1,12 +1,9 @@
-import nodeModule from 'node:module';
-import path from 'node:path';
 import type { FileSystemCache } from '../caches/file-system.js';
 import type { Push } from '../learning/push.js';
 import type { Engine } from '../module-cache.js';
-import { packageRoot } from '../package-root.js';
 import type { RemoteSettings } from '../settings/read-settings.js';
-import type { ProgramRecord } from '../stores/program-record.js';
-import type { RemoteTier } from './remote-tier.js';
+import { ProgramRecord, programName } from '../stores/program-record.js';
+import { RemoteTier } from './remote-tier.js';
 import type { Reporting } from './reporting.js';
 
 /** The store that a fleet shares, and the record of what this program uses of it. */
@@ -22,7 +19,6 @@ export class Fleet {
   constructor(settings: RemoteSettings, cache: FileSystemCache, engine: Engine, reporting: Reporting) {
     this.#settings = settings;
     this.#reporting = reporting;
-    const { RemoteTier, ProgramRecord, programName } = loadRemote();
     if (settings.mode !== 'write-only') {
       this.tier = new RemoteTier(settings, cache, engine, (failure) => reporting.storeFailed(failure));
     }
@@ -77,9 +73,4 @@ export class Fleet {
     }
     return { url, allowUnsigned, program: this.#program?.name, keys };
   }
-}
-
-/** A file of its own: only programs with a store need it, and it would cost all others 0.7 ms. */
-function loadRemote(): typeof import('./remote.js') {
-  return nodeModule.createRequire(import.meta.url)(path.join(packageRoot, 'dist/remote.cjs'));
 }

@@ -1,10 +1,13 @@
 import diagnostics_channel from 'node:diagnostics_channel';
+import nodeModule from 'node:module';
+import path from 'node:path';
 import { checkCacheFolder, whyNotCacheFolder } from '../caches/cache-folder.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { V8Engine } from '../engine/v8-engine.js';
+import { packageRoot } from '../package-root.js';
 import type { RemoteSettings } from '../settings/read-settings.js';
 import { openStatistics } from '../statistics/statistics.js';
-import { Fleet } from './fleet.js';
+import type { Fleet } from './fleet.js';
 import { install } from './install.js';
 import { ModuleLookup } from './look-up.js';
 import type { Parts } from './parts.js';
@@ -53,9 +56,16 @@ export function startHook(options: HookOptions, checksNow: boolean): Hook | stri
 }
 
 /** Writes the program's record into the folder. */
-function openFleet(remote: RemoteSettings, cache: FileSystemCache, engine: V8Engine, reporting: Reporting): Fleet | undefined {
+function openFleet(
+  remote: RemoteSettings,
+  cache: FileSystemCache,
+  engine: V8Engine,
+  reporting: Reporting,
+): Fleet | undefined {
   try {
     checkCacheFolder(cache.directory);
+    const file = path.join(packageRoot, 'dist/remote.cjs');
+    const { Fleet } = nodeModule.createRequire(import.meta.url)(file) as typeof import('./remote.js');
     return new Fleet(remote, cache, engine, reporting);
   } catch (error) {
     reporting.failed('opening the store', error);
