@@ -89,7 +89,7 @@ const ways: Record<string, Read> = {
 };
 
 for (const [way, read] of Object.entries(ways)) {
-  describe(`FileHashes.${way}`, { timeout: 60_000 }, () => {
+  describe(`FileHashes.${way}`, () => {
     for (const algorithm of ['sha256', 'xxhash'] as const) {
       it(`gives the bytes of a file and their ${algorithm}, also when it is remembered`, async () => {
         const hashes = new FileHashes(later);

@@ -9,6 +9,7 @@ import { FileSystemCache, ModuleHash } from '../../dist/index.js';
 import { hostTag } from '../../dist/stores/file-system.js';
 import { FakeEngine } from '../../dist/testing/fake-engine.js';
 import { sample } from '../../dist/testing/sample.js';
+import { until } from '../support/learning.js';
 import { filesIn, temporaryDirectory } from '../support/processes.js';
 
 const HOUR = 3_600_000;
@@ -276,11 +277,6 @@ describe('isSweepDue', () => {
 });
 
 describe('FileSystemCache', () => {
-  const until = async (isTrue: () => boolean) => {
-    for (let tries = 0; !isTrue() && tries < 500; tries++) await new Promise((resolve) => setTimeout(resolve, 10));
-    assert.ok(isTrue());
-  };
-
   it('stays below its limits while it is written to', async () => {
     const directory = temporaryDirectory();
     const engine = new FakeEngine();
@@ -297,7 +293,7 @@ describe('FileSystemCache', () => {
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
     assert.ok(largest < 300_000, `${largest} bytes`);
-    await until(() => !existsSync(path.join(directory, 'sweep.lock')));
+    await until('the sweep is over', () => !existsSync(path.join(directory, 'sweep.lock')));
   });
 
   it('is swept after an hour', async () => {
@@ -308,7 +304,7 @@ describe('FileSystemCache', () => {
     assert.equal(existsSync(mark(directory)), false);
     put(directory, 'swept', { age: 2 * HOUR });
     cache.saveSync(ModuleHash.random(), engine, module);
-    await until(() => statSync(mark(directory)).mtimeMs > Date.now() - HOUR);
+    await until('it is swept', () => statSync(mark(directory)).mtimeMs > Date.now() - HOUR);
   });
 
   it('notes that an artifact was used, at most every hour', async () => {

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { createServer as createNetServer } from 'node:net';
 import path from 'node:path';
 import { after, describe, it, mock } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import type { Artifact } from '../../dist/artifact/artifact.js';
@@ -226,12 +226,12 @@ describe('RemoteTier', () => {
   }
 
   it('waits once for a store that hangs, and no longer than the deadline', async () => {
-    const { tier, failures } = scene({ url: `redis://127.0.0.1:${await silentPort()}`, timeout: 300 });
+    const { tier, failures } = scene({ url: `redis://127.0.0.1:${await silentPort()}`, timeout: 2000 });
     const first = milliseconds(() => assert.equal(tier.fetchSync(question(key())), undefined));
-    assert.ok(first >= 290 && first < 1500, `${first} ms`);
+    assert.ok(first >= 1990, `${first} ms`);
     const second = milliseconds(() => assert.equal(tier.fetchSync(question(key())), undefined));
-    assert.ok(second < 290, `${second} ms`);
-    assert.deepEqual(failures, [{ failure: 'no answer within 300 ms', of: 'store' }]);
+    assert.ok(second < 1990, `${second} ms`);
+    assert.deepEqual(failures, [{ failure: 'no answer within 2000 ms', of: 'store' }]);
   });
 
   it('marks the store as down for seconds only, if its thread was too slow to ask it', () => {
@@ -248,21 +248,28 @@ describe('RemoteTier', () => {
 
   it('releases all callers at once', async () => {
     const { tier, failures } = scene({ url: `http://127.0.0.1:${await silentPort()}`, timeout: 2000 });
-    const start = performance.now();
     const early = [tier.fetch(question(key())), tier.fetch(question(key()))];
-    await setTimeout(1500);
-    const late = tier.fetch(question(key()));
-    assert.deepEqual(await Promise.all([...early, late]), [undefined, undefined, undefined]);
-    assert.ok(performance.now() - start < 3400, 'not until the deadline of the last one');
+    await setTimeout(1000);
+    const deadline = performance.now() + 2000;
+    let isLateReleased = false;
+    const late = tier.fetch(question(key())).then(() => (isLateReleased = true));
+    assert.deepEqual(await Promise.all(early), [undefined, undefined]);
+    for (let turn = 0; !isLateReleased && (turn < 100 || performance.now() < deadline - 100); turn++)
+      await setImmediate();
+    assert.ok(isLateReleased, 'it waits for its own deadline');
+    await late;
     assert.equal(failures.length, 1);
   });
 
   it('takes an answer that came while the program kept its event loop busy', async () => {
-    const { tier, failures, put } = scene({ timeout: 1000 });
+    const { tier, folder, failures, put } = scene({ timeout: 1000 });
     const wanted = key();
     await put(wanted);
     const found = tier.fetch(question(wanted));
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000);
+    const isAnswered = () => folder.readHeaderSync(wanted, engine) !== undefined;
+    for (const start = performance.now(); performance.now() < start + 1500 || !isAnswered(); ) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+    }
     assertArtifact(await found);
     assert.deepEqual(failures, []);
   });

@@ -10,7 +10,15 @@ import { describe, it, test } from 'node:test';
 import { V8Engine } from '../../dist/index.js';
 import { buildImage } from '../support/images.js';
 import { until } from '../support/learning.js';
-import { filesIn, type RunResult, register, root, runProgram, temporaryDirectory } from '../support/processes.js';
+import {
+  filesIn,
+  HANGS_AFTER,
+  type RunResult,
+  register,
+  root,
+  runProgram,
+  temporaryDirectory,
+} from '../support/processes.js';
 
 /** A custom section without a meaning. */
 const customSection = (content: number) => Buffer.from([0, 3, 1, 0x61, content]);
@@ -63,7 +71,7 @@ test('web-server: the second start uses the code that the first one optimised, a
     const server = spawn(process.execPath, [...nodeOptions, example('web-server', 'server.js')], {
       env: { ...Object.fromEntries(inherited), ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 120_000,
+      timeout: HANGS_AFTER,
     });
     const ended = once(server, 'close');
     let log = '';
@@ -203,7 +211,7 @@ describe('plugin-host', { skip }, () => {
     for (let i = 10; i < 60; i++)
       writeFileSync(path.join(many, `${i}.wasm`), Buffer.concat([primes, customSection(i)]));
     const args = ['--plugins', many, '--cache', path.join(folder, 'other-cache'), '10'];
-    const stopped = spawn(process.execPath, [example('plugin-host', 'host.js'), ...args], { timeout: 120_000 });
+    const stopped = spawn(process.execPath, [example('plugin-host', 'host.js'), ...args], { timeout: HANGS_AFTER });
     const lines: string[] = [];
     createInterface(stopped.stderr).on('line', (line) => {
       if (lines.push(line) === 1) stopped.kill('SIGINT');

@@ -71,7 +71,7 @@ describe('loadModule in several processes', () => {
     new LearningJobs(directory).create(key, { wireLength: wireBytes.length, part: wireBytes });
     const [answer] = await processes(1, directory, { coverage: 'full', waitAtMost: 300 });
     assert.deepEqual(answer?.steps, ['lookup miss', 'lookup miss', 'wait over', 'compile compiled', 'save saved']);
-    assert.ok(answer.duration >= 300 && answer.duration < 3000, `${answer.duration} ms`);
+    assert.ok(answer.duration >= 300 && answer.duration < 25_000, `${answer.duration} ms`);
     assert.equal(answer.source, 'compiler');
   });
 

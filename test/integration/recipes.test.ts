@@ -5,7 +5,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writ
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { snapshot, until } from '../support/learning.js';
-import { filesIn, root, temporaryDirectory } from '../support/processes.js';
+import { filesIn, HANGS_AFTER, root, temporaryDirectory } from '../support/processes.js';
 import { redisMissing } from '../support/redis-server.js';
 import { freePort } from '../support/servers.js';
 
@@ -67,7 +67,7 @@ function follow(
       ...env,
     },
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: HANGS_AFTER,
   });
   assert.equal(status, 0, stderr);
   const outputs = stdout.match(OUTPUT) ?? [];

@@ -96,8 +96,8 @@ describe('compileAheadOfTime', () => {
     jobs.create(hash, { wireLength: wireBytes.length, part: wireBytes });
     jobs.giveUp(hash);
     const start = performance.now();
-    await assert.rejects(compileAheadOfTime(wireBytes, { directory }), ofKind('Serialize'));
-    assert.ok(performance.now() - start < 5000);
+    await assert.rejects(compileAheadOfTime(wireBytes, { directory, waitAtMost: 300_000 }), ofKind('Serialize'));
+    assert.ok(performance.now() - start < 60_000);
   });
 
   it('reports what is wrong with the folder', async () => {

@@ -57,9 +57,9 @@ describe('parseSize', () => {
   }
 
   it('is fast for much white space', () => {
-    const start = performance.now();
+    const before = process.cpuUsage();
     assert.equal(parseSize(`1${' '.repeat(120_000)}!`), undefined); // took 15 s
-    assert.ok(performance.now() - start < 1000);
+    assert.ok(process.cpuUsage(before).user < 1_000_000, 'microseconds');
   });
 
   for (const text of [...wrong, '1constructor', '1toString', '1__proto__', '1none', 'NaN', 'Infinity', '٣']) {

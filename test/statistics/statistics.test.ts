@@ -88,7 +88,7 @@ describe('Statistics', () => {
     statistics?.flush();
     const [line = assert.fail()] = lines();
     assert.deepEqual([line.key, line.name], [String(recorded.key).slice(0, 16), 'statistics/statistics.test.js']);
-    assert.ok(line.compileTime >= 19 && line.compileTime < 2000, String(line.compileTime));
+    assert.ok(line.compileTime >= 19 && line.compileTime < 60_000, String(line.compileTime));
     statistics?.count({ ...hit(recorded.key), recorded }, LONG);
     assert.deepEqual(lines().map(pick), [
       [0, 0, 1],

@@ -57,10 +57,7 @@ describe('BoundedStore', () => {
     const store = new BoundedStore(troubled, { timeout: 300 });
     const first = await milliseconds(() => assert.rejects(store.get('a'), /memory did not answer within 300 ms/));
     assert.ok(first >= 290, `${first} ms`);
-    const others = await milliseconds(async () => {
-      for (let count = 0; count < 20; count++) await assert.rejects(store.get('a'), isUnavailable);
-    });
-    assert.ok(others < 290, `${others} ms`);
+    for (let count = 0; count < 20; count++) await assert.rejects(store.get('a'), isUnavailable);
     assert.equal(troubled.asked, 1);
     assert.deepEqual(store.stats, { succeeded: 0, timedOut: 1, late: 0, failed: 0, notAsked: 20 });
   });

@@ -296,7 +296,7 @@ describe('HttpStore and time', () => {
       sockets.add(request.socket);
       request.resume();
       if (request.url === '/body') response.writeHead(200, { 'content-length': 10 }).write('x');
-      if (request.url === '/late') setTimeout(() => response.end('x'), 5000).unref();
+      if (request.url === '/late') setTimeout(() => response.end('x'), 600_000).unref();
     });
     const store = new HttpStore({ url });
     for (const name of ['late', 'body']) {

@@ -7,7 +7,7 @@ import { entryName } from '../../dist/caches/file-system.js';
 import { encodeLine, KEY_DIGITS, type ModuleCounts } from '../../dist/statistics/lines.js';
 import { dayOf, STATISTICS_FOLDER } from '../../dist/statistics/statistics.js';
 import { ENGINE, encoded } from './bundles.js';
-import { type RunOptions, type RunResult, root, runProgram, runProgramAsync } from './processes.js';
+import { HANGS_AFTER, type RunOptions, type RunResult, root, runProgram, runProgramAsync } from './processes.js';
 
 /** The id of an engine that none of these tests runs on. */
 export const OTHER_ENGINE = ENGINE.replace('v26.10.0', 'v25.1.0');
@@ -37,7 +37,7 @@ export function runOnTerminal(args: string[], input: string, env: Record<string,
     input,
     env: { ...Object.fromEntries(inherited), TERM: 'xterm', ...env },
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: HANGS_AFTER,
   });
   return { status, signal, stdout: stdout.replaceAll('\r\n', '\n'), stderr };
 }

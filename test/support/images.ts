@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
-import { type RunResult, root, temporaryDirectory } from './processes.js';
+import { HANGS_AFTER, type RunResult, root, temporaryDirectory } from './processes.js';
 
 export interface Image {
   /** Runs its command, with these variables added. */
@@ -81,7 +81,7 @@ function run([program = '', ...args]: string[], cwd: string, env: Record<string,
     cwd,
     env: { ...Object.fromEntries(inherited), PATH, ...env },
     encoding: 'utf8',
-    timeout: 240_000,
+    timeout: HANGS_AFTER,
     ...(uid === undefined ? {} : { uid }),
   });
   return { status, signal, stdout, stderr };

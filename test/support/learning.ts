@@ -21,7 +21,7 @@ export function snapshot(directory: string): Record<string, string> {
 }
 
 /** Waits until the condition is true. */
-export async function until(what: string, isTrue: () => boolean, seconds = 30): Promise<void> {
+export async function until(what: string, isTrue: () => boolean, seconds = 300): Promise<void> {
   const end = Date.now() + seconds * 1000;
   while (!isTrue()) {
     assert.ok(Date.now() < end, `${what}: not within ${seconds} seconds`);

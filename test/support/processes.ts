@@ -47,6 +47,9 @@ export function statisticsIn(directory: string): ModuleCounts[] {
   return readdirSync(folder).flatMap((day) => decodeLines(readFileSync(path.join(folder, day), 'utf8')));
 }
 
+/** Milliseconds that no program of the tests takes, even on a busy machine. */
+export const HANGS_AFTER = 600_000;
+
 export interface RunOptions {
   /** Path of the node binary; by default this process's own. */
   node?: string;
@@ -96,7 +99,7 @@ function commandOf(name: string, options: RunOptions) {
     args: command.slice(1),
     // Off by default, because a learner goes on after the program and changes the folder.
     env: { ...Object.fromEntries(inherited), WASM_CACHE_LEARN: 'off', ...env },
-    timeout: 120_000,
+    timeout: HANGS_AFTER,
     cwd,
     ...(uid === undefined ? {} : { uid }),
   };
