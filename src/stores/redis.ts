@@ -5,23 +5,30 @@
  */
 
 import nodeUtil from 'node:util';
-import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
+import type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
-import {
-  type Client,
-  type Connection,
-  DEFAULT_PREFIX,
-  DEFAULT_TTL,
-  InjectedConnection,
-  OwnConnection,
-  parseRedisUrl,
-  VERSION_LENGTH,
-} from './redis-connection.js';
+import { TooLargeError } from '../too-large-error.js';
+import { parseRedisUrl } from './redis-address.js';
+import type { Client, Connection } from './redis-client.js';
+import { GivenConnection } from './redis-given-connection.js';
+import { OwnConnection } from './redis-own-connection.js';
 
 // Loaded when a value is written: node:crypto takes 5 ms or more.
 const { getBuiltinModule } = process;
 
+/** Before each name, in the server's keys. */
+const DEFAULT_PREFIX = 'wasm-module-cache:';
+/** Seconds: longer than any release lives in a fleet. A value that is read stays. */
+const DEFAULT_TTL = 30 * 24 * 60 * 60;
 const MAX_TTL = 2 ** 31 - 1;
+/** Before the bytes of each value, new with every put. Random, because writers know nothing of each other. */
+const VERSION_LENGTH = 8;
+/** Bytes that Redis holds in one value. */
+const MAX_VALUE = 2 ** 29;
+/** Bytes of an answer that is no value. */
+const MAX_ANSWER = 2 ** 10;
+/** Bytes of one step of a list. */
+const MAX_STEP = 2 ** 24;
 
 /** Keys that a server looks at per step of a list: a fraction of a millisecond, in which it answers nobody else. */
 const SCAN_COUNT = 1000;
@@ -133,7 +140,7 @@ export class RedisStore implements ArtifactStore {
     if ((client === undefined) === (url === undefined)) {
       throw new TypeError(`One of the options client and url must be given, not ${client ? 'both' : 'none'}`);
     }
-    this.#connection = client === undefined ? new OwnConnection(parseUrl(url)) : new InjectedConnection(check(client));
+    this.#connection = client === undefined ? new OwnConnection(parseUrl(url)) : new GivenConnection(check(client));
     this.#prefix = prefix;
     this.#ttl = ttl;
   }
@@ -148,19 +155,26 @@ export class RedisStore implements ArtifactStore {
    * a `GETEX` would make each read a write, for replicas and the log too, and would be refused where one may only
    * read.
    */
-  async get(name: string, { signal }: StoreOptions = {}): Promise<StoredValue | undefined> {
+  async get(name: string, { signal, maxSize = MAX_VALUE }: GetOptions = {}): Promise<StoredValue | undefined> {
     const key = this.#prefix + name;
-    const stored = await this.#run(`get ${name}`, signal, async (client) => {
-      const [stored, left] = await Promise.all([client.get(key), this.#ttl ? client.pTTL(key) : -1]);
+    const maxBytes = maxSize + VERSION_LENGTH + 1;
+    const read = async (client: Client) => {
+      // Not GET: somebody may have put a value there that is larger than anybody takes.
+      const [stored, left] = await Promise.all([
+        client.getRange(key, 0, maxBytes - 1),
+        this.#ttl ? client.pTTL(key) : -1,
+      ]);
       // Negative: there is none, or no value.
       if (left >= 0 && left < (this.#ttl * 1000) / 2) client.expire(key, this.#ttl).catch(() => {});
       return stored;
-    });
-    if (stored === null) return undefined;
+    };
+    const stored = await this.#run(`get ${name}`, signal, read, maxBytes);
+    if (stored.length === 0) return undefined;
     if (stored.length < VERSION_LENGTH) {
       const message = `${this.description} has ${stored.length} bytes as ${name}, which no such store put there`;
       throw new CacheError('Other', message);
     }
+    if (stored.length >= maxBytes) throw new TooLargeError(`${this.description}: ${name}`, undefined, maxSize);
     return { bytes: ownBytes(stored), version: stored.toString('hex', 0, VERSION_LENGTH) };
   }
 
@@ -192,7 +206,7 @@ export class RedisStore implements ArtifactStore {
   }
 
   async *list(prefix: string, { signal }: StoreOptions = {}): AsyncGenerator<string> {
-    const run = <T>(commands: (client: Client) => Promise<T>) => this.#run('list names', signal, commands);
+    const run = <T>(commands: (client: Client) => Promise<T>) => this.#run('list names', signal, commands, MAX_STEP);
     const seen = new Set<string>(); // A scan may give a key more than once.
     for (const node of await run(async (client) => client.masters ?? [undefined])) {
       let cursor = '0';
@@ -217,10 +231,15 @@ export class RedisStore implements ArtifactStore {
     this.#connection.close();
   }
 
-  async #run<T>(what: string, signal: AbortSignal | undefined, commands: (client: Client) => Promise<T>): Promise<T> {
+  async #run<T>(
+    what: string,
+    signal: AbortSignal | undefined,
+    commands: (client: Client) => Promise<T>,
+    maxBytes = MAX_ANSWER,
+  ): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await this.#connection.run(commands, signal);
+      return await this.#connection.run(commands, signal, maxBytes);
     } catch (error) {
       signal?.throwIfAborted();
       throw this.#error(what, error);

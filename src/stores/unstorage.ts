@@ -5,13 +5,14 @@
  */
 
 import nodeUtil from 'node:util';
-import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
+import type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
 import { crc32 } from '../native/digest.js';
+import { TooLargeError } from '../too-large-error.js';
 import { withSignal } from './with-signal.js';
 
 /**
- * Before the bytes of each value: their length and their CRC-32. Some drivers, such as `fs`, write in place, so that a
+ * Before the bytes of each value come their length and their CRC-32. Some drivers, such as `fs`, write in place, so that a
  * reader may find half a value, or parts of two.
  */
 const HEADER_LENGTH = 8;
@@ -51,8 +52,9 @@ export interface UnstorageLike {
  * Bytes by name in a storage of `unstorage`, with any of its drivers. For Redis, S3 and HTTP there are stores that do
  * more, such as to mind versions.
  *
- * A `/` in a name is a `:` in the storage's key. What was not stored whole is a miss. The storage is not disposed of.
- * A driver that is read-only drops what is put without a word.
+ * A `/` in a name is a `:` in the storage's key. A value that was not stored whole is a miss. The storage is not disposed of.
+ * A read-only driver drops what is put without a word. Drivers read a value whole, however large it is: use only storages that you trust
+ * with your memory.
  *
  * @example
  * ```ts
@@ -87,28 +89,35 @@ export class UnstorageStore implements ArtifactStore {
     return typeof name === 'string' ? `unstorage (${name})` : 'unstorage';
   }
 
-  async get(name: string, { signal }: StoreOptions = {}): Promise<StoredValue | undefined> {
+  async get(
+    name: string,
+    { signal, maxSize = Number.POSITIVE_INFINITY }: GetOptions = {},
+  ): Promise<StoredValue | undefined> {
     const key = toKey(name);
     const stored = await this.#run(`get ${name}`, signal, async () => {
       try {
         const stored = await this.#storage.getItemRaw(key);
-        // The drivers fs and fs-lite resolve with what they should reject with.
+        // The drivers fs and fs-lite resolve with the error instead of rejecting.
         if (stored instanceof Error) throw stored;
         return stored;
       } catch (error) {
-        // They do where a folder of the key is a file, and the driver http wherever there is nothing.
+        // Drivers reject where a folder of the key is a file, and the driver http wherever there is nothing.
         if (!(await this.#storage.hasItem(key))) return undefined;
         throw error;
       }
     });
     if (stored === null || stored === undefined) return undefined;
+    // The driver has read all of it by now.
+    const tooLarge = () => new TooLargeError(`${this.description}: ${name}`, undefined, maxSize);
+    if (leastLengthOf(stored) > maxSize + HEADER_LENGTH) throw tooLarge();
     const bytes = wholeBytes(this.#bytesOf(stored, name));
+    if (bytes && bytes.length > maxSize) throw tooLarge();
     return bytes && { bytes, version: undefined };
   }
 
   async put(name: string, bytes: Uint8Array, { signal }: PutOptions = {}): Promise<boolean> {
     const key = toKey(name);
-    // In memory of its own, all of it used: a driver may keep it, or take the whole buffer.
+    // In memory of its own and of exactly this length: a driver may keep it, or take the whole buffer.
     const value = Buffer.allocUnsafeSlow(HEADER_LENGTH + bytes.length);
     value.set(bytes, HEADER_LENGTH);
     value.writeUInt32LE(bytes.length, 0);
@@ -174,6 +183,12 @@ export class UnstorageStore implements ArtifactStore {
     const message = cause instanceof Error ? cause.message : String(cause);
     return new CacheError('Other', `${this.description}: could not ${what}: ${message}`, { cause });
   }
+}
+
+/** Text becomes at least so many bytes. */
+function leastLengthOf(stored: unknown): number {
+  if (typeof stored === 'string') return ((stored.length - BASE64_PREFIX.length) * 3) / 4 - 2;
+  return (stored as Partial<ArrayBuffer>).byteLength ?? 0;
 }
 
 /** A copy: the driver memory gives what it keeps. */

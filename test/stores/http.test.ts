@@ -96,7 +96,10 @@ it('a value has its own memory of exactly its length, whether the length was ann
         [length, length, true],
       );
     }
-    await assert.rejects(store.get('300002'), /: more than 300001 bytes$/);
+    assert.equal((await store.get('1001', { maxSize: 1001 }))?.bytes.length, 1001);
+    await assert.rejects(store.get('1001', { maxSize: 1000 }), /: 1001 bytes, more than 1000$/);
+    await assert.rejects(store.get('1002', { maxSize: 1000 }), /: more than 1000 bytes$/);
+    await assert.rejects(store.get('300002', { maxSize: 2 ** 30 }), /: more than 300001 bytes$/);
     await assert.rejects(store.get('300003'), /: 300003 bytes, more than 300001$/);
   });
 });

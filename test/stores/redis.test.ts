@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createClient, createCluster } from '@redis/client';
@@ -16,9 +17,10 @@ import {
   startRedis,
   urlOf,
 } from '../support/redis-server.js';
-import { freePort } from '../support/servers.js';
+import { freePort, makeCertificate, opensslMissing } from '../support/servers.js';
 
 const skip = redisMissing();
+const noOpenssl = opensslMissing();
 
 const stores: RedisStore[] = [];
 after(async () => {
@@ -149,6 +151,36 @@ describe('RedisStore', { skip }, () => {
       store.get('hash'),
       ofKind('Other', ({ message }) => assert.match(message, /WRONGTYPE/)),
     );
+  });
+
+  it('refuses a value that is larger than the caller takes, without reading it', async () => {
+    const store = newStore({ url: urlOf(server), prefix: newPrefix() });
+    await store.put('a', Buffer.alloc(5000, 1));
+    await assert.rejects(store.get('a', { maxSize: 4999 }), /more than 4999 bytes/);
+    assert.equal((await store.get('a', { maxSize: 5000 }))?.bytes.length, 5000);
+  });
+
+  describe('with TLS', { skip: noOpenssl }, () => {
+    const { key, cert } = noOpenssl ? { key: '', cert: '' } : makeCertificate();
+    let secure: RedisServer;
+    const url = () => `rediss://:${encodeURIComponent(SECRET)}@localhost:${secure.port}/1`;
+    before(async () => {
+      const port = await freePort();
+      const tls = { 'tls-port': `${port}`, 'tls-cert-file': cert, 'tls-key-file': key, 'tls-auth-clients': 'no' };
+      secure = await startRedis({ port: '0', requirepass: SECRET, ...tls }, port);
+    });
+
+    it('works with a server whose certificate is trusted, and lets the process end', () => {
+      const env = { NODE_EXTRA_CA_CERTS: cert };
+      const { stdout, stderr, status } = runProgram('redis.mjs', { args: [url(), 'get'], env });
+      assert.deepEqual([stdout, stderr, status], ['100000\nsoon\n', '', 0]);
+    });
+
+    it('refuses one that is not', async () => {
+      const { error } = await failureOf(newStore({ url: url() }).get('a'));
+      assert.match(error.message, /self-signed certificate/);
+      assertNoSecret(error);
+    });
   });
 
   describe('lets values go:', () => {
@@ -323,6 +355,33 @@ describe('RedisStore', { skip }, () => {
         assert.ok(time < 5000);
       }
     });
+
+    for (const [what, flood] of [
+      ['a value without end', (socket: Socket) => socket.write('$999999999999\r\n')],
+      ['text without end', (socket: Socket) => socket.write('+')],
+      ['answers that nobody asked for', (socket: Socket) => socket.write('$1\r\nx\r\n'.repeat(1000))],
+    ] as const) {
+      it(`sends ${what}: the connection ends before that fills the memory`, async () => {
+        let sent = 0;
+        const port = await startFake((_, socket) => {
+          flood(socket);
+          const chunk = Buffer.alloc(2 ** 20, 'x');
+          const go = () => {
+            while (!socket.destroyed && socket.write(chunk)) sent += chunk.length;
+            sent += chunk.length;
+          };
+          socket.on('drain', go);
+          go();
+        });
+        const store = newStore({ url: `redis://127.0.0.1:${port}` });
+        await failureOf(store.get('a', { maxSize: 100_000, signal: AbortSignal.timeout(20_000) }));
+        await delay(100);
+        const before = sent;
+        await delay(200);
+        assert.equal(sent, before, 'nothing more is taken');
+        assert.ok(sent < 300_000_000, `${sent} bytes were taken`);
+      });
+    }
 
     it('sends the request back', async () => {
       const port = await startFake((data, socket) => {

@@ -87,6 +87,17 @@ describe('UnstorageStore', () => {
     assert.deepEqual(await namesIn(store), ['folder/x']);
   });
 
+  for (const driver of ['memory', 'text']) {
+    it(`refuses a value that is larger than the caller takes (${driver})`, async () => {
+      const store = new UnstorageStore((storages[driver] as () => Storage)());
+      for (let length = 500; length < 504; length++) {
+        await store.put('a', Buffer.alloc(length, 1));
+        assert.equal((await store.get('a', { maxSize: length }))?.bytes.length, length);
+        await assert.rejects(store.get('a', { maxSize: length - 1 }), new RegExp(`more than ${length - 1} bytes`));
+      }
+    });
+  }
+
   it('takes bytes in every form', async () => {
     const storage = createStorage();
     await new UnstorageStore(storage).put('a', Buffer.from([0, 128, 255]));

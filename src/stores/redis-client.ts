@@ -1,0 +1,128 @@
+import nodeModule from 'node:module';
+import type net from 'node:net';
+import { CacheError } from '../cache-error.js';
+import type { RedisAddress } from './redis-address.js';
+
+/** RESP's `$`: bulk strings. Values and keys come as Buffers, so that no byte is taken for text. */
+const AS_BUFFERS = { 36: Buffer };
+
+/**
+ * Milliseconds without a byte after which a server is given up. An idle connection ends by it, too, and is made again
+ * when needed.
+ */
+const SILENCE_TIMEOUT = 10_000;
+
+/** The commands that the store uses, of a client or of a cluster. */
+interface Commands {
+  getRange(key: string, start: number, end: number): Promise<Buffer>;
+  exists(key: string): Promise<number>;
+  pTTL(key: string): Promise<number>;
+  expire(key: string, seconds: number): Promise<number>;
+  set(key: string, value: Buffer, options: { EX?: number; NX?: true }): Promise<unknown>;
+  unlink(key: string): Promise<number>;
+  eval(script: string, options: { keys: string[]; arguments: (string | Buffer)[] }): Promise<unknown>;
+  scan(cursor: string, options: { MATCH: string; COUNT: number }): Promise<{ cursor: Buffer; keys: Buffer[] }>;
+}
+
+/** The part of `@redis/client`'s client that is used beside commands. */
+export interface Client extends Commands {
+  readonly isOpen: boolean;
+  readonly isReady?: boolean;
+  readonly options?: ClientOptions | undefined;
+  /** Of a cluster only. */
+  readonly masters?: unknown[];
+  nodeClient?(node: unknown): Promise<Client>;
+  connect(): Promise<unknown>;
+  destroy(): void;
+  ref(): void;
+  unref(): void;
+  on(event: string, listener: (argument?: unknown) => void): unknown;
+  off(event: string, listener: (argument?: unknown) => void): unknown;
+  withCommandOptions(options: object): Client;
+}
+
+interface ClientOptions {
+  socket?: {
+    host?: string;
+    port?: number;
+    path?: string;
+    tls?: boolean;
+    signal?: AbortSignal;
+    socket?: net.Socket;
+    [name: string]: unknown;
+  };
+  username?: string | undefined;
+  password?: string | undefined;
+  database?: number | undefined;
+  keyPrefix?: string | Buffer;
+  [name: string]: unknown;
+}
+
+/** Runs commands, for as long as somebody waits. */
+export interface Connection {
+  readonly description: string;
+  /** Texts that must not be in any error. */
+  readonly secrets: string[];
+  /** @param maxBytes - of the answers; a connection of our own ends where more comes */
+  run<T>(commands: (client: Client) => Promise<T>, signal: AbortSignal | undefined, maxBytes: number): Promise<T>;
+  close(): void;
+}
+
+/** A client whose answers are Buffers. A command that waits when the signal is aborted is never sent. */
+export function forStore(client: Client, signal: AbortSignal | undefined): Client {
+  return client.withCommandOptions({ typeMapping: AS_BUFFERS, ...(signal && { abortSignal: signal }) });
+}
+
+/** @param socket - the connection below TLS */
+export function clientOptions(
+  { host, port, tls, ...account }: RedisAddress,
+  signal: AbortSignal,
+  socket: net.Socket | undefined,
+): ClientOptions {
+  const { username, password, database } = account;
+  return {
+    socket: {
+      host,
+      port,
+      tls,
+      signal,
+      ...(socket && { socket }),
+      connectTimeout: 0, // The whole has one, see above.
+      socketTimeout: SILENCE_TIMEOUT,
+      reconnectStrategy: false,
+    },
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    database,
+    // Servers before 6 and proxies know no other; nothing that 3 adds is used.
+    RESP: 2,
+    maintNotifications: 'disabled',
+    disableClientInfo: true,
+    disableOfflineQueue: true,
+  };
+}
+
+interface ClientPackage {
+  createClient(options: ClientOptions): Client;
+}
+
+/** `redis` has all of `@redis/client`, and is what most programs install. */
+const PACKAGES = ['@redis/client', 'redis'];
+let loadedPackage: ClientPackage | undefined;
+
+export function loadClient(): ClientPackage {
+  const require = nodeModule.createRequire(import.meta.url);
+  let cause: unknown;
+  for (const name of PACKAGES) {
+    try {
+      loadedPackage ??= require(name) as ClientPackage;
+      return loadedPackage;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw error;
+      cause ??= error;
+    }
+  }
+  throw new CacheError('Other', 'RedisStore needs the package @redis/client or redis: npm install @redis/client', {
+    cause,
+  });
+}
