@@ -1,5 +1,5 @@
-// npm run node:check -- <version or binary> [--json]: what a Node, and the V8 in it, breaks, and what is to be done about it. Ends with 0 when
-// that is nothing. A version, such as 25 or 25.9.0, is fetched from npm.
+// npm run node:check -- <version or binary> [--json]: what a Node and its V8 break, and what to do about it: above all, what their entry in
+// src/engine/v8-versions.ts must be. Ends with 0 when nothing breaks. Fetches a version, such as 25 or 25.9.0, from npm.
 import './built.mjs';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
@@ -54,9 +54,9 @@ async function checkSteps({ binary }) {
     return {
       what: name,
       status: step === undefined ? '-' : step.failure === undefined ? 'ok' : 'breaks',
-      found: step ? (step.failure ?? `${Math.round(step.milliseconds)} ms`) : 'not run after the one that failed',
+      found: step ? (step.failure ?? `${Math.round(step.milliseconds)} ms`) : 'not run: a step before it failed',
       todo: step?.failure
-        ? `src/probe/steps.ts, step ${name}: what it does by hand, in a debug build of node if it crashes`
+        ? `src/probe/steps.ts, step ${name}: do by hand what it does; if it crashes, in a debug build of node`
         : '',
     };
   });

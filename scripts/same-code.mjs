@@ -1,6 +1,6 @@
 // node scripts/same-code.mjs <folder of the spec suite's data>: compiles every module of the suite ahead of time, whole and with
-// every other body a stub, and compares the code of the functions that were kept, byte by byte. This is what the learner
-// relies on. For the Node that runs it; it changes V8's flags, so nothing else is done in its process.
+// stubs in the place of every other body, and compares the code of the functions that were kept, byte by byte. The learner relies on it.
+// It checks the Node that runs it, and changes V8's flags, so it does nothing else in its process.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { compileOptimised } from '../dist/engine/ahead-of-time.js';

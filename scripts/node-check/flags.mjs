@@ -1,4 +1,4 @@
-// Whether a node knows the flags that the sources name, and has the defaults that they put back.
+// Whether a node knows the flags that the sources name, and has the defaults that they set back.
 import { readdirSync, readFileSync } from 'node:fs';
 import { V8_VERSIONS } from '../../dist/engine/v8-versions.js';
 import { COPIED_OPTIONS } from '../../dist/learning/start-learner.js';
@@ -6,7 +6,7 @@ import { rowFor, run, TABLE } from './node.mjs';
 
 const sources = new URL('../../src/', import.meta.url);
 
-/** Those that are written out: `'--a-flag=1'`. */
+/** Flags in string literals: `'--a-flag=1'`. */
 function namedIn(folder) {
   return readdirSync(new URL(folder, sources)).flatMap((file) => {
     const text = readFileSync(new URL(folder + file, sources), 'utf8');
@@ -42,14 +42,14 @@ export function checkFlags({ binary, v8Version }) {
   ];
   for (const [name, file] of new Map(named)) {
     const isThere = defaults.has(name) || new RegExp(`--(no-)?${name}\\b`).test(ofNode);
-    // Those that are set are above; one that is only among them for another version of V8 may well be unknown here.
+    // The table's flags are above, as far as they are for this version.
     if (file === TABLE || name === 'wasm-tiering-budget') continue;
     rows.push(
       row(
         `--${name}`,
         isThere ? (defaults.get(name) ?? "node's own") : undefined,
         isThere,
-        `${file}: it is gone; find what it became, or leave it out`,
+        `${file}: it is gone: find what it became, or leave it out`,
       ),
     );
   }

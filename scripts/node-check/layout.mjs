@@ -1,5 +1,4 @@
-// Whether the layout of native code is the one that is known for this V8, or for another one.
-
+// Whether this V8 lays out native code as the table says, or as it says of another version.
 import { fileURLToPath } from 'node:url';
 import { readNativeCode } from '../../dist/engine/native-code.js';
 import { V8_VERSIONS } from '../../dist/engine/v8-versions.js';

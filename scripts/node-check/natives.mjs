@@ -1,4 +1,4 @@
-// Whether a node still has the intrinsics that the sources call.
+// Whether a node has the intrinsics that the sources call.
 import { readdirSync, readFileSync } from 'node:fs';
 import { run } from './node.mjs';
 
@@ -17,7 +17,7 @@ export function checkNatives({ binary }) {
       isThere,
       status: 'ok',
       found: isThere ? 'it parses' : (/SyntaxError: .*/.exec(stderr)?.[0] ?? `ended with ${status}`),
-      todo: isThere ? '' : `src/engine/${file} is not used there: only the symbols of WasmModuleCompilation are left`,
+      todo: isThere ? '' : `src/engine/${file} does not work there: only the symbols of WasmModuleCompilation are left`,
     };
   });
 }

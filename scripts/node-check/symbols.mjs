@@ -1,10 +1,10 @@
-// Whether a node binary exports what the addon looks up in it. The names are those in the addon's source.
+// Whether a node binary exports the functions that the addon looks up. Their names are read from the addon's source.
 import { readdirSync, readFileSync } from 'node:fs';
 
 const native = new URL('../../native/', import.meta.url);
 const RESOLVED = /Resolve\((\w+)\.(\w+),\s*((?:"\w+"\s*)+)\)/g;
 
-/** For whom a symbol is: saving and loading, only one of the two doors to loading, or what is only faster with it. */
+/** What needs a symbol: saving and loading, one of the two doors to loading, or only speed. */
 function purposeOf(owner, field) {
   if (owner !== 'v8') return 'speed';
   return field.startsWith('compilation_') ? 'loading' : 'all';
@@ -17,7 +17,7 @@ export function symbolsOf(binary) {
   for (const [, owner, field, parts] of sources.flatMap((source) => [...source.matchAll(RESOLVED)])) {
     const symbol = parts.replaceAll(/["\s]/g, '');
     const isPresent = bytes.includes(`${symbol}\0`);
-    // One function under two names, of which either will do.
+    // One function with two names: either will do.
     if (found.get(field)?.isPresent) continue;
     found.set(field, {
       field,
@@ -30,7 +30,7 @@ export function symbolsOf(binary) {
   return [...found.values()];
 }
 
-/** What the binary has of the same function with other arguments. */
+/** The same function with other arguments. */
 function overloads(bytes, symbol) {
   const [name] = /^_ZNK?(?:\d+[A-Za-z]\w*?)+?E/.exec(symbol) ?? [];
   const names = new Set();
@@ -42,11 +42,11 @@ function overloads(bytes, symbol) {
 }
 
 const TODO = {
-  all: 'native/v8.cc: it has gone or has other arguments; read v8-wasm.h of this version',
-  loading: 'native/v8.cc: without these and the intrinsic nothing is loaded; look for another door in v8-wasm.h',
+  all: 'native/v8.cc: it is gone or has other arguments: read v8-wasm.h of this version',
+  loading: 'native/v8.cc: without these and the intrinsic nothing can be loaded: look for another door in v8-wasm.h',
 };
 
-/** @param hasNatives - whether the other door to loading is there */
+/** @param hasNatives - whether the intrinsic that also loads is there */
 export function checkSymbols({ binary }, hasNatives) {
   return symbolsOf(binary).map(({ field, symbol, isPresent, others, purpose }) => {
     const isNeeded = purpose === 'all' || (purpose === 'loading' && !hasNatives);

@@ -7,13 +7,13 @@ import { readWasmBinary, realFunctions, withOnlyBodies } from './wasm-binary.js'
 const { Module } = globalThis.WebAssembly ?? {};
 
 /**
- * What of a module is to be compiled ahead of time.
+ * Cuts out the functions that a learner must optimise.
  *
  * @param source - the wire bytes of a module, or that module itself
- * @param functions - those that are wanted: all of them, or those that ran without being optimised. Where V8 tells nothing,
- *   because it has optimised nothing, `undefined`: a single function then, and next time it will.
- * @param analysis - of that module, where there is one: see {@link withOnlyBodies}
- * @returns wire bytes of a module with just these functions, for {@link optimiseAheadOfTime}
+ * @param functions - all of them, or those that ran without being optimised. `undefined` where V8 does not say which ran, because it has
+ *   optimised nothing: then a single function is cut out, and V8 says it the next time.
+ * @param analysis - of that module, if there is one
+ * @returns wire bytes of a module with only these functions, for {@link optimiseAheadOfTime}
  * @throws {RangeError} when the module cannot be read.
  */
 export function partToOptimise(
@@ -25,14 +25,14 @@ export function partToOptimise(
 }
 
 /**
- * Optimised code for a part of a module, joined with what there is already.
+ * Optimises a part of a module, and joins the code with the code that there is already.
  *
- * Only for a process of its own: V8's flags are other ones while it compiles, and whatever else compiled meanwhile would be
- * affected. It is synchronous and takes about as long as V8 would take to optimise those functions.
+ * Only for a process of its own, because it changes V8's flags: anything else that compiles at that moment would be affected. It is
+ * synchronous, and takes about as long as V8 takes to optimise these functions.
  *
- * @param part - of {@link partToOptimise}
- * @param nativeCode - of the whole module; what is optimised in it stays as it is
- * @param coverage - `full` when the part has all functions: then also those that look like stubs are taken
+ * @param part - the result of {@link partToOptimise}
+ * @param nativeCode - of the whole module; its optimised code stays as it is
+ * @param coverage - `full` when the part has all functions: then functions that look like stubs are taken, too
  * @returns native code of the whole module, as `Engine.serialize` returns it
  * @throws {CacheError} kind `Serialize`.
  */
@@ -46,7 +46,7 @@ export function optimiseAheadOfTime(
     const first = nativeCode && readNativeCode(nativeCode, binary.functions);
     const second = readNativeCode(compileOptimised(part), binary.functions);
     const wanted = coverage === 'full' ? second.optimised : realFunctions(binary);
-    if (wanted.size === 0) throw new RangeError('Every function of this part is a stub');
+    if (wanted.size === 0) throw new RangeError('Every function of this part is a stub: there is nothing to optimise');
     return joinNativeCode(first, second, wanted);
   } catch (cause) {
     if (CacheError.is(cause)) throw cause;
@@ -55,7 +55,7 @@ export function optimiseAheadOfTime(
 }
 
 /**
- * Optimised code for every function of a module, none of it inlined.
+ * Optimises every function of a module, without inlining.
  *
  * @throws {CacheError} kind `Serialize`.
  */
@@ -63,7 +63,10 @@ export function compileOptimised(wireBytes: Uint8Array): Uint8Array {
   const { addon } = loadAddon();
   const flags = knownV8()?.aheadOfTime;
   if (!addon?.canSerialize || !flags) {
-    throw new CacheError('Serialize', `This process (Node ${process.version}) cannot compile ahead of time`);
+    throw new CacheError(
+      'Serialize',
+      `Node ${process.version} cannot compile ahead of time: its V8 is not known, or not supported in this process`,
+    );
   }
   const tag = addon.versionTag();
   let module: WebAssembly.Module;
@@ -74,7 +77,10 @@ export function compileOptimised(wireBytes: Uint8Array): Uint8Array {
     for (const [, reset] of flags.toReversed()) addon.setFlags(reset);
   }
   if (addon.versionTag() !== tag) {
-    throw new CacheError('Serialize', "V8's flags are not what they were; was one of them off on the command line?");
+    throw new CacheError(
+      'Serialize',
+      "V8's flags could not be set back. Was one of the flags that are on by default switched off on the command line?",
+    );
   }
   const nativeCode = addon.serialize(module);
   if (!nativeCode) throw new CacheError('Serialize', 'V8 optimised nothing');

@@ -1,5 +1,5 @@
 /**
- * What a `deterministicId` of `V8Engine` is made of.
+ * The parts of a `deterministicId` of `V8Engine`.
  *
  * @example
  * ```ts
@@ -18,11 +18,11 @@ export interface EngineDescription {
   platform: string;
   /** As `process.arch`. */
   arch: string;
-  /** Bytes of the node binary: builds of one version differ. `undefined` when it could not be told. */
+  /** Size of the node binary in bytes: builds of one version differ. `undefined` when it is not known. */
   binarySize: number | undefined;
   /** Whether native code is supported, which it is only with V8's trap handler for WebAssembly. */
   trapHandler: boolean;
-  /** V8's tag for its version, flags and the CPU's features, which cannot be taken apart. Only with the trap handler. */
+  /** V8's tag for its version, its flags and the CPU's features, which cannot be told apart. Only with the trap handler. */
   tag: string | undefined;
 }
 
@@ -30,7 +30,7 @@ const ENGINE_ID =
   /^node-(?<node>v[^_]+)_v8-(?<v8>[^_]+)_(?<platform>[^_-]+)-(?<arch>[^_-]+)_bin-(?<size>\d+|unknown)_(?:trap_tag-(?<tag>[0-9a-f]{8})|unsupported)$/;
 
 /**
- * The parts of an engine's id; `undefined` when it is not one of `V8Engine`.
+ * Splits an engine's id into its parts. `undefined` when it is not an id of `V8Engine`.
  *
  * @example
  * ```ts
@@ -50,12 +50,12 @@ export function describeEngine(engineId: string): EngineDescription | undefined 
 }
 
 /**
- * Why one engine cannot load the native code of another, in words; nothing when it can. Only what tells something is named: that V8's
- * tag differs, for instance, says nothing where V8 itself does.
+ * Why one engine cannot load the native code of another, in words. Empty when it can. Differences that follow from others are left out: where
+ * V8 differs, so does its tag.
  *
  * @param engineId - of the engine that made the native code
- * @param here - of the engine that is to load it
- * @param unsupportedReason - `Engine.unsupportedReason` of that one, where it is known
+ * @param here - of the engine that should load it
+ * @param unsupportedReason - `Engine.unsupportedReason` of that one, if it is known
  *
  * @example
  * ```ts
@@ -83,7 +83,8 @@ export function whyNotThisEngine(engineId: string, here: string, unsupportedReas
   if (!isSameMachine) {
     reasons.push(`made on ${made.platform}-${made.arch}, this is ${own.platform}-${own.arch}`);
   }
-  if (!made.trapHandler) reasons.push('made without the trap handler, or where native code is not supported otherwise');
+  if (!made.trapHandler)
+    reasons.push('made without the trap handler, or where native code is not supported for another reason');
   if (!own.trapHandler) {
     const why = unsupportedReason ?? 'the trap handler is off, or this Node, V8 or platform has not been tried';
     reasons.push(`native code is not supported in this process: ${why}`);
@@ -101,5 +102,5 @@ export function whyNotThisEngine(engineId: string, here: string, unsupportedReas
 }
 
 function bytes({ binarySize }: EngineDescription): string {
-  return binarySize === undefined ? 'a size that could not be told' : `${binarySize} bytes`;
+  return binarySize === undefined ? 'an unknown size' : `${binarySize} bytes`;
 }

@@ -1,12 +1,12 @@
-// V8's serialised form of a module's native code, as far as it must be known to tell which functions ran and to join the
-// code of two compilations. Read in the source of each version (src/wasm/wasm-serialization.cc) and found again in its
-// bytes; native-code.test.ts does that for the Node it runs on. In all of them:
+// Reads and joins V8's serialised form of a module's native code: which functions ran, which are optimised. The form was read in V8's
+// source (src/wasm/wasm-serialization.cc) and found again in the bytes of each version; native-code.test.ts checks it for its Node.
+// All versions write:
 //
 //   header, one byte per imported function, one record per declared function, one u32 tiering budget per declared function
 //
-// A record is one byte, and for optimised code a fixed number of u32, one byte (the tier), and the parts whose lengths are
-// among those u32. A record refers to other functions, builtins and types by index only, so it means the same in another
-// serialised form of the same module.
+// A record is one byte. For optimised code a fixed number of u32 follows, then one byte (the tier), then the parts whose lengths are among
+// those u32. A record refers to other functions, builtins and types by index, so it means the same in another serialised form of
+// the same module.
 
 import { loadAddon } from '../native/addon.js';
 import { knownV8, type NativeCodeLayout } from './v8-versions.js';
@@ -16,18 +16,18 @@ export interface NativeCode {
   readonly bytes: Uint8Array;
   /** Declared functions with optimised code. */
   readonly optimised: ReadonlySet<number>;
-  /** Declared functions that ran, but not often enough to be optimised. */
+  /** Declared functions that ran, but too seldom to be optimised. */
   readonly executed: ReadonlySet<number>;
-  /** Of these, those into which other functions' code was inlined. */
+  /** Optimised functions that contain other functions' code. */
   readonly inlined: ReadonlySet<number>;
   /** Where each record starts, and where the last one ends. */
   readonly recordStarts: Uint32Array;
 }
 
 /**
- * Finds the records. Every byte must be accounted for: what differs from the known layout in any way is refused.
+ * Finds the records, and accounts for every byte.
  *
- * @throws {RangeError} when the bytes are not laid out as this version of V8 is known to do it.
+ * @throws {RangeError} when the bytes differ from the known layout of this version of V8 in any way.
  */
 export function readNativeCode(
   bytes: Uint8Array,
@@ -37,7 +37,7 @@ export function readNativeCode(
   const { codeSizeAt, headerLength, firstLength, inliningLength, numbers } = layoutOf(v8Version);
   const addon = loadAddon().addon;
   if (!addon) throw new RangeError('Native code cannot be read without the addon');
-  // Natively: it is done at a program's exit, and code that runs once takes 10 ms for 50,000 functions.
+  // Natively, because a program does it at its exit: JavaScript that runs once takes 10 ms for 50,000 functions.
   const layout = Uint32Array.of(firstLength, inliningLength, numbers);
   const records = addon.readRecords(bytes, headerLength + imported, declared, layout);
   if (records.length === 2) throw unknown(...records);
@@ -52,11 +52,11 @@ export function readNativeCode(
 }
 
 /**
- * The optimised code of `first`, and of those functions that only `second` has among the `wanted`. All other functions are as
- * if they had never run.
+ * Joins the optimised code of `first` with that of the `wanted` functions that only `second` has. All other functions are as if they had
+ * never run.
  *
- * @param second - of the same module, in the sense that its wanted functions have the same bodies; nothing in it ever ran.
- *   What has other functions' code inlined is not taken: their bodies may be other ones.
+ * @param second - of the same module, or of one whose wanted functions have the same bodies. Nothing in it ever ran. Code that
+ *   contains other functions' code is left out, because their bodies may differ.
  */
 export function joinNativeCode(
   first: NativeCode | undefined,
@@ -66,7 +66,7 @@ export function joinNativeCode(
 ): Uint8Array {
   const { codeSizeAt, firstLength } = layoutOf(v8Version);
   const declared = second.recordStarts.length - 1;
-  // What `first` was compiled under (features, what its imports turned out to be) includes what `second` was.
+  // `first` was compiled with at least the features and imports that `second` was compiled with.
   const header = Buffer.from(headerOf(first ?? second));
   const parts: Uint8Array[] = [header];
   let codeSize = 0;
@@ -84,13 +84,13 @@ export function joinNativeCode(
       parts.push(LAZY_RECORD);
     }
   }
-  // The budgets of functions that never ran, for all of them.
+  // All get the budgets of functions that never ran.
   parts.push(second.bytes.subarray(second.recordStarts[declared]));
   header.writeBigUInt64LE(BigInt(codeSize), codeSizeAt);
   return Buffer.concat(parts);
 }
 
-/** V8's mark for a function that has never run. */
+/** V8's record of a function that never ran. */
 const LAZY_RECORD = Uint8Array.of(2);
 
 function headerOf({ bytes, recordStarts }: NativeCode): Uint8Array {
@@ -100,7 +100,7 @@ function headerOf({ bytes, recordStarts }: NativeCode): Uint8Array {
 function layoutOf(v8Version?: string): NativeCodeLayout {
   const layout = knownV8(v8Version)?.layout;
   if (!layout)
-    throw new RangeError(`The layout of native code is not known for V8 ${v8Version ?? process.versions.v8}`);
+    throw new RangeError(`There is no known layout of native code for V8 ${v8Version ?? process.versions.v8}`);
   return layout;
 }
 

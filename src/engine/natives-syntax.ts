@@ -6,19 +6,19 @@ type Deserialize = (nativeCode: ArrayBuffer, wireBytes: Uint8Array) => WebAssemb
 // biome-ignore lint/security/noGlobalEval: V8's intrinsics have no other door; the source is the constant below.
 const indirectEval = globalThis.eval;
 
-// The parentheses make V8 compile the function at once, while the syntax is allowed, and not at its first call.
+// The parentheses make V8 compile the function at once, while the syntax is allowed, instead of at its first call.
 const SOURCE = '(function (nativeCode, wireBytes) { return %DeserializeWasmModule(nativeCode, wireBytes); })';
 
 /**
- * V8's own deserialiser, which Node 20, 22 and 24 offer only as an intrinsic. The flag that allows intrinsics is on for
- * the microseconds of this call; if it was on before, it stays on.
+ * Gets V8's own deserialiser, which is an intrinsic on Node 20, 22 and 24. The flag that allows intrinsics is on for the microseconds of
+ * this call. If it was on before, it stays on.
  *
- * @throws when the intrinsic is gone (Node 25 and later) or code generation from strings is forbidden.
+ * @throws when there is no such intrinsic (Node 25 and later), or when code generation from strings is forbidden.
  */
 export function deserializeByNativesSyntax(addon: Addon): Deserialize {
   const open = () => {
     const intrinsic = indirectEval(SOURCE) as Deserialize;
-    // Called once inside the window: with --max-lazy only the call compiles it. V8 turns three bytes down cleanly.
+    // Called once while the flag is on, because with --max-lazy only a call compiles it. V8 refuses three bytes cleanly.
     intrinsic(new ArrayBuffer(3), new Uint8Array(0));
     return intrinsic;
   };

@@ -3,8 +3,8 @@ import type { Addon, SharedTable } from '../native/addon.js';
 import { RecentlyUsed } from '../recently-used.js';
 import { openAddon } from './supported.js';
 
-// What is shared is kept for as long as one of the threads lives that loaded the addon. The main thread, which outlives the
-// others, may have no cache itself, and only start workers that do.
+// Shared modules are kept while one of the threads lives that loaded the addon. So the main thread, which outlives the others, loads it,
+// even if only its workers have caches.
 if (worker_threads.isMainThread) openAddon();
 
 export interface SharedModulesLimits {
@@ -13,14 +13,14 @@ export interface SharedModulesLimits {
   maxBytes: number;
 }
 
-/** Live modules by name, the least recently used one first to go. */
+/** Live modules by name. The least recently used one goes first. */
 export interface SharedModules {
   get(name: string): WebAssembly.Module | undefined;
   has(name: string): boolean;
   set(name: string, module: WebAssembly.Module): void;
 }
 
-/** The table of that name, and why other threads do not see it where that is so. */
+/** The table of that name, and why other threads do not see it, if they do not. */
 export function openSharedModules(
   table: string,
   limits: SharedModulesLimits,
@@ -31,14 +31,14 @@ export function openSharedModules(
 }
 
 /**
- * Live modules by name, which every thread of the process that opens the table of the same name sees at once: V8 makes a Module
- * object of this thread over native code that another one compiled, in microseconds and without asking that thread.
+ * Live modules by name for all threads of the process that open the table of that name. V8 makes a Module object of this thread over native
+ * code that another one compiled, in microseconds and without that thread.
  */
 class ModulesOfProcess implements SharedModules {
   readonly #addon: Addon;
   readonly #table: SharedTable;
   readonly #limits: SharedModulesLimits;
-  /** The objects of this thread, so that one module is one object here, as it is in other caches. */
+  /** The objects of this thread: one module is one object here, as in other caches. */
   readonly #objects: RecentlyUsed<{ id: number; reference: WeakRef<WebAssembly.Module> }>;
 
   constructor(addon: Addon, table: string, limits: SharedModulesLimits) {
@@ -74,7 +74,7 @@ class ModulesOfProcess implements SharedModules {
 
 const tablesOfThread = new Map<string, Map<string, WebAssembly.Module>>();
 
-/** What is left of that where threads cannot share. */
+/** Where threads cannot share. */
 function modulesOfThread(table: string, { maxModules }: SharedModulesLimits): SharedModules {
   const modules = tablesOfThread.get(table) ?? new Map<string, WebAssembly.Module>();
   tablesOfThread.set(table, modules);

@@ -6,7 +6,7 @@ import { knownV8, v8Version } from './v8-versions.js';
 const { WebAssembly } = globalThis;
 const { version, platform, arch } = process;
 
-/** What trying a V8 that is not among the tested ones gave. */
+/** The result of trying a V8 that is not tested. */
 export interface Verdict {
   /** Whether its native code can be used. */
   readonly isUsable: boolean;
@@ -16,23 +16,23 @@ export interface Verdict {
 
 let shared: { verdict?: Verdict } | undefined;
 
-/** Whether this V8 is one of the tested versions, which needs no verdict. */
+/** Whether this V8 is a tested version. Such a version needs no verdict. */
 export function isTestedV8(): boolean {
   return knownV8()?.isTested === true;
 }
 
-/** What all copies of this package in one thread, the hook's and the library's above all, know of an untested V8: see hook/enable.ts. */
+/** What the copies of this package in one thread share: the hook's and the library's are two. See hook/enable.ts. */
 function known(): { verdict?: Verdict } {
   shared ??= diagnostics_channel.channel('wasm-module-cache') as object as { verdict?: Verdict };
   return shared;
 }
 
-/** From now on in this thread: a V8 that is not tested is what this says. */
+/** Sets the verdict on a V8 that is not tested, for this thread. */
 export function takeVerdict(verdict: Verdict): void {
   known().verdict = verdict;
 }
 
-/** Why V8's native code cannot be used here, as far as can be told without the addon. */
+/** Why native code cannot be used here, as far as it is known without the addon. */
 export function whyNeverSupported(): string | undefined {
   return whyNotThisProcess() ?? (isTestedV8() ? undefined : whyNotUsable(known().verdict));
 }
@@ -42,7 +42,6 @@ function whyNotThisProcess(): string | undefined {
   return otherRuntime && `${otherRuntime} is not Node.js`;
 }
 
-/** Of a V8 that is not tested. */
 function whyNotUsable(verdict: Verdict | undefined): string | undefined {
   if (verdict?.isUsable) return undefined;
   return verdict
@@ -56,13 +55,13 @@ export function nameOfV8(): string {
 
 type Opened = { addon: Addon } | { addon?: undefined; unsupportedReason: string };
 
-/** The addon where it may be used, or why it may not. */
+/** The addon, or why it must not be used. */
 export function openAddon(): Opened {
   const unsupportedReason = whyNeverSupported();
   return unsupportedReason === undefined ? openUntriedAddon() : { unsupportedReason };
 }
 
-/** As {@link openAddon}, whatever V8 this is. */
+/** As {@link openAddon}, also for a V8 that was never tried. */
 export function openUntriedAddon(): Opened {
   const unsupportedReason = whyNotThisProcess();
   if (unsupportedReason !== undefined) return { unsupportedReason };
@@ -72,7 +71,9 @@ export function openUntriedAddon(): Opened {
     return { unsupportedReason: `the addon for ${platform}-${arch} could not be loaded (${detail})` };
   }
   if (!addon.canSerialize) {
-    return { unsupportedReason: `this node binary for ${platform}-${arch} does not export what the addon needs` };
+    return {
+      unsupportedReason: `this node binary for ${platform}-${arch} does not export the functions of V8 that the addon needs`,
+    };
   }
   return { addon };
 }

@@ -7,9 +7,9 @@ const nodeOptions = process.env.NODE_OPTIONS ?? '';
 const Memory = globalThis.WebAssembly?.Memory;
 
 /**
- * Whether V8 turns out-of-bounds accesses into traps by catching signals. Code compiled so contains no bounds checks: in a
- * process without the handler the first such access is a crash or worse, and neither V8's header nor its version tag
- * knows of it. Anything but a certain yes is a no.
+ * Whether V8 turns out-of-bounds accesses into traps by catching signals. Code that is compiled for it contains no bounds checks. In a
+ * process without the handler the first such access crashes, or worse, and neither V8's header nor its version tag tells. So anything
+ * but a certain yes is a no.
  */
 export function trapHandlerIsOn(addon: Addon): boolean {
   if (addon.addressSpaceIsLimited) return false;
@@ -19,9 +19,8 @@ export function trapHandlerIsOn(addon: Addon): boolean {
 }
 
 /**
- * With the handler a memory is followed by 8 GiB, less itself, of address space that nobody may touch, so that no 32-bit index
- * and offset leaves it; without it by 4 GiB. Looked up where this memory is, because what the whole process reserves changes
- * with every thread that starts or ends.
+ * With the handler, a memory and the address space behind it that nobody may touch are 8 GiB together, so that no 32-bit index plus offset
+ * leaves them; without it 4 GiB. This looks at one memory, because what the process reserves in all changes with every thread.
  */
 function memoryHasGuardPages(addon: Addon): boolean {
   try {

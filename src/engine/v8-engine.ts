@@ -15,13 +15,13 @@ const { versions, version, platform, arch, execPath } = process;
 const { statSync } = fs;
 const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].flatMap((each) => each.split(' '));
 
-/** Wire bytes on their way to a module; see {@link V8Engine.receive}. */
+/** Wire bytes that wait for their native code; see {@link V8Engine.receive}. */
 export interface Received {
   /** SHA-256 of the wire bytes. */
   readonly key: ModuleHash;
-  /** As `Engine.deserialize`. Once. */
+  /** As `Engine.deserialize`. To be called once. */
   finish(nativeCode: Uint8Array): WebAssembly.Module;
-  /** Instead of `finish`, when there is no native code for it. */
+  /** Instead of `finish`, when there is no native code for this key. */
   abandon(): void;
 }
 
@@ -30,20 +30,20 @@ interface Doors {
   deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module | undefined;
 }
 
-const NO_TRAP_HANDLER = "V8's WebAssembly trap handler is off, or cannot be told to be on";
+const NO_TRAP_HANDLER = "V8's WebAssembly trap handler is off, or it is not certain that it is on";
 
 let doors: Doors | { unsupportedReason: string } | undefined;
 let staticId: string | undefined;
 
-/** The deterministic id when a module was compiled or restored here: V8's flags may have changed since. */
+/** The deterministic id at the time when a module was compiled or restored here. V8's flags may have changed since. */
 const madeUnder = new WeakMap<WebAssembly.Module, string>();
 
 /**
- * V8 in this process. All instances are one: they share what was found out about the process.
+ * V8 in this process. All instances share what is known about the process.
  *
- * Where `canSerialize` is false, `serialize` and `wireBytes` throw a `CacheError` of kind `Serialize`, and `deserialize` one of
- * kind `Deserialize`; compiling works wherever there is WebAssembly. A module that was compiled under other flags of V8 than
- * those of now cannot be serialised either.
+ * Where `canSerialize` is false, `serialize` and `wireBytes` throw a `CacheError` of kind `Serialize`, and `deserialize` throws one of kind
+ * `Deserialize`. Compiling works wherever there is WebAssembly. A module cannot be serialised either when V8's flags have changed since it was
+ * compiled.
  *
  * @example
  * ```ts
@@ -67,9 +67,9 @@ export class V8Engine implements Engine {
   }
 
   /**
-   * Node and V8 version, platform, arch, the size of the node binary (builds of one version differ), whether the trap
-   * handler is on, and V8's version tag, which covers its flags and the CPU's features. Without the latter two where
-   * `canSerialize` is false.
+   * The versions of Node and V8, the platform, the architecture, the size of the node binary (builds of one version differ), whether the trap
+   * handler is on, and V8's version tag, which covers its flags and the CPU's features. The last two are left out where `canSerialize` is
+   * false.
    */
   get deterministicId(): string {
     const opened = openDoors();
@@ -93,16 +93,17 @@ export class V8Engine implements Engine {
     const { addon } = need('Serialize');
     const id = madeUnder.get(module);
     if (id !== undefined && id !== this.deterministicId) {
-      throw new CacheError('Serialize', "V8's flags are not those under which this module was compiled");
+      throw new CacheError('Serialize', "V8's flags have changed since this module was compiled");
     }
     return addon.withSteadyFlags(() => addon.serialize(module));
   }
 
   /**
-   * @internal As {@link serialize}, but to be looked at only: it tells of every function that ran. V8 marks a function as
-   * executed when its budget for being optimised is not the initial one, and gives it that again when it starts to optimise
-   * it; of functions that take V8 longer than the program runs, `serialize` tells nothing. Here V8 takes another budget for
-   * the initial one, for as long as it serialises.
+   * @internal As {@link serialize}, but every function that ran is marked as executed. The result is only for reading the marks.
+   *
+   * V8 marks a function when its tiering budget differs from the initial one. When V8 starts to optimise a function, it gives it the initial
+   * budget again, so `serialize` does not mark functions that V8 is still optimising when the program ends. Here another budget is the
+   * initial one while V8 serialises.
    */
   observe(module: WebAssembly.Module): Uint8Array | undefined {
     const { addon } = need('Serialize');
@@ -118,11 +119,11 @@ export class V8Engine implements Engine {
   }
 
   /**
-   * @internal For a hit in two steps, when the key is not known yet: it is hashed in another thread while V8 takes the first
-   * of its copies of the wire bytes. Each takes 13 ms for 18 MB (Node 26); where V8 takes but one copy, with the native
-   * code, this is only the hash.
+   * @internal Loads a module in two steps, when its key is not known yet. Another thread computes the hash while V8 makes its first copy of the
+   * wire bytes; each takes 13 ms for 18 MB (Node 26). Where V8 makes only one copy, together with the native code, this only
+   * computes the hash.
    *
-   * @param wireBytes - not to change before `finish`
+   * @param wireBytes - must not change before `finish`
    */
   receive(wireBytes: Uint8Array): Received {
     const { addon, deserialize } = need('Deserialize');
@@ -156,20 +157,19 @@ export class V8Engine implements Engine {
   }
 
   /**
-   * @internal Starts to read the wire bytes in another thread. All of the module stays in memory until the key is asked for,
-   * or the analysis is used.
+   * @internal Starts to read the wire bytes in another thread. The module stays in memory until `keyOf` is called or the analysis is used.
    */
   analyse(module: WebAssembly.Module): ModuleAnalysis {
     return need('Serialize').addon.startAnalysis(module);
   }
 
-  /** @internal The SHA-256 that the other thread found; `undefined` where the addon cannot hash. */
+  /** @internal The SHA-256 that the other thread computed. `undefined` where the addon cannot hash. */
   keyOf(analysis: ModuleAnalysis): ModuleHash | undefined {
     const digest = need('Serialize').addon.joinAnalysis(analysis);
     return digest && ModuleHash.fromBytes(digest);
   }
 
-  /** @internal Whether the module was compiled from exactly these bytes; compared in place, without a copy or a hash. */
+  /** @internal Whether the module was compiled from exactly these bytes. Compares without a copy or a hash. */
   hasWireBytes(module: WebAssembly.Module, wireBytes: Uint8Array): boolean {
     return need('Serialize').addon.hasWireBytes(module, wireBytes);
   }
@@ -181,8 +181,8 @@ export class V8Engine implements Engine {
 }
 
 /**
- * @internal What the deterministic id is where a V8 that has not been tried turns out to be usable, or why that cannot be, as
- * far as it can be told without calling V8's doors.
+ * @internal The deterministic id that a V8 that was never tried has when it is usable, or why it cannot be usable. Calls none of V8's
+ * doors.
  */
 export function untriedEngine(): { id: string } | { id?: undefined; reason: string } {
   const opened = openUntriedAddon();
@@ -208,7 +208,7 @@ function need(kind: 'Serialize' | 'Deserialize'): Doors {
 function openDoors(): Doors | { unsupportedReason: string } {
   if (doors) return doors;
   const opened = tryDoors();
-  // The verdict on a V8 that is not tested may come later.
+  // A verdict on a V8 that is not tested may come later.
   if (isTestedV8() || whyNeverSupported() === undefined) doors = opened;
   return opened;
 }
@@ -220,7 +220,7 @@ function tryDoors(): Doors | { unsupportedReason: string } {
   if (!trapHandlerIsOn(addon)) {
     return { unsupportedReason: NO_TRAP_HANDLER };
   }
-  // Of a V8 that is not in the table only one of the two is there.
+  // A V8 that is not in the table has only one of the two.
   const loadsBy = knownV8()?.loadsBy ?? (addon.canDeserialize ? 'WasmModuleCompilation' : '%DeserializeWasmModule');
   if (loadsBy === 'WasmModuleCompilation') {
     if (!addon.canDeserialize) return { unsupportedReason: `this node binary does not export v8::${loadsBy}` };
@@ -244,14 +244,14 @@ function binarySize(): number | string {
   }
 }
 
-/** V8 takes the whole buffer behind a view for the native code, and a byte too many crashes it. */
+/** V8 takes the whole buffer behind a view as the native code, and one byte too many crashes it. */
 function exactBuffer(bytes: Uint8Array): ArrayBuffer {
   const { buffer } = bytes;
   if (isOrdinary(buffer) && buffer.byteLength === bytes.byteLength) return buffer;
   return new Uint8Array(bytes).buffer;
 }
 
-/** V8 wants wire bytes that neither another thread nor a resize can change under it. */
+/** V8 needs wire bytes that neither another thread nor a resize can change meanwhile. */
 function ordinary(bytes: Uint8Array): Uint8Array {
   return isOrdinary(bytes.buffer) ? bytes : new Uint8Array(bytes);
 }

@@ -1,14 +1,14 @@
 import { loadAddon, type ModuleAnalysis } from '../native/addon.js';
 
-/** Where things are in a module's wire bytes, as far as compiling a part of it needs to know. */
+/** Where the functions are in a module's wire bytes. */
 export interface WasmBinary {
   readonly wireBytes: Uint8Array;
   readonly functions: FunctionCounts;
-  /** Where each declared function's entry in the code section starts, with its length field; and the end of the last. */
+  /** Where each declared function's entry in the code section starts, with its length field; then the end of the last one. */
   readonly bodyStarts: Uint32Array;
 }
 
-/** The numbers of functions that V8's serialised form has entries for. */
+/** How many functions V8's serialised form has entries for. */
 export interface FunctionCounts {
   readonly imported: number;
   readonly declared: number;
@@ -21,15 +21,15 @@ const IMPORT = { function: 0, table: 1, memory: 2, global: 3, tag: 4 };
 const HEADER = Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00);
 
 /**
- * Three bytes long, no locals: `unreachable`, `end`. Valid as the body of every function, whatever its type. The length takes a
- * byte more than it needs, so that a function that does no more than this by itself is not taken for a stub.
+ * A body of three bytes: no locals, `unreachable`, `end`. It is valid for a function of any type. Its length field is one byte longer than it
+ * needs to be, so that a function whose own body is the same is not taken for a stub.
  */
 const STUB = Uint8Array.of(0x83, 0x00, 0x00, 0x00, 0x0b);
 
 /**
  * Reads the wire bytes of a module that V8 has compiled.
  *
- * @throws {RangeError} at anything that this reader does not know, such as an import of a later proposal.
+ * @throws {RangeError} when it meets what it does not know, such as an import of a later proposal.
  */
 export function readWasmBinary(wireBytes: Uint8Array): WasmBinary {
   let bodyStarts: Uint32Array = new Uint32Array(1);
@@ -46,7 +46,7 @@ export function readWasmBinary(wireBytes: Uint8Array): WasmBinary {
 }
 
 /**
- * Takes microseconds, because it skips the code.
+ * Counts the functions. It takes microseconds, because it skips the code.
  *
  * @throws {RangeError} as {@link readWasmBinary}.
  */
@@ -79,15 +79,15 @@ function* sections(wireBytes: Uint8Array): Generator<{ id: number; end: number; 
 }
 
 /**
- * The same module with only the given functions' bodies; the others trap. Everything that a body is compiled against (types,
- * imports, tables, memories, globals) is the same, so that without inlining V8 makes the same code of those that are kept.
+ * Makes the same module with the bodies of only the given functions; the others trap. The types, imports, tables, memories and globals are the
+ * same, so without inlining V8 makes the same code of the functions that are kept.
  *
  * @param wireBytes - of a module that V8 has compiled, or that module itself
- * @param functions - indices among the declared functions, imported ones not counted
+ * @param functions - their indices among the declared functions, without the imported ones
  * @param forCompiling - whether to leave out what no code depends on, too: the contents of data segments, the names of exports,
- *   and all custom sections but those that tell a compiler something (`metadata.code.*`)
- * @param analysis - of the same module, which saves the search for its functions
- * @throws {RangeError} when the module cannot be read, or has not all of these functions.
+ *   and custom sections, except those for compilers (`metadata.code.*`)
+ * @param analysis - of the same module; it saves the search for the functions
+ * @throws {RangeError} when the module cannot be read, or does not have all of these functions.
  */
 export function withOnlyBodies(
   wireBytes: Uint8Array | WebAssembly.Module,
@@ -96,12 +96,12 @@ export function withOnlyBodies(
   analysis?: ModuleAnalysis,
 ): Uint8Array {
   const addon = loadAddon().addon;
-  if (!addon) throw new RangeError('Modules cannot be cut without the addon');
+  if (!addon) throw new RangeError('A module cannot be cut without the addon');
   const kept = functions === 'all' ? undefined : functions === 'smallest' ? null : Uint32Array.from(functions).sort();
   return addon.withOnlyBodies(wireBytes, kept, STUB, forCompiling, analysis);
 }
 
-/** The functions whose bodies are not the stubs of {@link withOnlyBodies}. */
+/** The functions whose bodies are not stubs of {@link withOnlyBodies}. */
 export function realFunctions({ wireBytes, bodyStarts }: WasmBinary): Set<number> {
   const real = new Set<number>();
   for (let i = 0; i < bodyStarts.length - 1; i++) {
@@ -170,7 +170,7 @@ function skipType(reader: Reader): void {
   }
 }
 
-/** The types of one byte are 0x66 and above; 0x65 and 0x62 (shared, exact) have another type after them. */
+/** Types of one byte are 0x66 and above. 0x65 and 0x62 (shared, exact) are followed by another type. */
 function expectShortType(type: number, { at }: Reader): void {
   if (type < 0x66 || type > 0x7f) throw new RangeError(`Unknown type ${type} at byte ${at - 1}`);
 }
@@ -191,11 +191,11 @@ class Reader {
   byte(): number {
     const byte = this.bytes[this.at++];
     if (byte === undefined)
-      throw new RangeError(`The module ends at byte ${this.bytes.length}, in the middle of something`);
+      throw new RangeError(`The module ends at byte ${this.bytes.length}, in the middle of a section`);
     return byte;
   }
 
-  /** LEB128 of up to 64 bits. Signed numbers are only skipped, so that their value does not matter. */
+  /** LEB128 of up to 64 bits. Signed numbers are only skipped, so their value does not matter. */
   number(): number {
     let value = 0;
     for (let shift = 0; shift < 64; shift += 7) {

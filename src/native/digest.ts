@@ -1,12 +1,12 @@
 import { ModuleHash } from '../module-hash.js';
 import { loadAddon } from './addon.js';
 
-// What node:zlib and node:crypto compute, taken from the addon where it is there: loading those two takes 5 and 8 ms
-// (Node 26), which every program with a large module would pay. Here and not in the vocabulary, which imports nothing.
+// What node:zlib and node:crypto compute. The addon does it where it can: loading those two takes 5 and 8 ms (Node 26), which every
+// program with a large module would pay.
 
 const { getBuiltinModule } = process;
 
-/** CRC-32 as zlib has it: finds accidents, at 2 to 6 GB/s; a signature is what finds intent. */
+/** zlib's CRC-32. It finds accidents, at 2 to 6 GB/s; only a signature finds intent. */
 export function crc32(bytes: Uint8Array): number {
   return loadAddon().addon?.crc32(bytes) ?? getBuiltinModule('node:zlib').crc32(bytes);
 }

@@ -3,12 +3,12 @@ import fs from 'node:fs';
 // Captured: programs replace them.
 const { closeSync, openSync, readSync } = fs;
 
-/** The path of the dynamic linker stands before everything else that has a size worth mentioning. */
+/** The path of the dynamic linker is within the first bytes. */
 const LENGTH = 4096;
 
 /**
- * Which libc a Linux binary was linked with, as the path of its dynamic linker tells. Not guessed from the distribution: musl takes
- * an addon that was built for glibc, and crashes in it.
+ * Which libc a Linux binary was linked with, told by the path of its dynamic linker. The distribution does not tell it, and musl loads
+ * an addon that was built for glibc and crashes in it.
  *
  * @throws when the file cannot be read.
  */

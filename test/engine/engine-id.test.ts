@@ -85,7 +85,7 @@ const different: [what: string, changes: Partial<typeof PARTS>, reasons: (string
   [
     'that the size is not known',
     { size: 'unknown' },
-    ['another build of the same Node: its binary has a size that could not be told, this one 129387408 bytes'],
+    ['another build of the same Node: its binary has an unknown size, this one 129387408 bytes'],
   ],
   [
     'the tag',
@@ -95,7 +95,7 @@ const different: [what: string, changes: Partial<typeof PARTS>, reasons: (string
   [
     'the trap handler',
     { rest: 'unsupported' },
-    ['made without the trap handler, or where native code is not supported otherwise'],
+    ['made without the trap handler, or where native code is not supported for another reason'],
   ],
 ];
 
