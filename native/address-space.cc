@@ -1,4 +1,4 @@
-// What V8's trap handler needs: address space behind a memory that nobody may touch.
+// V8's trap handler needs inaccessible address space behind every memory.
 #include <sys/resource.h>
 
 #include <cstdint>
@@ -10,14 +10,13 @@
 
 namespace {
 
-// V8 then makes code without guard pages, and says nothing.
+// With such a limit V8 silently makes code without guard pages.
 bool AddressSpaceIsLimited() {
   rlimit limit;
   return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 }
 
-// guardBytesBehind(ArrayBuffer) -> number of bytes directly behind it that nobody may touch, or 0 where that cannot be
-// told
+// guardBytesBehind(ArrayBuffer) -> number of inaccessible bytes directly behind it, or 0 if that is unknown
 napi_value GuardBytesBehind(napi_env env, napi_callback_info info) {
   napi_value args[1];
   void* data = nullptr;

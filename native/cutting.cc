@@ -1,5 +1,5 @@
-// Makes a module with only some of another one's function bodies. Natively, because a program's exit does it once, and
-// JavaScript that runs once takes 10 ms and more for 16,000 functions. src/engine/wasm-binary.ts says what it is for.
+// Makes a module with only some function bodies of another one; src/engine/wasm-binary.ts says why. It is native
+// because a program's exit runs it once, and JavaScript that runs once takes 10 ms and more for 16,000 functions.
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -43,8 +43,8 @@ bool FindSmallest(uint32_t count, Body body, ByteSpan stub, uint32_t& smallest) 
   return is_found;
 }
 
-// A code section in which the stub replaces the bodies of all functions but the kept ones. False when not all of these
-// exist.
+// Writes a code section in which the stub replaces the bodies of all functions but the kept ones. False when not all of
+// these exist.
 bool WriteCode(const Cut& cut, WireReader& reader, WireWriter& out) {
   uint32_t count = reader.Number();
   if (!reader.ok()) return true;
@@ -71,7 +71,7 @@ bool WriteCode(const Cut& cut, WireReader& reader, WireWriter& out) {
   return kept.which == Kept::All || k == kept.count;
 }
 
-// Every export under a name of a few digits: in some modules the names are a quarter of all bytes.
+// Gives every export a name of a few digits: in some modules the names are a quarter of all bytes.
 void WriteExports(WireReader& reader, WireWriter& out) {
   uint32_t count = reader.Number();
   out.Number(count);
@@ -86,7 +86,7 @@ void WriteExports(WireReader& reader, WireWriter& out) {
   }
 }
 
-// Every data segment as a passive one without bytes: no code depends on where it would have gone.
+// Writes every data segment as a passive one without bytes: no code depends on the place of a segment.
 void WriteEmptyData(WireReader& reader, WireWriter& out) {
   constexpr uint8_t passive = 1;
   uint32_t count = reader.Number();
@@ -98,8 +98,8 @@ void WriteEmptyData(WireReader& reader, WireWriter& out) {
   }
 }
 
-// Whether the section stays as it is. What no code depends on is left out of a module for compiling: all custom
-// sections but those that tell a compiler something.
+// Whether the section stays as it is. A module for compiling lacks the custom sections that no code depends on, which
+// are all except those for compilers.
 bool IsCopied(const Cut& cut, uint8_t id, ByteSpan contents) {
   constexpr char metadata[] = "metadata.code.";
   constexpr size_t metadata_length = sizeof metadata - 1;

@@ -1,7 +1,7 @@
 // V8's flags.
 //
-// They are the process's, and their hash is part of what V8 writes and of what it accepts. So whoever changes them for
-// a moment keeps out, for that moment, all others that need them as they are.
+// They belong to the process, and their hash is part of the native code that V8 writes and accepts. A thread that
+// changes them for a moment keeps out all others that need them unchanged.
 #include <atomic>
 #include <mutex>
 #include <shared_mutex>
@@ -20,7 +20,7 @@ std::shared_mutex& FlagsMutex() {
 
 void SetV8Flags(const std::string& flags) { V8().set_flags_from_string(flags.data(), flags.size()); }
 
-// What the callback returns. Null when it throws.
+// Returns the callback's result. Null when it throws.
 napi_value Call(napi_env env, napi_value callback) {
   napi_value result = nullptr;
   napi_call_function(env, Undefined(env), callback, 0, nullptr, &result);
@@ -72,9 +72,9 @@ uint32_t FreshVersionTag() {
 // versionTag() -> number, as v8.cachedDataVersionTag(), but of the flags as they are. Not to be called in changeFlags
 // or withSteadyFlags, which hold the mutex.
 //
-// V8 keeps the hash of its flags. Every thread that starts may compute it; if the flags were other ones for that
-// moment, the thread stores a wrong hash after the moment is over, and it stays. So a tag that is not the last one is
-// believed only when V8 finds the same twice.
+// V8 keeps the hash of its flags, and every thread that starts may compute it. If it does so while the flags are
+// changed, it stores the wrong hash after they were set back, and that hash stays. So a tag that differs from the last
+// one is believed only when V8 computes it twice.
 napi_value VersionTag(napi_env env, napi_callback_info) {
   static std::atomic<uint32_t> last{0};
   uint32_t tag = 0;

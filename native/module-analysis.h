@@ -8,7 +8,7 @@
 #include "thread.h"
 #include "v8.h"
 
-// Finds out in a thread what a program's exit would otherwise wait for: the SHA-256 of a module's wire bytes, and where
+// Computes in a thread what a program's exit would otherwise wait for: the SHA-256 of a module's wire bytes, and where
 // its functions are. It takes 1 ms/MB. V8 keeps the bytes until Join.
 class ModuleAnalysis {
  public:

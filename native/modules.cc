@@ -1,4 +1,4 @@
-// What a live WebAssembly.Module holds: its native code and its wire bytes.
+// The native code and the wire bytes of a live WebAssembly.Module.
 #include <cstring>
 
 #include "node-api.h"

@@ -11,8 +11,7 @@
 
 namespace {
 
-// The lowest priority there is, for every thread: on Linux each thread has a priority of its own, and V8's were started
-// long ago.
+// Sets the lowest priority for every thread: on Linux each thread has its own priority, and V8's threads run already.
 void YieldToOthers() {
   constexpr int lowest = 19;
 #ifdef __linux__
@@ -27,8 +26,7 @@ void YieldToOthers() {
   setpriority(PRIO_PROCESS, 0, lowest);
 }
 
-// yieldAfter(milliseconds): all other processes come first once this one has used so much time of all processors
-// together
+// yieldAfter(milliseconds): lets all other processes come first once this one has used so much CPU time
 napi_value YieldAfter(napi_env env, napi_callback_info info) {
   napi_value args[1];
   uint32_t milliseconds = 0;

@@ -19,7 +19,7 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
-// The reading end of a pipe that is at its end when this process has ended. -1 when there can be no more pipes.
+// The reading end of a pipe that closes when this process has ended. -1 when there can be no more pipes.
 int UntilThisProcessEnds() {
   int ends[2];
 #ifdef __linux__
@@ -53,9 +53,9 @@ int Spawn(std::vector<std::string>& arguments, std::vector<std::string>& environ
 }
 
 // spawnDetached(arguments: string[], environment: string[], waits: boolean) -> pid. The first argument is the program.
-// It has no stdio, so that nobody waits for it. When it is to wait itself, its descriptor 3 is at its end when this
-// process has ended. posix_spawn and not node:child_process, because a process calls this while it exits: 1 ms instead
-// of 7, and instead of 30 in a process of 500 MB, whose page tables fork copies.
+// It has no stdio, so that nobody waits for it. With `waits`, its descriptor 3 reaches its end when this process has
+// ended. It uses posix_spawn and not node:child_process, because a process calls this while it exits: 1 ms instead of
+// 7, and instead of 30 in a process of 500 MB, whose page tables fork copies.
 napi_value SpawnDetached(napi_env env, napi_callback_info info) {
   napi_value args[3];
   std::vector<std::string> arguments;
@@ -72,7 +72,7 @@ napi_value SpawnDetached(napi_env env, napi_callback_info info) {
     napi_throw_error(env, nullptr, std::strerror(error));
     return nullptr;
   }
-  // Or it would stay a zombie for as long as a server runs.
+  // Otherwise it would stay a zombie for as long as a server runs.
   auto wait = [](void* data) -> void* {
     waitpid(static_cast<pid_t>(reinterpret_cast<intptr_t>(data)), nullptr, 0);
     return nullptr;

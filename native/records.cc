@@ -51,7 +51,7 @@ class Records {
   const Failure& failure() const { return failure_; }
 
  private:
-  // `at` is behind the byte that says that the function is optimised, and afterwards behind the record.
+  // `at` starts behind the byte that marks an optimised function, and ends behind the record.
   bool ReadOptimised(uint64_t& at, uint32_t function) {
     constexpr uint32_t function_code = 0, machine_code_alignment = 32;
     constexpr uint8_t turbofan = 2;

@@ -5,7 +5,7 @@
 #include "v8.h"
 
 // A module that V8 is about to restore: V8 has a copy of the wire bytes and waits for the native code. Ends with Finish
-// or Abort. Only where V8().can_deserialize().
+// or Abort. Needs V8().can_deserialize().
 class Restoring {
  public:
   static constexpr napi_type_tag tag{0x2f0a9d7be4c84113, 0xa6c0537f1e92d84b};

@@ -33,7 +33,7 @@ class SharedModules {
   // A number that belongs to this module under this name. Zero when the module alone is over the limits.
   uint32_t Save(const std::string& name, CompiledWasmModule module, const Limits& limits) {
     size_t size = V8().get_wire_bytes_ref(&module).size;
-    std::list<Entry> gone;  // let go after the lock: V8 may have to wait for the threads that compile them
+    std::list<Entry> gone;  // destructed without the lock: V8 may have to wait for threads that compile them
     std::lock_guard<std::mutex> lock(mutex_);
     auto found = by_name_.find(name);
     if (found != by_name_.end()) {

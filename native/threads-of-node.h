@@ -6,6 +6,6 @@
 // To be called for each of them, once.
 void ThreadStarts(napi_env env);
 
-// Calls back when the last of them ends; where the main thread is one of them, all others have ended by then. Whatever
-// holds native code lets go of it here: at the end of the process V8 waits until every module is gone, for ever.
+// Calls back when the last of them ends. The main thread ends after all others. Whatever holds native code lets go of
+// it here, because V8 waits at the end of the process until every module is gone, if need be for ever.
 void AtEndOfLastThread(void (*callback)());

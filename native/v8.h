@@ -18,7 +18,7 @@
 
 #include "byte-span.h"
 
-// None of these has the name that V8 gives it, so that no symbol can collide.
+// Their names differ from V8's, so that no symbols collide.
 
 struct Isolate;
 
@@ -38,7 +38,7 @@ struct Local {
   void** slot;
 };
 
-// V8 implements it. It is called through its table of virtual functions by hand: a compiler that sees an interface
+// V8 implements it. It is called by hand, through its table of virtual functions: a compiler that sees an interface
 // without any implementation may call "pure virtual" instead (GCC 12 does).
 struct ModuleCachingInterface {
   void** virtual_functions;  // GetWireBytes, SetCachedCompiledModuleBytes
@@ -55,8 +55,7 @@ struct WasmModuleCompilation {
 using CachingCallback = std::function<void(ModuleCachingInterface&)>;
 using ResolutionCallback = std::function<void(std::variant<Local<0>, Local<1>>)>;
 
-// What is assumed of these layouts and of how they are passed, as far as a compiler can check it. v8.cc checks the rest
-// at load.
+// The compiler checks these assumptions about layouts and calling conventions. v8.cc checks the rest at load.
 static_assert(sizeof(void*) == 8 && sizeof(size_t) == sizeof(unsigned long), "the mangled names are those of 64 bits");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "V8 writes native code in the machine's byte order");
 static_assert(sizeof(napi_value) == sizeof(Local<0>) && sizeof(Local<0>) == sizeof(void*), "a handle is one slot");

@@ -8,7 +8,7 @@
 constexpr uint8_t kCustomSection = 0, kExportSection = 7, kCodeSection = 10, kDataSection = 11;
 constexpr uint8_t kModuleHeader[] = {0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00};
 
-// Reads from one end to the other. What is missing reads as zero, and leaves the reader not ok.
+// Reads from start to end. Behind the end it reads zeros, and is no longer ok().
 class WireReader {
  public:
   explicit WireReader(ByteSpan bytes, size_t at = 0) : bytes_(bytes), at_(at) {}

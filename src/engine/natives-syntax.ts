@@ -2,7 +2,7 @@ import type { Addon } from '../native/addon.js';
 
 type Deserialize = (nativeCode: ArrayBuffer, wireBytes: Uint8Array) => WebAssembly.Module | undefined;
 
-// Captured: programs replace globals. Calling it by another name evaluates in the global scope.
+// Captured: programs replace globals. Called by another name, eval evaluates in the global scope.
 // biome-ignore lint/security/noGlobalEval: V8's intrinsics have no other door; the source is the constant below.
 const indirectEval = globalThis.eval;
 
@@ -24,7 +24,7 @@ export function deserializeByNativesSyntax(addon: Addon): Deserialize {
   };
   let deserialize: Deserialize;
   try {
-    deserialize = open(); // where the syntax is on already
+    deserialize = open(); // if the syntax is on already
   } catch {
     deserialize = addon.changeFlags('--allow-natives-syntax', '--no-allow-natives-syntax', open);
   }

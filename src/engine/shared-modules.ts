@@ -9,7 +9,7 @@ if (worker_threads.isMainThread) openAddon();
 
 export interface SharedModulesLimits {
   maxModules: number;
-  /** Of wire bytes. */
+  /** The total of wire bytes. */
   maxBytes: number;
 }
 

@@ -26,7 +26,7 @@ function memoryHasGuardPages(addon: Addon): boolean {
   try {
     const { buffer } = new Memory({ initial: 1 });
     const reserved = buffer.byteLength + addon.guardBytesBehind(buffer);
-    // More where the next reservation follows directly.
+    // More if the next reservation follows directly.
     return reserved >= 8 * GIB;
   } catch {
     return false;

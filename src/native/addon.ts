@@ -6,7 +6,7 @@ import { libcOf } from './libc.js';
 /** V8's copy of wire bytes that waits for native code. V8 lets go of it at `finish`, `abort` or garbage collection. */
 type Restoring = { readonly restoring: unique symbol };
 
-/** A thread that finds out the SHA-256 of a module's wire bytes, and where its functions are. */
+/** A thread that computes the SHA-256 of a module's wire bytes, and where its functions are. */
 export type ModuleAnalysis = { readonly moduleAnalysis: unique symbol };
 
 /** A table of live modules that all threads of the process see. */
@@ -73,13 +73,13 @@ export interface Addon {
 // Captured: programs replace globals.
 const { dlopen, execPath, platform, arch, versions } = process;
 
-/** Its name, where this is another runtime. It may look like Node.js: `process.versions` then has versions of Node and V8 too. */
+/** The name of another runtime that looks like Node.js: its `process.versions` has versions of Node and V8, too. */
 export const otherRuntime = ['bun', 'deno', 'electron'].flatMap((name) => {
   const version = versions[name];
   return version ? [`${name} ${version}`] : [];
 })[0];
 
-/** `file` is known where the addon was at its usual place; also where it says that this platform is not supported. */
+/** `file` is set if the addon was at its usual place, also if it says that this platform is not supported. */
 type Loaded = { addon?: Addon; file?: string; error?: unknown };
 
 let loaded: Loaded | undefined;
@@ -100,7 +100,7 @@ function tryLoad(): Loaded {
     dlopen(module, file);
     return { file, ...usable(module.exports) };
   } catch {
-    // It is not there, or somebody built it in another place.
+    // Not there, or built in another place.
   }
   try {
     const nodeGypBuild = nodeModule.createRequire(import.meta.url)('node-gyp-build') as (directory: string) => object;
