@@ -91,7 +91,7 @@ test('a process without the trap handler is a reason', () => {
   const { outcome, reasons } = imported(bundle, temporaryDirectory(), { nodeOptions });
   assert.equal(outcome, 'unsuitable');
   assert.deepEqual(reasons, [
-    "native code is not supported in this process: V8's WebAssembly trap handler is off, or cannot be told to be on",
+    "native code is not supported in this process: V8's WebAssembly trap handler is off, or it is not certain that it is on",
   ]);
 });
 
