@@ -12,7 +12,7 @@ import { LearningJobs } from './jobs.js';
 import { learnerArguments, learnerEnvironment, whyNotLearnt } from './start-learner.js';
 
 /**
- * What {@link compileAheadOfTime} is called with.
+ * Options of {@link compileAheadOfTime}.
  *
  * @example
  * ```ts
@@ -31,41 +31,40 @@ import { learnerArguments, learnerEnvironment, whyNotLearnt } from './start-lear
 export interface CompileAheadOfTimeOptions {
   /** The folder of the `FileSystemCache` that gets the artifact. */
   directory: string;
-  /** As that of the `FileSystemCache`. */
+  /** The `secret` of the `FileSystemCache`. */
   secret?: FileSystemCacheOptions['secret'];
-  /** As that of the `FileSystemCache`: the process that compiles also sweeps the folder, when it is time. */
+  /** The `maxSize` of the `FileSystemCache`. The process that compiles also sweeps the folder when a sweep is due. */
   maxSize?: FileSystemCacheOptions['maxSize'];
-  /** The same for its files. */
+  /** The `maxFiles` of the `FileSystemCache`. */
   maxFiles?: FileSystemCacheOptions['maxFiles'];
   /** Ends the compilation, which rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Milliseconds after which it is given up. More than 0; default: 300000, which is also the longest that is possible. */
+  /** Milliseconds after which the compilation is given up. More than 0; default and maximum: 300000. */
   timeout?: number | undefined;
   /**
-   * Milliseconds, from 0 to 300000, to wait for another process that compiles the same module. When they are over, or that
-   * process ends without a result, this is given up, too. Default: as long as `timeout`, with another try where
-   * that process leaves the module to others.
+   * Milliseconds, from 0 to 300000, to wait for another process that compiles the same module. If the time is over, or that process ends
+   * without a result, this compilation is given up, too. Default: `timeout`, and this process tries itself if the other one gives up.
    */
   waitAtMost?: number | undefined;
-  /** Told when this process, or another one, starts and ends compiling. Must not throw. */
+  /** Called when this process or another one starts and ends compiling. Must not throw. */
   onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
 
 const MAX_TIMEOUT = 300_000;
-/** Milliseconds between two looks at whether another process is done with the same module. */
+/** Milliseconds between two checks whether another process is done with the same module. */
 const POLL_INTERVAL = 50;
 
 /**
- * Optimises every function of a module and stores the artifact, with coverage `full` and final. For images, and for modules
- * of which no run can be learnt from: what runs needs a fifth to a quarter of that, and loads faster.
+ * Optimises every function of a module and stores the artifact, with coverage `full` and final. Use it for images, and for modules
+ * whose runs cannot be learnt from. An artifact of only the functions that run has a fifth to a quarter of the size, and loads faster.
  *
- * It happens in a process of its own (the same node binary, V8 flags and priority as a learner's), never in this one; of several
- * processes that want the same module, one compiles and the others wait. The artifact has no wire bytes: whoever loads it
- * gives them, as `loadModule` does.
+ * A child process compiles, with the node binary, V8 flags and priority of a learner. Of several processes that want the same module,
+ * one compiles and the others wait. The artifact has no wire bytes, so pass them to `load`, as `loadModule` does.
  *
- * @throws {CacheError} kind `Serialize` when the module cannot be compiled so, or not in time.
- * @throws {TypeError} when an option or the source is not what it should be.
- * @throws the signal's reason when it is aborted, and what the file system says when nothing can be written to the folder.
+ * @throws {CacheError} kind `Serialize` when the module cannot be compiled, or not in time; kind `FileWrite` when the folder cannot be
+ * written to.
+ * @throws {TypeError} when an option or the source is wrong.
+ * @throws the signal's reason when it is aborted.
  *
  * @example
  * ```ts
@@ -129,7 +128,7 @@ export async function compileAheadOfTime(
     const finish = startStep(onProgress, { step: 'wait' });
     const end = performance.now() + (waitAtMost ?? timeout);
     try {
-      // A job is empty while it is being created, as it is once it was given up: one look is not enough.
+      // A job is empty while it is being created, and after it was given up, so one check is not enough.
       for (let looks = 0; looks < 2 && !isStored() && performance.now() < end; ) {
         await setTimeout(POLL_INTERVAL, undefined, { signal: either });
         looks = jobs.isUnderWay(key) ? 0 : looks + 1;
@@ -138,7 +137,7 @@ export async function compileAheadOfTime(
       finish(isStored() ? 'stored' : 'over');
     }
     if (isStored() || (waitAtMost === undefined && !jobs.isGivenUp(key))) return;
-    throw new CacheError('Serialize', `Another process was waited for, and did not store the module ${key}`);
+    throw new CacheError('Serialize', `Waited for another process, which did not store the module ${key}`);
   };
 
   try {
@@ -163,7 +162,7 @@ function partOf(wireBytes: Uint8Array): Uint8Array {
   }
 }
 
-/** Ends with the process, however that ends: what it made is looked for in the cache. */
+/** Resolves when the process ends, in any way. The caller looks into the cache for the result. */
 function run(args: string[], signer: Signer | undefined, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = childProcess.spawn(process.execPath, args, {

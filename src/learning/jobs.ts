@@ -11,22 +11,22 @@ const { chmodSync, closeSync, mkdirSync, openSync, readFileSync, statSync, trunc
 const { now } = Date;
 
 /**
- * How long a learner may take before another one may try: longer than it is allowed to live. A module whose learner
- * crashes costs its programs one attempt in this time.
+ * How long a job blocks others: longer than a learner may live. If the learner of a module crashes, programs try once in this
+ * time.
  */
 const ABANDONED_AFTER = 10 * 60 * 1000;
 
-/** What a learner is told of a module. */
+/** What a learner gets to know about a module. */
 export interface JobContent {
-  /** Length of the module's wire bytes, which the artifact names. */
+  /** Length of the module's wire bytes, for the header of the artifact. */
   readonly wireLength: number;
-  /** The part of the module that is to be optimised. */
+  /** The part of the module to optimise. */
   readonly part: Uint8Array;
 }
 
 /**
- * The modules of one cache folder that a process of their own is to optimise. A job is a file with what the program that ran
- * the module knows and the learner does not. Its existence is the lock: whoever creates it starts the learner.
+ * The jobs for learners in one cache folder. A job is a file with what the program knows about a module and the learner does not. The
+ * file is also the lock: the process that creates it starts the learner.
  */
 export class LearningJobs {
   readonly #directory: string;
@@ -34,20 +34,20 @@ export class LearningJobs {
 
   /**
    * @param directory - the cache folder
-   * @param signer - where others may write to it: what a learner makes of a job it signs
+   * @param signer - if others may write to the folder. It signs jobs, because a learner signs their results
    */
   constructor(directory: string, signer?: Signer) {
     this.#directory = path.join(directory, 'learning');
     this.#signer = signer;
   }
 
-  /** Whether a process is learning the module, so that what others find out about it meanwhile is not wanted. */
+  /** Whether a learner is optimising the module, so that nobody else should save it. */
   isUnderWay(key: ModuleHash): boolean {
     const existing = statSync(this.file(key), { throwIfNoEntry: false });
     return existing !== undefined && existing.size > 0 && isRecent(existing);
   }
 
-  /** Whether one has failed to, so that nobody tries again for a while; or is just creating the job. */
+  /** Whether a learner has given up, so that nobody tries again for a while. Also true while the job is being created. */
   isGivenUp(key: ModuleHash): boolean {
     const existing = statSync(this.file(key), { throwIfNoEntry: false });
     return existing !== undefined && existing.size === 0 && isRecent(existing);
@@ -56,8 +56,8 @@ export class LearningJobs {
   /**
    * Creates a job.
    *
-   * @returns `false` when another process is learning the same module, or has just failed to
-   * @throws what the file system throws; no job is left behind then.
+   * @returns `false` when another process is learning the same module, or has failed to a short time ago
+   * @throws the error of the file system; then no job is left behind.
    */
   create(key: ModuleHash, content: JobContent): boolean {
     const file = this.file(key);
@@ -76,7 +76,7 @@ export class LearningJobs {
       throw error;
     }
     try {
-      chmodSync(file, 0o600); // whatever the program's umask is
+      chmodSync(file, 0o600); // independent of the program's umask
       for (const part of encodeJob(key, content, this.#signer))
         for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
     } catch (error) {
@@ -88,12 +88,12 @@ export class LearningJobs {
     return true;
   }
 
-  /** @throws {CacheError} kind `Other` when it is not what a program wrote; what the file system throws. */
+  /** @throws {CacheError} kind `Other` when the file is not a valid job; the error of the file system. */
   read(key: ModuleHash): JobContent {
     return decodeJob(key, readFileSync(this.file(key)), this.#signer);
   }
 
-  /** Leaves the lock, without the bytes: nobody tries again for a while. */
+  /** Empties the job but leaves it as a lock, so that nobody tries again for a while. */
   giveUp(key: ModuleHash): void {
     quietly(() => truncateSync(this.file(key)));
   }
@@ -108,8 +108,8 @@ export class LearningJobs {
 }
 
 /**
- * A time far in the future is of a clock that was wrong, then or now. Of a near one is every job of this millisecond, because
- * file systems count finer than `now`, and those of another machine.
+ * A time far in the future comes from a wrong clock. A time in the near future is normal: file systems count finer than `now`, and the
+ * clock of another machine may be ahead.
  */
 function isRecent({ mtimeMs }: fs.Stats): boolean {
   return Math.abs(now() - mtimeMs) < ABANDONED_AFTER;
@@ -123,11 +123,11 @@ function quietly(action: () => void): void {
   }
 }
 
-// CRC-32 of all that follows, length of the wire bytes (8 bytes), signature or zero (32 bytes), the part; little-endian.
+// The format, little-endian: CRC-32 of the rest, length of the wire bytes (8 bytes), signature or zeros (32 bytes), the part.
 const SIGNATURE_AT = 12;
 const HEADER_LENGTH = SIGNATURE_AT + SIGNATURE_LENGTH;
 
-/** The pieces of the file, one after the other. */
+/** The pieces of the file, in order. */
 function encodeJob(key: ModuleHash, { wireLength, part }: JobContent, signer: Signer | undefined): Uint8Array[] {
   const header = Buffer.alloc(HEADER_LENGTH);
   header.writeBigUInt64LE(BigInt(wireLength), 4);
@@ -136,7 +136,7 @@ function encodeJob(key: ModuleHash, { wireLength, part }: JobContent, signer: Si
   return [header, part];
 }
 
-/** @throws {CacheError} kind `Other` when it is not what a program wrote, `Untrusted` when not one with the secret. */
+/** @throws {CacheError} kind `Other` when the file is not a valid job, `Untrusted` when it is not signed with the secret. */
 function decodeJob(key: ModuleHash, file: Buffer, signer: Signer | undefined): JobContent {
   const part = file.subarray(HEADER_LENGTH);
   if (file.length < HEADER_LENGTH || file.readUInt32LE(0) !== checksum(file, part)) {
@@ -144,11 +144,11 @@ function decodeJob(key: ModuleHash, file: Buffer, signer: Signer | undefined): J
   }
   const signature = file.subarray(SIGNATURE_AT, HEADER_LENGTH);
   if (signer && !signer.verify('job', signedParts(key, file, part), signature)) {
-    throw new CacheError('Untrusted', `The job for ${key} has no signature of this secret`);
+    throw new CacheError('Untrusted', `The job for ${key} is not signed with this secret`);
   }
   const wireLength = Number(file.readBigUInt64LE(4));
   if (!Number.isSafeInteger(wireLength))
-    throw new CacheError('Other', `Not a learner's job: of ${wireLength} wire bytes`);
+    throw new CacheError('Other', `Not a learner's job: it claims ${wireLength} wire bytes`);
   return { wireLength, part };
 }
 

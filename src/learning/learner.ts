@@ -1,7 +1,7 @@
 // The program of the learner: node learner.js <cache folder> <"<bytes> <files>" to sweep it to, or "no sweep"> <engine id>
-// <coverage: hot or full> <priority: usual or lowest> <what to put into the store of WASM_CACHE_REMOTE, as JSON, or "no push"> <key>...
-// It optimises what the programs before it ran, in a process of its own, so that neither V8's flags nor the time that it takes
-// are a program's concern. Nobody reads its output, and a crash in it breaks nobody.
+// <coverage: hot or full> <priority: usual or lowest> <what to push to the store of WASM_CACHE_REMOTE, as JSON, or "no push"> <key>...
+// It optimises what programs ran, in a separate process, so that V8's flags and the time that it takes do not affect a program. Nobody
+// reads its output, and its crash breaks nothing.
 import type { Artifact } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
 import { BYPASSED_AFTER_DEATHS, MAX_DEATHS, type Suspect } from '../caches/crash-guard.js';
@@ -16,19 +16,19 @@ import { SETTINGS, secretsIn } from '../settings/settings.js';
 import { LearningJobs } from './jobs.js';
 import { push } from './push.js';
 
-/** The largest modules known (30 MB of wire bytes) take half a minute on a busy machine when all of them ran. */
+/** The largest known modules (30 MB of wire bytes) take half a minute on a busy machine if every function ran. */
 const MAX_SECONDS = 300;
 /**
- * Milliseconds of processor time at the priority of the program that started this; all others come first after that. Most
- * modules need less (sql.js 400, esbuild 5,000). With the lowest priority from the start, programs that keep both cores of a
- * machine busy stay slow for dozens of runs: docs/performance.md.
+ * Milliseconds of CPU time at the priority of the program that started this learner; after that all other processes come first. Most
+ * modules need less (sql.js 400, esbuild 5,000). With the lowest priority from the start, programs that keep both cores of a machine
+ * busy would stay slow for dozens of runs: docs/performance.md.
  */
 const USUAL_PRIORITY_FOR = 10_000;
-/** V8 needs many times the size of code to optimise it; a program that needs the memory comes first. */
+/** V8 needs many times the size of the code to optimise it. Programs that need the memory come first. */
 const MEMORY_PER_BYTE = 20;
 
 const [directory = '', limits = '', engineId = '', coverage, priority, toPush = '', ...keys] = process.argv.slice(2);
-takeVerdict({ isUsable: true }); // Or whoever started this would not use V8.
+takeVerdict({ isUsable: true }); // The process that started this one uses V8, so its verdict is yes.
 if (coverage !== 'hot' && coverage !== 'full') throw new Error(`The coverage must be hot or full, not ${coverage}`);
 const engine = new V8Engine();
 const cache = new FileSystemCache(directory, { wireBytes: 'omit', secret: secretsIn(process.env) });
@@ -37,7 +37,7 @@ const jobs = new LearningJobs(directory, cache.signer);
 const { addon } = loadAddon();
 addon?.endAfter(MAX_SECONDS);
 addon?.yieldAfter(priority === 'usual' ? USUAL_PRIORITY_FOR : 0);
-// What is wrong with one of them does not concern the others.
+// An error of one module does not affect the others.
 for (const key of keys.flatMap(parseKey)) {
   try {
     learn(key, coverage);
@@ -61,7 +61,8 @@ function parseKey(text: string): ModuleHash[] {
 }
 
 function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
-  if (engine.deterministicId !== engineId) throw new Error(`This is ${engine.deterministicId}, expected ${engineId}`);
+  if (engine.deterministicId !== engineId)
+    throw new Error(`This process is the engine ${engine.deterministicId}, expected ${engineId}`);
   const { part, wireLength } = jobs.read(key);
   if (part.length * MEMORY_PER_BYTE > process.availableMemory()) throw new Error('Not enough memory');
 
@@ -78,7 +79,7 @@ function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
     return;
   }
   const nativeCode = optimiseAheadOfTime(part, stored?.coverage === 'none' ? undefined : stored?.nativeCode, coverage);
-  engine.deserialize(nativeCode, part); // Whatever is wrong with it shows here first.
+  engine.deserialize(nativeCode, part); // Bad native code fails here first.
   cache.writeArtifactSync({
     key,
     engineId,
@@ -92,7 +93,7 @@ function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
   });
 }
 
-/** An artifact whose last load did not finish: whoever loads it may die of it, and this process may. */
+/** Tries an artifact whose last load did not finish. This process may die of it. */
 function tryOut(stored: Artifact, suspect: Suspect, part: Uint8Array): void {
   const guard = cache.guardOf(stored);
   if (suspect.deaths < MAX_DEATHS) {
@@ -100,7 +101,7 @@ function tryOut(stored: Artifact, suspect: Suspect, part: Uint8Array): void {
       guard.tryOut(suspect, () => engine.deserialize(stored.nativeCode, part));
     } catch (error) {
       if (!CacheError.is(error, 'Deserialize')) throw error;
-      cache.deleteSync(stored.key, engine); // V8 refuses it, which is no death: another one will be made.
+      cache.deleteSync(stored.key, engine); // V8 refuses it without a crash, so a new one will be made.
       guard.clear();
     }
     return;

@@ -7,22 +7,22 @@ import { ModuleHash } from '../module-hash.js';
 import { openStore } from '../stores/open-store.js';
 import { decodeProgramRecord, encodeProgramRecord, ProgramRecord } from '../stores/program-record.js';
 
-/** What is to be put into the store that a fleet shares. */
+/** Artifacts to put into the store that a fleet shares. */
 export interface Push {
-  /** Of the store; see `parseRemoteUrl`. */
+  /** The address of the store; see `parseRemoteUrl`. */
   url: string;
   allowUnsigned: boolean;
-  /** The name of the program's record, to which the keys are added. */
+  /** The name of the program record that the keys are added to. */
   program: string | undefined;
   keys: readonly string[];
 }
 
-/** Milliseconds; nobody waits. */
+/** Milliseconds. It is long, because nobody waits. */
 const TIMEOUT = 10_000;
 
 /**
- * Puts artifacts of a folder into a store, where that has none that are better, and notes in the program's record that it uses them.
- * Where that fails, the folder's record is forgotten, so that the program's next run has it done again.
+ * Puts artifacts of a folder into a store, unless the store has better ones, and adds them to the program record. If that fails, it
+ * deletes the folder's record, so that the program's next run pushes again.
  */
 export async function push(task: Push, folder: FileSystemCache, engine: Engine): Promise<void> {
   try {
@@ -50,10 +50,10 @@ async function pushAll(
       try {
         artifact = folder.readArtifactSync(key, engine, header.wireLength);
       } catch {
-        continue; // Damaged, or gone: that does not concern the others.
+        continue; // damaged or gone; the others are pushed all the same
       }
       await remote.push(artifact).catch((error) => {
-        if (!CacheError.is(error, 'Serialize')) throw error; // Nor is one that is too large.
+        if (!CacheError.is(error, 'Serialize')) throw error; // one that is too large is skipped, too
       });
     }
     if (program === undefined) return;
@@ -61,7 +61,7 @@ async function pushAll(
     const stored = await store.get(program, { signal });
     const known = (stored && decodeProgramRecord(stored.bytes)) ?? [];
     if (keys.every((key) => known.includes(key))) return;
-    // Of two that write at once one is lost, until its program runs again somewhere else: no artifact is.
+    // If two processes write at once, the record loses the keys of one until its program runs again somewhere. No artifact is lost.
     await store.put(program, encodeProgramRecord([...keys, ...known]), { signal });
   } finally {
     await remote.close();

@@ -2,7 +2,7 @@ import { BYPASSED_AFTER_DEATHS } from '../caches/crash-guard.js';
 
 const MINUTE = 60_000;
 
-/** What the cache folder has of a module, as far as this process knows. */
+/** The artifact of a module in the cache folder, as far as this process knows. */
 export interface Stored {
   /** Bytes of native code; 0 when nothing is stored. */
   readonly length: number;
@@ -12,11 +12,11 @@ export interface Stored {
 
 export const NOTHING_STORED: Stored = { length: 0, generation: -1, final: false };
 
-/** What V8 has of the module now. */
+/** The native code that V8 has of the module now. */
 export interface Current {
   /** Bytes of native code. */
   readonly length: number;
-  /** Functions with optimised code, and those that ran without it; `undefined` when that cannot be told. */
+  /** Functions with optimised code, and those that ran without it; `undefined` when that is unknown. */
   readonly functions: { readonly optimised: ReadonlySet<number>; readonly executed: ReadonlySet<number> } | undefined;
 }
 
@@ -25,7 +25,7 @@ export interface Decision {
   readonly save: boolean;
   /** Whether to store it as final: later runs then do no work at their exit. */
   readonly final: boolean;
-  /** Whether what ran should be optimised in a process of its own. */
+  /** Whether a learner should optimise the functions that ran. */
   readonly learn: boolean;
 }
 
@@ -38,7 +38,7 @@ export interface Decision {
  *   find them hot, and never finishes a function that it compiles for longer than the program runs.
  * - When hardly anything ran that is not stored optimised, the artifact is final.
  *
- * @param current - `undefined` when V8 has optimised nothing, and then tells nothing
+ * @param current - `undefined` if V8 has optimised nothing; then it also does not tell which functions ran
  */
 export function decide(stored: Stored, current: Current | undefined, canLearn: boolean): Decision {
   if (stored.final) return NOTHING;
