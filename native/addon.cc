@@ -39,6 +39,7 @@ napi_value Init(napi_env env, napi_value exports) {
     ExportFlags(env, exports);
     ExportModules(env, exports);
     ExportAnalysis(env, exports);
+    ExportRetiering(env, exports);
     ExportSharedModules(env, exports);
   }
   return exports;

@@ -2,9 +2,10 @@
 //
 // They belong to the process, and their hash is part of the native code that V8 writes and accepts. A thread that
 // changes them for a moment keeps out all others that need them unchanged.
+#include "flags.h"
+
 #include <atomic>
-#include <mutex>
-#include <shared_mutex>
+#include <cstring>
 #include <string>
 
 #include "node-api.h"
@@ -18,7 +19,7 @@ std::shared_mutex& FlagsMutex() {
   return *mutex;
 }
 
-void SetV8Flags(const std::string& flags) { V8().set_flags_from_string(flags.data(), flags.size()); }
+void SetV8Flags(const char* flags) { V8().set_flags_from_string(flags, std::strlen(flags)); }
 
 // Returns the callback's result. Null when it throws.
 napi_value Call(napi_env env, napi_value callback) {
@@ -37,11 +38,8 @@ napi_value ChangeFlags(napi_env env, napi_callback_info info) {
   if (!Arguments(env, info, args) || !StringOf(env, args[0], set) || !StringOf(env, args[1], reset)) {
     return ThrowTypeError(env, "Expected two strings and a function");
   }
-  std::unique_lock<std::shared_mutex> lock(FlagsMutex());
-  SetV8Flags(set);
-  napi_value result = Call(env, args[2]);
-  SetV8Flags(reset);
-  return result;
+  ChangedFlags flags(set.c_str(), reset.c_str());
+  return Call(env, args[2]);
 }
 
 // withSteadyFlags(callback): calls back while no other thread is in changeFlags
@@ -57,7 +55,7 @@ napi_value SetFlags(napi_env env, napi_callback_info info) {
   napi_value args[1];
   std::string flags;
   if (!Arguments(env, info, args) || !StringOf(env, args[0], flags)) return ThrowTypeError(env, "Expected a string");
-  SetV8Flags(flags);
+  SetV8Flags(flags.c_str());
   return Undefined(env);
 }
 
@@ -93,6 +91,10 @@ napi_value VersionTag(napi_env env, napi_callback_info) {
 }
 
 }  // namespace
+
+ChangedFlags::ChangedFlags(const char* set, const char* reset) : lock_(FlagsMutex()), reset_(reset) { SetV8Flags(set); }
+
+ChangedFlags::~ChangedFlags() { SetV8Flags(reset_); }
 
 void ExportFlags(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "versionTag", VersionTag);

@@ -14,4 +14,5 @@ void ExportPriority(napi_env env, napi_value exports);
 void ExportProcesses(napi_env env, napi_value exports);
 void ExportProcessSettings(napi_env env, napi_value exports);
 void ExportRecords(napi_env env, napi_value exports);
+void ExportRetiering(napi_env env, napi_value exports);
 void ExportSharedModules(napi_env env, napi_value exports);

@@ -30,6 +30,31 @@ const V8Functions& V8() {
             "_ZN2v821WasmModuleCompilation6FinishEPNS_7IsolateERKSt8functionIFvRNS_13WasmStreaming"
             "22ModuleCachingInterfaceEEERKS3_IFvSt7variantIJNS_5LocalINS_16WasmModuleObjectEEENSC_INS_5ValueEEEEEEE");
     Resolve(v8.compilation_abort, "_ZN2v821WasmModuleCompilation5AbortEv");
+    Resolve(v8.get_current_context, "_ZN2v87Isolate17GetCurrentContextEv");
+    Resolve(v8.isolate_enter, "_ZN2v87Isolate5EnterEv");
+    Resolve(v8.isolate_exit, "_ZN2v87Isolate4ExitEv");
+    Resolve(v8.isolate_dispose, "_ZN2v87Isolate7DisposeEv");
+    Resolve(v8.locker_initialize, "_ZN2v86Locker10InitializeEPNS_7IsolateE");
+    Resolve(v8.locker_destruct, "_ZN2v86LockerD1Ev");
+    Resolve(v8.handle_scope_construct, "_ZN2v811HandleScopeC1EPNS_7IsolateE");
+    Resolve(v8.handle_scope_destruct, "_ZN2v811HandleScopeD1Ev");
+    Resolve(v8.handle_scope_delete_extensions, "_ZN2v811HandleScope16DeleteExtensionsEPNS_7IsolateE");
+    // The longer, the newer.
+    for (const char* more : {"ENS_30DeserializeContextDataCallbackENS_29DeserializeAPIWrapperCallbackE",
+                             "ENS_30DeserializeContextDataCallbackE", "E"}) {
+      if (v8.context_new) break;
+      std::string name =
+          "_ZN2v87Context3NewEPNS_7IsolateEPNS_22ExtensionConfigurationENS_10MaybeLocalINS_14ObjectTemplateEEE"
+          "NS5_INS_5ValueEEENS_33DeserializeInternalFieldsCallbackEPNS_14MicrotaskQueue";
+      Resolve(v8.context_new, (name + more).c_str());
+    }
+    Resolve(v8.context_enter, "_ZN2v87Context5EnterEv");
+    Resolve(v8.context_exit, "_ZN2v87Context4ExitEv");
+    Resolve(v8.string_new, "_ZN2v86String11NewFromUtf8EPNS_7IsolateEPKcNS_13NewStringTypeEi");
+    Resolve(v8.script_compile, "_ZN2v86Script7CompileENS_5LocalINS_7ContextEEENS1_INS_6StringEEEPNS_12ScriptOriginE");
+    Resolve(v8.script_run, "_ZN2v86Script3RunENS_5LocalINS_7ContextEEE");
+    Resolve(v8.enter_debugging, "_ZN2v85debug24EnterDebuggingForIsolateEPNS_7IsolateE");
+    Resolve(v8.leave_debugging, "_ZN2v85debug24LeaveDebuggingForIsolateEPNS_7IsolateE");
     return v8;
   }();
   return functions;

@@ -55,6 +55,12 @@ struct WasmModuleCompilation {
 using CachingCallback = std::function<void(ModuleCachingInterface&)>;
 using ResolutionCallback = std::function<void(std::variant<Local<0>, Local<1>>)>;
 
+// v8::DeserializeInternalFieldsCallback and its like: a function and its data, which nobody needs here.
+struct NoCallback {
+  void* function = nullptr;
+  void* data = nullptr;
+};
+
 // The compiler checks these assumptions about layouts and calling conventions. v8.cc checks the rest at load.
 static_assert(sizeof(void*) == 8 && sizeof(size_t) == sizeof(unsigned long), "the mangled names are those of 64 bits");
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "V8 writes native code in the machine's byte order");
@@ -92,6 +98,32 @@ struct V8Functions {
   void (*compilation_on_bytes_received)(WasmModuleCompilation*, const uint8_t*, size_t);
   void (*compilation_finish)(WasmModuleCompilation*, Isolate*, const CachingCallback&, const ResolutionCallback&);
   void (*compilation_abort)(WasmModuleCompilation*);
+
+  void** (*get_current_context)(Isolate*);
+  void (*isolate_enter)(Isolate*);
+  void (*isolate_exit)(Isolate*);
+  void (*isolate_dispose)(Isolate*);
+  void (*locker_initialize)(void* locker, Isolate*);
+  void (*locker_destruct)(void* locker);
+  void (*handle_scope_construct)(void* scope, Isolate*);  // up to Node 24
+  void (*handle_scope_destruct)(void* scope);
+  void (*handle_scope_delete_extensions)(void* scope, Isolate*);  // from Node 26 on
+  // Empty handles are null pointers. Versions before Node 24 take fewer of them.
+  void** (*context_new)(Isolate*, void* extensions, void** global_template, void** global, NoCallback, void* microtasks,
+                        NoCallback, NoCallback);
+  void (*context_enter)(void** context);
+  void (*context_exit)(void** context);
+  void** (*string_new)(Isolate*, const char*, int type, int length);
+  void** (*script_compile)(void** context, void** source, void* origin);
+  void** (*script_run)(void** script, void** context);
+  void (*enter_debugging)(Isolate*);  // Node 20 and 22
+  void (*leave_debugging)(Isolate*);
+
+  bool can_use_isolates() const {
+    return get_current_context && isolate_enter && isolate_exit && isolate_dispose && locker_initialize &&
+           locker_destruct && context_new && context_enter && context_exit;
+  }
+  bool can_run_scripts() const { return string_new && script_compile && script_run; }
 
   bool can_serialize() const {
     return standard_library && isolate_get_current && is_wasm_module_object && get_compiled_module &&

@@ -66,6 +66,12 @@ export interface Addon {
   readRecords(nativeCode: Uint8Array, at: number, declared: number, layout: Uint32Array): Records | BadRecord;
   startAnalysis(module: WebAssembly.Module): ModuleAnalysis;
   joinAnalysis(analysis: ModuleAnalysis): Uint8Array | undefined;
+  /** Missing, like the two after it, where no thread can drop code. Drops the module's code after so much CPU time of the process, once. */
+  retierAfter?(module: WebAssembly.Module, milliseconds: number): boolean;
+  /** Drops it at once, in the addon's thread. */
+  retier?(module: WebAssembly.Module): boolean;
+  /** How often the module's code was dropped. */
+  retierings?(module: WebAssembly.Module): number;
   endAfter(seconds: number): void;
   yieldAfter(milliseconds: number): void;
 }
