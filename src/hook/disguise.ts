@@ -16,8 +16,8 @@ type AnyFunction = (...args: unknown[]) => unknown;
 const originals = new WeakMap<object, object>();
 
 /**
- * A function that does what `replacement` does and looks like `original`. A bound function, because it shows no source to V8
- * itself, prints as a function (a proxy does not on Node 26) and takes every own property of the original.
+ * A function that does what `replacement` does and looks like `original`. It is a bound function, because that shows no source,
+ * prints as a function (a proxy does not on Node 26) and can have every own property of the original.
  */
 export function disguise<T extends object>(replacement: object, original: T): T {
   const disguised = apply(bind, replacement as AnyFunction, [undefined]) as T;
@@ -28,7 +28,7 @@ export function disguise<T extends object>(replacement: object, original: T): T 
   return setPrototypeOf(disguised, getPrototypeOf(original));
 }
 
-/** Has `Function.prototype.toString` show the source of the original: that of a bound function has no name. */
+/** Makes `Function.prototype.toString` show the source of the original, because that of a bound function has no name. */
 export function disguiseSources(): void {
   const { toString: showSource } = {
     toString(this: unknown): string {
@@ -45,8 +45,7 @@ export function replace(owner: object, name: string, value: unknown): void {
 }
 
 /**
- * Gives an error of V8's own the stack that it would have without `from` and what that called. Errors of the program keep
- * theirs.
+ * Removes `from` and the functions that it called from the stack of an error that V8 made. Errors of the program keep theirs.
  */
 export function withoutFrames(error: unknown, from: object): unknown {
   if (!isNativeError(error)) return error;

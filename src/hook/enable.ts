@@ -47,7 +47,7 @@ export interface EnableModuleCacheOptions {
    * secret, or `allowUnsigned`. Default: `WASM_CACHE_REMOTE`, else none.
    */
   remote?: string | undefined;
-  /** How long the program waits for the store, in vain only once: milliseconds, or text such as `1s`. Default: `WASM_CACHE_REMOTE_TIMEOUT`, else 250. */
+  /** How long the program waits for the store, once in vain: milliseconds, or text such as `1s`. Default: `WASM_CACHE_REMOTE_TIMEOUT`, else 250. */
   remoteTimeout?: number | string | undefined;
   /** Whether modules are fetched from the store, put into it, or both. Default: `WASM_CACHE_REMOTE_MODE`, else `read-write`. */
   remoteMode?: RemoteMode | undefined;
@@ -87,7 +87,7 @@ export interface EnableModuleCacheResult {
 
 /**
  * Caches the modules that this thread compiles from now on, as `--import wasm-module-cache/register` does from the start. Never
- * throws: a wrong option gives the status `FAILED`. Its model is Node's `module.enableCompileCache()`.
+ * throws: a wrong option gives the status `FAILED`. It follows Node's `module.enableCompileCache()`.
  *
  * @example
  * ```ts
@@ -108,14 +108,14 @@ export function enableModuleCache(options: EnableModuleCacheOptions = {}): Enabl
   }
 }
 
-/** For the hook's entry. Whether V8 and the folder can be used is found out when the first module comes, to start fast. */
+/** For the hook's entry. To start fast, it checks V8 and the folder only when the first module comes. */
 export function enableFromEnvironment(): EnableModuleCacheResult {
   return start(settingsOfProcess(), false);
 }
 
 /**
- * Saves the code that V8 has optimised by now, as the exit of the process does, and returns when that is done. A process that is
- * ended by a signal needs it. Never throws, and does nothing where the module cache is not enabled, or only reads.
+ * Saves the code that V8 has optimised by now, as the exit of the process does, and returns when that is done. Needed for
+ * processes that end by a signal. Never throws. Does nothing if the module cache is not enabled or is read-only.
  *
  * @example
  * ```ts

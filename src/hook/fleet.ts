@@ -6,14 +6,14 @@ import { ProgramRecord, programName } from '../stores/program-record.js';
 import { RemoteTier } from './remote-tier.js';
 import type { Reporting } from './reporting.js';
 
-/** The store that a fleet shares, and the record of what this program uses of it. */
+/** The store that a fleet shares, and the record of this program. */
 export class Fleet {
-  /** Reads the store; `undefined` where it is only written to. */
+  /** Reads the store; `undefined` in mode write-only. */
   readonly tier: RemoteTier | undefined;
   readonly #settings: RemoteSettings;
   readonly #program: ProgramRecord | undefined;
   readonly #reporting: Reporting;
-  /** Saved, or new in the program's record, and not handed to a process that puts them into the store. */
+  /** Keys that were saved, or are new in the program record, and were not pushed yet. */
   readonly #unpushed = new Set<string>();
 
   constructor(settings: RemoteSettings, cache: FileSystemCache, engine: Engine, reporting: Reporting) {
@@ -30,17 +30,17 @@ export class Fleet {
     if (this.tier?.isOn && this.#program.beginPrefetch()) this.tier.prefetch(this.#program);
   }
 
-  /** The store, where it is worth asking. */
+  /** The store, if it is worth asking. */
   get askable(): RemoteTier | undefined {
     return this.tier?.isOn ? this.tier : undefined;
   }
 
-  /** Whether the program's record has this module. */
+  /** Whether the program record has this module. */
   hasInRecord(key: string | undefined): boolean {
     return !this.#program || (key !== undefined && this.#program.keys?.includes(key) === true);
   }
 
-  /** Notes in the program's record what it uses, so that other machines fetch that when the program starts there. */
+  /** Writes the modules of this program into its record, so that other machines fetch them when the program starts there. */
   noteUse(keys: readonly string[]): void {
     if (!this.#program || this.tier?.wasDown) return;
     try {
@@ -51,13 +51,13 @@ export class Fleet {
     }
   }
 
-  /** An artifact that is to be put into the store. */
+  /** Remembers an artifact to push. */
   noteSave(key: string): void {
     if (this.#settings.mode !== 'read-only') this.#unpushed.add(key);
   }
 
   /**
-   * What a process of its own puts into the store, so that no program waits for that.
+   * The artifacts that a learner pushes, so that no program waits for it.
    *
    * @param learnt - keys that a learner is about to save
    */

@@ -44,7 +44,7 @@ export function install(
     try {
       return haveNoEffect(options, wireBytes) ? look(wireBytes) : undefined;
     } catch {
-      return undefined; // The program broke something that the look itself needs.
+      return undefined; // The program broke a function that this needs.
     }
   };
   const lookUp = (source: unknown, options: unknown) =>
@@ -140,7 +140,7 @@ export function install(
               const instance = await runOutside(() => apply(original.instantiate, namespace, [module, imports]));
               resolve({ module, instance });
             } catch (error) {
-              // V8 links in a task of its own, where no function stands on the stack.
+              // V8 links in a separate task, where no function is on the stack.
               reject(withoutFrames(error, bind));
             }
           });
@@ -230,8 +230,8 @@ async function afterLookUp(
 }
 
 /**
- * A promise that settles in a later task, as V8's do, and never within the caller's microtasks. It is rejected with what
- * `settle` throws: thrown from the task, that would end the program.
+ * A promise that settles in a later task, as V8's do, and never within the caller's microtasks. It rejects with the error that
+ * `settle` throws, because an error thrown from the task would end the program.
  */
 function later(settle: (resolve: Settle, reject: Settle) => void): Promise<unknown> {
   return new Promise((resolve, reject) => {
@@ -246,8 +246,8 @@ function later(settle: (resolve: Settle, reject: Settle) => void): Promise<unkno
 }
 
 /**
- * Passes what a promise is fulfilled with to `observe`. The program gets the derived promise: with a handler on the original,
- * Node would not report a rejection that the program does not handle, or report it twice.
+ * Passes the value of a promise to `observe`. The program gets the derived promise, because with a handler on the original Node would
+ * not report an unhandled rejection, or would report it twice.
  */
 async function observing(promise: unknown, observe: (value: unknown) => void): Promise<unknown> {
   const value = await promise;

@@ -9,7 +9,7 @@ const { bigint: nanoseconds } = process.hrtime;
 /** Not performance.now(): Node creates that object when it is first mentioned, which takes 1 ms. */
 export const milliseconds = () => Number(nanoseconds()) / 1e6;
 
-/** Starts to measure what loading an artifact costs. The returned function tells the cost so far. */
+/** Starts to measure the cost of loading an artifact. The returned function gives the cost so far. */
 export function measureLoad(): () => Omit<Load, 'wireLength' | 'nativeLength'> {
   const start = milliseconds();
   const before = resourceUsage();
@@ -25,7 +25,7 @@ export function measureLoad(): () => Omit<Load, 'wireLength' | 'nativeLength'> {
 }
 
 /**
- * Milliseconds since this thread began in which it was ready to run and no processor was free. Only Linux tells; 0 elsewhere.
+ * Milliseconds for which this thread was ready to run and no processor was free, since it began. 0 except on Linux.
  */
 export function waitedForProcessor(): number {
   try {

@@ -44,7 +44,7 @@ export class ModuleLookup {
     return this.#report(wireBytes, () => this.#find(wireBytes, tier && ((question) => tier.fetchSync(question))));
   }
 
-  /** As {@link lookUp}, for callers who return a promise: it does not block while the store answers. */
+  /** The {@link lookUp} for callers who return a promise. It does not block while the store answers. */
   lookUpLater(wireBytes: Uint8Array, caller?: string): Lookup | Promise<LaterLookup> | undefined {
     const tier = this.#parts.fleet?.askable;
     if (!tier) return this.#report(wireBytes, () => this.#find(wireBytes, undefined), caller);
@@ -72,7 +72,7 @@ export class ModuleLookup {
     caller: string | undefined,
     start: number,
   ): Promise<LaterLookup> {
-    const wireBytes = new Uint8Array(given); // The program may change its own.
+    const wireBytes = new Uint8Array(given); // The program may change its bytes.
     const fetched = await fetching;
     // Of two simultaneous calls for one module only one gets the artifact; the other finds the module alive.
     const find = () => (fetched ? this.#find(wireBytes, () => fetched) : (this.#findLive(wireBytes) ?? miss));

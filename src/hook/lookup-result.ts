@@ -3,7 +3,7 @@ import type { Stored } from '../learning/saving-policy.js';
 import type { ModuleHash } from '../module-hash.js';
 import type { RecordedModule } from './recorded-modules.js';
 
-/** What looking up some wire bytes gave. After a miss, give `Recorder.record` the module that V8 compiled. */
+/** The result of a look-up. After a miss, pass the module that V8 compiled to `Recorder.record`. */
 export interface Lookup {
   /** `undefined` when nothing is stored for this engine, so that no key was needed. */
   readonly key: ModuleHash | undefined;
@@ -12,11 +12,11 @@ export interface Lookup {
   readonly functions: FunctionCounts | undefined;
   /** A fresh Module object after a hit. */
   readonly module: WebAssembly.Module | undefined;
-  /** What the cache folder has of the module. */
+  /** The artifact of the module in the cache folder. */
   readonly stored: Stored;
-  /** Whether that is not loaded because a process died while it loaded it. */
+  /** Whether that artifact is not loaded because a process died while it loaded it. */
   readonly isQuarantined: boolean;
-  /** The record of the module, where this thread has one. */
+  /** The record of the module, if this thread has one. */
   readonly recorded: RecordedModule | undefined;
 }
 

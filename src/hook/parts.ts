@@ -5,13 +5,13 @@ import type { RecordedModules } from './recorded-modules.js';
 import type { Reporting } from './reporting.js';
 import type { HookOptions } from './settings.js';
 
-/** What look-up and recorder share in one thread. */
+/** The parts that look-up and recorder share in one thread. */
 export interface Parts {
   readonly options: HookOptions;
   readonly cache: FileSystemCache;
   readonly engine: V8Engine;
   readonly modules: RecordedModules;
   readonly reporting: Reporting;
-  /** The store behind the folder, where there is one. */
+  /** The store behind the folder, if there is one. */
   readonly fleet: Fleet | undefined;
 }

@@ -7,13 +7,13 @@ import { debug } from './reporting.js';
 import { ModuleSaver } from './save-module.js';
 
 /**
- * Milliseconds until the first look at whether the code has settled, and the longest time between two looks. Most programs
- * that end by themselves do so before the first one, and are saved at the exit.
+ * Milliseconds until the first check whether the code has settled, and the longest time between two checks. Most programs that end by
+ * themselves do so before the first check, and are saved at the exit.
  */
 const FIRST_LOOK = 3_000;
 const LAST_LOOK = 3_600_000;
 
-/** Milliseconds in which the largest modules known (35 MB) are hashed, on a busy machine, too. */
+/** Milliseconds in which the largest known modules (35 MB) are hashed, also on a busy machine. */
 const KEY_IS_KNOWN_AFTER = 1_000;
 
 /** Knows which modules of this thread are to be saved, and saves them when the code has settled and at the exit. Never throws. */
@@ -39,7 +39,7 @@ export class Recorder {
         modules.addReference(earlier, module);
         return;
       }
-      // Begins now, because it takes 1 ms per MB, for which the exit would wait.
+      // Start now, because it takes 1 ms per MB, which the exit would wait for.
       const analysis = options.mode === 'read-write' ? engine.analyse(module) : undefined;
       const recorded = { ...found, analysis, hasRequestedLearner: false };
       if (analysis) setTimeout(() => this.#saver.keyOf(recorded), KEY_IS_KNOWN_AFTER).unref();
@@ -111,8 +111,8 @@ export class Recorder {
   }
 
   /**
-   * Saves a program that goes on, or is later ended by a signal, when its code has settled: when it is as large as at the
-   * look before. Each look serialises on the main thread (1 to 15 ms), so each comes after twice the time.
+   * Saves a program that goes on, or that a signal ends later, when its code has settled: when it has the same size as at the check
+   * before. Each check serialises on the main thread (1 to 15 ms), so the time between checks doubles.
    */
   #watch(delay: number, lengthBefore?: number): void {
     if (this.#isWatching) return;

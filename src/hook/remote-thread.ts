@@ -11,12 +11,12 @@ const { bigint: nanoseconds } = process.hrtime;
 const { wait, load } = Atomics;
 const milliseconds = () => Number(nanoseconds()) / 1e6;
 
-/** Of JavaScript's objects; the clients take 10 to 30. What a store sends is bounded elsewhere: see remote-worker.ts. */
+/** Limit for JavaScript objects; the clients take 10 to 30. remote-worker.ts limits the bytes that a store sends. */
 const MAX_HEAP_MB = 256;
 
 /**
- * The program's side of the thread that asks the store (remote-worker.ts). The thread has its own event loop, because a program that calls
- * `new WebAssembly.Module()` cannot turn its own. It also puts what comes into the folder.
+ * The program's side of the thread that asks the store (remote-worker.ts). The thread has its own event loop, because that of the
+ * program stands still during `new WebAssembly.Module()`. It also puts the artifacts into the folder.
  */
 export class RemoteThread {
   readonly #progress = new Int32Array(new SharedArrayBuffer(8));
@@ -26,8 +26,8 @@ export class RemoteThread {
   readonly #onFailure: (failure: RemoteFailure) => void;
 
   /**
-   * @param onFailure - is told of failures that concern no module that was asked for
-   * @throws where no thread can be started, as under the permission model.
+   * @param onFailure - called for failures that concern no requested module
+   * @throws when no thread can be started, as under the permission model.
    */
   constructor(task: RemoteTask, onFailure: (failure: RemoteFailure) => void) {
     this.#onFailure = onFailure;
@@ -38,7 +38,7 @@ export class RemoteThread {
     this.#worker = new Worker(path.join(packageRoot, 'dist/remote-worker.cjs'), {
       workerData,
       transferList: [port2],
-      // Not the program's: they may load its code.
+      // Not the program's options, which may load its code.
       execArgv: [],
       env: { ...environment, ...variablesFor({ disable: '1' }) },
       resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
@@ -53,7 +53,7 @@ export class RemoteThread {
     port1.unref();
   }
 
-  /** Whether anything was asked of the store yet. */
+  /** Whether the store was asked for anything yet. */
   get hasAsked(): boolean {
     return load(this.#progress, 1) !== 0;
   }
@@ -63,7 +63,7 @@ export class RemoteThread {
     this.#port.postMessage(question);
   }
 
-  /** The answer for that module, once; waits up to so many milliseconds, and returns `undefined` when there is none yet. */
+  /** Returns the answer for that module, once. Waits up to so many milliseconds, and returns `undefined` if there is none by then. */
   answer(key: string, patience: number): Found | undefined {
     const end = milliseconds() + patience;
     for (;;) {
@@ -82,7 +82,7 @@ export class RemoteThread {
     this.#port.close();
   }
 
-  /** Without the event loop. */
+  /** Waits without the event loop. */
   #takeAll(): void {
     const { receiveMessageOnPort } = getBuiltinModule('node:worker_threads');
     for (;;) {

@@ -14,23 +14,23 @@ const { statSync } = fs;
 const { bigint: nanoseconds } = process.hrtime;
 const { now } = Date;
 const { random } = Math;
-// The types do not know that it is only there under the permission model.
+// The types do not know that it exists only under the permission model.
 const permission = process.permission as NodeJS.ProcessPermission | undefined;
 const milliseconds = () => Number(nanoseconds()) / 1e6;
 
-/** Milliseconds for which the programs of this machine do not ask a store that failed; half to one and a half of it, by chance. */
+/** Milliseconds for which programs of this machine do not ask a failed store: at random half to one and a half of this. */
 const DOWN_FOR = 30_000;
-/** The same for a machine that is too busy to start the thread or load a client in time, which says little about the store. */
+/** The same if the machine was too busy to start the thread or load a client in time, which says little about the store. */
 const BUSY_FOR = 5_000;
 const DOWN_MARK = 'remote-down';
-/** Milliseconds between two looks for an answer. */
+/** Milliseconds between two checks for an answer. */
 const LOOKED_AT_EVERY = 1;
-/** Milliseconds that the thread stays after the deadline: what comes late may still come. */
+/** Milliseconds that the thread stays after the deadline, for late answers. */
 const LATE_AT_MOST = 10_000;
 
 /**
- * The store behind the folder, as a program sees it. A thread talks to the store, so that neither its client nor what goes wrong in it
- * is in the program's way. A program waits in vain once: after that the tier is off.
+ * The store behind the folder, as a program sees it. A thread talks to the store, so that neither its client nor its errors disturb
+ * the program. A program waits in vain only once; after that the tier is off.
  */
 export class RemoteTier {
   readonly #task: Omit<RemoteTask, 'program'>;
@@ -40,14 +40,14 @@ export class RemoteTier {
   readonly #onFailure: (failure: RemoteFailure) => void;
   #thread: RemoteThread | undefined;
   #program: ProgramRecord | undefined;
-  /** Asked for, and not answered yet. */
+  /** Requested modules without an answer yet. */
   readonly #open = new Set<string>();
-  /** Answered: the folder has it, or is about to, or the store does not. */
+  /** Modules with an answer: the folder has the artifact or is about to, or the store does not have it. */
   readonly #settled = new Set<string>();
   #end: NodeJS.Timeout | undefined;
   #isOff: boolean;
   #isMarkMade = false;
-  /** Whether another process found the store down, shortly before this one started. */
+  /** Whether another process found the store down shortly before this one started. */
   readonly wasDown: boolean;
 
   constructor(
@@ -67,19 +67,19 @@ export class RemoteTier {
     this.#isOff = this.wasDown;
   }
 
-  /** Whether it is worth asking. */
+  /** Whether to ask the store. */
   get isOn(): boolean {
     return !this.#isOff;
   }
 
-  /** Begins to fetch what the program's record in the store names. */
+  /** Begins to fetch the modules of the program record in the store. */
   prefetch(program: ProgramRecord): void {
     if (this.#isOff) return;
     this.#program = program;
     this.#start();
   }
 
-  /** The module's artifact. Waits for it, at most once in vain. */
+  /** The artifact of the module. Waits for it, in vain at most once. */
   fetchSync(question: Question): FetchedArtifact | undefined {
     if (!this.#ask(question)) return undefined;
     const found = this.#thread?.answer(question.key, this.#timeout);
@@ -87,24 +87,24 @@ export class RemoteTier {
     return this.#settle(question, found);
   }
 
-  /** The answer without waiting; `undefined` when {@link fetch} is to be waited for. */
+  /** The answer without waiting; `undefined` if the caller must wait for {@link fetch}. */
   fetchNow(question: Question): FetchedArtifact | 'nothing' | undefined {
     if (!this.#ask(question)) return 'nothing';
     const found = this.#thread?.answer(question.key, 0);
     return found === undefined && !this.#isOff ? undefined : (this.#settle(question, found) ?? 'nothing');
   }
 
-  /** As {@link fetchSync}; meanwhile the program goes on. Of two at once one gets it. Never rejects. */
+  /** The asynchronous {@link fetchSync}. Of two calls at once only one gets the artifact. Never rejects. */
   async fetch(question: Question): Promise<FetchedArtifact | undefined> {
     if (!this.#ask(question)) return undefined;
     const end = milliseconds() + this.#timeout;
     for (;;) {
       if (this.#settled.has(question.key)) return undefined;
-      // Before the time: where the program kept its event loop busy, the answer is there, and was only not looked at.
+      // Before the deadline counts: if the program kept its event loop busy, the answer may have come in time.
       const found = this.#thread?.answer(question.key, 0);
       if (found !== undefined || this.#isOff) return this.#settle(question, found);
       if (milliseconds() >= end) break;
-      // Keeps the process alive, as V8 does while it compiles.
+      // This timer keeps the process alive, as V8 does while it compiles.
       await new Promise((resolve) => setTimeout(resolve, LOOKED_AT_EVERY));
     }
     this.#giveUpWaiting();
@@ -131,11 +131,11 @@ export class RemoteTier {
       const { key: _, wireBytes: __, ...found } = artifact;
       return found;
     } catch {
-      return undefined; // Somebody else has removed it.
+      return undefined; // another process has removed it
     }
   }
 
-  /** @returns whether there will be an answer. */
+  /** @returns whether there will be an answer */
   #ask(question: Question): boolean {
     const { key } = question;
     if (this.#isOff || this.#settled.has(key)) return false;
@@ -146,7 +146,7 @@ export class RemoteTier {
     return !this.#isOff;
   }
 
-  /** A thread takes some 10 MB, for which a server that has all its modules has no use. */
+  /** Ends the unused thread, which takes some 10 MB, for programs that go on. */
   #stayAwhile(): void {
     if (this.#end) clearTimeout(this.#end);
     this.#end = setTimeout(() => {
@@ -168,7 +168,7 @@ export class RemoteTier {
         this.#take(failure),
       );
     } catch (error) {
-      this.#turnOff(String(error)); // No threads under the permission model, say.
+      this.#turnOff(String(error)); // for example, no threads under the permission model
     }
     this.#stayAwhile();
   }
@@ -178,7 +178,7 @@ export class RemoteTier {
     else this.#onFailure(failure);
   }
 
-  /** For a reason that other processes need not know. */
+  /** Turns the tier off for a reason that other processes need not know. */
   #turnOff(failure: string): void {
     this.#isOff = true;
     this.#onFailure({ failure, of: 'store' });
@@ -188,7 +188,7 @@ export class RemoteTier {
     this.#giveUp({ failure: `no answer within ${this.#timeout} ms`, of: 'store' }, this.#thread?.hasAsked);
   }
 
-  /** The thread goes on: what comes late is for the next run. */
+  /** Turns the tier off. The thread goes on: late artifacts are for the next run. */
   #giveUp(failure: RemoteFailure, isOfStore = true): void {
     const isLate = this.#isOff;
     this.#isOff = true;
@@ -200,7 +200,7 @@ export class RemoteTier {
     try {
       new FileSystemStore(directory, { isShared: secrets !== undefined }).writeSync(DOWN_MARK, text);
     } catch {
-      // The folder cannot be written to: then each program finds out for itself.
+      // The folder cannot be written to, so each program finds out for itself.
     }
   }
 
@@ -215,7 +215,7 @@ export class RemoteTier {
   }
 }
 
-/** Node does not keep a thread from it that has not the program's options. */
+/** Whether the permission model forbids the network. Node does not enforce that in a thread without the program's options. */
 function isKeptFromNetwork(url: string): boolean {
   if (!permission || /^file:/i.test(url)) return false;
   return process.allowedNodeEnvironmentFlags.has('--allow-net') && !permission.has('net');

@@ -1,4 +1,4 @@
-// The thread behind RemoteThread: fetches artifacts from the store into the cache folder, and tells the program so.
+// The thread behind RemoteThread: fetches artifacts from the store into the cache folder, and answers the program.
 import dns from 'node:dns';
 import workerThreads from 'node:worker_threads';
 import pLimit from 'p-limit';
@@ -13,7 +13,7 @@ import { openStore } from '../stores/open-store.js';
 import { decodeProgramRecord, MAX_RECORD_SIZE, ProgramRecord } from '../stores/program-record.js';
 import type { Answer, Question, RemoteFailure, ThreadTask } from './remote-messages.js';
 
-/** Answers at once, and bytes of each, of artifacts that nobody has asked for yet: a hostile store can fill no more memory than that. */
+/** Limits for artifacts that nobody has asked for yet, at once and in bytes each, so that a hostile store cannot fill the memory. */
 const AHEAD_AT_ONCE = 4;
 const MAX_SIZE_AHEAD = 2 ** 26;
 
@@ -35,7 +35,7 @@ port.on('message', ({ key, wireLength }: Question) => {
 });
 
 const opened = openAll();
-opened.catch(() => {}); // Whoever asks is told.
+opened.catch(() => {}); // each request reports it
 
 if (program !== undefined) void fetchAll(program);
 
@@ -49,7 +49,7 @@ async function openAll() {
   return { store, cache };
 }
 
-/** All that the program used the last time. */
+/** Fetches all modules that the program used the last time. */
 async function fetchAll(name: string): Promise<void> {
   try {
     const { store } = await opened;
@@ -69,7 +69,7 @@ function keepRecord(name: string, keys: string[]): void {
   try {
     new ProgramRecord(name, directory, secrets !== undefined).write(keys);
   } catch {
-    // Nothing can be written there: then the store is asked again.
+    // Nothing can be written there, so the store will be asked again.
   }
 }
 
@@ -82,7 +82,7 @@ function fetchOnce(key: string, start: () => Promise<void>): Promise<void> {
   return attempt;
 }
 
-/** @param wireLength - the length of the module's wire bytes, where the program has asked for it */
+/** @param wireLength - the length of the module's wire bytes, if the program has asked for the module */
 async function fetch(text: string, wireLength: number | undefined): Promise<void> {
   let artifact: Artifact;
   try {
@@ -97,7 +97,7 @@ async function fetch(text: string, wireLength: number | undefined): Promise<void
     return;
   }
   const { key: _, wireBytes: __, ...found } = artifact;
-  // Who waits comes first. What nobody waits for is in nobody's memory.
+  // A waiting program comes first. Other artifacts do not stay in memory.
   if (wanted.has(text)) answer({ key: text, found });
   const isKept = keep(artifact);
   if (!wanted.has(text)) answer({ key: text, found: isKept ? 'in folder' : found });
@@ -108,11 +108,11 @@ function keep(artifact: Artifact): boolean {
     folder.writeArtifactSync(artifact);
     return true;
   } catch {
-    return false; // The disk is full, say; the program's own save will say so.
+    return false; // for example a full disk, which the program's own save will report
   }
 }
 
-/** Only the message: an error of a client may hold more, which is not ours to show. */
+/** Only the message, because a client's error may contain secrets. */
 function failure(error: unknown): RemoteFailure {
   const text = error instanceof Error ? error.message : String(error);
   if (CacheError.is(error, 'Untrusted')) return { failure: text, of: 'signature' };

@@ -38,7 +38,7 @@ export interface ModuleCacheStats {
 
 const { debuglog } = util;
 
-/** Made when it is first needed, because making it takes as long as installing the hook. */
+/** Made at first use, because making it takes as long as installing the hook. */
 let write: typeof writeFirst = writeFirst;
 function writeFirst(format: string, ...values: unknown[]): void {
   write = debuglog('wasm-cache');
@@ -56,7 +56,7 @@ const channels = {
   error: diagnostics_channel.channel('wasm-module-cache:error'),
 };
 
-/** Tells what the hook did in this thread: counters, diagnostics channels, debug lines, statistics. */
+/** Reports what the hook did in this thread: counters, diagnostics channels, debug lines, statistics. */
 export class Reporting {
   readonly counters: ModuleCacheStats = { hits: 0, misses: 0, saves: 0, untrusted: 0, errors: 0 };
   readonly #statistics: Statistics | undefined;
@@ -66,7 +66,7 @@ export class Reporting {
     this.#statistics = statistics;
   }
 
-  /** Whether the cache folder is not used: others may write to it, or it is no cache folder. */
+  /** Whether the cache folder is not used because it is not trusted. */
   get isFolderRefused(): boolean {
     return this.#isFolderRefused;
   }
@@ -84,7 +84,7 @@ export class Reporting {
     channels.load.publish({ key: key.toString(), hit: lookup.module !== undefined });
   }
 
-  /** V8 compiled the module that was not found. */
+  /** V8 compiled the module after a miss. */
   compiled(lookup: Lookup, recorded: RecordedModule): void {
     this.#statistics?.compiled(lookup, recorded);
   }
@@ -94,7 +94,7 @@ export class Reporting {
     if (channels.save.hasSubscribers) channels.save.publish({ key: key.toString(), bytes });
   }
 
-  /** An artifact was refused: it has no signature of the secret, or it is quarantined. */
+  /** An artifact was refused: it is not signed with the secret, or it is quarantined. */
   refused(key: ModuleHash, error: unknown): void {
     this.counters.untrusted++;
     debug('miss %s: %s', key, error);
@@ -107,11 +107,11 @@ export class Reporting {
       debug('%s: %o', doing, error);
       if (channels.error.hasSubscribers) channels.error.publish({ doing, error });
       if (!CacheError.is(error, 'Untrusted') || isOfArtifact(error)) return;
-      // The one failure that users must hear of, because only they can mend it.
+      // The only failure with a warning, because only users can fix it.
       this.#isFolderRefused = true;
       process.emitWarning(`${error.message} Modules are not cached.`, { type: 'WasmCacheWarning' });
     } catch {
-      // The program broke the means of reporting.
+      // The program broke the functions that report.
     }
   }
 
@@ -124,7 +124,7 @@ export class Reporting {
       if (of !== 'signature' && channels.error.hasSubscribers)
         channels.error.publish({ doing, error: new Error(failure) });
     } catch {
-      // The program broke the means of reporting.
+      // The program broke the functions that report.
     }
   }
 

@@ -52,7 +52,7 @@ export class ModuleSaver {
     try {
       // This also releases the module.
       const key = recorded.analysis && engine.keyOf(recorded.analysis);
-      // The module's own bytes decide: a program that patched streams may have given V8 others than were looked up.
+      // The hash of the module's own bytes counts: a program that patches streams may have given V8 other bytes than were looked up.
       if (key) recorded.key = key;
     } catch (error) {
       reporting.failed('hashing a module', error);
@@ -89,7 +89,7 @@ export class ModuleSaver {
     const { cache, engine } = this.#parts;
     recorded.hasRequestedLearner = true;
     if (!this.#jobs.create(key, { wireLength: recorded.wireLength, part })) return undefined;
-    // Another learner may have ended between the look at the generation and the creation of the job.
+    // Another learner may have ended between reading the generation and creating the job.
     const storedNow = cache.readHeaderSync(key, engine)?.generation ?? NOTHING_STORED.generation;
     if (storedNow === recorded.stored.generation) return key;
     this.#jobs.remove(key);
@@ -105,7 +105,7 @@ export class ModuleSaver {
     return this.#jobs.create(key, { wireLength: recorded.wireLength, part }) ? key : undefined;
   }
 
-  /** Of the artifact that this process may write; `undefined` when another process is ahead of it. */
+  /** The generation of the artifact to write; `undefined` if another process is ahead. */
   #nextGeneration(key: ModuleHash, stored: Stored): number | undefined {
     const { cache, engine } = this.#parts;
     if (this.#canLearn && this.#jobs.isUnderWay(key)) return undefined;

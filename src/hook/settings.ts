@@ -8,7 +8,7 @@ export interface HookOptions extends Settings {
   directory: string;
 }
 
-/** From the laxest to the strictest. */
+/** In order of strictness. */
 const MODES: readonly Mode[] = ['read-write', 'read-only', 'off'];
 
 /**

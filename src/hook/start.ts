@@ -31,18 +31,18 @@ export const registry = diagnostics_channel.channel('wasm-module-cache') as obje
 /**
  * Puts the hook's parts together and replaces WebAssembly's functions.
  *
- * @param checksNow - whether to find out now, and not when the first module comes, that V8 and the folder can be used
+ * @param checksNow - whether to check V8 and the folder now, and not when the first module comes
  * @returns the hook, or why there is none
  */
 export function startHook(options: HookOptions, checksNow: boolean): Hook | string {
   const engine = new V8Engine();
   const cache = new FileSystemCache(options.directory, {
-    wireBytes: 'omit', // Every program has them when it asks, so storing them would only double the size.
+    wireBytes: 'omit', // Callers always have them, so storing them would only double the size.
     secret: options.secrets,
     maxSize: options.maxSize,
   });
   const reporting = new Reporting(openStatistics(options, () => recorder.saveAtExit()));
-  // What comes from the store goes through the folder.
+  // Artifacts from the store go through the folder.
   const remote = options.mode === 'read-write' ? options.remote : undefined;
   const fleet = remote && openFleet(remote, cache, engine, reporting);
   const parts: Parts = { options, cache, engine, modules: new RecordedModules(), reporting, fleet };
@@ -55,7 +55,7 @@ export function startHook(options: HookOptions, checksNow: boolean): Hook | stri
   return hook;
 }
 
-/** Writes the program's record into the folder. */
+/** Writes the program record into the folder. */
 function openFleet(
   remote: RemoteSettings,
   cache: FileSystemCache,

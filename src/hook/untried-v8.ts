@@ -8,14 +8,14 @@ import { packageRoot } from '../package-root.js';
 import { readVerdict, subjectOf } from '../probe/verdict.js';
 import type { Settings } from '../settings/read-settings.js';
 
-/** Why the hook cannot work in this process, as far as can be told without loading the addon of a tested V8. */
+/** Why the hook cannot work in this process, as far as that is known without loading the addon. */
 export function whyUnsupported(settings: Settings, directory: string): string | undefined {
   return (isTestedV8() ? undefined : whyUntried(settings, directory)) ?? whyNeverSupported();
 }
 
 /**
- * Takes the folder's verdict on a V8 that this package was not tested with. Where there is none, it starts the probe, for later
- * processes. The code that starts it is not in this bundle, because it is needed once.
+ * Reads the folder's verdict on an untested V8. If there is none, it starts the probe, for later processes. The code that starts the
+ * probe is not in this bundle, because it is needed only once.
  */
 function whyUntried({ secrets: secret, mode, learn }: Settings, directory: string): string | undefined {
   const untried = untriedEngine();
