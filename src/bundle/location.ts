@@ -38,6 +38,8 @@ export interface OfferResult {
 }
 
 const ARTIFACT_NAME = /^([^/]+)\/([0-9a-f]{64}|[0-9a-f]{16})\.artifact$/;
+/** A fleet with 100 engines and 1,000 modules has fewer. A hostile store may list names for ever. */
+const MAX_NAMES = 200_000;
 /** Folder of an engine whose id cannot be a folder name, so the name holds a hash of the id. */
 const HASHED_ENGINE = /^engine-[0-9a-f]{32}$/;
 const ANY_KEY = ModuleHash.fromBytes(new Uint8Array(32));
@@ -121,6 +123,7 @@ export class ArtifactLocation {
         if (folder === '' || (here !== undefined && folder !== here)) continue;
         if (typeof engines === 'function' && !HASHED_ENGINE.test(folder) && !engines(folder)) continue;
         if (!keys || keys(ModuleHash.parseHex(key))) names.push(name);
+        if (names.length > MAX_NAMES) throw new CacheError('Other', `It lists more than ${MAX_NAMES} artifacts`);
       }
       return names.sort();
     });

@@ -11,6 +11,8 @@ import type { ModuleHash } from '../module-hash.js';
 import { BoundedStore } from '../stores/bounded-store.js';
 import { offerArtifact } from '../stores/offer-artifact.js';
 import { largestArtifact, readArtifact, type StoredArtifact } from '../stores/read-artifact.js';
+import { withSignal } from '../stores/with-signal.js';
+import { TooLargeError } from '../too-large-error.js';
 import { ModuleCacheBase } from './fallback.js';
 import { entryName, type FileSystemCache } from './file-system.js';
 import {
@@ -21,6 +23,9 @@ import {
 } from './remote-options.js';
 
 const SAVES_AT_ONCE = 2;
+/** Bytes; most artifacts are smaller. */
+const SMALL = 2 ** 24;
+const SMALL_READS_AT_ONCE = 8;
 
 /**
  * Artifacts in any {@link ArtifactStore}, which a fleet shares: Redis, S3, a web server. Usually behind a folder:
@@ -54,6 +59,8 @@ export class RemoteCache extends ModuleCacheBase {
   readonly #store: BoundedStore;
   readonly #settings: RemoteCacheSettings;
   readonly #inTurn = pLimit(SAVES_AT_ONCE);
+  readonly #smallReads = pLimit(SMALL_READS_AT_ONCE);
+  readonly #largeReads = pLimit(1);
   readonly #counts = { hits: 0, misses: 0, untrusted: 0, saves: 0, dropped: 0, bytesRead: 0, bytesWritten: 0 };
 
   /**
@@ -135,12 +142,10 @@ export class RemoteCache extends ModuleCacheBase {
     { signal, maxSize: limit = Number.POSITIVE_INFINITY }: GetOptions = {},
   ): Promise<Artifact> {
     const { key, wireLength } = expected;
-    const { mode, folder, signer, maxArtifactSize } = this.#settings;
+    const { mode, folder, maxArtifactSize } = this.#settings;
     if (mode === 'write-only') throw this.#miss(key, 'is not looked for');
     const maxSize = largestArtifact(wireLength, Math.min(limit, maxArtifactSize));
-    const check = wanted(expected, maxSize);
-    const read = (store: ArtifactStore, options: StoreOptions) =>
-      readArtifact(store, entryName(expected), { ...options, maxSize, check, signer });
+    const read = (store: ArtifactStore, options: StoreOptions) => this.#read(store, options, expected, maxSize);
     const onLate = folder && ((late: StoredArtifact | undefined) => keep(late, folder));
     let found: StoredArtifact | undefined;
     try {
@@ -156,6 +161,24 @@ export class RemoteCache extends ModuleCacheBase {
     if (!found) throw this.#miss(key, 'is not there');
     this.#counts.bytesRead += found.size;
     return found.artifact;
+  }
+
+  /** Few answers at once, and only one that is large, so that a hostile store cannot fill the memory. */
+  async #read(store: ArtifactStore, options: StoreOptions, expected: Expectation, maxSize: number) {
+    const { signer } = this.#settings;
+    const upTo = (size: number) => async () => {
+      options.signal?.throwIfAborted();
+      const check = wanted(expected, size);
+      const reading = readArtifact(store, entryName(expected), { ...options, maxSize: size, check, signer });
+      // A store that hangs is in nobody's way for longer than its time.
+      return withSignal(reading, options.signal);
+    };
+    try {
+      return await this.#smallReads(upTo(Math.min(maxSize, SMALL)));
+    } catch (error) {
+      if (!(error instanceof TooLargeError) || maxSize <= SMALL) throw error;
+    }
+    return this.#largeReads(upTo(maxSize));
   }
 
   /**

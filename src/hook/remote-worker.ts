@@ -1,7 +1,6 @@
 // The thread behind RemoteThread: fetches artifacts from the store into the cache folder, and answers the program.
 import dns from 'node:dns';
 import workerThreads from 'node:worker_threads';
-import pLimit from 'p-limit';
 import { type Artifact, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
 import { FileSystemCache } from '../caches/file-system.js';
@@ -13,15 +12,13 @@ import { openStore } from '../stores/open-store.js';
 import { decodeProgramRecord, MAX_RECORD_SIZE, ProgramRecord } from '../stores/program-record.js';
 import type { Answer, Question, RemoteFailure, ThreadTask } from './remote-messages.js';
 
-/** Limits for artifacts that nobody has asked for yet, at once and in bytes each, so that a hostile store cannot fill the memory. */
-const AHEAD_AT_ONCE = 4;
+/** Bytes of an artifact that nobody has asked for yet. A larger one comes when its module is asked for, whose size bounds it. */
 const MAX_SIZE_AHEAD = 2 ** 26;
 
 const task = workerThreads.workerData as ThreadTask;
 const { directory, secrets, maxSize, patience, progress, port, program } = task;
 const engine = new V8Engine();
 const folder = new FileSystemCache(directory, { wireBytes: 'omit', secret: secrets, maxSize });
-const inTurn = pLimit(AHEAD_AT_ONCE);
 /** By key. */
 const fetching = new Map<string, Promise<void>>();
 const wanted = new Set<string>();
@@ -57,7 +54,7 @@ async function fetchAll(name: string): Promise<void> {
     Atomics.store(progress, 1, 1);
     const value = await asked;
     const keys = (value && decodeProgramRecord(value.bytes)) ?? [];
-    await Promise.all(keys.map((key) => fetchOnce(key, () => inTurn(() => fetch(key, undefined)))));
+    await Promise.all(keys.map((key) => fetchOnce(key, () => fetch(key, undefined))));
     keepRecord(name, keys);
     answer({ key: undefined, found: 'nothing' });
   } catch (error) {

@@ -5,7 +5,7 @@ import { RemoteCache } from '../caches/remote.js';
 import type { Engine } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
 import { openStore } from '../stores/open-store.js';
-import { decodeProgramRecord, encodeProgramRecord, ProgramRecord } from '../stores/program-record.js';
+import { decodeProgramRecord, encodeProgramRecord, MAX_RECORD_SIZE, ProgramRecord } from '../stores/program-record.js';
 
 /** Artifacts to put into the store that a fleet shares. */
 export interface Push {
@@ -58,7 +58,7 @@ async function pushAll(
     }
     if (program === undefined) return;
     const signal = AbortSignal.timeout(TIMEOUT);
-    const stored = await store.get(program, { signal });
+    const stored = await store.get(program, { signal, maxSize: MAX_RECORD_SIZE });
     const known = (stored && decodeProgramRecord(stored.bytes)) ?? [];
     if (keys.every((key) => known.includes(key))) return;
     // If two processes write at once, the record loses the keys of one until its program runs again somewhere. No artifact is lost.

@@ -1,7 +1,5 @@
-import pLimit from 'p-limit';
 import type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CircuitBreaker, type CircuitBreakerOptions } from './circuit-breaker.js';
-import { withSignal } from './with-signal.js';
 
 /** How much of its callers' time a store may cost. */
 export interface BoundedStoreOptions extends CircuitBreakerOptions {
@@ -26,8 +24,6 @@ const DEFAULT_TIMEOUT = 250;
 const DEFAULT_WRITE_TIMEOUT = 10_000;
 /** Milliseconds after the deadline in which an answer is still wanted. */
 const LATE_AT_MOST = 10_000;
-/** Each answer takes memory while it comes. */
-const READS_AT_ONCE = 8;
 const PROBE = 'probe';
 
 /**
@@ -40,7 +36,6 @@ export class BoundedStore implements ArtifactStore {
   readonly #breaker: CircuitBreaker;
   readonly #timeout: number;
   readonly #writeTimeout: number;
-  readonly #inTurn = pLimit(READS_AT_ONCE);
   #isProbing = false;
   /** Counts answers that came in time or not, failures, and operations that were not begun. */
   readonly stats = { succeeded: 0, timedOut: 0, late: 0, failed: 0, notAsked: 0 };
@@ -77,13 +72,7 @@ export class BoundedStore implements ArtifactStore {
     ask: (store: ArtifactStore, options: StoreOptions) => Promise<T>,
     { signal, onLate }: ReadOptions<T> = {},
   ): Promise<T> {
-    const inTurn = (options: StoreOptions) =>
-      this.#inTurn(() => {
-        options.signal?.throwIfAborted();
-        // Until the end of its time, or a store that hangs would be in the way of all others.
-        return withSignal(ask(this.#store, options), options.signal);
-      });
-    return this.#ask(inTurn, this.#timeout, signal, onLate);
+    return this.#ask((options) => ask(this.#store, options), this.#timeout, signal, onLate);
   }
 
   has(name: string, { signal }: StoreOptions = {}): Promise<boolean> {

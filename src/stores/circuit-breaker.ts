@@ -1,8 +1,8 @@
 /** How a {@link CircuitBreaker} decides. */
 export interface CircuitBreakerOptions {
-  /** Failures one after the other that open it. Default 3. */
+  /** Consecutive failures that open it. Default 3. */
   failuresUntilOpen?: number | undefined;
-  /** Milliseconds until the first probe; twice as long after each probe that failed, and half to one and a half of that by chance. Default 5000. */
+  /** Milliseconds until the first probe. The pause doubles after each failed probe, and chance makes it half to one and a half. Default 5000. */
   retryAfter?: number | undefined;
 }
 
@@ -12,7 +12,7 @@ const MAX_RETRY_AFTER = 300_000;
 const { now } = Date;
 
 /**
- * Knows whether something is worth asking. Closed: yes. Open: no. Half-open, when it is time for a probe: only for that.
+ * Knows whether something is worth asking. Closed: yes. Open: no. Half-open: it is time for a probe, and only that may ask.
  *
  * Written here because the libraries for it take 30 to 40 ms to load (cockatiel 3.2, Node 20), while a program that starts waits.
  */
@@ -34,7 +34,7 @@ export class CircuitBreaker {
 
   get state(): 'closed' | 'open' | 'half-open' {
     if (!this.#isOpen) return 'closed';
-    // A clock that was set back by more than any pause is not waited for.
+    // After a clock was set back by more than any pause, nobody waits for it.
     const wait = this.#probeAt - now();
     return wait <= 0 || wait > 2 * MAX_RETRY_AFTER ? 'half-open' : 'open';
   }
@@ -45,14 +45,14 @@ export class CircuitBreaker {
     this.#probesFailed = 0;
   }
 
-  /** @param isCostly - that somebody waited in vain for all of the deadline, which opens it at once: nobody shall a second time */
+  /** @param isCostly - somebody waited for all of the deadline, in vain. That opens it at once, because nobody should wait again */
   failed(isCostly: boolean): void {
     this.#failures++;
     if (!this.#isOpen && !isCostly && this.#failures < this.#failuresUntilOpen) return;
     if (this.#isOpen) this.#probesFailed++;
     this.#isOpen = true;
     const pause = Math.min(this.#retryAfter * 2 ** this.#probesFailed, MAX_RETRY_AFTER);
-    // By chance, or a fleet that lost its server at one moment would come back at one, too.
+    // By chance, so that a fleet that lost its server at one moment does not come back in one moment, too.
     this.#probeAt = now() + pause * (0.5 + Math.random());
   }
 }

@@ -4,9 +4,9 @@ import { FileSystemStore } from './file-system.js';
 import { parseRemoteUrl } from './remote-url.js';
 
 /**
- * The store at an address, see {@link parseRemoteUrl}. Only what that store needs is loaded. Nothing is asked of it yet.
+ * The store at an address, see {@link parseRemoteUrl}. Loads only what that store needs, and does not connect yet.
  *
- * @param env - `WASM_CACHE_REMOTE_TOKEN` for the bearer token of a web server; S3 looks for its own variables
+ * @param env - may have `WASM_CACHE_REMOTE_TOKEN`, the bearer token of a web server; S3 reads its own variables
  * @throws {TypeError} when the address is not one; an error that says so when a package is missing.
  */
 export async function openStore(address: string, env: NodeJS.ProcessEnv = process.env): Promise<ArtifactStore> {

@@ -63,6 +63,8 @@ export interface RunOptions {
   uid?: number;
   /** The limit of `ulimit -v`. */
   limitAddressSpaceKiB?: number;
+  /** A command that runs the rest of its command line, such as `unshare`. */
+  within?: string[];
 }
 
 export interface RunResult {
@@ -91,8 +93,9 @@ export function runProgramAsync(name: string, options: RunOptions = {}): Promise
 
 function commandOf(name: string, options: RunOptions) {
   const { node = process.execPath, nodeOptions = [], args = [], env = {}, cwd, uid, limitAddressSpaceKiB } = options;
+  const { within = [] } = options;
   const inherited = Object.entries(process.env).filter(([key]) => !/^(NODE_|WASM_CACHE_)/.test(key));
-  const command = [node, ...nodeOptions, path.resolve(root, 'test', 'programs', name), ...args];
+  const command = [...within, node, ...nodeOptions, path.resolve(root, 'test', 'programs', name), ...args];
   if (limitAddressSpaceKiB) command.unshift('sh', '-c', `ulimit -v ${limitAddressSpaceKiB} && exec "$@"`, 'sh');
   return {
     program: command[0] as string,

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { importBundle } from '../../bundle/bundle.js';
 import { entryName } from '../../caches/file-system.js';
 import { ModuleHash } from '../../module-hash.js';
-import { decodeProgramRecord } from '../../stores/program-record.js';
+import { decodeProgramRecord, MAX_RECORD_SIZE } from '../../stores/program-record.js';
 import type { Command } from '../command.js';
 import { type Context, cacheOf, checkTrust } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
@@ -98,7 +98,7 @@ function keyOfName({ name }: { name: string }): string {
 
 /** @throws {Error} when the store has no record of the program. */
 async function keysOf(store: PatientStore, record: string): Promise<string[]> {
-  const stored = await store.get(record);
+  const stored = await store.get(record, { maxSize: MAX_RECORD_SIZE });
   const keys = stored && decodeProgramRecord(stored.bytes);
   if (keys) return keys;
   throw new Error(

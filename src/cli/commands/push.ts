@@ -1,6 +1,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { decodeProgramRecord, encodeProgramRecord, ProgramRecord, programName } from '../../stores/program-record.js';
+import {
+  decodeProgramRecord,
+  encodeProgramRecord,
+  MAX_RECORD_SIZE,
+  ProgramRecord,
+  programName,
+} from '../../stores/program-record.js';
 import type { Command } from '../command.js';
 import { type Context, cacheOf, checkTrust } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
@@ -75,7 +81,7 @@ async function putRecord(
       .map(({ key }) => key),
   );
   const used = new ProgramRecord(name, directory, secrets !== undefined).keys?.filter((key) => inStore.has(key)) ?? [];
-  const stored = await store.get(name);
+  const stored = await store.get(name, { maxSize: MAX_RECORD_SIZE });
   const known = (stored && decodeProgramRecord(stored.bytes)) ?? [];
   const record = encodeProgramRecord([...(used.length > 0 ? used : inStore), ...known]);
   await store.put(name, record);

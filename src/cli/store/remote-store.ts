@@ -1,4 +1,4 @@
-import type { ArtifactStore, PutOptions, StoredValue, StoreOptions } from '../../artifact-store.js';
+import type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions } from '../../artifact-store.js';
 import { openStore } from '../../stores/open-store.js';
 import { parseRemoteUrl } from '../../stores/remote-url.js';
 import { withSignal } from '../../stores/with-signal.js';
@@ -60,8 +60,8 @@ export class PatientStore implements ArtifactStore {
     return this.#store.isConditional;
   }
 
-  get(name: string, options: StoreOptions = {}): Promise<StoredValue | undefined> {
-    return this.#ask(options, (limited) => this.#store.get(name, limited));
+  get(name: string, { maxSize, ...options }: GetOptions = {}): Promise<StoredValue | undefined> {
+    return this.#ask(options, (limited) => this.#store.get(name, { ...limited, maxSize }));
   }
 
   put(name: string, bytes: Uint8Array, options: PutOptions = {}): Promise<boolean> {
