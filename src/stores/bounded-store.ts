@@ -1,15 +1,15 @@
 import type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CircuitBreaker, type CircuitBreakerOptions } from './circuit-breaker.js';
 
-/** How much of its callers' time a store may cost. */
+/** The limits on the time that a store may cost its callers. */
 export interface BoundedStoreOptions extends CircuitBreakerOptions {
   /** Milliseconds that a `get` or `has` may take. Default 250. */
   timeout?: number | undefined;
-  /** Milliseconds that a `put` or `delete` may take, for which nobody should wait. Default 10000. */
+  /** Milliseconds that a `put` or `delete` may take. Nobody should wait for those. Default 10000. */
   writeTimeout?: number | undefined;
 }
 
-/** How {@link BoundedStore.read} is called. */
+/** Options of {@link BoundedStore.read}. */
 export interface ReadOptions<T> extends StoreOptions {
   /** Receives an answer that comes after the deadline, up to {@link LATE_AT_MOST}. Must not throw. */
   onLate?: ((answer: T) => void) | undefined;
@@ -22,13 +22,13 @@ export class StoreUnavailableError extends Error {
 
 const DEFAULT_TIMEOUT = 250;
 const DEFAULT_WRITE_TIMEOUT = 10_000;
-/** Milliseconds after the deadline in which an answer is still wanted. */
+/** Milliseconds after the deadline for which an answer is still useful. */
 const LATE_AT_MOST = 10_000;
 const PROBE = 'probe';
 
 /**
- * A store that costs its callers a bounded time, also when it is dead, hangs, is slow or lies: one deadline, and then nothing. While the
- * circuit is open every operation rejects at once with a {@link StoreUnavailableError}. Probes, for which nobody waits, find out
+ * Limits the time that a store costs its callers, also if it is dead, hangs, is slow or sends garbage: one deadline, and then nothing.
+ * While the circuit is open every operation rejects at once with a {@link StoreUnavailableError}. Probes in the background find out
  * whether the store is back.
  */
 export class BoundedStore implements ArtifactStore {
@@ -37,7 +37,7 @@ export class BoundedStore implements ArtifactStore {
   readonly #timeout: number;
   readonly #writeTimeout: number;
   #isProbing = false;
-  /** Counts answers that came in time or not, failures, and operations that were not begun. */
+  /** Counts answers in time, late answers, failures, and operations that were not started. */
   readonly stats = { succeeded: 0, timedOut: 0, late: 0, failed: 0, notAsked: 0 };
 
   constructor(store: ArtifactStore, options: BoundedStoreOptions = {}) {
@@ -65,8 +65,8 @@ export class BoundedStore implements ArtifactStore {
   }
 
   /**
-   * Runs `ask` within the deadline for reading. An error of `ask` counts as a failure of the store: one whose values are of no use is
-   * not asked for ever, either.
+   * Runs `ask` within the deadline for reading. An error of `ask` counts as a failure of the store, so that a store with useless values
+   * is not asked for ever.
    */
   read<T>(
     ask: (store: ArtifactStore, options: StoreOptions) => Promise<T>,
@@ -92,7 +92,7 @@ export class BoundedStore implements ArtifactStore {
     await this.#store.close?.();
   }
 
-  /** @param onLate - when it is given, the operation goes on after the deadline */
+  /** @param onLate - if given, the operation goes on after the deadline */
   async #ask<T>(
     operation: (options: StoreOptions) => Promise<T>,
     timeout: number,
@@ -108,7 +108,7 @@ export class BoundedStore implements ArtifactStore {
     const limit = onLate ? timeout + LATE_AT_MOST : timeout;
     const until = signal ? AbortSignal.any([signal, AbortSignal.timeout(limit)]) : AbortSignal.timeout(limit);
     const deadline = new Deadline(timeout, signal);
-    // Through an async function, because a store of somebody's own may throw where it should reject.
+    // In an async function, because a user's store may throw where it should reject.
     const answer = (async () => operation({ signal: until, background: deadline.signal }))();
     let isLate = false;
     try {
@@ -134,7 +134,7 @@ export class BoundedStore implements ArtifactStore {
           () => {},
         );
       } else {
-        answer.catch(() => {}); // It lost the race, and nobody asks any more.
+        answer.catch(() => {}); // it lost the race, so nobody handles it
       }
     }
   }

@@ -1,4 +1,4 @@
-/** How a {@link CircuitBreaker} decides. */
+/** Options of {@link CircuitBreaker}. */
 export interface CircuitBreakerOptions {
   /** Consecutive failures that open it. Default 3. */
   failuresUntilOpen?: number | undefined;
@@ -14,7 +14,7 @@ const { now } = Date;
 /**
  * Knows whether something is worth asking. Closed: yes. Open: no. Half-open: it is time for a probe, and only that may ask.
  *
- * Written here because the libraries for it take 30 to 40 ms to load (cockatiel 3.2, Node 20), while a program that starts waits.
+ * No library, because those take 30 to 40 ms to load (cockatiel 3.2, Node 20), which a starting program would wait for.
  */
 export class CircuitBreaker {
   readonly #failuresUntilOpen: number;

@@ -2,11 +2,11 @@ import { sha256 } from '../native/digest.js';
 import { baseUrl } from './http-request.js';
 import { encodeName } from './store-names.js';
 
-/** Bytes. */
+/** In bytes. */
 const DEFAULT_MAX_SIZE = 256 * 2 ** 20;
 
 /**
- * How an {@link HttpStore} asks its server.
+ * Options of {@link HttpStore}.
  *
  * @example
  * ```ts
@@ -49,7 +49,7 @@ export class HttpAddress {
   readonly maxSize: number;
   readonly #hashNames: boolean;
 
-  /** @throws {TypeError} that names the option that is wrong, and not its value. */
+  /** @throws {TypeError} that names the wrong option, but not its value. */
   constructor(options: HttpStoreOptions) {
     const { hashNames = false, maxSize = DEFAULT_MAX_SIZE } = options;
     const base = baseUrl('HttpStore: url', options.url);
@@ -62,7 +62,7 @@ export class HttpAddress {
     this.maxSize = maxSize;
   }
 
-  /** @throws {CacheError} kind `Other` when it is no name. */
+  /** @throws {CacheError} kind `Other` for an invalid name. */
   of(name: string): URL {
     const path = encodeName(name);
     return new URL(this.#hashNames ? String(sha256(Buffer.from(name))) : path, this.base);
@@ -73,19 +73,19 @@ function headersOf(options: HttpStoreOptions, { username: user, password: word }
   const { bearerToken, username = decoded(user), password = decoded(word) } = options;
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(options.headers ?? {})) {
-    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) throw new TypeError('HttpStore: headers has a name that is none');
+    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) throw new TypeError('HttpStore: headers has an invalid name');
     if (!isHeaderValue(value)) throw new TypeError(`HttpStore: headers has a value for ${name} that cannot be sent`);
     headers[name.toLowerCase()] = value;
   }
   const credentials = [headers.authorization, bearerToken, username || password || undefined];
   if (credentials.filter((each) => each !== undefined).length > 1)
-    throw new TypeError('HttpStore: headers.authorization, bearerToken and username are more than one way to log in');
+    throw new TypeError('HttpStore: set only one of headers.authorization, bearerToken and username');
   if (bearerToken !== undefined) {
     if (!isHeaderValue(bearerToken)) throw new TypeError('HttpStore: bearerToken cannot be sent in a header');
     headers.authorization = `Bearer ${bearerToken}`;
   }
   if (username || password) {
-    if (username.includes(':')) throw new TypeError('HttpStore: username must have no colon');
+    if (username.includes(':')) throw new TypeError('HttpStore: username must not contain a colon');
     headers.authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   }
   return headers;
@@ -95,7 +95,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new TypeError('HttpStore: the user name or the password in url has a % that must be written %25');
+    throw new TypeError('HttpStore: write a % in the user name or the password of url as %25');
   }
 }
 

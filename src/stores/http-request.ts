@@ -5,36 +5,36 @@ import { TooLargeError } from '../too-large-error.js';
 // Captured: programs replace globals. node:http and node:https are loaded on first use: they take 5 to 30 ms.
 const { getBuiltinModule } = process;
 
-/** What a request is made of. */
+/** A request. */
 export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
   url: URL;
   headers?: Record<string, string>;
   body?: Uint8Array | undefined;
-  /** Bytes. A longer answer to a GET is refused. */
+  /** In bytes. A longer answer to a GET is refused. */
   maxSize: number;
-  /** For GET and HEAD. With 0 a redirect is an answer like others. Default: 5. */
+  /** For GET and HEAD. With 0 a redirect is an ordinary answer. Default: 5. */
   maxRedirects?: number;
   signal?: AbortSignal | undefined;
   /** After its abort the request does not keep the process alive. */
   background?: AbortSignal | undefined;
 }
 
-/** What came back, whole. */
+/** A complete answer. */
 export interface HttpAnswer {
   status: number;
   headers: http.IncomingHttpHeaders;
-  /** In memory of its own. Of anything but a value that was asked for, at most {@link MAX_TEXT_SIZE}. */
+  /** In its own memory. At most {@link MAX_TEXT_SIZE}, unless it is a requested value. */
   bytes: Uint8Array;
 }
 
 const MAX_REDIRECTS = 5;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
-/** Bytes that are read of what a server says of an error, or of a PUT. */
+/** The bytes that are read of an error's body, or of an answer to a PUT. */
 const MAX_TEXT_SIZE = 64 * 1024;
 
-/** Bytes, for an answer that does not say its length. */
+/** The first buffer in bytes, for an answer without a length. */
 const FIRST_BUFFER = 64 * 1024;
 
 /** Milliseconds after which an idle connection is closed: servers close theirs after 5 s (Node) to 75 s (nginx). */
@@ -42,8 +42,8 @@ const IDLE_TIMEOUT = 30_000;
 const MAX_IDLE_CONNECTIONS = 8;
 
 /**
- * Requests on node:http and node:https. Not the global `fetch`: its connections keep a process alive that has nothing else
- * to do, for seconds. These do so only while an answer is waited for.
+ * Sends requests with node:http and node:https, because connections of the global `fetch` keep an idle process alive for seconds.
+ * These do so only while they wait for an answer.
  */
 export class HttpTransport {
   readonly #agents = new Map<string, http.Agent>();
@@ -62,7 +62,7 @@ export class HttpTransport {
       if (!REDIRECTS.has(answer.status) || maxRedirects === 0) return answer;
       if (redirects === maxRedirects) throw failure(request, `more than ${maxRedirects} redirects`);
       const target = redirectTarget(url, answer, request);
-      // What the headers say, a token above all, is for the server that was named, and for no other.
+      // The headers may contain a token, which is only for the server that the user named.
       if (target.origin !== url.origin) headers = {};
       url = target;
     }
@@ -95,7 +95,7 @@ export class HttpTransport {
         path: url.pathname + url.search,
         method,
         headers: {
-          'accept-encoding': 'identity', // Artifacts that can be made smaller already are.
+          'accept-encoding': 'identity', // artifacts are compressed already, where possible
           ...headers,
           ...(body || method === 'PUT' ? { 'content-length': body?.length ?? 0 } : {}),
         },
@@ -106,7 +106,7 @@ export class HttpTransport {
         background?.removeEventListener('abort', onBackground);
         finish();
       };
-      // A connection with something left on it is of no use to anybody.
+      // A connection with unread data cannot be reused.
       const fail = (reason: unknown) => {
         settle(() => reject(reason));
         sent.destroy();
@@ -119,8 +119,8 @@ export class HttpTransport {
       const onBackground = () => {
         const { socket } = sent;
         socket?.unref();
-        // One that is not connected yet would keep the process alive all the same, for minutes.
-        if (socket?.connecting) fail(failure(request, 'nobody waits any more, and there is no connection yet'));
+        // A connection attempt would keep the process alive all the same, for minutes.
+        if (socket?.connecting) fail(failure(request, 'aborted before there was a connection'));
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       background?.addEventListener('abort', onBackground, { once: true });
@@ -129,7 +129,7 @@ export class HttpTransport {
         if (background?.aborted) onBackground();
       });
       sent.on('error', (error: NodeJS.ErrnoException) => {
-        // The server closed it while it was idle; it has seen nothing of this. A condition is not asked twice: it could have
+        // The server closed the idle connection and has not seen the request. A condition is not sent twice: it could have
         // been met by the first.
         const isStale = sent.reusedSocket && !isRetry && ['ECONNRESET', 'EPIPE'].includes(error.code ?? '');
         if (isStale && !headers['if-match'] && !headers['if-none-match']) fail(new StaleConnection());
@@ -141,7 +141,7 @@ export class HttpTransport {
         collect(request, response, succeed, fail);
       });
       sent.on('close', () => {
-        // After a 101 Node closes the connection, and says so here alone.
+        // After a 101 Node closes the connection, and this is the only event.
         if (!hasAnswer) fail(failure(request, 'the connection was closed'));
       });
       sent.end(body);
@@ -158,7 +158,7 @@ export class HttpTransport {
   }
 }
 
-/** A request that is worth another attempt, on a fresh connection. */
+/** A request that deserves another attempt on a new connection. */
 class StaleConnection extends Error {}
 
 function collect(
@@ -235,7 +235,7 @@ function redirectTarget(from: URL, { headers }: HttpAnswer, request: HttpRequest
   try {
     target = new URL(headers.location ?? 'nowhere:', from);
   } catch {
-    throw failure(request, 'a redirect to what is no address'); // The error would hold what may be secret.
+    throw failure(request, 'a redirect to an invalid address'); // Without the cause, which may contain a secret.
   }
   const isAllowed = target.protocol === 'https:' || (target.protocol === 'http:' && from.protocol === 'http:');
   if (!isAllowed) throw failure(request, `a redirect to ${target.protocol} is not followed`);
@@ -246,7 +246,7 @@ function tooLarge(request: HttpRequest, size: number | undefined): CacheError {
   return new TooLargeError(shown(request), size, request.maxSize);
 }
 
-/** What was asked for, without a query and other parts that may be secret. */
+/** The method and the address, without a query and other parts that may be secret. */
 function shown({ method, url }: HttpRequest): string {
   return `${method} ${url.origin}${url.pathname}`;
 }
@@ -255,31 +255,31 @@ function failure(request: HttpRequest, cause: unknown): CacheError {
   const what = shown(request);
   if (typeof cause === 'string') return new CacheError('Other', `${what}: ${cause}`);
   const error = cause as NodeJS.ErrnoException & { rawPacket?: unknown };
-  delete error.rawPacket; // Some servers repeat in their answer what they were sent.
+  delete error.rawPacket; // Some servers send the request back in their answer.
   const isGarbage = error.code?.startsWith('HPE_');
   const why = isGarbage ? 'the answer is not HTTP' : whyNoAnswer(error);
   return new CacheError('Other', `${what}: ${why}`, { cause });
 }
 
-/** Where both addresses of a host were tried in vain, Node's error has no message of its own. */
+/** If both addresses of a host fail, Node's error has no message itself. */
 function whyNoAnswer(error: NodeJS.ErrnoException): string {
   return error.message || error.code || 'no answer';
 }
 
 /**
- * Where the names of a store begin.
+ * The URL before the names of a store.
  *
  * @param what - the store and its option, for the message
- * @throws {TypeError} that shows nothing of the URL, which may hold a password.
+ * @throws {TypeError} that does not show the URL, which may contain a password.
  */
 export function baseUrl(what: string, url: string | URL): URL {
   let base: URL;
   try {
     base = new URL(url);
   } catch {
-    throw new TypeError(`${what} is not an absolute URL`); // The error would hold it.
+    throw new TypeError(`${what} is not an absolute URL`); // without the cause, which contains the URL
   }
   if (!/^https?:$/.test(base.protocol)) throw new TypeError(`${what} must start with http: or https:`);
-  if (base.search || base.hash) throw new TypeError(`${what} must end before any ? and #`);
+  if (base.search || base.hash) throw new TypeError(`${what} must not contain ? or #`);
   return base;
 }

@@ -55,7 +55,7 @@ export class HttpStore implements ArtifactStore {
   /**
    * Does not connect yet.
    *
-   * @throws {TypeError} that names the option that is wrong, and not its value.
+   * @throws {TypeError} that names the wrong option, but not its value.
    */
   constructor(options: HttpStoreOptions) {
     const { conditional = false } = options;
@@ -76,7 +76,7 @@ export class HttpStore implements ArtifactStore {
     if (this.isConditional && options.ifVersion === null) headers['if-none-match'] = '*';
     if (this.isConditional && typeof options.ifVersion === 'string') {
       options.signal?.throwIfAborted();
-      if (!STRONG_ETAG.test(options.ifVersion)) return false; // No version of this store's.
+      if (!STRONG_ETAG.test(options.ifVersion)) return false; // not a version of this store
       headers['if-match'] = options.ifVersion;
     }
     const answer = await this.#ask('PUT', name, options, { headers, body: bytes });

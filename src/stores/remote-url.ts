@@ -1,7 +1,7 @@
 /** The address of a remote store, as `WASM_CACHE_REMOTE` gives it. */
 export interface RemoteAddress {
   kind: 'redis' | 's3' | 'http' | 'folder';
-  /** As given, with any user name and password. */
+  /** The given address, possibly with a user name and a password. */
   url: string;
 }
 
@@ -14,7 +14,7 @@ const KINDS: Record<string, RemoteAddress['kind']> = {
   'file:': 'folder',
 };
 
-/** Parameters of an address of S3. */
+/** The parameters that an S3 address may have. */
 const OF_S3 = ['region', 'endpoint'];
 
 /**
@@ -28,13 +28,13 @@ export function parseRemoteUrl(text: string): RemoteAddress {
   try {
     url = new URL(text);
   } catch {
-    // URL's own error holds all of the text.
+    // The error of URL contains the whole text.
     throw new TypeError(`${withoutSecrets(text)} is not a URL such as redis://host:6379 or s3://bucket/prefix`);
   }
   const kind = KINDS[url.protocol];
   if (kind === undefined) {
     const known = Object.keys(KINDS).map((scheme) => `${scheme}//`);
-    throw new TypeError(`${withoutSecrets(text)} does not begin with one of ${known.join(', ')}`);
+    throw new TypeError(`${withoutSecrets(text)} must start with one of ${known.join(', ')}`);
   }
   if (kind === 'folder' ? url.host !== '' : url.hostname === '') {
     throw new TypeError(
@@ -43,14 +43,14 @@ export function parseRemoteUrl(text: string): RemoteAddress {
   }
   if (kind === 's3' && [...url.searchParams.keys()].some((name) => !OF_S3.includes(name))) {
     // The message does not say which: an unescaped password may be part of it.
-    throw new TypeError(`${withoutSecrets(text)} has another parameter than ${OF_S3.join(', ')}`);
+    throw new TypeError(`${withoutSecrets(text)} may only have the parameters ${OF_S3.join(', ')}`);
   }
   return { kind, url: text };
 }
 
-/** A URL to be shown, valid or not, without anything that may be a user name, a password or a token. */
+/** A URL for people, valid or not, without anything that may be a user name, a password or a token. */
 export function withoutSecrets(text: string): string {
-  // Up to the last "@": an unescaped password may hold any character.
+  // Up to the last "@", because an unescaped password may contain any character.
   const [scheme = ''] = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text) ?? [];
   const at = text.lastIndexOf('@');
   const rest = at < 0 ? text.slice(scheme.length) : text.slice(at + 1);

@@ -3,7 +3,7 @@ import type { S3Credentials } from './s3-credentials.js';
 import { encodeName, isName } from './store-names.js';
 
 /**
- * Where an {@link S3Store} keeps its values.
+ * Options of {@link S3Store}.
  *
  * @example
  * ```ts
@@ -14,17 +14,17 @@ import { encodeName, isName } from './store-names.js';
  * ```
  */
 export interface S3StoreOptions {
-  /** Must exist. */
+  /** The name of an existing bucket. */
   bucket: string;
-  /** Where in the bucket: a name, as of a folder. Default: the names are the keys. */
+  /** A name before all keys, like a folder. Default: none. */
   prefix?: string | undefined;
-  /** Default: `AWS_REGION`, else `AWS_DEFAULT_REGION`, else `us-east-1`, as most servers that are not AWS' have it. */
+  /** Default: `AWS_REGION`, else `AWS_DEFAULT_REGION`, else `us-east-1`, which most other servers than AWS use. */
   region?: string | undefined;
-  /** The URL of a server that is not AWS'. Default: `AWS_ENDPOINT_URL_S3`, else `AWS_ENDPOINT_URL`, else S3 of the region. */
+  /** The URL of another server than AWS. Default: `AWS_ENDPOINT_URL_S3`, else `AWS_ENDPOINT_URL`, else S3 of the region. */
   endpoint?: string | URL | undefined;
   /**
-   * Whether the bucket stands in the path instead of the host name. Default: true for an endpoint of your own, which would need a wild
-   * card in the DNS, and for a bucket with a dot in its name, which no certificate covers; else false.
+   * Whether the bucket is in the path instead of the host name. Default: true for your own endpoint, which would need a wildcard in the
+   * DNS, and for a bucket with a dot in its name, which no certificate covers; else false.
    */
   forcePathStyle?: boolean | undefined;
   /**
@@ -41,26 +41,26 @@ export interface S3StoreOptions {
   maxSize?: number | undefined;
 }
 
-/** The URLs of a bucket's objects, and what the address says of the server. */
+/** The URLs of a bucket's objects, and facts about the server. */
 export class S3Address {
   readonly description: string;
   readonly region: string;
-  /** Whether it is AWS' own server. */
+  /** Whether the server is AWS. */
   readonly isAws: boolean;
-  /** Of the bucket. */
+  /** The URL of the bucket. */
   readonly base: URL;
-  /** Before the names, in the bucket's keys. */
+  /** The prefix of all keys. */
   readonly prefix: string;
 
-  /** @throws {TypeError} that names the option that is wrong, and not its value. */
+  /** @throws {TypeError} that names the wrong option, but not its value. */
   constructor(options: S3StoreOptions) {
     const { env } = process;
     const { bucket, prefix = '', region = env.AWS_REGION || env.AWS_DEFAULT_REGION || 'us-east-1' } = options;
     const endpoint = options.endpoint || env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined;
-    if (!/^[A-Za-z\d][\w.-]{1,62}$/.test(bucket)) throw new TypeError('S3Store: bucket is not the name of a bucket');
-    if (!/^[a-z\d-]+$/.test(region)) throw new TypeError('S3Store: region is not the name of a region');
+    if (!/^[A-Za-z\d][\w.-]{1,62}$/.test(bucket)) throw new TypeError('S3Store: bucket is not a valid bucket name');
+    if (!/^[a-z\d-]+$/.test(region)) throw new TypeError('S3Store: region is not a valid region name');
     const folder = prefix.replace(/\/$/, '');
-    if (folder && !isName(folder)) throw new TypeError('S3Store: prefix is not the name of a folder');
+    if (folder && !isName(folder)) throw new TypeError('S3Store: prefix is not a valid name');
 
     const suffix = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
     const base = baseOf(endpoint ?? `https://s3.${region}.${suffix}`);
@@ -74,7 +74,7 @@ export class S3Address {
     this.region = region;
   }
 
-  /** @throws {CacheError} kind `Other` when it is no name. */
+  /** @throws {CacheError} kind `Other` for an invalid name. */
   of(name: string): URL {
     return new URL(encodeName(this.prefix + name), this.base);
   }
@@ -82,7 +82,7 @@ export class S3Address {
 
 function baseOf(endpoint: string | URL): URL {
   const base = baseUrl('S3Store: endpoint', endpoint);
-  if (base.username || base.password) throw new TypeError('S3Store: endpoint must have no user name');
+  if (base.username || base.password) throw new TypeError('S3Store: endpoint must not contain a user name');
   if (!base.pathname.endsWith('/')) base.pathname += '/';
   return base;
 }

@@ -5,10 +5,10 @@ import type { S3Address } from './s3-address.js';
 // Captured: programs replace globals.
 const { getBuiltinModule } = process;
 
-/** Milliseconds. S3 refuses a request whose time is more than 15 minutes wrong. */
+/** Milliseconds. S3 refuses a request whose clock is more than 15 minutes wrong. */
 const NOTABLE_SKEW = 5 * 60_000;
 
-/** What some of S3's codes mean, for whoever reads them in a log. */
+/** The meaning of some of S3's codes, for readers of a log. */
 const MEANINGS: Record<string, string> = {
   AccessDenied: 'S3 says so of what is not there, too, unless s3:ListBucket is granted',
   ExpiredToken: 'the session token has expired',
@@ -19,12 +19,12 @@ const MEANINGS: Record<string, string> = {
   SlowDown: 'too many requests',
 };
 
-/** Whether nothing has this name. A HEAD has no code. */
+/** Whether the object is missing. An answer to a HEAD has no code. */
 export function isMissing(answer: HttpAnswer): boolean {
   return answer.status === 404 && (codeOf(answer) ?? 'NoSuchKey') === 'NoSuchKey';
 }
 
-/** S3's own name for an error. Its message is never shown: it may hold what was signed. */
+/** S3's own name for an error. Its message is never shown, because it may contain what was signed. */
 export function codeOf(answer: HttpAnswer): string | undefined {
   if (answer.status < 300) return undefined;
   const [code] = elements(textOf(answer), 'Code');

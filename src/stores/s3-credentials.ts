@@ -7,7 +7,7 @@ const FRESH_FOR = 5 * 60_000;
 const CHAIN = '@aws-sdk/credential-provider-node';
 
 /**
- * What S3 requests are signed with.
+ * Credentials for S3.
  *
  * @example
  * ```ts
@@ -19,11 +19,11 @@ const CHAIN = '@aws-sdk/credential-provider-node';
  * ```
  */
 export interface S3Credentials {
-  /** Names the secret. */
+  /** The id of the secret. */
   accessKeyId: string;
   /** The secret. */
   secretAccessKey: string;
-  /** Temporary credentials have one. */
+  /** The token of temporary credentials. */
   sessionToken?: string | undefined;
   /** When they expire. A provider is asked again five minutes before. Default: never. */
   expiration?: Date | undefined;
@@ -57,7 +57,7 @@ export class CredentialSource {
     try {
       const credentials = await this.#provide();
       const { accessKeyId, secretAccessKey } = credentials ?? {};
-      if (!accessKeyId || !secretAccessKey) throw new Error('an accessKeyId and a secretAccessKey are needed');
+      if (!accessKeyId || !secretAccessKey) throw new Error('accessKeyId and secretAccessKey are missing');
       this.#current = credentials;
       return credentials;
     } catch (cause) {
@@ -68,7 +68,7 @@ export class CredentialSource {
   }
 }
 
-/** The credentials of the environment, as they are now; else those that the AWS SDK's chain finds, where it is installed. */
+/** The current credentials of the environment, else those of the AWS SDK's chain, if it is installed. */
 export function defaultCredentials({ env } = process): () => Promise<S3Credentials> {
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN: token } = env;
   if (accessKeyId && secretAccessKey) {

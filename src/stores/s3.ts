@@ -1,5 +1,5 @@
 /**
- * Artifacts in a bucket of S3, or of what speaks its language. Needs `aws4`.
+ * Artifacts in a bucket of S3 or a compatible server. Needs `aws4`.
  *
  * @module wasm-module-cache/stores/s3
  */
@@ -17,7 +17,7 @@ export type { S3Credentials, S3StoreOptions };
 
 /** Bytes. */
 const DEFAULT_MAX_SIZE = 256 * 2 ** 20;
-/** Bytes of one answer to a list: S3 gives 1,000 keys of at most 1,024 bytes, and some text about each. */
+/** Limit for an answer to a list, in bytes: S3 sends 1,000 keys of at most 1,024 bytes, and some text about each. */
 const MAX_PAGE = 4 * 2 ** 20;
 
 const QUOTED_ETAG = /^"[^"]+"$/;
@@ -27,8 +27,8 @@ const QUOTED_ETAG = /^"[^"]+"$/;
  * method, the address, the status and S3's code.
  *
  * Needs the optional peer `aws4`, which signs requests: 40 KB, and 2 to 12 ms until it has signed the first. The AWS SDK's client
- * takes 13 MB and 130 ms. A value is sent with its hash, so that the server refuses what was damaged on the way, with any protocol, and
- * so that bucket policies that demand signed contents are met. Values are sent in one piece, of at most 5 GB.
+ * takes 13 MB and 130 ms. A value is sent with its hash, so that the server refuses damaged values, and to
+ * comply with bucket policies that demand signed contents. Values are sent in one piece, of at most 5 GB.
  *
  * The credentials need `s3:GetObject`, `s3:PutObject` and `s3:DeleteObject`; without `s3:ListBucket` S3 answers 403 instead of 404
  * for what is not there, and `list` fails. `has` cannot tell a missing bucket from a missing value, because S3 does not say.
@@ -60,7 +60,7 @@ export class S3Store implements ArtifactStore {
   /**
    * Does not connect yet.
    *
-   * @throws {TypeError} that names the option that is wrong, and not its value.
+   * @throws {TypeError} that names the wrong option, but not its value.
    */
   constructor(options: S3StoreOptions) {
     const { credentials, unquotedIfMatch = false, maxSize = DEFAULT_MAX_SIZE } = options;
@@ -91,7 +91,7 @@ export class S3Store implements ArtifactStore {
     if (ifVersion === null) headers['if-none-match'] = '*';
     else if (ifVersion !== undefined) {
       options.signal?.throwIfAborted();
-      if (!QUOTED_ETAG.test(ifVersion)) return false; // No version of this store's.
+      if (!QUOTED_ETAG.test(ifVersion)) return false; // not a version of this store
       headers['if-match'] = this.#unquotedIfMatch ? ifVersion.slice(1, -1) : ifVersion;
     }
     const answer = await this.#ask('PUT', url, options, { headers, body: bytes });
@@ -128,7 +128,7 @@ export class S3Store implements ArtifactStore {
         throw unexpected('GET', url, answer, this.#address);
       for (const key of elements(xml, 'Key')) {
         const name = key.startsWith(folder) ? key.slice(folder.length) : '';
-        // Somebody else may keep things here that this store could not ask for.
+        // The bucket may contain foreign keys that are not valid names.
         if (isName(name) && name.startsWith(prefix)) yield name;
       }
       [token] = elements(xml, 'NextContinuationToken');
@@ -151,12 +151,12 @@ export class S3Store implements ArtifactStore {
     }: { headers?: Record<string, string>; body?: Uint8Array; maxSize?: number | undefined } = {},
   ): Promise<HttpAnswer> {
     const { signal, background } = options;
-    // Providers of credentials know no signals.
+    // Providers of credentials do not support signals.
     const signed = await withSignal(this.#signer.sign(method, url, headers, body, signal), signal);
     const answer = await this.#transport.request({
       ...{ method, url, headers: signed, body, signal, background },
       maxSize: Math.min(maxSize, this.#maxSize),
-      maxRedirects: 0, // A redirect names the region of the bucket, and a signature is good for one host only.
+      maxRedirects: 0, // A redirect names the region of the bucket, but a signature is for one host only.
     });
     if (answer.status === 403 || codeOf(answer) === 'ExpiredToken') this.#signer.forgetCredentials();
     return answer;
@@ -165,7 +165,7 @@ export class S3Store implements ArtifactStore {
   /** Whether the condition of a PUT was not met. */
   #isUnmet(answer: HttpAnswer): boolean {
     if (answer.status === 412 || isMissing(answer)) return true;
-    // The answers to others who put at the same time: S3's, and Ceph's.
+    // The answers of S3 and Ceph to concurrent puts.
     const code = codeOf(answer);
     if (answer.status === 409) return code === 'ConditionalRequestConflict';
     return answer.status === 500 && code === 'UnknownError' && this.#unquotedIfMatch;

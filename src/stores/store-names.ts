@@ -9,11 +9,11 @@ export function isName(text: string): boolean {
 }
 
 /**
- * A name as a part of a URL.
+ * Encodes a name as a part of a URL.
  *
- * @throws {CacheError} kind `Other` when it is no name: `..` would lead out of the store.
+ * @throws {CacheError} kind `Other` for an invalid name: `..` would lead out of the store.
  */
 export function encodeName(name: string): string {
-  if (!isName(name)) throw new CacheError('Other', `Not the name of something stored: ${JSON.stringify(name)}`);
+  if (!isName(name)) throw new CacheError('Other', `Not a valid name in a store: ${JSON.stringify(name)}`);
   return name.replaceAll('+', '%2B'); // Some servers read a plus as a space.
 }

@@ -12,17 +12,16 @@ import { TooLargeError } from '../too-large-error.js';
 import { withSignal } from './with-signal.js';
 
 /**
- * Before the bytes of each value come their length and their CRC-32. Some drivers, such as `fs`, write in place, so that a
- * reader may find half a value, or parts of two.
+ * Length and CRC-32 come before the bytes of each value. Some drivers, such as `fs`, write in place, so that a reader may find half
+ * a value, or parts of two.
  */
 const HEADER_LENGTH = 8;
 
-/** How unstorage itself marks bytes in drivers that keep only text. */
+/** unstorage's mark for bytes in drivers that store only text. */
 const BASE64_PREFIX = 'base64:';
 
 /**
- * What an `UnstorageStore` needs of a storage: one that `createStorage()` or `prefixStorage()` of `unstorage` made is
- * one.
+ * The part of a storage that `UnstorageStore` uses. `createStorage()` and `prefixStorage()` of `unstorage` make one.
  *
  * @example
  * ```ts
@@ -36,13 +35,13 @@ const BASE64_PREFIX = 'base64:';
  * ```
  */
 export interface UnstorageLike {
-  /** Whether there is something under this key. */
+  /** Whether there is a value under this key. */
   hasItem(key: string): Promise<boolean>;
-  /** The bytes under this key, in a form that the driver chooses. */
+  /** The bytes under this key, in a form of the driver's choice. */
   getItemRaw(key: string): Promise<unknown>;
   /** Stores bytes. */
   setItemRaw(key: string, value: Uint8Array): Promise<unknown>;
-  /** Removes what is under this key. */
+  /** Removes the value under this key. */
   removeItem(key: string): Promise<unknown>;
   /** The keys below a base. */
   getKeys(base?: string): Promise<string[]>;
@@ -50,10 +49,10 @@ export interface UnstorageLike {
 
 /**
  * Bytes by name in a storage of `unstorage`, with any of its drivers. For Redis, S3 and HTTP there are stores that do
- * more, such as to mind versions.
+ * more, such as conditional puts.
  *
- * A `/` in a name is a `:` in the storage's key. A value that was not stored whole is a miss. The storage is not disposed of.
- * A read-only driver drops what is put without a word. Drivers read a value whole, however large it is: use only storages that you trust
+ * A `/` in a name is a `:` in the storage's key. A value that was not stored whole is a miss. The store does not dispose of the storage.
+ * Read-only drivers silently ignore puts. Drivers read a value whole, however large it is: use only storages that you trust
  * with your memory.
  *
  * @example
@@ -73,7 +72,7 @@ export class UnstorageStore implements ArtifactStore {
   readonly #storage: UnstorageLike;
   readonly #puts = new Map<string, Promise<unknown>>();
 
-  /** @throws {TypeError} for what is no storage. */
+  /** @throws {TypeError} when the argument is no storage. */
   constructor(storage: UnstorageLike) {
     if (typeof storage?.getItemRaw !== 'function' || typeof storage.setItemRaw !== 'function') {
       const given = storage === null ? 'null' : typeof storage;
@@ -82,7 +81,7 @@ export class UnstorageStore implements ArtifactStore {
     this.#storage = storage;
   }
 
-  /** The name of the driver; its options may hold secrets. */
+  /** The name of the driver, without its options, which may contain secrets. */
   get description(): string {
     const { getMount } = this.#storage as { getMount?: () => { driver?: { name?: unknown } } };
     const name = getMount?.().driver?.name;
@@ -101,13 +100,13 @@ export class UnstorageStore implements ArtifactStore {
         if (stored instanceof Error) throw stored;
         return stored;
       } catch (error) {
-        // Drivers reject where a folder of the key is a file, and the driver http wherever there is nothing.
+        // Drivers reject if a folder of the key is a file, and the driver http if there is no value.
         if (!(await this.#storage.hasItem(key))) return undefined;
         throw error;
       }
     });
     if (stored === null || stored === undefined) return undefined;
-    // The driver has read all of it by now.
+    // The driver has read the whole value by now.
     const tooLarge = () => new TooLargeError(`${this.description}: ${name}`, undefined, maxSize);
     if (leastLengthOf(stored) > maxSize + HEADER_LENGTH) throw tooLarge();
     const bytes = wholeBytes(this.#bytesOf(stored, name));
@@ -117,7 +116,7 @@ export class UnstorageStore implements ArtifactStore {
 
   async put(name: string, bytes: Uint8Array, { signal }: PutOptions = {}): Promise<boolean> {
     const key = toKey(name);
-    // In memory of its own and of exactly this length: a driver may keep it, or take the whole buffer.
+    // In its own memory of exactly this length, because a driver may keep it or use the whole buffer.
     const value = Buffer.allocUnsafeSlow(HEADER_LENGTH + bytes.length);
     value.set(bytes, HEADER_LENGTH);
     value.writeUInt32LE(bytes.length, 0);
@@ -140,12 +139,12 @@ export class UnstorageStore implements ArtifactStore {
     for (const key of new Set(keys)) {
       signal?.throwIfAborted();
       const name = toName(key);
-      // Others may keep things there that no name leads to.
+      // The storage may contain foreign keys that are not valid names.
       if (name.startsWith(prefix) && toKey(name) === key) yield name;
     }
   }
 
-  /** One after the other, for drivers that write in place. */
+  /** Runs writes one after the other, for drivers that write in place. */
   async #putInTurn(key: string, value: Uint8Array): Promise<void> {
     const before = this.#puts.get(key) ?? Promise.resolve();
     const put = before.catch(() => {}).then(() => this.#storage.setItemRaw(key, value));
@@ -166,7 +165,7 @@ export class UnstorageStore implements ArtifactStore {
       if (bytes.toString('base64') === text) return bytes;
     }
     const given = typeof stored === 'string' ? 'text' : Object.prototype.toString.call(stored);
-    throw new CacheError('Other', `${this.description} gave ${given} for ${name}: this driver does not keep bytes`);
+    throw new CacheError('Other', `${this.description} gave ${given} for ${name}: this driver does not store bytes`);
   }
 
   async #run<T>(what: string, signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
@@ -185,13 +184,13 @@ export class UnstorageStore implements ArtifactStore {
   }
 }
 
-/** Text becomes at least so many bytes. */
+/** The least number of bytes of this text. */
 function leastLengthOf(stored: unknown): number {
   if (typeof stored === 'string') return ((stored.length - BASE64_PREFIX.length) * 3) / 4 - 2;
   return (stored as Partial<ArrayBuffer>).byteLength ?? 0;
 }
 
-/** A copy: the driver memory gives what it keeps. */
+/** A copy, because the driver memory returns its own bytes. */
 function wholeBytes(value: Uint8Array): Uint8Array | undefined {
   if (value.length < HEADER_LENGTH) return undefined;
   const header = new DataView(value.buffer, value.byteOffset, HEADER_LENGTH);

@@ -1,4 +1,4 @@
-/** The promise, or at once a rejection with the signal's reason. Nobody is told then what the promise does later. */
+/** The promise, or a rejection with the signal's reason at its abort. The outcome of the promise is then ignored. */
 export function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {

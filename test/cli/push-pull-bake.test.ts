@@ -124,7 +124,7 @@ describe('wasm-cache push', () => {
     const directory = folder();
     for (const [args, env, message] of [
       [[], WITH_SECRET, /Name a store, with --to or with WASM_CACHE_REMOTE/],
-      [['--to', 'ftp://name:password@host'], WITH_SECRET, /--to: ftp:\/\/host does not begin with one of redis:/],
+      [['--to', 'ftp://name:password@host'], WITH_SECRET, /--to: ftp:\/\/host must start with one of redis:/],
       [
         ['--to', store().address, '--program', 'none.js'],
         WITH_SECRET,

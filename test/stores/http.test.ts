@@ -200,9 +200,9 @@ describe('HttpStore has clear errors:', () => {
     /: a redirect to file: is not followed$/,
   );
   failing(
-    'a redirect to what is no address',
+    'a redirect to an invalid address',
     (_, response) => response.writeHead(302, { location: 'http://user:secret@:x/' }).end(),
-    /: a redirect to what is no address$/,
+    /: a redirect to an invalid address$/,
   );
   failing(
     'a redirect loop',

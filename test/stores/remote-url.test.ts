@@ -17,12 +17,12 @@ describe('parseRemoteUrl', () => {
 
   for (const [text, message] of [
     ['', / is not a URL such as redis:/],
-    ['localhost:6379', /localhost:6379 does not begin with one of redis:\/\/, .*file:\/\/$/],
+    ['localhost:6379', /localhost:6379 must start with one of redis:\/\/, .*file:\/\/$/],
     ['cache.internal', /cache.internal is not a URL/],
-    ['memcached://host', /memcached:\/\/host does not begin with one of/],
+    ['memcached://host', /memcached:\/\/host must start with one of/],
     ['redis:///0', /redis:\/\/\/0 names no host/],
     ['s3:///prefix', /names no host/],
-    ['s3://bucket?acl=public', /s3:\/\/bucket has another parameter than region, endpoint/],
+    ['s3://bucket?acl=public', /s3:\/\/bucket may only have the parameters region, endpoint/],
     ['file://server/share', /names a host, not a folder/],
     ['http://[::1', /is not a URL/],
   ] as const) {

@@ -386,7 +386,7 @@ describe('S3Store and credentials:', () => {
       await assert.rejects(store.get('a'), /^CacheError: No credentials for S3: no answer from the instance$/);
       await assert.rejects(
         store.get('a'),
-        /^CacheError: No credentials for S3: an accessKeyId and a secretAccessKey are needed$/,
+        /^CacheError: No credentials for S3: accessKeyId and secretAccessKey are missing$/,
       );
       await assert.rejects(store.get('a'), /403 Forbidden/);
       await assert.rejects(store.get('a'), /403 Forbidden/);
