@@ -30,6 +30,7 @@
               "native/retiering.cc",
               "native/shared-modules.cc",
               "native/threads-of-node.cc",
+              "native/trusted-files.cc",
               "native/v8.cc",
               "native/wire-bytes.cc"
             ]

@@ -34,6 +34,7 @@ napi_value Init(napi_env env, napi_value exports) {
   ExportProcesses(env, exports);
   ExportProcessSettings(env, exports);
   ExportRecords(env, exports);
+  ExportTrustedFiles(env, exports);
   if (V8().can_serialize()) {
     ExportDeserializing(env, exports);
     ExportFlags(env, exports);

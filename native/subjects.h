@@ -16,3 +16,4 @@ void ExportProcessSettings(napi_env env, napi_value exports);
 void ExportRecords(napi_env env, napi_value exports);
 void ExportRetiering(napi_env env, napi_value exports);
 void ExportSharedModules(napi_env env, napi_value exports);
+void ExportTrustedFiles(napi_env env, napi_value exports);

@@ -22,6 +22,9 @@ type Records = [
 ];
 type BadRecord = [offset: number, what: string];
 
+/** Why a file was not opened: see trusted-files.ts. */
+type RefusedFile = [reason: string, errno: number, path: string, owner: number, mode: number, group: number];
+
 /** What native/addon.cc exports. */
 export interface Addon {
   readonly canSerialize: boolean;
@@ -72,6 +75,7 @@ export interface Addon {
   retier?(module: WebAssembly.Module): boolean;
   /** How often the module's code was dropped. */
   retierings?(module: WebAssembly.Module): number;
+  openTrusted(directory: string, names: readonly string[], flags: number, mode: number): number | RefusedFile;
   endAfter(seconds: number): void;
   yieldAfter(milliseconds: number): void;
 }
