@@ -2,7 +2,7 @@ import type { Artifact } from '../artifact/artifact.js';
 import { HEADER_LENGTH } from '../artifact/header.js';
 import { SIGNATURE_LENGTH, type Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
-import { entryName } from '../caches/file-system.js';
+import { entryName } from '../caches/entry-name.js';
 import { describeEngine } from '../engine/engine-id.js';
 import { ModuleHash } from '../module-hash.js';
 import type { BundledArtifact } from './types.js';

@@ -6,8 +6,8 @@ import { type Artifact, artifactParts, DEFAULT_MAX_ARTIFACT_SIZE } from '../arti
 import { canPack, pack } from '../artifact/packed.js';
 import { CacheError } from '../cache-error.js';
 import { describeEngine } from '../engine/engine-id.js';
+import { hostTag } from '../files/write.js';
 import { sha256 } from '../native/digest.js';
-import { hostTag } from '../stores/file-system.js';
 import { wrongOption } from '../wrong-option.js';
 import { ArtifactLocation } from './location.js';
 import { encodeManifest, MANIFEST, pathOf, SIGNATURE, signManifest } from './manifest.js';

@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { hostTag } from '../stores/file-system.js';
+import { hostTag } from '../files/write.js';
 import { isWriterAlive } from '../stores/writer.js';
 
 // Captured: see stores/file-system.ts.

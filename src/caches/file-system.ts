@@ -1,32 +1,19 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import path from 'node:path';
-import util from 'node:util';
-import {
-  type Artifact,
-  artifactParts,
-  checkSignature,
-  DEFAULT_MAX_ARTIFACT_SIZE,
-  decodeArtifact,
-  decodeNativeCode,
-} from '../artifact/artifact.js';
-import {
-  type ArtifactHeader,
-  bodyLength,
-  checkExpectation,
-  decodeHeader,
-  type Expectation,
-  HEADER_LENGTH,
-} from '../artifact/header.js';
+import { type Artifact, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
+import type { ArtifactHeader, Expectation } from '../artifact/header.js';
 import { artifactOf } from '../artifact/module.js';
-import { compareArtifacts, joinArtifacts, keepsPartOf } from '../artifact/replacement.js';
 import { Signer } from '../artifact/signature.js';
-import { CacheError, type CacheErrorKind } from '../cache-error.js';
+import { CacheError } from '../cache-error.js';
+import { run, runSync, type Steps } from '../files/steps.js';
 import { compile, compileSync } from '../load-progress.js';
 import type { Engine, LoadOptions, SyncModuleCache } from '../module-cache.js';
-import { ModuleHash } from '../module-hash.js';
-import { FileSystemStore, type Parts, type StoreSteps, type Watcher } from '../stores/file-system.js';
+import type { ModuleHash } from '../module-hash.js';
+import { FileSystemStore } from '../stores/file-system.js';
 import { wrongOption } from '../wrong-option.js';
+import { ArtifactFiles, type ReadOptions, unusable } from './artifact-files.js';
 import { CrashGuard, type Suspect } from './crash-guard.js';
+import { checkDirectory, entryName, folderName } from './entry-name.js';
 import { ModuleCacheBase } from './fallback.js';
 import { type FolderLimits, isSweepDue, sweep } from './sweep.js';
 
@@ -79,9 +66,6 @@ const DEFAULT_MAX_SIZE = 2 ** 30;
 const DEFAULT_MAX_FILES = 10_000;
 /** The part of `maxSize` after which a sweep does not wait for its hour. */
 const SWEEP_AFTER_PART = 0.1;
-/** A time stamp says when an entry was used to this; noting it every time would be a write for every read. */
-const USE_IS_NOTED_EVERY = 3_600_000;
-const { now } = Date;
 const evictions = diagnostics_channel.channel('wasm-module-cache:evict');
 
 /**
@@ -111,9 +95,8 @@ const evictions = diagnostics_channel.channel('wasm-module-cache:evict');
  */
 export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache {
   readonly #store: FileSystemStore;
-  readonly #includeWireBytes: boolean;
-  readonly #maxArtifactSize: number;
-  #writtenSinceSweep = 0;
+  readonly #artifacts: ArtifactFiles;
+  #writtenBeforeSweep = 0;
   #isSweeping = false;
   /** @internal */
   readonly signer: Signer | undefined;
@@ -133,9 +116,6 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     if (wireBytes !== 'include' && wireBytes !== 'omit') {
       throw wrongOption('wireBytes', "'include' or 'omit'", wireBytes);
     }
-    if (options.secret !== undefined) this.signer = new Signer([options.secret].flat() as string[]);
-    this.#store = new FileSystemStore(directory, { isShared: this.signer !== undefined });
-    this.#includeWireBytes = wireBytes === 'include';
     const {
       maxSize = DEFAULT_MAX_SIZE,
       maxFiles = DEFAULT_MAX_FILES,
@@ -145,7 +125,10 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
       if (typeof value !== 'number' || !(value >= 1)) throw wrongOption(name, 'a number from 1', value);
     }
     this.limits = { maxSize, maxFiles };
-    this.#maxArtifactSize = maxArtifactSize;
+    this.signer = options.secret === undefined ? undefined : new Signer([options.secret].flat() as string[]);
+    this.#store = new FileSystemStore(directory, { isShared: this.signer !== undefined });
+    const includeWireBytes = wireBytes === 'include';
+    this.#artifacts = new ArtifactFiles(this.#store, { signer: this.signer, includeWireBytes, maxArtifactSize });
   }
 
   /** The absolute path of the folder. */
@@ -154,82 +137,72 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   }
 
   async load(key: ModuleHash, engine: Engine, options: LoadOptions = {}): Promise<WebAssembly.Module> {
-    const expected = expectation(key, engine, options.wireBytes?.length);
-    const artifact = await this.#store.run(this.#read(expected, options.wireBytes, true), this.#watcher(options));
+    const artifact = await run(this.#readFor(key, engine, options));
     options.signal?.throwIfAborted();
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
     if (artifact.coverage === 'none') return compile(engine, wireBytes, options.onProgress);
-    return this.#store.run(this.#deserialize(artifact, engine, wireBytes));
+    return run(this.#deserialize(artifact, engine, wireBytes));
   }
 
   loadSync(key: ModuleHash, engine: Engine, options: LoadOptions = {}): WebAssembly.Module {
-    const expected = expectation(key, engine, options.wireBytes?.length);
-    const artifact = this.#store.runSync(this.#read(expected, options.wireBytes, true), this.#watcher(options));
+    const artifact = runSync(this.#readFor(key, engine, { ...options, signal: undefined }));
     const wireBytes = (options.wireBytes ?? artifact.wireBytes) as Uint8Array;
     if (artifact.coverage === 'none') return compileSync(engine, wireBytes, options.onProgress);
-    return this.#store.runSync(this.#deserialize(artifact, engine, wireBytes));
+    return runSync(this.#deserialize(artifact, engine, wireBytes));
   }
 
   contains(key: ModuleHash, engine: Engine): Promise<boolean> {
-    return this.#store.run(this.#contains(expectation(key, engine)));
+    return run(this.#contains(expectation(key, engine)));
   }
 
   containsSync(key: ModuleHash, engine: Engine): boolean {
-    return this.#store.runSync(this.#contains(expectation(key, engine)));
+    return runSync(this.#contains(expectation(key, engine)));
   }
 
   async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
-    await this.#store.run(this.#save(artifactOf(key, engine, module)));
+    await run(this.#artifacts.save(artifactOf(key, engine, module)));
     void this.sweepIfDue();
   }
 
   saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
-    this.#store.runSync(this.#save(artifactOf(key, engine, module)));
+    runSync(this.#artifacts.save(artifactOf(key, engine, module)));
     void this.sweepIfDue();
   }
 
   /**
-   * @internal The checked artifact itself, for those who also look at its size and generation.
+   * @internal The checked artifact itself, for callers that also look at its size and generation.
    *
    * @param wireLength - of a caller who has the wire bytes, or needs none
    * @param isUse - whether the time stamp may say so
    */
   readArtifactSync(key: ModuleHash, engine: Engine, wireLength: number | undefined, isUse = false): Artifact {
-    return this.#store.runSync(this.#read(expectation(key, engine, wireLength), undefined, isUse));
+    return runSync(this.#artifacts.read(expectation(key, engine, wireLength), { isUse }));
   }
 
   /** @internal What is stored, without reading all of it; `undefined` when that cannot be told. */
   readHeaderSync(key: ModuleHash, engine: Engine): ArtifactHeader | undefined {
-    return this.#store.runSync(this.#storedHeader(expectation(key, engine)));
+    return runSync(this.#artifacts.storedHeader(expectation(key, engine)));
   }
 
-  /**
-   * @internal Stores an artifact that the caller made, unless there is one with more native code; that one is only made final
-   * when this one is. What is stored is told by its header: if it is damaged, the next load finds that out.
-   */
+  /** @internal Stores an artifact that the caller made, unless a better one is stored. See {@link ArtifactFiles.overwrite}. */
   writeArtifactSync(artifact: Artifact): void {
-    this.#store.runSync(this.#overwrite(artifact));
+    runSync(this.#artifacts.overwrite(artifact));
   }
 
-  /** @internal Replaces an artifact by the note that its module is to be left to V8; nothing else of it is kept. */
-  bypassSync(header: ArtifactHeader, minutesSince1970: number): void {
-    const nothing = {
-      nativeCode: new Uint8Array(0),
-      wireBytes: undefined,
-      coverage: 'none',
-      bypassedUntil: minutesSince1970,
-    } as const;
-    this.#store.writeSync(entryName(header), ...artifactParts({ ...header, ...nothing }, this.signer));
+  /** @internal Replaces an artifact by the note that its module is left to V8 for a time. Nothing else of it is kept. */
+  bypassSync({ nativeLength: _, includesWireBytes: __, ...header }: ArtifactHeader, minutesSince1970: number): void {
+    const nothing = { nativeCode: new Uint8Array(0), wireBytes: undefined, coverage: 'none' } as const;
+    runSync(this.#artifacts.replace({ ...header, ...nothing, bypassedUntil: minutesSince1970 }));
   }
 
   /** @internal For the crash guard of an artifact that is not here yet. @throws {CacheError} */
   makeFolderSync(engine: Engine): void {
-    this.#store.makeFolderSync(folderName(engine.deterministicId));
+    runSync(this.#store.makeFolder(folderName(engine.deterministicId)));
   }
 
   /** @internal Whether there is anything at all for this engine; without it no key need be looked for. */
   hasEntriesSync(engine: Engine): boolean {
-    return this.#store.hasFolderSync(folderName(engine.deterministicId));
+    return runSync(this.#store.hasFolder(folderName(engine.deterministicId)));
   }
 
   /** @internal @throws {CacheError} kind `Untrusted`, before anything is written to a folder that others may write to. */
@@ -239,13 +212,14 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
   /** @internal For the caller of `readArtifactSync` whose engine refused the native code. */
   deleteSync(key: ModuleHash, engine: Engine): void {
-    this.#store.deleteSync(entryName(expectation(key, engine)));
+    runSync(this.#artifacts.remove(expectation(key, engine)));
   }
 
   /** @internal Whether the folder should be swept, for those whose writes are not followed by a sweep. Never throws. */
   isSweepDue(): boolean {
     try {
-      return this.#writtenSinceSweep > this.limits.maxSize * SWEEP_AFTER_PART || isSweepDue(this.directory);
+      const written = this.#artifacts.written - this.#writtenBeforeSweep;
+      return written > this.limits.maxSize * SWEEP_AFTER_PART || isSweepDue(this.directory);
     } catch {
       return false;
     }
@@ -255,7 +229,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   async sweepIfDue(): Promise<void> {
     if (this.#isSweeping || !this.isSweepDue()) return;
     this.#isSweeping = true;
-    this.#writtenSinceSweep = 0;
+    this.#writtenBeforeSweep = this.#artifacts.written;
     try {
       const report = await sweep(this.directory, this.limits);
       if (report && evictions.hasSubscribers) evictions.publish({ directory: this.directory, ...report });
@@ -263,54 +237,6 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
       // The folder is gone, or full, or not ours: the next sweep sees.
     }
     this.#isSweeping = false;
-  }
-
-  #watcher({ signal, onProgress }: LoadOptions): Watcher {
-    if (!onProgress) return { signal };
-    const onRead = (bytes: number, totalBytes: number) =>
-      onProgress({ state: 'reading', step: 'lookup', cache: this, bytes, totalBytes });
-    return { signal, onRead };
-  }
-
-  *#read(expected: Expectation, given: Uint8Array | undefined, isUse: boolean): StoreSteps<Artifact> {
-    const name = entryName(expected);
-    const { wireLength } = expected;
-    try {
-      if (wireLength !== undefined) {
-        // The native code arrives in an exact buffer of its own in the one read, unless the entry was written by a cache
-        // with the other choice of `wireBytes`.
-        const tailLength = this.#includeWireBytes ? wireLength : 0;
-        const parts = yield { read: name, headLength: HEADER_LENGTH, tailLength };
-        const artifact = decodeFront(parts, expected);
-        if (artifact) {
-          if (this.signer) checkSignature(parts.head, artifact.nativeCode, given, this.signer);
-          if (isUse) yield* this.#noteUse(name, parts);
-          return artifact;
-        }
-      }
-      const parts = yield { read: name };
-      const artifact = this.#decode(parts.body);
-      checkExpectation(artifact, expected);
-      if (isUse) yield* this.#noteUse(name, parts);
-      if (wireLength === undefined && !artifact.wireBytes) {
-        throw new CacheError('NotFound', `The entry for ${expected.key} has no wire bytes, and none were given`);
-      }
-      return artifact;
-    } catch (error) {
-      if (!CacheError.is(error, 'Deserialize')) throw error;
-      yield { delete: name };
-      throw miss(expected, error);
-    }
-  }
-
-  *#noteUse(name: string, { touchedAt }: Parts): StoreSteps<void> {
-    if (Math.abs(now() - touchedAt) > USE_IS_NOTED_EVERY) yield { touch: name };
-  }
-
-  #decode(bytes: Uint8Array): Artifact {
-    const artifact = decodeArtifact(bytes);
-    if (this.signer) checkSignature(bytes, artifact.nativeCode, artifact.wireBytes, this.signer);
-    return artifact;
   }
 
   /** @internal What is known of an artifact that is not to be loaded; see {@link CrashGuard}. */
@@ -340,130 +266,39 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     return mayWrite ? guard.watch(load) : load();
   }
 
-  *#deserialize(artifact: Artifact, engine: Engine, wireBytes: Uint8Array): StoreSteps<WebAssembly.Module> {
+  #readFor(key: ModuleHash, engine: Engine, { wireBytes, signal, onProgress }: LoadOptions): Steps<Artifact> {
+    const options: ReadOptions = { wireBytes, isUse: true, signal };
+    if (onProgress) {
+      options.onRead = (bytes, totalBytes) =>
+        onProgress({ state: 'reading', step: 'lookup', cache: this, bytes, totalBytes });
+    }
+    return this.#artifacts.read(expectation(key, engine, wireBytes?.length), options);
+  }
+
+  *#deserialize(artifact: Artifact, engine: Engine, wireBytes: Uint8Array): Steps<WebAssembly.Module> {
     try {
       return this.guarded(artifact, () => engine.deserialize(artifact.nativeCode, wireBytes));
     } catch (error) {
-      if (CacheError.is(error, 'Untrusted')) throw error;
       // An engine that cannot deserialise at all says nothing about the entry.
-      if (!engine.canSerialize) throw error;
-      yield { delete: entryName(artifact) };
-      throw miss(artifact, error);
+      if (CacheError.is(error, 'Untrusted') || !engine.canSerialize) throw error;
+      yield* this.#artifacts.remove(artifact);
+      throw unusable(artifact, error);
     }
   }
 
-  *#contains(expected: Expectation): StoreSteps<boolean> {
+  *#contains(expected: Expectation): Steps<boolean> {
     try {
-      yield* this.#header(expected);
+      yield* this.#artifacts.header(expected);
       return this.suspect(expected) === undefined;
     } catch (error) {
-      if (['NotFound', 'Deserialize', 'Untrusted'].some((kind) => isOfEntry(error, kind as CacheErrorKind)))
-        return false;
+      // What has a path is wrong with the folder, not with the entry.
+      const isMiss = CacheError.is(error) && error.path === undefined;
+      if (isMiss && ['NotFound', 'Deserialize', 'Untrusted'].includes(error.kind)) return false;
       throw error;
     }
   }
-
-  *#save(artifact: Artifact): StoreSteps<void> {
-    const offered = this.#withoutUnwanted(artifact);
-    const stored = yield* this.#stored(offered);
-    if (!stored || compareArtifacts(offered, stored) > 0) yield* this.#write(offered, stored);
-  }
-
-  *#overwrite(artifact: Artifact): StoreSteps<void> {
-    const offered = this.#withoutUnwanted(artifact);
-    const header = yield* this.#storedHeader(offered);
-    if (header && compareArtifacts(offered, header) < 0) return;
-    const stored = header && keepsPartOf(header, offered) ? yield* this.#stored(offered) : header;
-    yield* this.#write(offered, stored ?? header);
-  }
-
-  #withoutUnwanted(artifact: Artifact): Artifact {
-    return this.#includeWireBytes ? artifact : { ...artifact, wireBytes: undefined };
-  }
-
-  *#write(offered: Artifact, stored: Artifact | ArtifactHeader | undefined): StoreSteps<void> {
-    const artifact = stored ? joinArtifacts(offered, stored) : offered;
-    if (!artifact.wireBytes && artifact.coverage === 'none') return;
-    const parts = artifactParts(artifact, this.signer);
-    const size = parts.reduce((sum, { length }) => sum + length, 0);
-    if (size > this.#maxArtifactSize) {
-      const message = `The artifact of ${artifact.key} has ${size} bytes, more than ${this.#maxArtifactSize}`;
-      throw new CacheError('Serialize', message);
-    }
-    yield { write: entryName(artifact), parts };
-    this.#writtenSinceSweep += size;
-  }
-
-  *#storedHeader(expected: Expectation): StoreSteps<ArtifactHeader | undefined> {
-    try {
-      return yield* this.#header(expected);
-    } catch {
-      return undefined; // Whatever it is, the new artifact is better, or writing it will say what is wrong.
-    }
-  }
-
-  *#header(expected: Expectation): StoreSteps<ArtifactHeader> {
-    // The signature is of all of it.
-    const tailLength = this.signer ? 0 : Infinity;
-    const { head, body } = yield { read: entryName(expected), headLength: HEADER_LENGTH, tailLength };
-    const header = decodeHeader(head);
-    checkExpectation(header, expected);
-    if (this.signer) this.#decode(Buffer.concat([head, body]));
-    return header;
-  }
-
-  *#stored(expected: Expectation): StoreSteps<Artifact | undefined> {
-    try {
-      const artifact = this.#decode((yield { read: entryName(expected) }).body);
-      checkExpectation(artifact, expected);
-      return artifact;
-    } catch {
-      return undefined;
-    }
-  }
-}
-
-/** The artifact from a read that left out the wire bytes; `undefined` when the entry is not laid out as expected. */
-function decodeFront(parts: Parts, expected: Expectation): Artifact | undefined {
-  const header = decodeHeader(parts.head);
-  checkExpectation(header, expected);
-  if (parts.size !== HEADER_LENGTH + bodyLength(header) || parts.body.length !== header.nativeLength) return undefined;
-  return decodeNativeCode(parts.head, header, parts.body);
-}
-
-/** Not one of the folder, which has a path. */
-function isOfEntry(error: unknown, kind: CacheErrorKind): boolean {
-  return CacheError.is(error, kind) && error.path === undefined;
 }
 
 function expectation(key: ModuleHash, engine: Engine, wireLength?: number): Expectation {
   return { key, engineId: engine.deterministicId, wireLength };
-}
-
-function miss(expected: Expectation, cause: unknown): CacheError {
-  return new CacheError('NotFound', `The entry for ${expected.key} was not usable and is removed`, { cause });
-}
-
-/** An engine id as a folder name, readable where it can be. The header has the last word on which engine it was. */
-const folderNames = new Map<string, string>();
-
-/** @internal @throws {TypeError} for what is no path; an empty one would be the working directory. */
-export function checkDirectory(directory: unknown): void {
-  if (typeof directory === 'string' && directory !== '') return;
-  throw new TypeError(`The cache directory must be a path, not ${util.inspect(directory, { depth: 0 })}`);
-}
-
-/** @internal Where in the folder an artifact belongs. */
-export function entryName({ key, engineId }: Expectation): string {
-  return `${folderName(engineId)}/${key}.artifact`;
-}
-
-function folderName(engineId: string): string {
-  let folder = folderNames.get(engineId);
-  if (folder === undefined) {
-    const isPlain = /^[A-Za-z0-9][\w.+-]{0,127}$/.test(engineId);
-    folder = isPlain ? engineId : `engine-${ModuleHash.sha256(Buffer.from(engineId)).toString().slice(0, 32)}`;
-    folderNames.set(engineId, folder);
-  }
-  return folder;
 }

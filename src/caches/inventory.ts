@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { STATISTICS_FILE, STATISTICS_FOLDER } from '../statistics/statistics.js';
+import { STATISTICS_FILE, STATISTICS_FOLDER } from '../statistics/day-files.js';
 import { PROGRAMS_FOLDER } from '../stores/program-record.js';
 
 /** What one file of a cache folder is. */

@@ -13,8 +13,9 @@ import { offerArtifact } from '../stores/offer-artifact.js';
 import { largestArtifact, readArtifact, type StoredArtifact } from '../stores/read-artifact.js';
 import { withSignal } from '../stores/with-signal.js';
 import { TooLargeError } from '../too-large-error.js';
+import { entryName } from './entry-name.js';
 import { ModuleCacheBase } from './fallback.js';
-import { entryName, type FileSystemCache } from './file-system.js';
+import type { FileSystemCache } from './file-system.js';
 import {
   checkOptions,
   type RemoteCacheOptions,

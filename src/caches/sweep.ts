@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { DAYS_KEPT } from '../statistics/statistics.js';
-import { hostTag } from '../stores/file-system.js';
+import { hostTag } from '../files/write.js';
+import { DAYS_KEPT } from '../statistics/day-files.js';
 import { isWriterAlive } from '../stores/writer.js';
 import { batches, type FoundFile, inventory } from './inventory.js';
 

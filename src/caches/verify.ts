@@ -7,7 +7,8 @@ import { CacheError } from '../cache-error.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { wrongOption } from '../wrong-option.js';
 import { CrashGuard } from './crash-guard.js';
-import { checkDirectory, entryName, type FileSystemCacheOptions } from './file-system.js';
+import { checkDirectory, entryName } from './entry-name.js';
+import type { FileSystemCacheOptions } from './file-system.js';
 import { type FoundFile, inventory } from './inventory.js';
 import { deadEngines, isLeftBehind } from './sweep.js';
 

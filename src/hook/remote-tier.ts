@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { FileSystemCache } from '../caches/file-system.js';
+import { runSync } from '../files/steps.js';
 import type { Engine } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';
 import type { RemoteSettings } from '../settings/read-settings.js';
@@ -198,7 +199,7 @@ export class RemoteTier {
     const { directory, secrets } = this.#task;
     const text = Buffer.from(isOfStore ? '' : 'busy');
     try {
-      new FileSystemStore(directory, { isShared: secrets !== undefined }).writeSync(DOWN_MARK, text);
+      runSync(new FileSystemStore(directory, { isShared: secrets !== undefined }).write(DOWN_MARK, text));
     } catch {
       // The folder cannot be written to, so each program finds out for itself.
     }

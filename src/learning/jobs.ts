@@ -1,13 +1,11 @@
-import fs from 'node:fs';
 import path from 'node:path';
 import { SIGNATURE_LENGTH, type Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
+import { runSync } from '../files/steps.js';
 import type { ModuleHash } from '../module-hash.js';
 import { crc32 } from '../native/digest.js';
-import { makePrivateDirectory } from '../stores/file-system.js';
+import { FileSystemStore } from '../stores/file-system.js';
 
-// Captured: see stores/file-system.ts.
-const { chmodSync, closeSync, mkdirSync, openSync, readFileSync, statSync, truncateSync, unlinkSync, writeSync } = fs;
 const { now } = Date;
 
 /**
@@ -29,7 +27,7 @@ export interface JobContent {
  * file is also the lock: the process that creates it starts the learner.
  */
 export class LearningJobs {
-  readonly #directory: string;
+  readonly #store: FileSystemStore;
   readonly #signer: Signer | undefined;
 
   /**
@@ -37,19 +35,19 @@ export class LearningJobs {
    * @param signer - if others may write to the folder. It signs jobs, because a learner signs their results
    */
   constructor(directory: string, signer?: Signer) {
-    this.#directory = path.join(directory, 'learning');
+    this.#store = new FileSystemStore(directory, { isShared: signer !== undefined });
     this.#signer = signer;
   }
 
   /** Whether a learner is optimising the module, so that nobody else should save it. */
   isUnderWay(key: ModuleHash): boolean {
-    const existing = statSync(this.file(key), { throwIfNoEntry: false });
+    const existing = this.#stat(key);
     return existing !== undefined && existing.size > 0 && isRecent(existing);
   }
 
   /** Whether a learner has given up, so that nobody tries again for a while. Also true while the job is being created. */
   isGivenUp(key: ModuleHash): boolean {
-    const existing = statSync(this.file(key), { throwIfNoEntry: false });
+    const existing = this.#stat(key);
     return existing !== undefined && existing.size === 0 && isRecent(existing);
   }
 
@@ -57,65 +55,58 @@ export class LearningJobs {
    * Creates a job.
    *
    * @returns `false` when another process is learning the same module, or has failed to a short time ago
-   * @throws the error of the file system; then no job is left behind.
+   * @throws {CacheError} kind `FileWrite` or `Untrusted`; then no job is left behind.
    */
   create(key: ModuleHash, content: JobContent): boolean {
-    const file = this.file(key);
-    if (this.#signer) mkdirSync(this.#directory, { recursive: true });
-    else makePrivateDirectory(this.#directory);
-    const existing = statSync(file, { throwIfNoEntry: false });
+    const existing = this.#stat(key);
     if (existing) {
       if (isRecent(existing)) return false;
       this.remove(key);
     }
-    let descriptor: number;
     try {
-      descriptor = openSync(file, 'wx', 0o600);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-      throw error;
-    }
-    try {
-      chmodSync(file, 0o600); // independent of the program's umask
-      for (const part of encodeJob(key, content, this.#signer))
-        for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
+      return runSync(this.#store.create(nameOf(key), ...encodeJob(key, content, this.#signer)));
     } catch (error) {
       this.remove(key);
       throw error;
-    } finally {
-      closeSync(descriptor);
     }
-    return true;
   }
 
-  /** @throws {CacheError} kind `Other` when the file is not a valid job; the error of the file system. */
+  /** @throws {CacheError} kind `Other` when the file is not a valid job; the error of the store. */
   read(key: ModuleHash): JobContent {
-    return decodeJob(key, readFileSync(this.file(key)), this.#signer);
+    return decodeJob(key, Buffer.from(runSync(this.#store.read(nameOf(key))).bytes), this.#signer);
   }
 
   /** Empties the job but leaves it as a lock, so that nobody tries again for a while. */
   giveUp(key: ModuleHash): void {
-    quietly(() => truncateSync(this.file(key)));
+    quietly(() => this.#stat(key) && runSync(this.#store.write(nameOf(key))));
   }
 
   remove(key: ModuleHash): void {
-    quietly(() => unlinkSync(this.file(key)));
+    quietly(() => runSync(this.#store.remove(nameOf(key))));
   }
 
   file(key: ModuleHash): string {
-    return path.join(this.#directory, `${key}.wasm`);
+    return path.join(this.#store.directory, nameOf(key));
   }
+
+  #stat(key: ModuleHash): { size: number; touchedAt: number } | undefined {
+    return runSync(this.#store.stat(nameOf(key)));
+  }
+}
+
+function nameOf(key: ModuleHash): string {
+  return `learning/${key}.wasm`;
 }
 
 /**
  * A time far in the future comes from a wrong clock. A time in the near future is normal: file systems count finer than `now`, and the
  * clock of another machine may be ahead.
  */
-function isRecent({ mtimeMs }: fs.Stats): boolean {
-  return Math.abs(now() - mtimeMs) < ABANDONED_AFTER;
+function isRecent({ touchedAt }: { touchedAt: number }): boolean {
+  return Math.abs(now() - touchedAt) < ABANDONED_AFTER;
 }
 
-function quietly(action: () => void): void {
+function quietly(action: () => unknown): void {
   try {
     action();
   } catch {

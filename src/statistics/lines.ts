@@ -61,4 +61,13 @@ export function decodeLines(text: string): ModuleCounts[] {
   });
 }
 
+/** Whether a file begins as one of statistics does, of this version or another one. */
+export function isStatistics(bytes: Uint8Array): boolean {
+  return bytes.length === 0 || STARTS.test(Buffer.from(bytes.subarray(0, MAX_START)).toString('latin1'));
+}
+
+/** The version, the key and the first number. */
+const STARTS = new RegExp(`^\\d+ (-|[0-9a-f]{${KEY_DIGITS}}) \\d`);
+const MAX_START = 64;
+
 type NumbersOfLine = [number, number, number, number, number, number, number, number];

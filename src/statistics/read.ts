@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { DAY, dayOf, MAX_DAY_SIZE, STATISTICS_FILE, STATISTICS_FOLDER } from './day-files.js';
 import { decodeLines, type ModuleCounts } from './lines.js';
-import { DAY, dayOf, MAX_DAY_SIZE, STATISTICS_FILE, STATISTICS_FOLDER } from './statistics.js';
 
 /** The counts of one day in UTC, per module, in no order. */
 export interface DayCounts {

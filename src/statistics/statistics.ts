@@ -1,25 +1,10 @@
-import fs from 'node:fs';
-import path from 'node:path';
 import type { ModuleHash } from '../module-hash.js';
-import { makePrivateDirectory } from '../stores/file-system.js';
 import { nameOfCaller } from './caller.js';
+import { appendToRun, DayFiles } from './day-files.js';
 import { encodeLine, KEY_DIGITS, type ModuleCounts } from './lines.js';
 
-// Captured: see stores/file-system.ts.
-const { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, unlinkSync, writeSync } = fs;
-const { now } = Date;
-const { floor } = Math;
 const { bigint: nanoseconds } = process.hrtime;
 const milliseconds = () => Number(nanoseconds()) / 1e6;
-
-/** The folder in the cache folder with one file per day, named by its number; see {@link dayOf}. */
-export const STATISTICS_FOLDER = 'statistics';
-export const STATISTICS_FILE = /^\d{5}$/;
-/** The largest size of a day's file, some 6,000 lines. When it is full, the rest of the day is not counted. */
-export const MAX_DAY_SIZE = 512 * 1024;
-/** A month and some days, so that there is always a whole month. */
-export const DAYS_KEPT = 35;
-export const DAY = 24 * 3_600_000;
 
 /**
  * The time that statistics may take: about so many milliseconds, plus this part of the time of look-ups. Within this budget counts are
@@ -33,15 +18,6 @@ const BUDGET_PER_LOOKUP_TIME = 1 / 500;
 const NAMES_HITS = process.pid % 8 === 0;
 /** Milliseconds after which the rest is written. By then the keys of misses are known. */
 const WRITTEN_AFTER = 1_500;
-
-const PRIVATE_FILE = 0o600;
-const SHARED_FILE = 0o666;
-const { O_WRONLY, O_APPEND, O_CREAT } = constants;
-/**
- * If others may write to the folder, the name may be their link to a file elsewhere, or a pipe that nobody reads. (Windows has neither
- * flag.)
- */
-const CAREFULLY = O_WRONLY | O_APPEND | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** The result of a look-up; see `Lookup`. */
 export interface LookedUp {
@@ -94,8 +70,7 @@ export function openStatistics(options: StatisticsOptions, onWaiting: () => void
  * stops.
  */
 export class Statistics {
-  readonly #folder: string | undefined;
-  readonly #isShared: boolean;
+  readonly #days: DayFiles | undefined;
   #runFile: string | undefined;
   /** All modules of this thread, because they may be used again. */
   readonly #modules = new WeakMap<object, Pending>();
@@ -107,8 +82,7 @@ export class Statistics {
   #isOff = false;
 
   constructor({ directory, secrets, runFile }: StatisticsOptions, isKept: boolean, onWaiting: () => void) {
-    this.#folder = isKept ? path.resolve(directory, STATISTICS_FOLDER) : undefined;
-    this.#isShared = secrets !== undefined;
+    if (isKept) this.#days = new DayFiles(directory, secrets !== undefined);
     this.#runFile = runFile;
     this.#onWaiting = onWaiting;
   }
@@ -224,8 +198,8 @@ export class Statistics {
     try {
       this.#charge(() => {
         const text = this.#take(isAll);
-        if (this.#runFile !== undefined) this.#appendToRun(this.#runFile, text);
-        if (this.#folder !== undefined) this.#appendToDay(this.#folder, text);
+        if (this.#runFile !== undefined && !appendToRun(this.#runFile, text)) this.#runFile = undefined;
+        this.#days?.append(text);
       });
     } catch {
       // A full disk, a folder that may not be written to, or a foreign file.
@@ -251,57 +225,5 @@ export class Statistics {
     }
     this.#waiting = left;
     return text;
-  }
-
-  #appendToRun(file: string, text: string): void {
-    try {
-      append(openSync(file, CAREFULLY), text, Infinity);
-    } catch {
-      this.#runFile = undefined; // The run is over, and this process goes on.
-    }
-  }
-
-  #appendToDay(folder: string, text: string): void {
-    const file = path.join(folder, String(dayOf(now())));
-    const isNew = append(this.#openDay(folder, file), text, MAX_DAY_SIZE);
-    if (isNew) removeOldDays(folder);
-  }
-
-  #openDay(folder: string, file: string): number {
-    const mode = this.#isShared ? SHARED_FILE : PRIVATE_FILE;
-    try {
-      return openSync(file, CAREFULLY | O_CREAT, mode);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      if (this.#isShared) mkdirSync(folder, { recursive: true });
-      else makePrivateDirectory(folder);
-      return openSync(file, CAREFULLY | O_CREAT, mode);
-    }
-  }
-}
-
-/** The day of a time in UTC, as days since 1970, which is 0.2 ms faster than a date. */
-export function dayOf(time: number): number {
-  return floor(time / DAY);
-}
-
-/** Appends the text in one write, or not at all. @returns whether the file was empty. */
-function append(descriptor: number, text: string, maxSize: number): boolean {
-  try {
-    const stats = fstatSync(descriptor);
-    // With a second name it may be somebody's file elsewhere.
-    if (text === '' || !stats.isFile() || stats.nlink > 1 || stats.size + text.length > maxSize) return false;
-    writeSync(descriptor, text);
-    return stats.size === 0;
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-/** Runs once a day on each machine. Sweeps do this, too. */
-function removeOldDays(folder: string): void {
-  const oldest = dayOf(now()) - DAYS_KEPT;
-  for (const name of readdirSync(folder)) {
-    if (STATISTICS_FILE.test(name) && Number(name) < oldest) unlinkSync(path.join(folder, name));
   }
 }

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { runSync } from '../files/steps.js';
 import { FileSystemStore } from './file-system.js';
 
 // Captured: see stores/file-system.ts.
@@ -88,8 +89,8 @@ export class ProgramRecord {
     const isRecent = this.#keys !== undefined && Math.abs(now() - this.#writtenAt) <= ASKED_EVERY;
     if (isRecent || (this.#keys?.length && this.#isInFolder())) return false;
     try {
-      if (this.#keys) this.#store.touchSync(this.name);
-      else this.#store.writeSync(this.name, encodeProgramRecord([]));
+      if (this.#keys) runSync(this.#store.touch(this.name));
+      else runSync(this.#store.write(this.name, encodeProgramRecord([])));
     } catch {
       // Where nothing can be written, each process asks.
     }
@@ -102,14 +103,14 @@ export class ProgramRecord {
    * @throws {CacheError}
    */
   write(keys: readonly string[]): void {
-    this.#store.writeSync(this.name, encodeProgramRecord(keys));
+    runSync(this.#store.write(this.name, encodeProgramRecord(keys)));
     this.#keys = keys;
   }
 
   /** Lets the next run note, and push, everything anew. Never throws. */
   forget(): void {
     try {
-      this.#store.deleteSync(this.name);
+      runSync(this.#store.remove(this.name));
     } catch {
       // A folder that is not trusted.
     }
@@ -139,15 +140,15 @@ export class ProgramRecord {
     const known = new Set(this.#keys);
     const recorded = used.filter((key) => known.has(key)).length;
     if (recorded === used.length || recorded >= MAX_MODULES) return false;
-    this.#store.writeSync(this.name, encodeProgramRecord([...used, ...known]));
+    runSync(this.#store.write(this.name, encodeProgramRecord([...used, ...known])));
     return true;
   }
 
   #read(): string[] | undefined {
     try {
-      const { head, touchedAt } = this.#store.readSync(this.name, MAX_RECORD_SIZE + 1, Number.POSITIVE_INFINITY);
+      const { bytes, touchedAt } = runSync(this.#store.read(this.name, MAX_RECORD_SIZE));
       this.#writtenAt = touchedAt;
-      return decodeProgramRecord(head);
+      return decodeProgramRecord(bytes);
     } catch {
       return undefined;
     }

@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { HEADER_LENGTH } from '../../dist/artifact/header.js';
 import { canPack } from '../../dist/artifact/packed.js';
-import { entryName } from '../../dist/caches/file-system.js';
+import { entryName } from '../../dist/caches/entry-name.js';
 import { type ExportBundleOptions, exportBundle, FileSystemCache, type LeftOutArtifact } from '../../dist/index.js';
 import { ofKind } from '../../dist/testing/assertions.js';
 import { FakeEngine } from '../../dist/testing/fake-engine.js';

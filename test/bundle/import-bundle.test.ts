@@ -7,7 +7,7 @@ import type { Artifact } from '../../dist/artifact/artifact.js';
 import { HEADER_LENGTH } from '../../dist/artifact/header.js';
 import { canPack, unpackArtifact } from '../../dist/artifact/packed.js';
 import { Signer } from '../../dist/artifact/signature.js';
-import { entryName } from '../../dist/caches/file-system.js';
+import { entryName } from '../../dist/caches/entry-name.js';
 import {
   type ArtifactStore,
   CacheError,

@@ -4,8 +4,8 @@ import { chmodSync, existsSync, readFileSync, symlinkSync, utimesSync, writeFile
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { CrashGuard } from '../../dist/caches/crash-guard.js';
+import { hostTag } from '../../dist/files/write.js';
 import { FileSystemCache } from '../../dist/index.js';
-import { hostTag } from '../../dist/stores/file-system.js';
 import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
 import { sample } from '../../dist/testing/sample.js';
 import { variants } from '../../dist/testing/variants.js';

@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { hostTag } from '../../dist/files/write.js';
 import { FileSystemCache, ModuleHash, type VerifiedFile, verifyCache } from '../../dist/index.js';
-import { hostTag } from '../../dist/stores/file-system.js';
 import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
 import { sample } from '../../dist/testing/sample.js';
 import { snapshot } from '../support/learning.js';

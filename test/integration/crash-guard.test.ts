@@ -7,7 +7,7 @@ import { decodeArtifact, encodeArtifact } from '../../dist/artifact/artifact.js'
 import { CrashGuard } from '../../dist/caches/crash-guard.js';
 import { readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';
-import { hostTag } from '../../dist/stores/file-system.js';
+import { hostTag } from '../../dist/files/write.js';
 import { sumModule } from '../../dist/testing/modules.js';
 import { until } from '../support/learning.js';
 import { filesIn, type RunResult, register, runProgram, temporaryDirectory } from '../support/processes.js';

@@ -178,9 +178,10 @@ describe('a first run, where writing fails:', () => {
     it(`a rename that was done but reports a failure (${code})`, () => {
       const directory = newFolder();
       const faults = { renameSync: { code, times: 1, isDone: true } };
-      // The second attempt fails for another reason.
-      const telling = ['EPERM', 'EBUSY'].includes(code) ? 'ENOENT' : code;
-      assert.deepEqual(counted(runInto(directory, { faults }, telling)), NOT_SAVED);
+      // The rename is repeated, finds nothing, and then the write is repeated.
+      const isRepeated = ['ENOENT', 'EPERM', 'EBUSY'].includes(code);
+      const result = isRepeated ? run(directory, { faults }) : runInto(directory, { faults }, code);
+      assert.deepEqual(counted(result), isRepeated ? SAVED : NOT_SAVED);
       assert.deepEqual(filesIn(directory), artifacts(directory));
       assert.deepEqual(counted(run(directory)), HIT);
     });
@@ -194,7 +195,7 @@ describe('a first run, where writing fails:', () => {
     assert.deepEqual(counted(run(directory)), SAVED);
   });
 
-  for (const name of ['statfsSync', 'utimesSync', 'unlinkSync']) {
+  for (const name of ['statfsSync', 'lutimesSync', 'unlinkSync']) {
     it(`${name} does not matter`, () => {
       assert.deepEqual(counted(run(newFolder(), { faults: { [name]: 'EIO' } })), SAVED);
     });
@@ -218,8 +219,8 @@ describe('a second run, where reading fails:', () => {
     assert.deepEqual(counted(run(warm)), HIT);
   });
 
-  // These calls find out whether anything is stored. If they fail it is no miss, and nothing is saved.
-  for (const name of ['statSync', 'lstatSync']) {
+  // Only what is needed to find out whether anything is stored, so that it is no miss, and nothing is saved.
+  for (const name of ['lstatSync']) {
     for (const code of READ_CODES) {
       it(`${name}: ${code}`, () => {
         const result = runInto(warm, { faults: { [name]: code } }, code);
@@ -261,7 +262,7 @@ describe('a second run, where reading fails:', () => {
   for (const name of ['openSync', 'fstatSync', 'readvSync']) {
     it(`${name}: ENOENT is a miss, as when another process swept the folder`, () => {
       const faults = { [name]: { code: 'ENOENT', times: 1, file: '.artifact' } };
-      assert.deepEqual(counted(runInto(warm, { faults }, 'Nothing stored at')), { ...NOTHING, misses: 1 });
+      assert.deepEqual(counted(run(warm, { faults })), { ...NOTHING, misses: 1 });
       assert.deepEqual(counted(run(warm)), HIT);
     });
   }
@@ -275,7 +276,7 @@ describe('a second run, where reading fails:', () => {
     assert.deepEqual(counted(run(directory)), HIT);
   });
 
-  for (const name of ['utimesSync', 'statfsSync', 'unlinkSync', 'writeSync', 'renameSync', 'chmodSync', 'mkdirSync']) {
+  for (const name of ['lutimesSync', 'statfsSync', 'unlinkSync', 'writeSync', 'renameSync', 'chmodSync', 'mkdirSync']) {
     it(`${name} does not matter`, () => {
       const [entry] = artifacts(warm) as [string];
       const yesterday = Date.now() / 1000 - 86_400;
@@ -332,11 +333,15 @@ describe('a folder', () => {
     });
   }
 
-  it('whose path is too long with the names of its files: neither loaded nor saved, two errors', () => {
-    const directory = tooLong(...Array(39).fill('x'.repeat(100)), 'x'.repeat(60));
-    const result = run(directory, { isDebugged: true });
-    assert.deepEqual(counted(result), { ...NOTHING, misses: 1, errors: 2 });
-    assert.equal(result.debug.filter((each) => each.includes('ENAMETOOLONG')).length, 2);
+  it('of which the path with the names of its files is too long is used all the same', () => {
+    const parent = temporaryDirectory();
+    const directory = path.join(parent, ...Array(39).fill('x'.repeat(100)), 'x'.repeat(60));
+    try {
+      assert.deepEqual(counted(run(directory)), SAVED);
+      assert.deepEqual(counted(run(directory)), HIT);
+    } finally {
+      spawnSync('rm', ['-rf', parent]); // Node's own rm needs paths
+    }
   });
 
   it('that is a file, or below one', () => {

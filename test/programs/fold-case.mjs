@@ -3,10 +3,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 const folder = process.env.FOLDED + path.sep;
-const fold = (argument) =>
-  typeof argument === 'string' && argument.startsWith(folder)
-    ? folder + argument.slice(folder.length).toLowerCase()
-    : argument;
+const fold = (argument) => {
+  if (typeof argument !== 'string') return argument;
+  // What is in an open folder is reached through the folder's descriptor.
+  if (argument.startsWith('/proc/self/fd/')) return argument.toLowerCase();
+  return argument.startsWith(folder) ? folder + argument.slice(folder.length).toLowerCase() : argument;
+};
 
 for (const functions of [fs, fs.promises]) {
   for (const [name, original] of Object.entries(functions)) {

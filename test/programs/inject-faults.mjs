@@ -6,12 +6,16 @@ import path from 'node:path';
 
 const directory = path.resolve(process.env.WASM_CACHE_DIR);
 const files = new Map();
-const fileOf = (argument) => (typeof argument === 'number' ? files.get(argument) : String(argument)) ?? '';
+/** What is in an open folder is reached through the folder's descriptor. */
+const fileOf = (argument) =>
+  typeof argument === 'number'
+    ? (files.get(argument) ?? '')
+    : String(argument).replace(/^\/proc\/self\/fd\/(\d+)/, (all, descriptor) => files.get(Number(descriptor)) ?? all);
 
 const { openSync, closeSync, writeSync } = fs;
 fs.openSync = (file, ...rest) => {
   const descriptor = openSync(file, ...rest);
-  files.set(descriptor, String(file));
+  files.set(descriptor, fileOf(file));
   return descriptor;
 };
 fs.closeSync = (descriptor) => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { entryName } from '../../dist/caches/file-system.js';
+import { entryName } from '../../dist/caches/entry-name.js';
 import { CacheError, FileSystemCache, V8Engine } from '../../dist/index.js';
 import { artifactsOf, damageTo, mayPass, resultOf, SECRET } from '../stress/subjects.mjs';
 

@@ -14,14 +14,9 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ModuleHash } from '../../dist/index.js';
+import { dayOf, MAX_DAY_SIZE } from '../../dist/statistics/day-files.js';
 import { decodeLines, type ModuleCounts } from '../../dist/statistics/lines.js';
-import {
-  dayOf,
-  type LookedUp,
-  MAX_DAY_SIZE,
-  openStatistics,
-  type StatisticsOptions,
-} from '../../dist/statistics/statistics.js';
+import { type LookedUp, openStatistics, type StatisticsOptions } from '../../dist/statistics/statistics.js';
 import { filesIn, statisticsIn, temporaryDirectory } from '../support/processes.js';
 
 const onPosix = { skip: process.platform === 'win32' };

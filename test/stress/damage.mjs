@@ -16,7 +16,7 @@ import { atLeast } from '../../bench/processes.mjs';
 import { checkSignature, decodeArtifact, decodeNativeCode } from '../../dist/artifact/artifact.js';
 import { checkExpectation, decodeHeader, HEADER_LENGTH } from '../../dist/artifact/header.js';
 import { Signer } from '../../dist/artifact/signature.js';
-import { entryName } from '../../dist/caches/file-system.js';
+import { entryName } from '../../dist/caches/entry-name.js';
 import {
   CacheError,
   compileAheadOfTime,

@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { createTarPacker, type TarHeader, unpackTar } from 'modern-tar';
 import { type Artifact, encodeArtifact } from '../../dist/artifact/artifact.js';
 import { Signer } from '../../dist/artifact/signature.js';
-import { entryName } from '../../dist/caches/file-system.js';
+import { entryName } from '../../dist/caches/entry-name.js';
 import { exportBundle, ModuleHash } from '../../dist/index.js';
 import { MemoryStore } from '../../dist/testing.js';
 

@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Artifact } from '../../dist/artifact/artifact.js';
-import { entryName } from '../../dist/caches/file-system.js';
+import { entryName } from '../../dist/caches/entry-name.js';
+import { dayOf, STATISTICS_FOLDER } from '../../dist/statistics/day-files.js';
 import { encodeLine, KEY_DIGITS, type ModuleCounts } from '../../dist/statistics/lines.js';
-import { dayOf, STATISTICS_FOLDER } from '../../dist/statistics/statistics.js';
 import { ENGINE, encoded } from './bundles.js';
 import { HANGS_AFTER, type RunOptions, type RunResult, root, runProgram, runProgramAsync } from './processes.js';
 

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { importBundle } from '../../bundle/bundle.js';
-import { entryName } from '../../caches/file-system.js';
+import { entryName } from '../../caches/entry-name.js';
 import { ModuleHash } from '../../module-hash.js';
 import { decodeProgramRecord, MAX_RECORD_SIZE } from '../../stores/program-record.js';
 import type { Command } from '../command.js';

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { entryName, FileSystemCache } from '../../caches/file-system.js';
+import { entryName } from '../../caches/entry-name.js';
+import { FileSystemCache } from '../../caches/file-system.js';
 import { V8Engine } from '../../engine/v8-engine.js';
 import { HashedModuleData } from '../../hashed-module-data.js';
 import { compileAheadOfTime } from '../../learning/compile-ahead-of-time.js';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { entryName } from '../../caches/file-system.js';
+import { entryName } from '../../caches/entry-name.js';
 import { whyNotThisEngine } from '../../engine/engine-id.js';
 import type { Command } from '../command.js';
 import { shownPath } from '../context.js';

@@ -4,7 +4,7 @@ import { CacheError } from '../../cache-error.js';
 import { CrashGuard } from '../../caches/crash-guard.js';
 import { FileSystemCache } from '../../caches/file-system.js';
 import { type FoundFile, inventory } from '../../caches/inventory.js';
-import { spaceOf } from '../../stores/file-system.js';
+import { spaceOf } from '../../files/write.js';
 import { type Context, checkTrust } from '../context.js';
 import { count, formatSize } from '../terminal/output.js';
 import { type Finding, ok, problem, warning } from './finding.js';

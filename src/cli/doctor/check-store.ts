@@ -1,5 +1,5 @@
 import type { ArtifactStore } from '../../artifact-store.js';
-import { entryName } from '../../caches/file-system.js';
+import { entryName } from '../../caches/entry-name.js';
 import { V8Engine } from '../../engine/v8-engine.js';
 import { ModuleHash } from '../../module-hash.js';
 import type { Settings } from '../../settings/read-settings.js';

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { ClearDocument } from '../../../dist/cli/commands/clear.js';
-import { hostTag } from '../../../dist/stores/file-system.js';
+import { hostTag } from '../../../dist/files/write.js';
 import { madeUp } from '../../support/bundles.js';
 import { hasTerminal, jsonOf, OTHER_ENGINE, putArtifact, runCli, runOnTerminal, shapeOf } from '../../support/cli.js';
 import { snapshot } from '../../support/learning.js';

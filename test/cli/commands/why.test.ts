@@ -4,7 +4,7 @@ import path from 'node:path';
 import { before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { type Artifact, decodeArtifact } from '../../../dist/artifact/artifact.js';
-import { entryName } from '../../../dist/caches/file-system.js';
+import { entryName } from '../../../dist/caches/entry-name.js';
 import type { WhyDocument } from '../../../dist/cli/why/document.js';
 import { ModuleHash } from '../../../dist/index.js';
 import { moduleOf, named, section, sumModule, vector } from '../../../dist/testing/modules.js';

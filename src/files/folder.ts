@@ -1,0 +1,182 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { CacheError } from '../cache-error.js';
+import { call, type Steps } from './steps.js';
+import { quoted, walk, whyUntrustedFolder } from './trust.js';
+import { warnOnce } from './warning.js';
+
+// Captured: see steps.ts.
+const { closeSync, constants, fstatSync, mkdirSync, chmodSync, statSync } = fs;
+const { O_RDONLY, O_DIRECTORY = 0, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+
+const PRIVATE_DIRECTORY = 0o700;
+/** Less what the umask takes. */
+const SHARED_DIRECTORY = 0o777;
+/** More folders than a path can name are not made. */
+const MAX_DEPTH = 4096;
+const DESCRIPTORS = '/proc/self/fd';
+
+/**
+ * An open folder that was checked. What is in it is reached through its descriptor, so that nobody can put another folder in its place
+ * between the check and the use.
+ */
+export class Folder {
+  /** Its path, for people. */
+  readonly path: string;
+  /** Whether others may write to it, so that what is read from it must be checked by other means. */
+  readonly isShared: boolean;
+  /** What names in it are appended to. */
+  readonly #base: string;
+  readonly #descriptor: number | undefined;
+
+  /**
+   * @param file - its path, for `fs`
+   * @param descriptor - `undefined` where a folder cannot be opened
+   */
+  constructor(folder: string, isShared: boolean, file: string, descriptor: number | undefined) {
+    this.path = folder;
+    this.isShared = isShared;
+    this.#descriptor = descriptor;
+    this.#base = descriptor === undefined || !hasDescriptors(descriptor) ? file : `${DESCRIPTORS}/${descriptor}`;
+  }
+
+  /** The path of a name in it, for `fs`. */
+  at(name: string): string {
+    return `${this.#base}/${name}`;
+  }
+
+  /** Whether it is still there, and still nobody else's. */
+  *isUsable(): Steps<boolean> {
+    if (this.#descriptor === undefined) return false;
+    const stats = yield* call('fstat', this.#descriptor);
+    return stats.nlink > 0 && (this.isShared || whyUntrustedFolder(stats, this.path) === undefined);
+  }
+
+  close(): void {
+    try {
+      if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    } catch {
+      // Nothing was written through it.
+    }
+  }
+}
+
+/**
+ * Opens a folder by its path.
+ *
+ * @param makes - whether a folder that is missing is made, with those above it: private ones, under every umask
+ * @throws {CacheError} kind `Untrusted`; what the file system throws.
+ */
+export function* openFolder(directory: string, isShared: boolean, makes: boolean): Steps<Folder> {
+  if (!isShared) return yield* open(reach(directory, makes), directory, false);
+  try {
+    return yield* open(directory, directory, true, 0);
+  } catch (error) {
+    if (!makes || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    mkdirSync(directory, { recursive: true });
+    return yield* open(directory, directory, true, 0);
+  }
+}
+
+/** As {@link openFolder}, for a folder in an open one. What is wrong with it is a warning, once. */
+export function* openFolderIn(parent: Folder, name: string, makes: boolean): Steps<Folder> {
+  const [file, isShared] = [parent.at(name), parent.isShared];
+  const folder = path.join(parent.path, name);
+  try {
+    return yield* open(file, folder, isShared);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && makes) {
+      yield* makeFolder(file, isShared);
+      return yield* open(file, folder, isShared);
+    }
+    let reason = CacheError.is(error, 'Untrusted') ? error.message : undefined;
+    if ((code === 'ENOTDIR' || code === 'ELOOP') && (yield* call('lstat', file)).isSymbolicLink()) {
+      reason = `${folder} is a symbolic link. Remove it: rm ${quoted(folder)}`;
+    }
+    if (reason === undefined) throw error;
+    warnOnce(folder, reason);
+    throw new CacheError('Untrusted', reason);
+  }
+}
+
+/** @throws {CacheError} kind `Untrusted`, with the path of the folder. */
+export function checkFolder(directory: string): void {
+  const found = walk(directory);
+  if ('untrusted' in found) throw new CacheError('Untrusted', found.untrusted, { path: directory });
+}
+
+/** Where the path leads. Whatever is there after something was made is checked as if it had always been there. */
+function reach(directory: string, makes: boolean): string {
+  for (let made = 0; ; made++) {
+    const found = walk(directory);
+    if ('reached' in found) return found.reached;
+    if ('untrusted' in found) throw new CacheError('Untrusted', found.untrusted, { path: directory });
+    if (!makes || made === MAX_DEPTH)
+      throw Object.assign(new Error(`There is no folder ${found.missing}`), { code: 'ENOENT' });
+    makePrivateSync(found.missing);
+  }
+}
+
+function makePrivateSync(folder: string): void {
+  try {
+    mkdirSync(folder, PRIVATE_DIRECTORY);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return; // Another process was faster.
+    throw error;
+  }
+  // A folder that its owner may not enter, because of the umask, would stay in the way for good.
+  chmodSync(folder, PRIVATE_DIRECTORY);
+}
+
+function* makeFolder(file: string, isShared: boolean): Steps<void> {
+  try {
+    yield* call('mkdir', file, isShared ? SHARED_DIRECTORY : PRIVATE_DIRECTORY);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
+    throw error;
+  }
+  if (!isShared) yield* call('chmod', file, PRIVATE_DIRECTORY);
+}
+
+function* open(file: string, folder: string, isShared: boolean, flags = O_NOFOLLOW): Steps<Folder> {
+  const descriptor = yield* openDescriptor(file, flags);
+  try {
+    const stats = yield* descriptor === undefined ? call('lstat', file) : call('fstat', descriptor);
+    if (!stats.isDirectory()) throw Object.assign(new Error(`${folder} is not a folder`), { code: 'ENOTDIR' });
+    const reason = isShared ? undefined : whyUntrustedFolder(stats, folder);
+    if (reason !== undefined) throw new CacheError('Untrusted', reason, { path: folder });
+    return new Folder(folder, isShared, file, descriptor);
+  } catch (error) {
+    if (descriptor !== undefined) closeSync(descriptor);
+    throw error;
+  }
+}
+
+/** `undefined` where a folder cannot be opened: on Windows, and where it may be entered but not listed. */
+function* openDescriptor(file: string, flags: number): Steps<number | undefined> {
+  if (O_DIRECTORY === 0) return undefined;
+  try {
+    return yield* call('open', file, O_RDONLY | O_DIRECTORY | O_NONBLOCK | flags);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return undefined;
+    throw error;
+  }
+}
+
+let descriptorsWork: boolean | undefined;
+
+/** Whether the system reaches what is in an open folder by the folder's descriptor: Linux, where /proc is mounted. */
+function hasDescriptors(descriptor: number): boolean {
+  descriptorsWork ??= isSame(descriptor);
+  return descriptorsWork;
+}
+
+function isSame(descriptor: number): boolean {
+  try {
+    const [one, other] = [fstatSync(descriptor), statSync(`${DESCRIPTORS}/${descriptor}/.`)];
+    return one.ino === other.ino && one.dev === other.dev;
+  } catch {
+    return false; // Another system, no /proc, or --permission
+  }
+}
