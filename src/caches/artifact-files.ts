@@ -156,6 +156,7 @@ export class ArtifactFiles {
       bytes += count;
       options.onRead?.(bytes, HEADER_LENGTH + length);
     };
+    if (length === 0) onRead(0);
     const body = yield* file.read(HEADER_LENGTH, length, { signal: options.signal, onRead: options.onRead && onRead });
     const artifact = isWhole ? decodeParts(head, body) : decodeNativeCode(head, header, body);
     if (signer) checkSignature(head, artifact.nativeCode, options.wireBytes ?? artifact.wireBytes, signer);

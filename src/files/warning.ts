@@ -5,7 +5,7 @@ export function warnOnce(file: string, message: string): void {
   if (warned.has(file)) return;
   warned.add(file);
   try {
-    process.emitWarning(message, { type: 'WasmCacheWarning', code: 'WASM_CACHE_UNTRUSTED' });
+    process.emitWarning(message, { type: 'WasmCacheWarning' });
   } catch {
     // The program broke the means of reporting.
   }

@@ -1,3 +1,4 @@
+import { readBoundedSync } from '../files/file.js';
 import { leaveToWorkers, processEnvironment } from '../settings/process-environment.js';
 import { readSettings, type Settings, type SettingsOptions } from '../settings/read-settings.js';
 import type { Mode } from '../settings/settings.js';
@@ -33,6 +34,9 @@ export function settingsOfProcess(options?: SettingsOptions): Settings {
   };
 }
 
+/** Many secrets, or a file that is none of secrets. */
+const MAX_SECRET_FILE_SIZE = 64 * 1024;
+
 function read(env: NodeJS.ProcessEnv, options?: SettingsOptions): Settings {
   const { platform, getBuiltinModule } = process;
   return readSettings(
@@ -40,7 +44,7 @@ function read(env: NodeJS.ProcessEnv, options?: SettingsOptions): Settings {
       env,
       platform,
       homeFolder: () => env.HOME || getBuiltinModule('node:os').homedir(),
-      readFile: (file) => getBuiltinModule('node:fs').readFileSync(file, 'utf8'),
+      readFile: (file) => Buffer.from(readBoundedSync(file, MAX_SECRET_FILE_SIZE)).toString(),
     },
     options,
   );

@@ -34,7 +34,7 @@ export async function probe(cache: FileSystemCache, options: RunStepsOptions = {
 /** @throws {CacheError} kind `FileWrite` or `Untrusted`. */
 export async function keepVerdict(cache: FileSystemCache, verdict: KeptVerdict): Promise<void> {
   const store = new FileSystemStore(cache.directory, { isShared: cache.signer !== undefined });
-  await store.write(verdictFile(verdict.subject), encodeVerdict(verdict, cache));
+  await store.put(verdictFile(verdict.subject), encodeVerdict(verdict, cache));
 }
 
 function judge(steps: readonly ProbedStep[]) {

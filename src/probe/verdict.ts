@@ -1,15 +1,15 @@
-import fs from 'node:fs';
-import path from 'node:path';
 import type { FileSystemCache } from '../caches/file-system.js';
 import { VERDICTS_FOLDER } from '../caches/inventory.js';
 import type { Verdict } from '../engine/supported.js';
+import { readBoundedSync } from '../files/file.js';
+import { runSync } from '../files/steps.js';
 import type { ModuleHash } from '../module-hash.js';
 import { loadAddon } from '../native/addon.js';
 import { crc32, sha256 } from '../native/digest.js';
+import { FileSystemStore } from '../stores/file-system.js';
 import type { ProbedStep } from './run-steps.js';
 
-// Captured: see stores/file-system.ts.
-const { closeSync, fstatSync, openSync, readSync } = fs;
+// Captured: programs replace globals.
 const { now } = Date;
 const { parse, stringify } = JSON;
 
@@ -18,6 +18,9 @@ const STEPS_VERSION = 1;
 /** Milliseconds. A "no" may be due to a busy machine or a full disk, so it expires. A "yes" does not. */
 const NO_IS_KEPT_FOR = 7 * 24 * 3_600_000;
 const UNSIGNED = '-';
+/** Bytes; a verdict has some hundred for each step. */
+const MAX_VERDICT_SIZE = 2 ** 20;
+const MAX_ADDON_SIZE = 2 ** 26;
 
 /** The content of a verdict's file: JSON in the first line, the signature in hexadecimal digits in the second. */
 export interface KeptVerdict extends Verdict {
@@ -31,7 +34,7 @@ export interface KeptVerdict extends Verdict {
 /** A verdict is about the engine (with V8's flags and the CPU's features), the build of the addon, and the steps. */
 export function subjectOf(engineId: string): string {
   const { file } = loadAddon();
-  const addon = file === undefined ? 'elsewhere' : crc32(readWhole(file)).toString(16);
+  const addon = file === undefined ? 'elsewhere' : crc32(readBoundedSync(file, MAX_ADDON_SIZE)).toString(16);
   return `${engineId}_addon-${addon}_steps-${STEPS_VERSION}`;
 }
 
@@ -58,9 +61,7 @@ export function encodeVerdict(verdict: KeptVerdict, { signer }: FileSystemCache)
 export function readVerdict(cache: FileSystemCache, subject: string): KeptVerdict | undefined {
   cache.checkTrust();
   try {
-    const [line = '', signature = ''] = readWhole(path.join(cache.directory, verdictFile(subject)))
-      .toString()
-      .split('\n');
+    const [line = '', signature = ''] = bytesOf(cache, verdictFile(subject)).toString().split('\n');
     const { signer } = cache;
     if (signer && !signer.verify('verdict', [Buffer.from(line)], Buffer.from(signature, 'hex'))) return undefined;
     const verdict = parse(line) as KeptVerdict;
@@ -71,12 +72,7 @@ export function readVerdict(cache: FileSystemCache, subject: string): KeptVerdic
   }
 }
 
-function readWhole(file: string): Buffer {
-  const descriptor = openSync(file, 'r');
-  try {
-    const bytes = Buffer.alloc(fstatSync(descriptor).size);
-    return bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0));
-  } finally {
-    closeSync(descriptor);
-  }
+function bytesOf({ directory, signer }: FileSystemCache, name: string): Buffer {
+  const store = new FileSystemStore(directory, { isShared: signer !== undefined });
+  return Buffer.from(runSync(store.read(name, MAX_VERDICT_SIZE)).bytes);
 }
