@@ -17,7 +17,13 @@ const AT_ONCE = Math.ceil(availableParallelism() * 1.5);
 /** One of node:test's closing lines. */
 const SUM = /^(?<name>\w+) (?<number>[\d.]+)$/;
 /** They take longest: the last one to start would be waited for. */
-const FIRST = [];
+const FIRST = [
+  'integration/file-system-faults',
+  'integration/conformance',
+  'integration/fleet',
+  'integration/remote',
+  'integration/untested',
+];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const events = new URL('test-events.mjs', import.meta.url).href;

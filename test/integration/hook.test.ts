@@ -94,7 +94,7 @@ test('enabled from code when it is switched off, or with a wrong option', () => 
   assert.deepEqual(JSON.parse(disabled.stdout).statuses, ['DISABLED', 'DISABLED']);
   const wrong: [directory: string, options: object, message: RegExp][] = [
     ['', {}, /option directory must be a path/],
-    ['/nowhere', { mode: 'on' }, /option mode must be read-write, read-only or off, not 'on'/],
+    ['/nowhere', { mode: 'on' }, /option mode must be one of read-write, read-only, off, not 'on'/],
     ['/nowhere', { minModuleSize: 'big' }, /option minModuleSize must be a size, not 'big'/],
     ['/nowhere', { maxSize: 0 }, /option maxSize must be a size, not 0/],
     ['/nowhere', { maxSize: [1000] }, /option maxSize must be a size, not \[ 1000 \]/],
