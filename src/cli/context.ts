@@ -8,6 +8,7 @@ import { settingsOfProcess } from '../hook/settings.js';
 import { keepVerdict, keptVerdict } from '../probe/probe.js';
 import type { KeptVerdict } from '../probe/verdict.js';
 import type { Settings } from '../settings/read-settings.js';
+import { sourceOf } from '../settings/sources.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { UsageError } from './exit-codes.js';
 import { colorsFor, printLine } from './terminal/output.js';
@@ -98,8 +99,8 @@ export function checkTrust({ directory, settings }: Context): void {
 }
 
 /** @throws {UsageError} when the environment says that nothing may be stored. */
-export function checkMayStore({ settings: { mode, sources } }: Context): void {
-  if (mode !== 'read-write') throw new UsageError(`Nothing may be stored, because of ${sources.mode}: unset it`);
+export function checkMayStore({ settings: { mode } }: Context): void {
+  if (mode !== 'read-write') throw new UsageError(`Nothing may be stored, because of ${sourceOf('mode')}: unset it`);
 }
 
 /** The path that a user would type: relative where the file is below the working directory. */

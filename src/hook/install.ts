@@ -1,8 +1,7 @@
 import async_hooks from 'node:async_hooks';
 import { disguise, disguiseSources, replace, withoutFrames } from './disguise.js';
-import type { ModuleLookup } from './look-up.js';
 import type { LaterLookup, Lookup } from './lookup-result.js';
-import type { Recorder } from './recorder.js';
+import type { OpenHook } from './open-hook.js';
 import { receive, replay } from './response.js';
 import { byteLengthOf, haveNoEffect, wireBytesOf } from './wire-bytes-of.js';
 
@@ -22,14 +21,10 @@ type Settle = (value: unknown) => void;
  * arguments unchanged.
  *
  * @param minModuleSize - modules with fewer bytes go to the original
+ * @param open - called when a larger module comes; `undefined` when the cache cannot work
  * @throws {TypeError} when `WebAssembly` is frozen. Nothing is replaced then.
  */
-export function install(
-  namespace: typeof WebAssembly,
-  minModuleSize: number,
-  cached: ModuleLookup,
-  recorder: Recorder,
-): void {
+export function install(namespace: typeof WebAssembly, minModuleSize: number, open: () => OpenHook | undefined): void {
   const { Module: OriginalModule } = namespace;
   const { compile, instantiate, compileStreaming, instantiateStreaming } = namespace as never as Record<
     string,
@@ -48,7 +43,7 @@ export function install(
     }
   };
   const lookUp = (source: unknown, options: unknown) =>
-    lookUpBy((wireBytes) => cached.lookUp(wireBytes), source, options);
+    lookUpBy((wireBytes) => open()?.lookup.lookUp(wireBytes), source, options);
 
   /** For calls that return a promise: the look-up may wait for the store. */
   const lookUpThen = (
@@ -57,7 +52,7 @@ export function install(
     serve: (lookup: Lookup | undefined, source: unknown) => unknown,
     caller?: string,
   ): unknown => {
-    const found = lookUpBy((wireBytes) => cached.lookUpLater(wireBytes, caller), source, options);
+    const found = lookUpBy((wireBytes) => open()?.lookup.lookUpLater(wireBytes, caller), source, options);
     if (!isLater(found)) return serve(found, source);
     return afterLookUp(found, serve);
   };
@@ -84,7 +79,7 @@ export function install(
       try {
         // Options without effect are left out: V8 would write them into the native code and then refuse it.
         const module = lookup ? new OriginalModule(source) : new OriginalModule(source, options as never);
-        if (lookup) recorder.record(lookup, module);
+        if (lookup) open()?.recorder.record(lookup, module);
         return module;
       } catch (error) {
         throw withoutFrames(error, HookedModule);
@@ -121,7 +116,7 @@ export function install(
         const { module } = lookup;
         if (module) return later((resolve) => resolve(module));
         return observing(apply(original.compile, namespace, [source]), (compiled) => {
-          recorder.record(lookup, compiled as WebAssembly.Module);
+          open()?.recorder.record(lookup, compiled as WebAssembly.Module);
         });
       });
     },
@@ -146,7 +141,7 @@ export function install(
           });
         }
         return observing(apply(original.instantiate, namespace, [source, imports]), (result) => {
-          recorder.record(lookup, (result as Source).module);
+          open()?.recorder.record(lookup, (result as Source).module);
         });
       });
     },
@@ -179,7 +174,7 @@ export function install(
     if (!isServable || typeof source !== 'object' || source === null)
       return apply(call, namespace, [source, ...others]);
     let lookup: Lookup | undefined;
-    const caller = cached.caller();
+    const caller = open()?.reporting.caller();
     const repeat = async () => {
       const response = await source;
       const received = await receive(response);
@@ -188,7 +183,7 @@ export function install(
       return replay(received);
     };
     return observing(apply(call, namespace, [repeat(), ...others]), (result) => {
-      if (lookup) recorder.record(lookup, moduleOf(result));
+      if (lookup) open()?.recorder.record(lookup, moduleOf(result));
     });
   }
 

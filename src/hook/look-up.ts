@@ -33,11 +33,6 @@ export class ModuleLookup {
     this.#recorder = recorder;
   }
 
-  /** The name of the caller, for a look-up that happens later. */
-  caller(): string | undefined {
-    return this.#parts.reporting.caller();
-  }
-
   /** `undefined` when the hook leaves these bytes to V8. May wait for the store. */
   lookUp(wireBytes: Uint8Array): Lookup | undefined {
     const tier = this.#parts.fleet?.askable;
@@ -134,11 +129,15 @@ export class ModuleLookup {
     const received = engine.receive(wireBytes);
     const { key } = received;
     const lookup = { key, ...common };
+    let reason: unknown = 'nothing is stored yet';
+    const onMiss = (error: unknown) => {
+      reason = error;
+    };
     try {
-      const inFolder = isFolderEmpty ? undefined : this.#readFolder(key, wireBytes.length);
+      const inFolder = isFolderEmpty ? undefined : this.#readFolder(key, wireBytes.length, onMiss);
       const artifact = inFolder ?? this.#askStore(key, wireBytes.length, askStore);
       if (artifact) return this.#restore(lookup, received, artifact, cost);
-      debug('miss %s: it is not stored', key);
+      debug('miss %s: %s', key, reason);
     } catch (error) {
       received.abandon();
       if (CacheError.is(error, 'Deserialize')) cache.deleteSync(key, engine);
@@ -155,13 +154,14 @@ export class ModuleLookup {
   }
 
   /** @throws {CacheError} when the artifact is damaged or not trusted. */
-  #readFolder(key: ModuleHash, wireLength: number): FetchedArtifact | undefined {
+  #readFolder(key: ModuleHash, wireLength: number, onMiss: (error: unknown) => void): FetchedArtifact | undefined {
     const { cache, engine, options } = this.#parts;
     try {
       return cache.readArtifactSync(key, engine, wireLength, options.mode === 'read-write');
     } catch (error) {
       // A damaged artifact is no failure of the cache, but users want to hear of it.
       if (!CacheError.is(error, 'NotFound') || error.cause instanceof CacheError) throw error;
+      onMiss(error);
       return undefined;
     }
   }

@@ -105,7 +105,7 @@ export const absolutePath: Kind<string> = {
 };
 
 function checkAddress(address: unknown): string {
-  if (typeof address !== 'string') throw new TypeError(`an address is text, not ${typeof address}`);
+  if (typeof address !== 'string') throw new TypeError(`an address must be text, not a ${typeof address}`);
   return parseRemoteUrl(address).url;
 }
 

@@ -21,8 +21,6 @@ interface Shared {
 /** Node marks the functions that workers do not have. To ask node:worker_threads takes 2 ms or more. */
 const isWorker = (process.abort as { disabled?: boolean }).disabled === true;
 const OWN = /^WASM_CACHE_/;
-/** The clients of stores read these. */
-const OF_STORES = new RegExp(`^(AWS_|${SETTINGS.remoteToken.variable}$|NODE_EXTRA_CA_CERTS$|SSL_CERT_)`);
 
 let isLeft = false;
 
@@ -31,14 +29,14 @@ export function leaveToWorkers(settings: Settings): void {
   if (isWorker || isLeft) return;
   isLeft = true;
   // Now, because the program may change its environment.
-  const { warnings } = settings;
-  const shared: Shared = { variables: variablesOf(settings), warnings };
+  const ofStores = settings.remote && variablesOfStores(process.env);
   let isSet = false;
   // Node publishes each new worker here, before it runs any JavaScript.
   diagnostics_channel.subscribe('worker_threads', () => {
     if (isSet) return;
     isSet = true;
     try {
+      const shared: Shared = { variables: { ...ofStores, ...variablesOf(settings) }, warnings: settings.warnings };
       loadAddon().addon?.setProcessSettings(stringify(shared));
     } catch {
       // The program broke something. The workers have their own environment.
@@ -60,7 +58,8 @@ export function processEnvironment(): { env: Variables; isOwn: boolean; shownWar
 
 /** The variables that the clients of stores read. */
 export function variablesOfStores(env: Variables): Variables {
-  return fromEntries(entries(env).filter(([name]) => OF_STORES.test(name)));
+  const isOfStores = new RegExp(`^(AWS_|${SETTINGS.remoteToken.variable}$|NODE_EXTRA_CA_CERTS$|SSL_CERT_)`);
+  return fromEntries(entries(env).filter(([name]) => isOfStores.test(name)));
 }
 
 function sharedByMain(): Shared | undefined {
@@ -80,12 +79,9 @@ function initialVariables(): Variables {
 
 function variablesOf(settings: Settings): Variables {
   const { directory, mode, learn, minModuleSize, maxSize, secrets, remote, statistics, runFile } = settings;
-  return {
-    ...(remote && variablesOfStores(process.env)),
-    ...variablesFor({
-      ...{ directory, mode, learn, runFile, minModuleSize: `${minModuleSize}`, maxSize: maxSize?.toString() },
-      ...{ secret: secrets?.join(' '), statistics: `${statistics}`, allowUnsigned: `${settings.allowUnsigned}` },
-      ...(remote && { remote: remote.url, remoteMode: remote.mode, remoteTimeout: `${remote.timeout}` }),
-    }),
-  };
+  return variablesFor({
+    ...{ directory, mode, learn, runFile, minModuleSize: `${minModuleSize}`, maxSize: maxSize?.toString() },
+    ...{ secret: secrets?.join(' '), statistics: `${statistics}`, allowUnsigned: `${settings.allowUnsigned}` },
+    ...(remote && { remote: remote.url, remoteMode: remote.mode, remoteTimeout: `${remote.timeout}` }),
+  });
 }

@@ -29,8 +29,6 @@ export interface Settings {
   secretProblem: string | undefined;
   /** What was wrong with the variables, one sentence each. The default was taken instead. */
   warnings: string[];
-  /** The variables that decided, such as `WASM_CACHE_MODE=off`; `undefined` for defaults, options and a missing secret. */
-  sources: Record<'mode' | 'learn' | 'secret', string | undefined>;
 }
 
 export interface RemoteSettings {
@@ -81,24 +79,16 @@ export function readSettings(surroundings: Surroundings, options: SettingsOption
   const read = <Name extends SettingName>(name: Name): SettingValue<Name> =>
     options[name] === undefined ? fromVariable(name) : fromOption(name, options[name]);
 
-  const sourceOf = (name: SettingName) => {
-    const { variable } = SETTINGS[name];
-    return env[variable] ? `${variable}=${env[variable]}` : undefined;
-  };
-
   let mode = fromVariable('mode');
-  const isDisabled = fromVariable('disable');
-  if (isDisabled) mode = 'off';
+  if (fromVariable('disable')) mode = 'off';
   // A program cannot turn on what the user turned off.
   const wanted = options.mode === undefined ? mode : fromOption('mode', options.mode);
   if (mode !== 'off') mode = wanted;
 
   let secrets: string[] | undefined;
-  let secretSource: string | undefined;
   let secretProblem: string | undefined;
   try {
-    if (options.secret !== undefined) secrets = fromOption('secret', options.secret);
-    else [secrets, secretSource] = readSecrets(surroundings);
+    secrets = options.secret === undefined ? readSecrets(surroundings) : fromOption('secret', options.secret);
   } catch (error) {
     if (options.secret !== undefined) throw error;
     secretProblem = (error as Error).message;
@@ -133,7 +123,6 @@ export function readSettings(surroundings: Surroundings, options: SettingsOption
     runFile: fromVariable('runFile'),
     secretProblem,
     warnings,
-    sources: { mode: sourceOf(isDisabled ? 'disable' : 'mode'), learn: sourceOf('learn'), secret: secretSource },
   };
 }
 
@@ -151,16 +140,17 @@ function fromOption<Name extends SettingName>(name: Name, given: unknown): Setti
 }
 
 /** @throws when there is to be a secret, and is none. */
-function readSecrets({ env, readFile }: Surroundings): [secrets?: string[] | undefined, source?: string] {
+function readSecrets({ env, readFile }: Surroundings): string[] | undefined {
   const { secret, secretFile } = SETTINGS;
-  const [text, file] = [env[secret.variable], env[secretFile.variable]];
-  if (text === undefined && file === undefined) return [];
+  const text = env[secret.variable];
+  const file = env[secretFile.variable];
+  if (text === undefined && file === undefined) return undefined;
   if (text !== undefined && file !== undefined) {
     throw new Error(`${secret.variable} and ${secretFile.variable} are both set; unset one of them`);
   }
   const source = file === undefined ? secret.variable : `${secretFile.variable}=${file}`;
   try {
-    return [secret.kind.parse(text ?? readFile(file as string)), source];
+    return secret.kind.parse(text ?? readFile(file as string));
   } catch (error) {
     throw new Error(`${source}: ${error instanceof Error ? error.message : String(error)}`);
   }

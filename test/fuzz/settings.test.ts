@@ -201,8 +201,8 @@ describe('readSettings', () => {
       else assert.equal(actual, preset);
       assert.equal(settings.warnings.length, isGood ? 0 : 1);
       if (!isGood) assert.ok(settings.warnings[0]?.startsWith(`${name}=${text} is not `), String(settings.warnings));
-      const { [field]: _, warnings: __, sources: ___, ...others } = settings;
-      const { [field]: ____, warnings: _____, sources: ______, ...defaults } = read({});
+      const { [field]: _, warnings: __, ...others } = settings;
+      const { [field]: ___, warnings: ____, ...defaults } = read({});
       assert.deepEqual(others, defaults);
     });
   }

@@ -36,7 +36,6 @@ describe('readSettings', () => {
       runFile: undefined,
       secretProblem: undefined,
       warnings: [],
-      sources: { mode: undefined, learn: undefined, secret: undefined },
     });
   });
 
@@ -306,13 +305,5 @@ describe('readSettings: options', () => {
       /^TypeError: The option remote is wrong: (?!.*PASS)/,
     );
     assert.throws(() => withOptions({}, { remote: 'redis://host' }), /Give secret, or allowUnsigned: true/);
-  });
-
-  it('say which variable decided', () => {
-    const of = (env: NodeJS.ProcessEnv) => read(env).sources;
-    assert.equal(of({ WASM_CACHE_DISABLE: '1', WASM_CACHE_MODE: 'off' }).mode, 'WASM_CACHE_DISABLE=1');
-    assert.equal(of({ WASM_CACHE_MODE: 'off' }).mode, 'WASM_CACHE_MODE=off');
-    assert.equal(of({ WASM_CACHE_SECRET: SECRET }).secret, 'WASM_CACHE_SECRET');
-    assert.equal(of({ WASM_CACHE_SECRET_FILE: '/the/file' }).secret, 'WASM_CACHE_SECRET_FILE=/the/file');
   });
 });

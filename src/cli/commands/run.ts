@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { sourceOf } from '../../settings/sources.js';
 import { decodeLines } from '../../statistics/lines.js';
 import type { Command } from '../command.js';
 import { type Context, checkTrust } from '../context.js';
@@ -95,9 +96,9 @@ function forwardSignals(child: ChildProcess): () => void {
 
 /** Warns before the command runs, because it runs anyway. */
 function warnOfNoUse(context: Context): void {
-  const { mode, sources } = context.settings;
+  const { mode } = context.settings;
   if (mode === 'off') {
-    context.warn(`Modules are not cached: ${sources.mode} is set`);
+    context.warn(`Modules are not cached: ${sourceOf('mode')} is set`);
     return;
   }
   try {

@@ -4,6 +4,7 @@ import { whyNotLearnt } from '../../learning/start-learner.js';
 import { loadAddon } from '../../native/addon.js';
 import { packageRoot } from '../../package-root.js';
 import type { Settings } from '../../settings/read-settings.js';
+import { sourceOf } from '../../settings/sources.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
 /** Checks this Node and its environment. */
@@ -41,10 +42,10 @@ function checkAddon(): Finding {
   return ok('addon', file ?? 'found by node-gyp-build');
 }
 
-function checkSettings({ warnings, mode, sources }: Settings): Finding[] {
+function checkSettings({ warnings, mode }: Settings): Finding[] {
   const findings = warnings.map((each) => warning('settings', each, 'correct the variable'));
   if (mode === 'off') {
-    const by = sources.mode ?? 'its secret, which is wrong';
+    const by = sourceOf('mode') ?? 'its secret, which is wrong';
     findings.push(problem('mode', `the cache is turned off by ${by}`, `unset ${by.replace(/=.*/, '')}`));
   } else if (mode === 'read-only') {
     findings.push(ok('mode', 'read-only: modules are loaded, but not stored'));
@@ -65,15 +66,15 @@ function checkNodeOptions(): Finding {
   return ok('node-options', message);
 }
 
-function checkSecret({ secrets, sources }: Settings): Finding {
+function checkSecret({ secrets }: Settings): Finding {
   if (!secrets) return ok('secret', 'none: artifacts are not signed. A private folder does not need signatures');
   return ok(
     'secret',
-    `artifacts are signed with ${sources.secret}${secrets.length > 1 ? `; ${secrets.length} secrets are accepted` : ''}`,
+    `artifacts are signed with ${sourceOf('secret')}${secrets.length > 1 ? `; ${secrets.length} secrets are accepted` : ''}`,
   );
 }
 
-function checkLearning({ learn, sources }: Settings): Finding {
+function checkLearning({ learn }: Settings): Finding {
   const reason = whyNotLearnt();
   if (reason !== undefined) {
     const advice = 'nothing: what V8 optimises in a program is still stored, but it takes more runs';
@@ -81,7 +82,8 @@ function checkLearning({ learn, sources }: Settings): Finding {
   }
   if (learn !== 'off')
     return ok('learning', `${learn}: after a program, a learner optimises its modules in a process of its own`);
-  if (sources.learn === 'WASM_CACHE_LEARN=off') return ok('learning', `off, because ${sources.learn} is set`);
+  const source = sourceOf('learn');
+  if (source === 'WASM_CACHE_LEARN=off') return ok('learning', `off, because ${source} is set`);
   const advice = 'nothing, if the folder is thrown away after the job; otherwise set WASM_CACHE_LEARN=hot';
   return warning('learning', `off, because CI=${process.env.CI} is set`, advice);
 }

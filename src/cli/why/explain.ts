@@ -5,6 +5,7 @@ import { CacheError } from '../../cache-error.js';
 import { CrashGuard } from '../../caches/crash-guard.js';
 import { RemoteCache } from '../../caches/remote.js';
 import { isBypassed } from '../../learning/saving-policy.js';
+import { sourceOf } from '../../settings/sources.js';
 import { openStore } from '../../stores/open-store.js';
 import { type Context, checkTrust } from '../context.js';
 import type { Entry } from '../folder/entries.js';
@@ -69,10 +70,10 @@ export async function explain(question: Question): Promise<Explanation> {
 
 /** Why the hook does not even look for the module. */
 function whyNotLookedFor({ context, module, answer }: Question): Reason[] {
-  const { mode, minModuleSize, sources } = context.settings;
+  const { mode, minModuleSize } = context.settings;
   const reasons: Reason[] = [];
   const because = (code: Reason['code'], message: string, advice: string) => reasons.push({ code, message, advice });
-  const variable = sources.mode;
+  const variable = sourceOf('mode');
   if (mode === 'off' && variable !== undefined) {
     because('disabled', `the cache is turned off by ${variable}`, `unset ${variable.replace(/=.*/, '')}`);
   }

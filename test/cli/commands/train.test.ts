@@ -103,7 +103,8 @@ describe('wasm-cache train', () => {
     const preload = path.join(directory, 'preload.cjs');
     writeFileSync(preload, 'globalThis.isPreloaded = true;');
     const script = 'if (!globalThis.isPreloaded) process.exit(7)';
-    const { status, stderr } = train(directory, [], [node, '-e', script], {
+    const cache = path.join(directory, 'cache');
+    const { status, stderr } = train(cache, [], [node, '-e', script], {
       NODE_OPTIONS: `--require "${preload}"`,
       TMPDIR: directory,
     });
