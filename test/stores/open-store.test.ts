@@ -17,5 +17,5 @@ for (const [address, kind, description] of [
 }
 
 it('an invalid address is an error', async () => {
-  await assert.rejects(openStore('localhost:6379', {}), { name: 'TypeError', message: /does not begin with/ });
+  await assert.rejects(openStore('localhost:6379', {}), { name: 'TypeError', message: /must start with/ });
 });
