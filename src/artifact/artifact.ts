@@ -21,8 +21,8 @@ export interface Artifact extends Omit<ArtifactHeader, 'nativeLength' | 'include
 }
 
 /**
- * Bytes of the largest artifact that is stored or loaded, where no other limit is given. The largest one known has 99 MB, with all
- * functions of a module optimised (docs/v8.md, "Flags for compiling everything").
+ * The default limit for an artifact in bytes. The largest known artifact has 99 MB, with all functions of a module optimised
+ * (docs/v8.md, "Flags for compiling everything").
  */
 export const DEFAULT_MAX_ARTIFACT_SIZE = 2 ** 28;
 
@@ -59,10 +59,10 @@ export function artifactParts({ nativeCode, wireBytes, ...fields }: Artifact, si
 }
 
 /**
- * Checks who wrote an artifact that was decoded already.
+ * Checks the signature of an artifact that was decoded before.
  *
  * @param header - the first bytes of the artifact
- * @param wireBytes - those of the artifact when it includes them, or the same ones from elsewhere: the signature covers them
+ * @param wireBytes - if the artifact includes them: its own, or the same ones from elsewhere, because the signature covers them
  * @throws {CacheError} kind `Untrusted`.
  */
 export function checkSignature(
@@ -78,7 +78,7 @@ export function checkSignature(
   throw new CacheError('Untrusted', `The artifact of ${key} ${what}`);
 }
 
-/** The wire bytes by their hash, so that a reader that has them need not read them again. */
+/** Covers the wire bytes by their hash, so that a reader that has them need not read them again. */
 function signedParts(
   signedHeader: Uint8Array,
   nativeCode: Uint8Array,
@@ -99,7 +99,7 @@ export function decodeArtifact(bytes: Uint8Array): Artifact {
 }
 
 /**
- * As {@link decodeArtifact}, for a body that is not behind its header in memory.
+ * The {@link decodeArtifact} for a body that is not behind its header in memory.
  *
  * @param header - the first bytes of the artifact
  * @throws {CacheError} kind `Deserialize`, with the offset and the reason.
@@ -123,7 +123,7 @@ export function decodeParts(header: Uint8Array, body: Uint8Array): Artifact {
  * The artifact without its wire bytes, for readers that have them.
  *
  * @param header - the first bytes of the artifact
- * @param fields - what `decodeHeader` made of them
+ * @param fields - the result of `decodeHeader`
  * @throws {CacheError} kind `Deserialize`, with the offset and the reason.
  */
 export function decodeNativeCode(header: Uint8Array, fields: ArtifactHeader, nativeCode: Uint8Array): Artifact {

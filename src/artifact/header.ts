@@ -7,7 +7,7 @@ import { SIGNATURE_LENGTH } from './signature.js';
 export type Coverage = 'none' | 'hot' | 'full';
 
 /**
- * What an artifact says of itself before its native code, as `verifyCache` tells it.
+ * The header of an artifact, as in the report of `verifyCache`.
  *
  * @example
  * ```ts
@@ -22,7 +22,7 @@ export type Coverage = 'none' | 'hot' | 'full';
  * ```
  */
 export interface ArtifactHeader {
-  /** Of the module. */
+  /** The key of the module. */
   key: ModuleHash;
   /** `Engine.deterministicId` of the engine that wrote the native code. */
   engineId: string;
@@ -30,11 +30,10 @@ export interface ArtifactHeader {
   coverage: Coverage;
   /** How often this artifact was replaced by a better one; the first is 0. */
   generation: number;
-  /** Nothing is gained by learning further: later runs do no work at their exit. */
+  /** Whether further learning gains nothing. Later runs then do no work at their exit. */
   final: boolean;
   /**
-   * Minutes since 1970 until which the module is left to V8, because loading this artifact took longer than it saved; 0 when it
-   * is not.
+   * Minutes since 1970 until which the module is left to V8, because loading this artifact took longer than it saved; otherwise 0.
    */
   bypassedUntil: number;
   /** Bytes of native code; 0 exactly when the coverage is `none`. */
@@ -45,11 +44,11 @@ export interface ArtifactHeader {
   includesWireBytes: boolean;
 }
 
-/** What a reader asked for. An artifact that differs in any of it never reaches an engine. */
+/** What a reader expects. An artifact that differs never reaches an engine. */
 export interface Expectation {
   key: ModuleHash;
   engineId: string;
-  /** Length of the wire bytes, where the reader has them. */
+  /** Length of the wire bytes, if the reader has them. */
   wireLength?: number | undefined;
 }
 
@@ -72,12 +71,12 @@ export const FORMAT_VERSION = 2;
 //   22   1  flags: 1 final, 2 includes the wire bytes
 //   23   1  length of the engine id
 //   24   4  generation
-//   28   4  minutes since 1970 until which the module is left alone, or zero
+//   28   4  minutes since 1970 until which the module is bypassed, or zero
 //   32   8  length of the native code
 //   40   8  length of the wire bytes
 //   48  32  key, zero-padded
 //   80 192  engine id, UTF-8, zero-padded
-//   272 32  signature of bytes 8 to 271, of the native code, and of the SHA-256 of the wire bytes when included; or zero
+//   272 32  signature of bytes 8 to 271, of the native code, and of the SHA-256 of the wire bytes if included; or zero
 //   304  4  zero
 //   308  4  CRC-32 of all of the above, and through it of everything
 //   312     native code, wire bytes
@@ -113,7 +112,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * @param sign - makes the signature from the part of the header that is signed
+ * @param sign - makes the signature from the signed part of the header
  * @throws {CacheError} kind `Serialize` when the fields do not fit the format.
  */
 export function encodeHeader(
@@ -165,8 +164,7 @@ function checkFields({ coverage, nativeLength, ...header }: ArtifactHeader, engi
 }
 
 /**
- * Reads the header at the start of `bytes`. Total: whatever the bytes are, it returns a header that `encodeArtifact` wrote
- * or throws.
+ * Reads the header at the start of `bytes`. Total: for any bytes it returns a header that `encodeArtifact` wrote, or throws.
  *
  * @throws {CacheError} kind `Deserialize`, with the offset and the reason.
  */
@@ -184,7 +182,7 @@ export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
     throw damaged(AT.headerChecksum, 'the checksum of the header does not match');
   }
 
-  // The checksum vouches for accidents only, so every field is still checked for what it may be.
+  // The checksum detects accidents only, so every field is checked, too.
   const algorithm = ALGORITHMS[bytes[AT.algorithm] as number];
   if (algorithm === undefined) throw damaged(AT.algorithm, `unknown key algorithm ${bytes[AT.algorithm]}`);
   const coverage = COVERAGES[bytes[AT.coverage] as number];
@@ -261,7 +259,7 @@ export function signatureOf(header: Uint8Array): Uint8Array {
   return header.subarray(AT.signature, AT.signature + SIGNATURE_LENGTH);
 }
 
-/** Whether the header has a signature, with whatever secret. */
+/** Whether the header has a signature, of any secret. */
 export function isSigned(header: Uint8Array): boolean {
   return signatureOf(header).some((byte) => byte !== 0);
 }

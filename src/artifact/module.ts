@@ -6,7 +6,7 @@ import { type Artifact, decodeArtifact, encodeArtifact } from './artifact.js';
 import { checkExpectation } from './header.js';
 
 /**
- * @internal What the module is worth now.
+ * @internal The artifact of the module as it is now.
  *
  * @throws {CacheError} kind `Serialize`.
  */
@@ -28,10 +28,10 @@ export function artifactOf(key: ModuleHash, engine: Engine, module: WebAssembly.
 }
 
 /**
- * A module as bytes, for strategies that keep bytes: its optimised machine code as of now and its wire bytes, under a header that
- * says for which key and engine, with checksums.
+ * Encodes a module, for strategies that store bytes: its current optimised machine code and its wire bytes, behind a header with key,
+ * engine id and checksums.
  *
- * @throws {CacheError} kind `Serialize` when the engine cannot.
+ * @throws {CacheError} kind `Serialize` when the engine cannot serialise.
  *
  * @example
  * ```ts
@@ -51,13 +51,12 @@ export function encodeModule(key: ModuleHash, engine: Engine, module: WebAssembl
 }
 
 /**
- * The module from what {@link encodeModule} gave. Nothing reaches the engine before the format, the key, the engine id, all lengths
- * and checksums were compared; who may have written the bytes is for the caller to know: they are machine code.
+ * Decodes the bytes of {@link encodeModule}. It checks the format, the key, the engine id, all lengths and checksums before anything
+ * reaches the engine. The caller must know who can have written the bytes, because they are machine code.
  *
- * @param options - `wireBytes`, where the caller has them, save a copy; `onProgress` is told of compiling, where nothing was
- * optimised yet; `signal` is not used here.
- * @throws {CacheError} kind `Deserialize` when the bytes are damaged, or of another key or engine; a strategy's `load` makes a miss
- * of that.
+ * @param options - `wireBytes` save a copy; `onProgress` is called for compiling, if nothing was optimised yet; `signal` is not used.
+ * @throws {CacheError} kind `Deserialize` when the bytes are damaged, or for another key or engine. A strategy's `load` should turn that
+ * into a miss.
  *
  * @example
  * ```ts
@@ -81,7 +80,7 @@ export async function decodeModule(
 }
 
 /**
- * As {@link decodeModule}, at once.
+ * The synchronous form of {@link decodeModule}.
  *
  * @throws {CacheError} kind `Deserialize`.
  *

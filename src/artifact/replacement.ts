@@ -1,7 +1,7 @@
 import type { Artifact } from './artifact.js';
 import type { ArtifactHeader, Coverage } from './header.js';
 
-/** The artifact that is stored under the key now: all of it, or its header where nothing of it is kept. */
+/** The artifact that is stored under the key now, or only its header, if nothing of it is kept. */
 type Stored = Artifact | ArtifactHeader;
 
 const MAX_GENERATION = 0xffff_ffff;
@@ -10,11 +10,11 @@ const COVERAGES: readonly Coverage[] = ['none', 'hot', 'full'];
 /**
  * Compares two artifacts of the same module and engine. This is the one rule for "never replaced by less".
  *
- * - 1: the offered artifact has something that the stored one lacks: more native code, wire bytes, or that it is final.
- * - 0: both have as much. Stores keep what they have. A cache folder stores it, because the generation counts attempts.
+ * - 1: the offered artifact has something that the stored one lacks: more native code, wire bytes, or the mark "final".
+ * - 0: both have as much. Stores keep theirs. A cache folder stores the offered one, because the generation counts attempts.
  * - -1: the offered artifact has less.
  *
- * What is stored after a 1 or a 0 is what {@link joinArtifacts} returns.
+ * After a 1 or a 0, store the result of {@link joinArtifacts}.
  */
 export function compareArtifacts(offered: Artifact, stored: Stored): 1 | 0 | -1 {
   const more = offered.nativeCode.length - nativeLengthOf(stored);
@@ -22,12 +22,12 @@ export function compareArtifacts(offered: Artifact, stored: Stored): 1 | 0 | -1 
   return more === 0 ? 0 : -1;
 }
 
-/** Whether {@link joinArtifacts} needs all of the stored artifact, and not only its header. */
+/** Whether {@link joinArtifacts} needs the whole stored artifact, and not only its header. */
 export function keepsPartOf(stored: ArtifactHeader, offered: Artifact): boolean {
   return stored.nativeLength > offered.nativeCode.length || (stored.includesWireBytes && !offered.wireBytes);
 }
 
-/** The artifact that replaces the stored one: it holds the most native code of both, and what either knows. */
+/** The artifact that replaces the stored one. It has the larger native code of the two, and everything else that either has. */
 export function joinArtifacts(offered: Artifact, stored: Stored): Artifact {
   const more = offered.nativeCode.length - nativeLengthOf(stored);
   const kept: Partial<Artifact> = 'nativeCode' in stored ? stored : {};
@@ -36,7 +36,7 @@ export function joinArtifacts(offered: Artifact, stored: Stored): Artifact {
     ...offered,
     nativeCode: best.nativeCode,
     coverage: more === 0 ? widest(offered.coverage, stored.coverage) : best.coverage,
-    // Nobody has looked yet whether more code than that of a final artifact is final.
+    // It is unknown whether more code than that of a final artifact is final, too.
     final: offered.final || (stored.final && (more === 0 || best === stored)),
     wireBytes: offered.wireBytes ?? kept.wireBytes,
     generation: generationAfter(stored),

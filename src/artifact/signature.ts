@@ -2,14 +2,14 @@ import { hmacSha256 } from '../native/digest.js';
 
 export const SIGNATURE_LENGTH = 32;
 
-/** A secret is as good as it is hard to guess: 16 random bytes, as hexadecimal digits or base64, are more than this. */
+/** The least length of a secret, so that it is hard to guess. 16 random bytes as hexadecimal digits or base64 are longer. */
 const MIN_LENGTH = 16;
 
 /** Signs with HMAC-SHA-256. Several secrets let a fleet change its secret without a gap: the first one signs, all are accepted. */
 export class Signer {
   readonly #secrets: readonly string[];
 
-  /** @throws {TypeError} when a secret is too short or has spaces in it; without saying what it is. */
+  /** @throws {TypeError} when a secret is too short or has spaces in it, without showing it. */
   constructor(secrets: readonly string[]) {
     if (secrets.length === 0) throw new TypeError('The list of secrets is empty');
     for (const [index, secret] of secrets.entries()) {
@@ -22,17 +22,17 @@ export class Signer {
     this.#secrets = [...secrets];
   }
 
-  /** For a process that is to sign, too. */
+  /** The secrets, for another process that signs. */
   get secrets(): readonly string[] {
     return this.#secrets;
   }
 
-  /** The signature of what is signed, which is told apart by its kind and by where its parts end. */
+  /** Signs the parts. The signature covers the kind and the lengths of the parts, too. */
   sign(kind: string, parts: readonly Uint8Array[]): Uint8Array {
     return compute(this.#secrets[0] as string, kind, parts);
   }
 
-  /** Whether one of the secrets made this signature; takes as long whichever it was. */
+  /** Whether one of the secrets made this signature, in constant time. */
   verify(kind: string, parts: readonly Uint8Array[], signature: Uint8Array): boolean {
     if (signature.length !== SIGNATURE_LENGTH) return false;
     const matches = this.#secrets.map((secret) => isEqual(compute(secret, kind, parts), signature));
@@ -40,7 +40,7 @@ export class Signer {
   }
 }
 
-/** What `WASM_CACHE_SECRET` or its file has, separated by white space. */
+/** Splits the text of `WASM_CACHE_SECRET` or its file at white space. */
 export function parseSecrets(text: string): string[] {
   return text.split(/\s+/).filter(Boolean);
 }
@@ -50,7 +50,7 @@ function compute(secret: string, kind: string, parts: readonly Uint8Array[]): Ui
   return hmacSha256(secret, [Buffer.from(`wasm-module-cache ${kind} ${lengths}\n`), ...parts]);
 }
 
-/** Takes as long wherever they differ; node:crypto, which has this, too, takes 8 ms to load. */
+/** Compares in constant time. node:crypto has this, too, but takes 8 ms to load. */
 function isEqual(one: Uint8Array, other: Uint8Array): boolean {
   let difference = one.length ^ other.length;
   for (const [index, byte] of one.entries()) difference |= byte ^ (other[index] as number);

@@ -17,9 +17,9 @@ import {
 } from './manifest.js';
 import { type FoundEntry, readTar } from './tar.js';
 
-/** What tar adds to an entry: its header and the padding up to a block. Other writers than ours may add more headers. */
+/** The bytes that tar adds to an entry: its header and the padding to a block. Foreign writers may add more headers. */
 const TAR_BYTES_PER_ENTRY = 4096;
-/** At the end, where writers fill up to the size of their blocks. */
+/** The padding at the end: writers fill up the last block. */
 const TAR_BYTES_AT_END = 2 ** 20;
 const CHUNK = 2 ** 18;
 
@@ -33,7 +33,7 @@ export class BundleReader {
   readonly #signal: AbortSignal | undefined;
   readonly #budget: { bytes: number };
   readonly #entries: AsyncGenerator<FoundEntry, void, void>;
-  /** An entry that was read ahead. */
+  /** An entry that was read in advance. */
   #ahead: FoundEntry | undefined;
 
   private constructor(source: Readable, maxArtifacts: number, signal: AbortSignal | undefined) {
@@ -54,7 +54,7 @@ export class BundleReader {
   }
 
   /**
-   * To be called first.
+   * Reads the manifest and its signature. Call it first.
    *
    * @throws {CacheError} kind `Deserialize`, `Untrusted` or `FileRead`.
    */
@@ -69,7 +69,7 @@ export class BundleReader {
       this.#ahead = await this.next();
       let signature: Uint8Array | undefined;
       if (this.#ahead?.name === SIGNATURE) {
-        if (this.#ahead.size > MAX_SIGNATURE_SIZE) throw damaged('its signature is too long to be one');
+        if (this.#ahead.size > MAX_SIGNATURE_SIZE) throw damaged('its signature is too long');
         signature = await this.read(this.#ahead);
         this.#ahead = undefined;
       }
@@ -101,7 +101,7 @@ export class BundleReader {
   async close(): Promise<void> {
     void this.#entries.return();
     this.#source.destroy();
-    // Windows removes no file that is open. A stream of the caller's own may never close.
+    // Windows does not remove an open file. A stream of the caller may never close.
     if (this.#source instanceof fs.ReadStream && !this.#source.closed) await once(this.#source, 'close');
   }
 

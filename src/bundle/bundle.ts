@@ -1,14 +1,14 @@
 import type { ExportBundleOptions, ExportBundleReport, ImportBundleOptions, ImportBundleReport } from './types.js';
 
 /**
- * Puts artifacts of any number of engines into one file, for images and registries: a tar file with a manifest, its signature, and the
- * artifacts, which {@link importBundle} reads. A file is there whole or not at all.
+ * Puts artifacts of any number of engines into one file, for images and registries: a tar file with a manifest, its signature and the
+ * artifacts. {@link importBundle} reads it. The file is written whole or not at all.
  *
- * Artifacts are looked through one at a time, all of each; the bundle takes its size once more on the disk (for a stream: of the folder
- * for temporary files) until it is done.
+ * It reads one whole artifact at a time. Until it is done, it needs the size of the bundle once more on the disk (for a stream: in the
+ * folder for temporary files).
  *
  * @throws {CacheError} kind `FileRead` or `Untrusted` for the folder, `FileWrite` for the file, `Other` for a store or a stream.
- * @throws {TypeError} when there is neither a secret nor `allowUnsigned`, or an option is not what it should be.
+ * @throws {TypeError} when there is neither a secret nor `allowUnsigned`, or an option is wrong.
  * @throws the signal's reason when it is aborted.
  *
  * @example
@@ -34,16 +34,16 @@ export async function exportBundle(options: ExportBundleOptions): Promise<Export
 }
 
 /**
- * Takes out of a bundle of {@link exportBundle} what this process's engine can use, and says of everything else exactly why not. An
- * artifact in the target is never replaced by one with less native code.
+ * Imports the artifacts of a bundle that the engine of this process can use, and reports exactly why it did not import the others. An
+ * artifact is never replaced by one with less native code.
  *
- * Nothing in the bundle is trusted before it was checked: the manifest's signature; of each artifact the size, the SHA-256, format and
- * checksums, the signature, and that it is what the manifest says. Its own header decides where it goes, no name in the file does.
- * Where the bundle is damaged behind its manifest, what is in order is imported.
+ * Everything in the bundle is checked first: the signature of the manifest, and for each artifact the size, the SHA-256, the format, the
+ * checksums, the signature, and that the manifest describes it. The header of an artifact decides where it goes, not a name in the file.
+ * If the bundle is damaged behind its manifest, the valid artifacts are imported.
  *
  * @throws {CacheError} kind `FileRead` when the file cannot be read; `Deserialize` when it is no bundle; `Untrusted` when it is not
- * signed with the secret, or others may write to the folder; what the store says.
- * @throws {TypeError} when there is neither a secret nor `allowUnsigned`, or an option is not what it should be.
+ * signed with the secret, or others may write to the folder; the errors of the store.
+ * @throws {TypeError} when there is neither a secret nor `allowUnsigned`, or an option is wrong.
  * @throws the signal's reason when it is aborted.
  *
  * @example

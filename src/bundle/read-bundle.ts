@@ -15,9 +15,9 @@ import { checkNumbers, checkOneOf, signerOf } from './options.js';
 import type { FoundEntry } from './tar.js';
 import type { BundledArtifact, ImportBundleOptions, ImportBundleReport, ImportedArtifact } from './types.js';
 
-/** As many files as a `FileSystemCache` has by default. */
+/** The default limit of a `FileSystemCache`, too. */
 const DEFAULT_MAX_ARTIFACTS = 10_000;
-/** What compressing may add to an artifact at worst. */
+/** The most bytes that compression can add to an artifact. */
 const MAX_OVERHEAD = HEADER_LENGTH + 1024;
 const MAX_NAME_SHOWN = 200;
 
@@ -69,7 +69,7 @@ async function importArtifacts(
   try {
     for (let entry = await bundle.next(); entry; entry = await bundle.next()) {
       const artifact = announced.get(entry.name);
-      // Somebody added an entry to the bundle: nothing behind it is believed.
+      // Somebody added an entry to the bundle, so nothing behind it is trusted.
       if (!artifact || !entry.isFile) {
         throw new UnreadableBundle(`it has an entry that its manifest does not name: ${shown(entry)}`);
       }
@@ -92,9 +92,9 @@ async function importOne(
 ): Promise<ImportResult> {
   const refused = (reason: string): ImportResult => ({ outcome: 'refused', reasons: [reason] });
   const { size, compression } = announced;
-  if (entry.size !== size) return refused(`it has ${entry.size} bytes, and ${size} according to the manifest`);
+  if (entry.size !== size) return refused(`it has ${entry.size} bytes, but ${size} in the manifest`);
   if (entry.name !== pathOf(announced)) {
-    return refused(`${shown(entry)} is not the name of an artifact with its key and its engine`);
+    return refused(`${shown(entry)} is not the right name for its key and engine`);
   }
   const length = announced.nativeLength + (announced.includesWireBytes ? announced.wireLength : 0);
   if (Math.max(length, size - MAX_OVERHEAD) > maxArtifactSize) {
@@ -122,7 +122,7 @@ async function importOne(
   return offered.outcome === 'kept' ? { outcome: 'kept', reasons: offered.reasons } : { outcome: 'imported', reasons };
 }
 
-/** @throws when the bytes are not what the manifest announced. */
+/** @throws when the bytes differ from those that the manifest describes. */
 async function check(
   bytes: Uint8Array,
   { key, engineId, wireLength, ...announced }: BundledArtifact,
@@ -130,7 +130,7 @@ async function check(
   signer: Signer | undefined,
 ): Promise<Artifact> {
   if (sha256(bytes).toString() !== announced.sha256) {
-    throw new CacheError('Deserialize', 'It is damaged: its SHA-256 is not that of the manifest');
+    throw new CacheError('Deserialize', 'It is damaged: its SHA-256 differs from the one in the manifest');
   }
   return unpackArtifact(bytes, { check: wanted({ key, engineId, wireLength }, maxArtifactSize), signer });
 }

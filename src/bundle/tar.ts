@@ -4,24 +4,24 @@ import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import { createTarDecoder, createTarPacker, type ParsedTarEntry } from 'modern-tar';
 import { damaged } from './manifest.js';
 
-/** What is to become a file of a tar file. */
+/** A file to write into a tar file. */
 export interface NewEntry {
   name: string;
   size: number;
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
-/** What a tar file has next; to be read before the one after it is asked for, or it is skipped. */
+/** The next entry of a tar file. Read it before you ask for the next one; otherwise it is skipped. */
 export interface FoundEntry {
   name: string;
   size: number;
-  /** Not a link, a folder or a device. */
+  /** A regular file, not a link, a folder or a device. */
   isFile: boolean;
-  /** All of it: look at `size` first. */
+  /** Reads the whole entry, so check `size` first. */
   read(): Promise<Uint8Array>;
 }
 
-/** Writes a tar file, and ends the target; where anything fails the target is destroyed. */
+/** Writes a tar file, and ends the target. After an error it destroys the target. */
 export async function writeTar(
   entries: Iterable<NewEntry>,
   target: Writable,
@@ -43,15 +43,15 @@ export async function writeTar(
       throw error;
     }
   };
-  // Each fails when the other does, with the same error.
+  // If one fails, the other fails with the same error.
   const outcomes = await Promise.allSettled([pipeline(source, target, signal ? { signal } : {}), feed()]);
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 /**
- * Reads a tar file, and destroys the source in the end.
+ * Reads a tar file, and destroys the source at the end.
  *
- * @param budget - what may still be read; whoever finds out that it is to be more adds to it
+ * @param budget - the bytes that may still be read. The caller adds to it when it knows more
  */
 export async function* readTar(source: Readable, budget: { bytes: number }): AsyncGenerator<FoundEntry, void, void> {
   const { readable, writable } = createTarDecoder({ strict: true });
@@ -72,18 +72,18 @@ export async function* readTar(source: Readable, budget: { bytes: number }): Asy
     }
   } finally {
     await reader.cancel('enough').catch(() => {});
-    source.destroy(); // That it is then done nobody waits for: a stream of somebody's own may hang.
+    source.destroy(); // Nobody waits for its end, because a user's stream may hang.
   }
 }
 
-/** Never rejects: whoever reads the other end is told. */
+/** Never rejects: the reader of the other end gets the error. */
 async function feed(source: Readable, writable: WritableStream<Uint8Array>, budget: { bytes: number }): Promise<void> {
   const writer = writable.getWriter();
   try {
     for await (const chunk of source) {
-      if (!(chunk instanceof Uint8Array)) throw damaged('it is not read as bytes');
+      if (!(chunk instanceof Uint8Array)) throw damaged('it does not consist of bytes');
       budget.bytes -= chunk.length;
-      if (budget.bytes < 0) throw damaged('it goes on after what it announces');
+      if (budget.bytes < 0) throw damaged('it is longer than its manifest says');
       await writer.write(chunk);
     }
     await writer.close();

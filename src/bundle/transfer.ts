@@ -10,14 +10,14 @@ import { ArtifactLocation, type ArtifactSelection } from './location.js';
 import { signerOf } from './options.js';
 import type { LeftOutArtifact } from './types.js';
 
-/** What {@link transferArtifacts} is called with. */
+/** Options of {@link transferArtifacts}. */
 export interface TransferOptions extends Pick<ArtifactSelection, 'names' | 'engines'> {
   from: FileSystemCache | ArtifactStore;
   into: FileSystemCache | ArtifactStore;
-  /** As in `ExportBundleOptions`. */
+  /** See `ExportBundleOptions`. */
   secret?: readonly string[] | undefined;
   allowUnsigned?: boolean | undefined;
-  /** Ends the transfer; what was stored by then stays. */
+  /** Ends the transfer. Artifacts that were stored by then stay. */
   signal?: AbortSignal | undefined;
 }
 
@@ -30,19 +30,19 @@ interface TransferredArtifact {
   wireLength: number;
   /** Bytes that it takes where it was read, and where it is stored. */
   sizes: { from: number; into: number };
-  /** As in `ImportedArtifact`. */
+  /** See `ImportedArtifact`. */
   outcome: 'imported' | 'kept';
   reasons: string[];
 }
 
 export interface TransferReport {
   artifacts: TransferredArtifact[];
-  /** What was asked for and could not be used. */
+  /** Requested artifacts that could not be used. */
   leftOut: LeftOutArtifact[];
 }
 
 /**
- * Copies artifacts between two folders or stores. All of each is checked on the way, and none replaces a better one.
+ * Copies artifacts between two folders or stores. Each is checked completely, and none replaces a better one.
  *
  * @throws {CacheError} kind `Untrusted` for a folder; `Other` when a store fails.
  * @throws {TypeError} when there is neither a secret nor `allowUnsigned`, or `from` cannot list its names and none are given.

@@ -7,7 +7,7 @@ import type { Engine } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
 
 /**
- * An artifact as the manifest of a bundle tells of it.
+ * The entry of an artifact in the manifest of a bundle.
  *
  * @example
  * ```ts
@@ -28,13 +28,13 @@ export interface BundledArtifact {
   key: ModuleHash;
   /** `Engine.deterministicId` of the engine that wrote the native code. */
   engineId: string;
-  /** What that id says; `undefined` when it is not one of `V8Engine`. */
+  /** The parts of that id; `undefined` when it is not one of `V8Engine`. */
   engine: EngineDescription | undefined;
   /** How much of the module the native code covers: nothing, the functions that ran hot, or all of them. */
   coverage: Coverage;
   /** How often it was replaced by a better one. */
   generation: number;
-  /** Whether nothing is gained by learning further. */
+  /** Whether further learning gains nothing. */
   final: boolean;
   /** Bytes of native code. */
   nativeLength: number;
@@ -42,16 +42,16 @@ export interface BundledArtifact {
   wireLength: number;
   /** Whether it contains the wire bytes. */
   includesWireBytes: boolean;
-  /** How it is packed. */
+  /** The compression. */
   compression: 'zstd' | 'none';
-  /** Bytes that it takes in the bundle. */
+  /** Bytes in the bundle. */
   size: number;
-  /** SHA-256 of these, in hexadecimal digits. */
+  /** The SHA-256 of these bytes, in hexadecimal digits. */
   sha256: string;
 }
 
 /**
- * What {@link exportBundle} is called with.
+ * Options of {@link exportBundle}.
  *
  * @example
  * ```ts
@@ -68,32 +68,32 @@ export interface BundledArtifact {
  */
 export interface ExportBundleOptions {
   /**
-   * Where the artifacts are: the folder of a `FileSystemCache`, by its path or by the cache, or a store that can list what it has. What
-   * others could have written there is taken only where it is signed, by the cache's secret or else by `secret`.
+   * The source of the artifacts: the folder of a `FileSystemCache` (its path, or the cache), or a store that can list its names. If
+   * others can write there, only artifacts signed with the cache's secret or with `secret` are exported.
    */
   from: string | FileSystemCache | ArtifactStore;
-  /** The file that is written, in place of what was there, or a stream, which is ended. */
+  /** The file to write, which replaces an existing one, or a stream, which is ended. */
   to: string | Writable;
-  /** Signs the bundle and all that is in it; as that of a `RemoteCache`. */
+  /** Signs the bundle and all artifacts in it, like the `secret` of a `RemoteCache`. */
   secret?: string | readonly string[] | undefined;
-  /** Instead of a secret: whoever can write to the bundle can run code in every process that imports it. Default false. */
+  /** Works without a secret. Whoever can write to the bundle can then run code in every process that imports it. Default false. */
   allowUnsigned?: boolean | undefined;
-  /** For which engines: this process's, or those whose id it says yes to. Default: all. */
+  /** Which engines' artifacts: those of this process's engine, or of all engines for which the function returns true. Default: all. */
   engines?: 'this' | ((engineId: string) => boolean) | undefined;
-  /** For which modules. Default: all. */
+  /** Which modules. Default: all. */
   keys?: ((key: ModuleHash) => boolean) | undefined;
-  /** Whether artifacts keep the wire bytes that they contain; `omit` for programs that have them anyway. Default `include`. */
+  /** Whether artifacts keep their wire bytes; `omit` if the programs have them anyway. Default `include`. */
   wireBytes?: 'include' | 'omit' | undefined;
-  /** Whether artifacts are compressed. Default `zstd` where Node has it (22.15 and newer, also to import it), else `none`. */
+  /** Whether artifacts are compressed. Default `zstd` if this Node has it (22.15 or newer; an importing Node needs it, too), else `none`. */
   compression?: 'zstd' | 'none' | undefined;
-  /** Bytes of the largest artifact that is taken. Default 256 MiB. */
+  /** The size in bytes of the largest artifact to export. Default 256 MiB. */
   maxArtifactSize?: number | undefined;
   /** Ends the export, which rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * An artifact that is not in a bundle although it was asked for.
+ * A requested artifact that is not in the bundle.
  *
  * @example
  * ```ts
@@ -108,22 +108,22 @@ export interface ExportBundleOptions {
  * ```
  */
 export interface LeftOutArtifact {
-  /** Its name where it is. */
+  /** Its name at the source. */
   name: string;
   /**
-   * - `damaged`: not an artifact, or not where it belongs.
+   * - `damaged`: not an artifact, or in the wrong place.
    * - `untrusted`: not signed with the secret.
-   * - `quarantined`: a process died while it loaded it.
+   * - `quarantined`: a process died while it loaded the artifact.
    * - `empty`: neither native code nor wire bytes, such as a note that the module is left to V8.
-   * - `too-large`: of more bytes than `maxArtifactSize`.
+   * - `too-large`: larger than `maxArtifactSize`.
    */
   reason: 'damaged' | 'untrusted' | 'quarantined' | 'empty' | 'too-large';
-  /** More about it, for people. */
+  /** The reason in words. */
   message: string;
 }
 
 /**
- * What {@link exportBundle} did.
+ * The result of {@link exportBundle}.
  *
  * @example
  * ```ts
@@ -134,16 +134,16 @@ export interface LeftOutArtifact {
  * ```
  */
 export interface ExportBundleReport {
-  /** What is in the bundle, in its order. */
+  /** The artifacts in the bundle, in order. */
   artifacts: BundledArtifact[];
-  /** What was asked for and is not in it. */
+  /** Requested artifacts that are not in it. */
   leftOut: LeftOutArtifact[];
   /** Bytes of the whole bundle. */
   size: number;
 }
 
 /**
- * What {@link importBundle} is called with.
+ * Options of {@link importBundle}.
  *
  * @example
  * ```ts
@@ -156,33 +156,33 @@ export interface ExportBundleReport {
  * ```
  */
 export interface ImportBundleOptions {
-  /** The file, or a stream of its bytes, which is destroyed in the end. */
+  /** The file, or a stream of its bytes, which is destroyed at the end. */
   from: string | Readable;
   /**
-   * Where its artifacts go: the folder of a `FileSystemCache`, by its path or by the cache, or a store. They are signed with the
-   * cache's secret, or else with `secret`, where there is one.
+   * The destination: the folder of a `FileSystemCache` (its path, or the cache), or a store. Artifacts are signed with the cache's secret,
+   * or else with `secret`, if there is one.
    */
   into: string | FileSystemCache | ArtifactStore;
-  /** The bundle and what is in it must be signed with it; of several, with one of them. The first one signs what is written. */
+  /** The bundle and its artifacts must be signed with this secret, or with one of several. The first one signs the imported artifacts. */
   secret?: string | readonly string[] | undefined;
-  /** Instead of a secret: whoever can write to the bundle can run code in every process that imports it. Default false. */
+  /** Works without a secret. Whoever can write to the bundle can then run code in every process that imports it. Default false. */
   allowUnsigned?: boolean | undefined;
-  /** For which engine. Default: the `V8Engine` of this process. */
+  /** The engine that will use the artifacts. Default: the `V8Engine` of this process. */
   engine?: Engine | undefined;
-  /** Import what other engines made, too, to fill an image or a store for other machines. Default false. */
+  /** Imports artifacts of other engines, too, to fill an image or a store for other machines. Default false. */
   all?: boolean | undefined;
-  /** Whether artifacts keep the wire bytes that they contain. Default `include`. */
+  /** Whether artifacts keep their wire bytes. Default `include`. */
   wireBytes?: 'include' | 'omit' | undefined;
-  /** Bytes of the largest artifact that is imported. Default 256 MiB. */
+  /** The size in bytes of the largest artifact to import. Default 256 MiB. */
   maxArtifactSize?: number | undefined;
-  /** Artifacts that a bundle may have; one with more is refused. Default 10000. */
+  /** The most artifacts of a bundle. A bundle with more is refused. Default 10000. */
   maxArtifacts?: number | undefined;
-  /** Ends the import, which rejects with the signal's reason; what was imported by then stays. */
+  /** Ends the import, which rejects with the signal's reason. Artifacts that were imported by then stay. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * What has become of an artifact of a bundle.
+ * The outcome for one artifact of a bundle.
  *
  * @example
  * ```ts
@@ -202,18 +202,18 @@ export interface ImportBundleOptions {
  */
 export interface ImportedArtifact extends BundledArtifact {
   /**
-   * - `imported`: it is there now.
-   * - `kept`: what was there is as good or better, and still there.
-   * - `unsuitable`: in order as far as can be told, but this engine, or this Node, has no use for it.
-   * - `refused`: damaged, not signed with the secret, not what the manifest says, or too large.
+   * - `imported`: the artifact is stored now.
+   * - `kept`: the stored artifact is as good or better, and was kept.
+   * - `unsuitable`: no error was found, but this engine or this Node cannot use it.
+   * - `refused`: damaged, not signed with the secret, different from the manifest, or too large.
    */
   outcome: 'imported' | 'kept' | 'unsuitable' | 'refused';
-  /** Why; with `all`, of one that was imported, why this engine has no use for it. */
+  /** The reasons; with `all` also why this engine cannot use an imported artifact. */
   reasons: string[];
 }
 
 /**
- * What {@link importBundle} did.
+ * The result of {@link importBundle}.
  *
  * @example
  * ```ts
@@ -227,8 +227,8 @@ export interface ImportedArtifact extends BundledArtifact {
 export interface ImportBundleReport {
   /** When the bundle was made. */
   created: Date;
-  /** All that its manifest names, in that order. */
+  /** All artifacts of the manifest, in order. */
   artifacts: ImportedArtifact[];
-  /** How many of each outcome, and the bytes that they take in the bundle. */
+  /** The number of artifacts with each outcome, and their bytes in the bundle. */
   totals: Record<ImportedArtifact['outcome'], { artifacts: number; size: number }>;
 }

@@ -610,7 +610,7 @@ describe('importBundle has limits:', () => {
 
   it('a stream of text instead of bytes', async () => {
     const from = streamOf(await bundleOf([madeUp(1)])).setEncoding('utf8');
-    const error = { kind: 'Deserialize', message: /not read as bytes/ };
+    const error = { kind: 'Deserialize', message: /does not consist of bytes/ };
     await assert.rejects(importBundle({ from, into: new MemoryStore(), engine, secret }), error);
   });
 
@@ -687,7 +687,10 @@ describe('a damaged bundle', () => {
     const bundle = await bundleOf([madeUp(1, { nativeCode: Buffer.alloc(9000, 'better') })]);
     bundle[5000] = (bundle[5000] as number) ^ 1;
     const { outcome, reasons } = only(await importBundle({ from: streamOf(bundle), into, engine, secret }));
-    assert.deepEqual([outcome, reasons], ['refused', ['It is damaged: its SHA-256 is not that of the manifest']]);
+    assert.deepEqual(
+      [outcome, reasons],
+      ['refused', ['It is damaged: its SHA-256 differs from the one in the manifest']],
+    );
     assert.deepEqual(readFileSync(file), Buffer.from(encoded(madeUp(1), null)));
   });
 });
