@@ -1,4 +1,5 @@
 import { CacheError } from '../cache-error.js';
+import { crc32 } from '../native/digest.js';
 import { TooLargeError } from '../too-large-error.js';
 import { type Artifact, checkSignature, decodeParts } from './artifact.js';
 import {
@@ -15,15 +16,16 @@ import { SIGNATURE_LENGTH, type Signer } from './signature.js';
 //
 //   0    8  magic
 //   8    4  version of this format, little-endian
-//  12   32  signature of the header and the frame; or zero
-//  44  312  header of the artifact
-// 356       Zstandard frame of the native code and the wire bytes
+//  12    4  CRC-32 of all that follows
+//  16   32  signature of the header and the frame; or zero
+//  48  312  header of the artifact
+// 360       Zstandard frame of the native code and the wire bytes
 //
 // The header comes as it is, and the signature covers the frame: a reader knows how much memory the frame takes, and who packed it,
-// before it unpacks anything.
+// before it unpacks anything. The checksum tells damage from a wrong signature.
 const MAGIC = Uint8Array.of(0x89, 0x57, 0x4d, 0x5a, 0x0d, 0x0a, 0x1a, 0x0a);
 const VERSION = 2;
-const AT = { version: 8, signature: 12, header: 44, frame: 44 + HEADER_LENGTH } as const;
+const AT = { version: 8, checksum: 12, signature: 16, header: 48, frame: 48 + HEADER_LENGTH } as const;
 const SIGNED = `packed artifact ${VERSION}`;
 
 type Zlib = typeof import('node:zlib');
@@ -53,7 +55,9 @@ export async function pack([header, ...rest]: Uint8Array[], signer: Signer | und
   front.writeUInt32LE(VERSION, AT.version);
   front.set(header as Uint8Array, AT.header);
   if (signer) front.set(signer.sign(SIGNED, [front.subarray(AT.header), frame]), AT.signature);
-  return Buffer.concat([front, frame]);
+  const packed = Buffer.concat([front, frame]);
+  packed.writeUInt32LE(crc32(packed.subarray(AT.signature)), AT.checksum);
+  return packed;
 }
 
 /** How an artifact from a store is checked. */
@@ -77,13 +81,14 @@ export async function unpackArtifact(
   { check, signer, acceptsUnsigned = false }: ArtifactChecks,
 ): Promise<Artifact> {
   const isPacked = MAGIC.every((byte, index) => stored[index] === byte);
-  if (isPacked) checkVersion(stored);
+  if (isPacked) checkFront(stored);
   const header = isPacked ? stored.subarray(AT.header, AT.frame) : stored;
   const fields = decodeHeader(header);
   check(fields);
   const verifier = acceptsUnsigned && !isSigned(header) ? undefined : signer;
   if (isPacked) {
     const frame = stored.subarray(AT.frame);
+    checkChecksum(stored);
     if (verifier) checkFrame(stored, header, frame, fields, verifier);
     return decodeParts(header, await unpack(frame, sizeOf(fields)));
   }
@@ -105,11 +110,17 @@ function sizeOf({ nativeLength, wireLength, includesWireBytes }: ArtifactHeader)
   return nativeLength + (includesWireBytes ? wireLength : 0);
 }
 
-function checkVersion(stored: Uint8Array): void {
+function checkFront(stored: Uint8Array): void {
   if (stored.length < AT.frame) throw new CacheError('Deserialize', 'A packed artifact that ends in its header');
   const version = new DataView(stored.buffer, stored.byteOffset).getUint32(AT.version, true);
   if (version === VERSION) return;
   throw new CacheError('Deserialize', `A packed artifact of version ${version}, not ${VERSION}`);
+}
+
+function checkChecksum(stored: Uint8Array): void {
+  const checksum = new DataView(stored.buffer, stored.byteOffset).getUint32(AT.checksum, true);
+  if (checksum === crc32(stored.subarray(AT.signature))) return;
+  throw new CacheError('Deserialize', 'A packed artifact whose checksum does not match');
 }
 
 function checkFrame(

@@ -4,6 +4,7 @@ import { type Artifact, artifactParts, encodeArtifact } from '../../dist/artifac
 import { type ArtifactChecks, canPack, pack, unpackArtifact, wanted } from '../../dist/artifact/packed.js';
 import { Signer } from '../../dist/artifact/signature.js';
 import { CacheError, ModuleHash } from '../../dist/index.js';
+import { crc32 } from '../../dist/native/digest.js';
 import { ofKind } from '../../dist/testing/assertions.js';
 
 const wireBytes = Buffer.alloc(5000, 'wire');
@@ -77,7 +78,7 @@ describe('packed', { skip: canPack() ? false : 'no Zstandard in this Node' }, ()
 
   it('it is not unpacked if the header is refused', async () => {
     const packed = await pack(artifactParts(artifact), undefined);
-    packed.fill(0, 356);
+    packed.fill(0, 360);
     const error = new Error('not wanted');
     const check = ({ key }: Pick<Artifact, 'key'>) => {
       assert.ok(key.equals(artifact.key));
@@ -93,8 +94,7 @@ describe('packed', { skip: canPack() ? false : 'no Zstandard in this Node' }, ()
   });
 
   it('it is not unpacked before its signature is checked', async () => {
-    const packed = await pack(artifactParts(artifact, signer), signer);
-    packed.fill(0, 356);
+    const packed = withChecksum((await pack(artifactParts(artifact, signer), signer)).fill(0, 360));
     await assert.rejects(unpackArtifact(packed, anything), ofKind('Deserialize'));
     await assert.rejects(unpackArtifact(packed, signed), ofKind('Untrusted'));
   });
@@ -126,15 +126,22 @@ describe('packed', { skip: canPack() ? false : 'no Zstandard in this Node' }, ()
     }
   });
 
-  it('damage anywhere in a signed one is an error', async () => {
+  it('damage anywhere in a signed one is an error, also if the checksum hides it', async () => {
     const packed = await pack(artifactParts(artifact, signer), signer);
-    for (let at = 12; at < packed.length; at++) {
+    for (let at = 8; at < packed.length; at++) {
       const damaged = Uint8Array.from(packed);
       damaged[at] = (damaged[at] as number) ^ 1;
-      await assert.rejects(unpackArtifact(damaged, signed), CacheError);
+      await assert.rejects(unpackArtifact(damaged, signed), ofKind('Deserialize'));
+      if (at >= 16) await assert.rejects(unpackArtifact(withChecksum(damaged), signed), CacheError);
+      if (at >= 360) await assert.rejects(unpackArtifact(withChecksum(damaged), signed), ofKind('Untrusted'));
     }
   });
 });
+
+function withChecksum(packed: Uint8Array): Uint8Array {
+  new DataView(packed.buffer, packed.byteOffset).setUint32(12, crc32(packed.subarray(16)), true);
+  return packed;
+}
 
 async function outcomeOf(bytes: Uint8Array): Promise<unknown> {
   return unpacked(bytes).catch((error) => error);

@@ -137,11 +137,12 @@ async function bombs(): Promise<(key: string) => Buffer> {
   } as const;
   const artifact = { ...fields, key: ModuleHash.parseHex(wanted), nativeCode, wireBytes: undefined };
   const bomb = Buffer.from(await pack(artifactParts(artifact), undefined));
-  const at = 44;
+  const at = 48;
   return (key) => {
     const bytes = Buffer.from(bomb);
     bytes.write(key, at + 48, 'hex');
     bytes.writeUInt32LE(crc32(bytes.subarray(at, at + 308)), at + 308);
+    bytes.writeUInt32LE(crc32(bytes.subarray(16)), 12);
     return bytes;
   };
 }
