@@ -54,7 +54,7 @@ export const V8_VERSIONS: Readonly<Record<string, V8Version>> = {
     loadsBy: '%DeserializeWasmModule',
     layout: { headerLength: 25, codeSizeAt: 16, firstLength: 7, inliningLength: 10, numbers: 12 },
     tieringBudget: 1_800_000,
-    aheadOfTime: [off('wasm-dynamic-tiering'), off('liftoff'), off('wasm-lazy-compilation')],
+    aheadOfTime: off('wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'),
   },
   // Node 22
   '12.4': {
@@ -64,9 +64,7 @@ export const V8_VERSIONS: Readonly<Record<string, V8Version>> = {
     tieringBudget: 13_000_000,
     aheadOfTime: [
       ['--wasm-inlining-max-size=0', '--wasm-inlining-max-size=500'],
-      off('wasm-dynamic-tiering'),
-      off('liftoff'),
-      off('wasm-lazy-compilation'),
+      ...off('wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'),
     ],
   },
   // Node 24
@@ -75,7 +73,7 @@ export const V8_VERSIONS: Readonly<Record<string, V8Version>> = {
     loadsBy: '%DeserializeWasmModule',
     layout: { headerLength: 41, codeSizeAt: 24, firstLength: 8, inliningLength: 11, numbers: 14 },
     tieringBudget: 13_000_000,
-    aheadOfTime: [off('wasm-inlining'), off('wasm-lazy-compilation'), off('liftoff')],
+    aheadOfTime: off('wasm-inlining', 'wasm-lazy-compilation', 'liftoff'),
   },
   // Node 26
   '14.6': {
@@ -83,17 +81,12 @@ export const V8_VERSIONS: Readonly<Record<string, V8Version>> = {
     loadsBy: 'WasmModuleCompilation',
     layout: { headerLength: 45, codeSizeAt: 36, firstLength: 9, inliningLength: 12, numbers: 16 },
     tieringBudget: 13_000_000,
-    aheadOfTime: [
-      off('wasm-inlining'),
-      off('wasm-inlining-call-indirect'),
-      off('wasm-lazy-compilation'),
-      off('liftoff'),
-    ],
+    aheadOfTime: off('wasm-inlining', 'wasm-inlining-call-indirect', 'wasm-lazy-compilation', 'liftoff'),
   },
 };
 
-function off(flag: string): Toggle {
-  return [`--no-${flag}`, `--${flag}`];
+function off(...flags: string[]): Toggle[] {
+  return flags.map((flag) => [`--no-${flag}`, `--${flag}`]);
 }
 
 /** The first two numbers of V8's version: what V8 changes with them is in the table. */
