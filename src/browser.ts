@@ -11,7 +11,17 @@ export { inMemory, SharedCache, type SharedCacheOptions } from './browser/shared
 export { CacheError, type CacheErrorKind, type CacheErrorOptions } from './cache-error.js';
 export { FallbackCache, ModuleCacheBase } from './caches/fallback.js';
 export { ThreadLocalCache } from './caches/thread-local.js';
+export type { Engine } from './engine-interface.js';
 export type { LoadedModule } from './loaded-module.js';
 // Progress
-export type * from './module-cache.js';
+export type {
+  LoadOptions,
+  LoadProgress,
+  ModuleCache,
+  ReadProgress,
+  StepFinished,
+  StepOutcomes,
+  StepStarted,
+  SyncModuleCache,
+} from './module-cache.js';
 export { type HashAlgorithm, ModuleHash } from './module-hash.js';

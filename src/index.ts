@@ -27,6 +27,7 @@ export { ThreadLocalCache } from './caches/thread-local.js';
 export { type VerifiedFile, type VerifyOptions, type VerifyReport, verifyCache } from './caches/verify.js';
 export { describeEngine, type EngineDescription, whyNotThisEngine } from './engine/engine-id.js';
 export { V8Engine } from './engine/v8-engine.js';
+export type { Engine } from './engine-interface.js';
 export type { HashFileOptions } from './file-hashes.js';
 export { HashedModuleData } from './hashed-module-data.js';
 export {
@@ -47,7 +48,16 @@ export {
 } from './load-module.js';
 export type { LoadedModule } from './loaded-module.js';
 // Progress
-export type * from './module-cache.js';
+export type {
+  LoadOptions,
+  LoadProgress,
+  ModuleCache,
+  ReadProgress,
+  StepFinished,
+  StepOutcomes,
+  StepStarted,
+  SyncModuleCache,
+} from './module-cache.js';
 export { type HashAlgorithm, ModuleHash } from './module-hash.js';
 export { type ProbeV8Options, probeV8, type V8Verdict } from './probe/probe-v8.js';
 export { FileSystemStore } from './stores/file-system.js';

@@ -279,7 +279,7 @@ test('in a folder that others may write to, nothing is loaded or saved without a
     env: { WASM_CACHE_DIR: directory, ...learning },
   });
   assert.equal(refused.status, 0);
-  assert.match(refused.stderr, /may be written to by others/);
+  assert.match(refused.stderr, /can be written by others/);
   assert.deepEqual(filesIn(directory), []);
 
   const signed = { WASM_CACHE_SECRET: SECRET, ...learning };
