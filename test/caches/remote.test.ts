@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { canPack, unpackArtifact } from '../../dist/artifact/packed.js';
-import type { StoredValue } from '../../dist/artifact-store.js';
+import type { GetOptions, StoredValue } from '../../dist/artifact-store.js';
 import {
   CacheError,
   FileSystemCache,
@@ -291,6 +291,47 @@ describe('RemoteCache over a failing store:', () => {
     const reason = new Error('enough');
     const load = new RemoteCache(store, { secret }).load(key, engine, { signal: AbortSignal.abort(reason) });
     await assert.rejects(load, (error) => error === reason);
+  });
+});
+
+describe('RemoteCache reads few artifacts at once:', () => {
+  /** Counts the answers that come at the same time, by whether large ones were asked for. */
+  class Counting extends MemoryStore {
+    most = { small: 0, large: 0 };
+    readonly #now = { small: 0, large: 0 };
+
+    override async get(name: string, options: GetOptions = {}): Promise<StoredValue | undefined> {
+      const kind = (options.maxSize ?? Number.POSITIVE_INFINITY) > 2 ** 25 ? 'large' : 'small';
+      this.most[kind] = Math.max(this.most[kind], ++this.#now[kind]);
+      await setTimeout(5);
+      this.#now[kind]--;
+      return super.get(name, options);
+    }
+  }
+
+  it('eight, and one that is large', async () => {
+    const store = new Counting();
+    const cache = new RemoteCache(store, { secret, compression: 'none', timeout: 20_000 });
+    const engine = new FakeEngine();
+    const samples = Array.from({ length: 20 }, (_, offset) => sample({ offset, engine }));
+    for (const [index, { key, module }] of samples.entries()) {
+      engine.nativeCode = optimisedFurther(engine, index < 2 ? 20_000_000 : 0);
+      await cache.save(key, engine, module);
+    }
+    store.most = { small: 0, large: 0 };
+    const loaded = await Promise.all(samples.map(({ key }) => cache.load(key, engine)));
+    for (const [index, { module }] of samples.entries()) assertSameModule(loaded[index] as WebAssembly.Module, module);
+    assert.deepEqual(store.most, { small: 8, large: 1 });
+  });
+
+  it('and an artifact that is larger than its module can need is not usable', async () => {
+    const store = new MemoryStore();
+    const { key, engine, module, wireBytes } = sample();
+    engine.nativeCode = optimisedFurther(engine, 5_000_000);
+    await new RemoteCache(store, { secret }).save(key, engine, module);
+    const cache = new RemoteCache(store, { secret, timeout: 20_000 });
+    assertSameModule(await cache.load(key, engine), module);
+    await assert.rejects(cache.load(key, engine, { wireBytes }), ofKind('NotFound'));
   });
 });
 

@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { artifactParts } from '../../dist/artifact/artifact.js';
 import { canPack, pack } from '../../dist/artifact/packed.js';
 import { transferArtifacts } from '../../dist/bundle/transfer.js';
@@ -21,6 +22,7 @@ import { engineIdOfPrograms } from '../support/learning.js';
 import { register, runProgramAsync, temporaryDirectory } from '../support/processes.js';
 
 const SECRET = 'correct-horse-battery-staple';
+const RECORD = 'programs/programs_before-hostile-store.mjs.json';
 const PROGRAM = 'before-hostile-store.mjs';
 const EXPECTED = observeEverything(new WebAssembly.Module(everythingModule(70_000)));
 const wanted = String(ModuleHash.sha256(everythingModule(70_000)));
@@ -259,6 +261,21 @@ it('a hostile S3', async () => {
   const address = await serve((response) => flood(response), 'hostile');
   const env = { AWS_ACCESS_KEY_ID: 'key', AWS_SECRET_ACCESS_KEY: 'secret' };
   await assertHarmless({ WASM_CACHE_REMOTE: `s3://bucket/prefix?endpoint=http://${address}`, ...env });
+});
+
+it('a hostile folder, with files of 3 GB', async () => {
+  const directory = temporaryDirectory();
+  const make = (name: string, bytes: Uint8Array, size: number) => {
+    const file = path.join(directory, name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, bytes);
+    truncateSync(file, size);
+  };
+  make(RECORD, encodeProgramRecord(keys), encodeProgramRecord(keys).length);
+  for (const key of keys) make(`${engineId}/${key}.artifact`, Buffer.from('x'), 3e9);
+  await assertHarmless({ WASM_CACHE_REMOTE: pathToFileURL(directory).href });
+  make(RECORD, encodeProgramRecord(keys), 3e9);
+  await assertHarmless({ WASM_CACHE_REMOTE: pathToFileURL(directory).href });
 });
 
 it('a store that lists names without end fills no memory', async () => {
