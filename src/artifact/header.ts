@@ -80,7 +80,7 @@ export const FORMAT_VERSION = 2;
 //   304  4  zero
 //   308  4  CRC-32 of all of the above, and through it of everything
 //   312     native code, wire bytes
-const MAGIC = Uint8Array.of(0x89, 0x57, 0x4d, 0x43, 0x0d, 0x0a, 0x1a, 0x0a);
+export const MAGIC = Uint8Array.of(0x89, 0x57, 0x4d, 0x43, 0x0d, 0x0a, 0x1a, 0x0a);
 const AT = {
   version: 8,
   nativeChecksum: 12,

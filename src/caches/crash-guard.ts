@@ -1,9 +1,10 @@
-import fs from 'node:fs';
+import path from 'node:path';
+import { runSync } from '../files/steps.js';
 import { hostTag } from '../files/write.js';
+import { FileSystemStore } from '../stores/file-system.js';
 import { isWriterAlive } from '../stores/writer.js';
 
-// Captured: see stores/file-system.ts.
-const { closeSync, openSync, readSync, renameSync, statSync, unlinkSync, writeSync } = fs;
+// Captured: programs replace globals.
 const { pid } = process;
 const { now } = Date;
 
@@ -16,6 +17,8 @@ export const BYPASSED_AFTER_DEATHS = 30 * 24 * 60;
 /** A load takes less than a second; whether a process of another machine lives cannot be told. */
 const UNFINISHED_AFTER = 60_000;
 const NOBODY = '-';
+/** Bytes; nobody writes as many. */
+const MAX_SIZE = 2 ** 16;
 
 /** What is known of an artifact whose last load did not finish. */
 export interface Suspect {
@@ -33,11 +36,15 @@ export interface Suspect {
  * The file: whose load it is (host and process, or "-"), deaths, good tries. "-" without deaths is a file that could not be removed.
  */
 export class CrashGuard {
-  readonly #file: string;
+  readonly #store: FileSystemStore;
+  /** In the store. */
+  readonly #name: string;
 
-  /** @param artifact - the path of the artifact */
-  constructor(artifact: string) {
-    this.#file = artifact.replace(/\.artifact$/, '.loading');
+  /** @param artifact - the path of the artifact, or its name in the store where one is given */
+  constructor(artifact: string, store?: FileSystemStore) {
+    const name = artifact.replace(/\.artifact$/, '.loading');
+    this.#store = store ?? new FileSystemStore(path.dirname(artifact), { isShared: true });
+    this.#name = store ? name : path.basename(name);
   }
 
   /** `undefined` when the artifact may be loaded. */
@@ -72,79 +79,50 @@ export class CrashGuard {
   }
 
   #create(): boolean {
-    let descriptor: number;
     try {
-      descriptor = openSync(this.#file, 'wx', 0o600);
+      return runSync(this.#store.create(this.#name, encode(`${hostTag()}-${pid}`, 0, 0)));
     } catch {
-      return false;
-    }
-    try {
-      fill(descriptor, `${hostTag()}-${pid}`, 0, 0);
-      return true;
-    } catch {
-      this.#remove(); // A full disk has room for a file, but for nothing in it; who reads that believes its writer dead.
       return false;
     }
   }
 
   #write(owner: string, deaths: number, goodTries: number): void {
-    const temporary = `${this.#file}.${hostTag()}-${pid}`;
-    try {
-      fill(openSync(temporary, 'w', 0o600), owner, deaths, goodTries);
-      renameSync(temporary, this.#file);
-    } catch (error) {
-      quietly(() => unlinkSync(temporary));
-      throw error;
-    }
+    runSync(this.#store.write(this.#name, encode(owner, deaths, goodTries)));
   }
 
   #remove(): void {
     try {
-      unlinkSync(this.#file);
+      runSync(this.#store.unlink(this.#name));
     } catch {
       // The folder is gone, or somebody swept it; or, on Windows, has it open: then it says that no load is unfinished.
-      quietly(() => fill(openSync(this.#file, 'r+'), NOBODY, 0, 0));
+      quietly(() => this.#read() && this.#write(NOBODY, 0, 0));
     }
   }
 
   #read(): { owner: string; deaths: number; goodTries: number; writtenAt: number } | undefined {
-    let stats: fs.Stats | undefined;
-    let text = '';
     try {
       // Most artifacts have none, and asking so throws nothing.
-      stats = statSync(this.#file, { throwIfNoEntry: false });
-      if (!stats) return undefined;
-      const descriptor = openSync(this.#file, 'r');
-      try {
-        const bytes = Buffer.alloc(200);
-        text = bytes.toString('latin1', 0, readSync(descriptor, bytes, 0, bytes.length, 0));
-      } finally {
-        closeSync(descriptor);
-      }
+      if (!runSync(this.#store.lstat(this.#name))) return undefined;
+      const { bytes, touchedAt } = runSync(this.#store.read(this.#name, MAX_SIZE));
+      const [owner, deaths, goodTries] = Buffer.from(bytes).toString('latin1').split(' ');
+      // Cut off: its writer died between two calls, or is just writing.
+      return {
+        owner: owner || 'unknown-0',
+        deaths: Math.max(0, Number(deaths) || 0),
+        goodTries: Math.max(0, Number(goodTries) || 0),
+        writtenAt: touchedAt,
+      };
     } catch {
       return undefined;
     }
-    const [owner, deaths, goodTries] = text.split(' ');
-    // Cut off: its writer died between two calls, or is just writing.
-    return {
-      owner: owner || 'unknown-0',
-      deaths: Math.max(0, Number(deaths) || 0),
-      goodTries: Math.max(0, Number(goodTries) || 0),
-      writtenAt: stats.mtimeMs,
-    };
   }
 }
 
-/** What follows in a file that was longer before means nothing. */
-function fill(descriptor: number, owner: string, deaths: number, goodTries: number): void {
-  try {
-    writeSync(descriptor, `${owner} ${deaths} ${goodTries} \n`);
-  } finally {
-    closeSync(descriptor);
-  }
+function encode(owner: string, deaths: number, goodTries: number): Uint8Array {
+  return Buffer.from(`${owner} ${deaths} ${goodTries} \n`);
 }
 
-function quietly(action: () => void): void {
+function quietly(action: () => unknown): void {
   try {
     action();
   } catch {

@@ -1,5 +1,4 @@
 import diagnostics_channel from 'node:diagnostics_channel';
-import path from 'node:path';
 import { type Artifact, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
 import type { ArtifactHeader, Expectation } from '../artifact/header.js';
 import { artifactOf } from '../artifact/module.js';
@@ -246,7 +245,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
   /** @internal */
   guardOf(entry: Expectation): CrashGuard {
-    return new CrashGuard(path.join(this.directory, entryName(entry)));
+    return new CrashGuard(entryName(entry), this.#store);
   }
 
   /**

@@ -1,22 +1,26 @@
-import fs from 'node:fs';
 import path from 'node:path';
+import { type Folder, openFolder, openFolderIn } from '../files/folder.js';
+import { call, run } from '../files/steps.js';
 import { STATISTICS_FILE, STATISTICS_FOLDER } from '../statistics/day-files.js';
 import { PROGRAMS_FOLDER } from '../stores/program-record.js';
 
-/** What one file of a cache folder is. */
+/** A file of a cache folder, as its name and its place tell it. What is in it may say otherwise: see `isOurs`. */
 export interface FoundFile {
   /**
    * - `artifact`: the entry of a module; `engine` is the folder's name, `key` the hash's digits.
    * - `temporary`: what a writer left, or is just writing; `host` and `pid` are the writer's, see `hostTag`.
    * - `job`: what a learner is to do, or has given up.
    * - `guard`: see `CrashGuard`.
-   * - `list`: the modules of a program, see `ProgramRecord`.
-   * - `verdict`: whether a V8 can be used that is not among the tested ones, see probe/verdict.ts.
+   * - `record`: the modules of a program, see `ProgramRecord`.
+   * - `verdict`: whether an untested V8 can be used, see probe/verdict.ts.
    * - `statistics`: what became of modules on one day, see `Statistics`.
    * - `unknown`: not of this package.
    */
-  kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'list' | 'verdict' | 'statistics' | 'unknown';
+  kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'record' | 'verdict' | 'statistics' | 'unknown';
+  /** Its path. */
   file: string;
+  /** Its name in the cache folder, with that of its own folder. */
+  name: string;
   /** Bytes. */
   size: number;
   /** Milliseconds since 1970: when it was written, or last used, to the hour. */
@@ -28,66 +32,91 @@ export interface FoundFile {
 }
 
 const ARTIFACT = /^((?:[0-9a-f]{16}){1,4})\.artifact$/;
-const TEMPORARY = /^(?:[0-9a-f]{16}){1,4}\.(?:artifact|loading)\.([0-9a-z]+)-(\d+)(?:-\d+-[0-9a-z]*\.tmp)?$/;
+const TEMPORARY = /^(?:[0-9a-f]{16}){1,4}\.(?:artifact|loading|wasm)\.([0-9a-z]+)-(\d+)(?:-\d+-[0-9a-z]*\.tmp)?$/;
 const GUARD = /^((?:[0-9a-f]{16}){1,4})\.loading$/;
 const JOB = /^(?:[0-9a-f]{16}){1,4}\.wasm$/;
 
-const LIST = /^[\w.+-]+\.json$/;
+const RECORD = /^[\w.+-]+\.json$/;
 const VERDICT = /^[0-9a-f]{64}\.json$/;
 const TEMPORARY_JSON = /\.json\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
-
-const BATCH = 100;
-
-/** The name of the folder of the learners' jobs. */
-const JOBS_FOLDER = 'learning';
-/** That of the verdicts on versions of V8 that are not tested. */
-export const VERDICTS_FOLDER = 'verdicts';
-
-/** All files of a cache folder, two levels deep, which is as deep as this package goes. A folder that is not there has none. */
-export async function* inventory(directory: string): AsyncGenerator<FoundFile> {
-  for (const folder of await entriesOf(directory)) {
-    if (!folder.isDirectory()) continue; // marks and locks of this package, and what is somebody else's
-    const entries = (await entriesOf(path.join(directory, folder.name))).filter((entry) => entry.isFile());
-    for (const batch of batches(entries)) {
-      const found = await Promise.all(batch.map(({ name }) => foundFile(directory, folder.name, name)));
-      yield* found.filter((file) => file !== undefined);
-    }
-  }
-}
 
 /**
  * What is asked of the file system at once. A process that is busy gets an answer in every turn of its event loop, which may take
  * 10 ms and more; one question after the other, a sweep of 200 files takes seconds there, in which the folder grows.
  */
+const BATCH = 100;
+
+/** The name of the folder of the learners' jobs. */
+const JOBS_FOLDER = 'learning';
+/** That of the verdicts on untested versions of V8. */
+export const VERDICTS_FOLDER = 'verdicts';
+
+/**
+ * All regular files of a cache folder, two levels deep, which is as deep as this package goes. A folder that is not there has none.
+ * Links are not followed, and nothing is opened.
+ */
+export async function* inventory(directory: string): AsyncGenerator<FoundFile> {
+  const top = await opened(() => run(openFolder(path.resolve(directory), true, false)));
+  if (!top) return;
+  try {
+    // What lies beside the folders are marks and locks of this package, and what is somebody else's.
+    for (const { name } of (await entriesOf(top)).filter((entry) => entry.isDirectory())) {
+      const folder = await opened(() => run(openFolderIn(top, name, false)));
+      if (!folder) continue;
+      try {
+        yield* filesOf(folder, directory, name);
+      } finally {
+        folder.close();
+      }
+    }
+  } finally {
+    top.close();
+  }
+}
+
 export function* batches<T>(items: T[]): Generator<T[]> {
   for (let at = 0; at < items.length; at += BATCH) yield items.slice(at, at + BATCH);
 }
 
-async function foundFile(directory: string, folder: string, name: string): Promise<FoundFile | undefined> {
-  const file = path.join(directory, folder, name);
-  const stats = await fs.promises.stat(file).catch(() => undefined); // Somebody was faster.
-  return stats && { ...kindOf(folder, name), file, size: stats.size, usedAt: stats.mtimeMs };
+async function* filesOf(folder: Folder, directory: string, folderName: string): AsyncGenerator<FoundFile> {
+  const entries = (await entriesOf(folder)).filter((entry) => entry.isFile());
+  for (const batch of batches(entries)) {
+    const stats = await Promise.all(
+      batch.map(({ name }) => run(call('lstat', folder.at(name))).catch(() => undefined)),
+    );
+    for (const [index, { name }] of batch.entries()) {
+      const found = stats[index];
+      if (!found?.isFile()) continue; // Somebody was faster.
+      const file = path.join(directory, folderName, name);
+      const { size, mtimeMs: usedAt } = found;
+      yield { ...kindOf(folderName, name), file, name: `${folderName}/${name}`, size, usedAt };
+    }
+  }
 }
 
 function kindOf(folder: string, name: string): Pick<FoundFile, 'kind' | 'engine' | 'key' | 'host' | 'pid'> {
   const nothing = { engine: folder, key: '', host: '', pid: 0 };
+  const isJson = folder === PROGRAMS_FOLDER || folder === VERDICTS_FOLDER;
+  const [, host, pid] = (isJson ? TEMPORARY_JSON : TEMPORARY).exec(name) ?? [];
+  if (host) return { ...nothing, kind: 'temporary', host, pid: Number(pid) };
   if (folder === JOBS_FOLDER) return { ...nothing, kind: JOB.test(name) ? 'job' : 'unknown' };
-  if (folder === PROGRAMS_FOLDER && LIST.test(name)) return { ...nothing, kind: 'list' };
-  if (folder === VERDICTS_FOLDER && VERDICT.test(name)) return { ...nothing, kind: 'verdict' };
+  if (folder === PROGRAMS_FOLDER) return { ...nothing, kind: RECORD.test(name) ? 'record' : 'unknown' };
+  if (folder === VERDICTS_FOLDER) return { ...nothing, kind: VERDICT.test(name) ? 'verdict' : 'unknown' };
   if (folder === STATISTICS_FOLDER) return { ...nothing, kind: STATISTICS_FILE.test(name) ? 'statistics' : 'unknown' };
   const [, key] = ARTIFACT.exec(name) ?? [];
   if (key?.length === 64 || key?.length === 16) return { ...nothing, kind: 'artifact', key };
   const [, guarded] = GUARD.exec(name) ?? [];
-  if (guarded) return { ...nothing, kind: 'guard', key: guarded };
-  const [, host, pid] =
-    ([PROGRAMS_FOLDER, VERDICTS_FOLDER].includes(folder) ? TEMPORARY_JSON : TEMPORARY).exec(name) ?? [];
-  return host ? { ...nothing, kind: 'temporary', host, pid: Number(pid) } : { ...nothing, kind: 'unknown' };
+  return guarded ? { ...nothing, kind: 'guard', key: guarded } : { ...nothing, kind: 'unknown' };
 }
 
-async function entriesOf(directory: string): Promise<fs.Dirent[]> {
+async function opened(open: () => Promise<Folder>): Promise<Folder | undefined> {
   try {
-    return await fs.promises.readdir(directory, { withFileTypes: true });
+    return await open();
   } catch {
-    return [];
+    return undefined; // It is not there, or is not to be looked at.
   }
+}
+
+async function entriesOf(folder: Folder) {
+  return run(call('readdir', folder.at('.'))).catch(() => []);
 }

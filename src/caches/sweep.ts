@@ -1,10 +1,14 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { CacheError } from '../cache-error.js';
+import { run, runSync, type Steps } from '../files/steps.js';
 import { hostTag } from '../files/write.js';
 import { DAYS_KEPT } from '../statistics/day-files.js';
+import { FileSystemStore } from '../stores/file-system.js';
 import { isWriterAlive } from '../stores/writer.js';
 import { batches, type FoundFile, inventory } from './inventory.js';
+import { isOurs, READ_TO_TELL } from './ownership.js';
 
 /** How much a cache folder may hold. */
 export interface FolderLimits {
@@ -14,7 +18,7 @@ export interface FolderLimits {
 }
 
 export interface SweepReport {
-  /** What was there, and what is left: files, and their bytes. */
+  /** What was there of this package, and what is left: files, and their bytes. */
   before: { files: number; size: number };
   after: { files: number; size: number };
   /** The files that were removed. */
@@ -54,7 +58,7 @@ const JOB_IS_LEFT_AFTER = DAY;
 /** An artifact that nobody has tried for so long gets another chance. */
 const GUARD_IS_LEFT_AFTER = 30 * DAY;
 /** Programs in folders with names by chance leave one each; one that is still run asks the store again. */
-const LIST_IS_LEFT_AFTER = 30 * DAY;
+const RECORD_IS_LEFT_AFTER = 30 * DAY;
 /** Trying a V8 again takes seconds, and one that is gone is not asked for any more. */
 const VERDICT_IS_LEFT_AFTER = 90 * DAY;
 /** A sweep takes seconds. */
@@ -63,6 +67,8 @@ const LOCK_IS_STALE_AFTER = 10 * 60_000;
 const EMPTY_LOCK_IS_STALE_AFTER = 5000;
 
 const LOCK = 'sweep.lock';
+/** Bytes: the name of a host and a number. */
+const MAX_LOCK_SIZE = 1000;
 const MARK = 'swept';
 
 /**
@@ -70,14 +76,14 @@ const MARK = 'swept';
  * that was wrong, then or now.
  */
 export function isSweepDue(directory: string): boolean {
-  const mark = fs.statSync(path.join(directory, MARK), { throwIfNoEntry: false });
+  const mark = fs.lstatSync(path.join(directory, MARK), { throwIfNoEntry: false });
   return Math.abs(now() - (mark?.mtimeMs ?? fs.statSync(directory).birthtimeMs)) > INTERVAL;
 }
 
 /**
  * Removes what nobody needs from a cache folder: temporary files of writers that are gone, old jobs and statistics, and, when the folder is
  * over its limits, artifacts until it is well below them: those of dead engines first, then the least recently used ones. Files that are
- * not of this package count, and are never touched.
+ * not of this package neither count nor are they touched.
  *
  * One process at a time; `undefined` when another one is at it. What cannot be removed is left.
  */
@@ -86,25 +92,45 @@ export async function sweep(
   limits: FolderLimits,
   options: SweepOptions = {},
 ): Promise<SweepReport | undefined> {
-  if (options.dryRun) return sweepLocked(directory, limits, options);
-  const lock = path.join(directory, LOCK);
-  if (!(await acquire(lock))) return undefined;
+  // Whose the files are does not matter here: nothing is loaded, no link is followed, and what is removed was looked at.
+  const files = new FileSystemStore(directory, { isShared: true });
+  if (options.dryRun) return sweepLocked(files, limits, options);
+  if (!fs.existsSync(directory)) return undefined; // The lock would make it.
+  const own = new FileSystemStore(directory, { isShared: isOpenToOthers(directory) });
+  if (!(await isLocked(own))) return undefined;
   try {
-    // A disk without room for it is no reason not to make room; the next sweep comes sooner then.
-    await fs.promises.writeFile(path.join(directory, MARK), '', { mode: 0o600 }).catch(() => {});
-    return await sweepLocked(directory, limits, options);
+    await run(mark(own));
+    return await sweepLocked(files, limits, options);
   } finally {
-    await fs.promises.unlink(lock).catch(() => {});
+    await run(own.remove(LOCK));
+  }
+}
+
+function isOpenToOthers(directory: string): boolean {
+  try {
+    new FileSystemStore(directory).checkTrust();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** A disk without room for it is no reason not to make room; the next sweep comes sooner then. */
+function* mark(store: FileSystemStore): Steps<void> {
+  try {
+    if (!(yield* store.create(MARK))) yield* store.touch(MARK);
+  } catch (error) {
+    if (!isFull(error)) throw error;
   }
 }
 
 async function sweepLocked(
-  directory: string,
+  store: FileSystemStore,
   limits: FolderLimits,
   { dryRun = false, cutTo = CUT_TO, unwanted, onFailure }: SweepOptions,
 ): Promise<SweepReport> {
   const found: FoundFile[] = [];
-  for await (const file of inventory(directory)) found.push(file);
+  for await (const file of inventory(store.directory)) if (file.kind !== 'unknown') found.push(file);
   const before = { files: found.length, size: sumOf(found) };
   const after = { ...before };
   const removed: string[] = [];
@@ -112,21 +138,16 @@ async function sweepLocked(
   const remove = async (each: FoundFile) => {
     if (tried.has(each)) return;
     tried.add(each);
-    const { file, size } = each;
-    // At once, for those that are removed at the same time.
+    // At once, for those that are removed at the same time. A file that turns out not to be ours never counted.
     after.files--;
-    after.size -= size;
+    after.size -= each.size;
     try {
-      if (!dryRun) await fs.promises.unlink(file);
+      if (await run(removeOurs(store, each, dryRun))) removed.push(each.file);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
-        after.files++;
-        after.size += size;
-        onFailure?.(file, error);
-        return;
-      }
+      after.files++;
+      after.size += each.size;
+      onFailure?.(each.file, error instanceof CacheError ? (error.cause ?? error) : error);
     }
-    removed.push(file);
   };
 
   const over = statisticsOverLimit(found, limits);
@@ -142,9 +163,23 @@ async function sweepLocked(
   if (dryRun) return { before, after, removed };
   // Folders of engines that have nothing left; one that has something cannot be removed so.
   for (const engine of new Set(found.filter(({ kind }) => kind === 'artifact').map((file) => file.engine))) {
-    await fs.promises.rmdir(path.join(directory, engine)).catch(() => {});
+    await fs.promises.rmdir(path.join(store.directory, engine)).catch(() => {});
   }
   return { before, after, removed };
+}
+
+/** @returns whether it was ours. @throws {CacheError} when it cannot be removed. */
+function* removeOurs(store: FileSystemStore, { kind, name }: FoundFile, dryRun: boolean): Steps<boolean> {
+  try {
+    const start = yield* store.use(name, (file) => file.read(0, Math.min(file.size, READ_TO_TELL)));
+    if (!isOurs(kind, start)) return false;
+    if (!dryRun) yield* store.unlink(name);
+    return true;
+  } catch (error) {
+    if (CacheError.is(error, 'NotFound')) return true; // Somebody was faster.
+    if (CacheError.is(error, 'Untrusted')) return false; // It is no file any more.
+    throw error;
+  }
 }
 
 /** Whether whoever made the file is gone. */
@@ -152,7 +187,7 @@ export function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
   const age = Math.abs(now() - usedAt);
   if (kind === 'job') return age > JOB_IS_LEFT_AFTER;
   if (kind === 'guard') return age > GUARD_IS_LEFT_AFTER;
-  if (kind === 'list') return age > LIST_IS_LEFT_AFTER;
+  if (kind === 'record') return age > RECORD_IS_LEFT_AFTER;
   if (kind === 'verdict') return age > VERDICT_IS_LEFT_AFTER;
   if (kind === 'statistics') return age > DAYS_KEPT * DAY;
   return kind === 'temporary' && (age > TEMPORARY_IS_LEFT_AFTER || (host === hostTag() && !isWriterAlive(pid, usedAt)));
@@ -186,33 +221,37 @@ function sumOf(files: FoundFile[]): number {
   return files.reduce((sum, { size }) => sum + size, 0);
 }
 
-/** Creates the lock, which says whose it is; one whose owner is gone, or that is old, is broken first. */
-async function acquire(lock: string): Promise<boolean> {
-  const content = `${os.hostname()} ${process.pid}\n`;
+/** Makes the lock, which says whose it is; one whose owner is gone, or that is old, is broken first. */
+async function isLocked(store: FileSystemStore): Promise<boolean> {
+  const content = Buffer.from(`${os.hostname()} ${process.pid}\n`);
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
       // Synchronous, so that hardly anything comes between its two steps: who is killed there leaves a lock that nobody owns.
-      fs.writeFileSync(lock, content, { flag: 'wx', mode: 0o600 });
-      return true;
+      if (runSync(store.create(LOCK, content))) return true;
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      // Nobody's, or not there: another process may sweep, too, which harms nobody, and on a full disk somebody should.
-      if (code === 'ENOSPC' || code === 'EDQUOT') return true;
-      if (code !== 'EEXIST' || !(await isStale(lock))) return false;
-      // Two that break it at once: the slower one removes the lock of the faster one, and both sweep, which harms nobody.
-      await fs.promises.unlink(lock).catch(() => {});
+      // On a full disk somebody should sweep. Two processes that do harm nobody.
+      if (isFull(error)) return true;
+      return false;
     }
+    if (!(await isStale(store))) return false;
+    // Two that break it at once: the slower one removes the lock of the faster one, and both sweep, which harms nobody.
+    await run(store.remove(LOCK));
   }
   return false;
 }
 
-async function isStale(lock: string): Promise<boolean> {
+async function isStale(store: FileSystemStore): Promise<boolean> {
   try {
-    const [content, { mtimeMs }] = await Promise.all([fs.promises.readFile(lock, 'utf8'), fs.promises.stat(lock)]);
+    const { bytes, touchedAt } = await run(store.read(LOCK, MAX_LOCK_SIZE));
+    const content = Buffer.from(bytes).toString();
     const [host, pid] = content.trim().split(' ');
-    if (Math.abs(now() - mtimeMs) > (content === '' ? EMPTY_LOCK_IS_STALE_AFTER : LOCK_IS_STALE_AFTER)) return true;
-    return host === os.hostname() && Number(pid) > 0 && !isWriterAlive(Number(pid), mtimeMs);
+    if (Math.abs(now() - touchedAt) > (content === '' ? EMPTY_LOCK_IS_STALE_AFTER : LOCK_IS_STALE_AFTER)) return true;
+    return host === os.hostname() && Number(pid) > 0 && !isWriterAlive(Number(pid), touchedAt);
   } catch {
     return false; // It is gone, or cannot be read: the next sweep sees.
   }
+}
+
+function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(((error as CacheError).cause as NodeJS.ErrnoException)?.code ?? '');
 }

@@ -1,15 +1,16 @@
-import fs from 'node:fs';
 import path from 'node:path';
-import { checkSignature, decodeArtifact } from '../artifact/artifact.js';
-import { type ArtifactHeader, decodeHeader } from '../artifact/header.js';
+import { checkSignature, DEFAULT_MAX_ARTIFACT_SIZE, decodeArtifact } from '../artifact/artifact.js';
+import { type ArtifactHeader, decodeHeader, HEADER_LENGTH } from '../artifact/header.js';
 import { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
+import { run } from '../files/steps.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { wrongOption } from '../wrong-option.js';
 import { CrashGuard } from './crash-guard.js';
 import { checkDirectory, entryName } from './entry-name.js';
 import type { FileSystemCacheOptions } from './file-system.js';
 import { type FoundFile, inventory } from './inventory.js';
+import { isOurs, READ_TO_TELL } from './ownership.js';
 import { deadEngines, isLeftBehind } from './sweep.js';
 
 /**
@@ -49,10 +50,10 @@ export interface VerifiedFile {
   size: number;
   /**
    * - `kept`: an artifact that is in order, the list of a program's modules, or a day's statistics.
-   * - `repaired`: others could read or write it, or it was not where it belongs; it is in order now.
+   * - `repaired`: others could read it, or it was not where it belongs; it is in order now.
    * - `removed`: damaged, or left behind by a process that is gone.
    * - `quarantined`: in order, but a process died while it loaded it; it is not loaded until tries in other processes went well.
-   * - `untrusted`: not signed with the secret; it is left, because somebody else's programs may load it.
+   * - `untrusted`: somebody else's, or others can write to it, or not signed with the secret; it is not loaded, and left.
    * - `unknown`: not of this package; never touched.
    */
   outcome: 'kept' | 'repaired' | 'removed' | 'quarantined' | 'untrusted' | 'unknown';
@@ -91,6 +92,8 @@ export interface VerifyReport {
 const { now } = Date;
 const { performance } = globalThis;
 const PRIVATE = 0o600;
+/** A larger one is cut off here, and so found to be damaged. */
+const MAX_ARTIFACT_FILE_SIZE = DEFAULT_MAX_ARTIFACT_SIZE + HEADER_LENGTH;
 
 /**
  * Looks at every file of a cache folder, all of it: format, checksums, whether it is stored under its own key and engine, signature.
@@ -132,7 +135,7 @@ export async function verifyCache(directory: string, options: VerifyOptions = {}
   });
   const checked = await timed('check', async () => {
     const all: Checked[] = [];
-    for (const file of found) all.push({ ...(await check(file, store.directory, signer)), found: file });
+    for (const file of found) all.push({ ...(await check(file, store, signer)), found: file });
     return all;
   });
   if (!dryRun) {
@@ -174,50 +177,61 @@ interface Finding {
 }
 type Checked = Finding & { found: FoundFile };
 
-async function check(found: FoundFile, directory: string, signer: Signer | undefined): Promise<Finding> {
-  const { kind, file } = found;
-  const remove = () => fs.promises.unlink(file).catch(() => {});
-  if (isLeftBehind(found))
+async function check(found: FoundFile, store: FileSystemStore, signer: Signer | undefined): Promise<Finding> {
+  const { kind, file, name } = found;
+  const remove = () => run(store.remove(name));
+  let bytes: Uint8Array;
+  try {
+    const limit = kind === 'artifact' ? MAX_ARTIFACT_FILE_SIZE : READ_TO_TELL;
+    bytes = await run(store.use(name, (opened) => opened.read(0, Math.min(opened.size, limit))));
+  } catch (error) {
+    const reason = messageOf(error);
+    if (CacheError.is(error, 'Untrusted')) return { outcome: 'untrusted', reason };
+    return { outcome: 'kept', reason }; // An error of the file system says nothing about the file.
+  }
+  if (!isOurs(kind, bytes)) return { outcome: 'unknown', reason: 'not of this package' };
+  if (isLeftBehind(found)) {
     return { outcome: 'removed', reason: 'left behind by a process that is gone', repair: remove };
-  if (kind === 'list') return { outcome: 'kept', reason: 'tells which modules a program uses' };
+  }
+  if (kind === 'record') return { outcome: 'kept', reason: 'tells which modules a program uses' };
   if (kind === 'statistics') return { outcome: 'kept', reason: 'tells what became of modules on one day' };
-  if (kind === 'unknown') return { outcome: 'unknown', reason: 'not of this package' };
   if (kind !== 'artifact') return { outcome: 'kept', reason: 'a process is at work on it' };
 
   let header: ArtifactHeader | undefined;
   try {
-    const bytes = await fs.promises.readFile(file);
     header = decodeHeader(bytes);
     const { nativeCode, wireBytes } = decodeArtifact(bytes);
     if (signer) checkSignature(bytes, nativeCode, wireBytes, signer);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const finding = { reason, ...(header && { header }) };
+    const finding = { reason: messageOf(error), ...(header && { header }) };
     if (CacheError.is(error, 'Untrusted')) return { ...finding, outcome: 'untrusted' };
-    // An error of the file system says nothing about the artifact.
-    if (!CacheError.is(error, 'Deserialize')) return { ...finding, outcome: 'kept' };
     return { ...finding, outcome: 'removed', repair: remove };
   }
 
-  const place = path.join(directory, entryName(header));
-  if (place !== file) {
-    if (fs.existsSync(place))
+  const rightName = entryName(header);
+  if (rightName !== name) {
+    if (await run(store.lstat(rightName)))
       return { outcome: 'removed', reason: 'stored twice, once in the wrong place', header, repair: remove };
     const move = async () => {
-      await fs.promises.mkdir(path.dirname(place), { recursive: true, mode: 0o700 });
-      await fs.promises.rename(file, place);
+      await store.put(rightName, bytes);
+      await remove();
     };
-    return { outcome: 'repaired', reason: `belongs at ${place}`, header, repair: move };
+    const reason = `belongs at ${path.join(store.directory, rightName)}`;
+    return { outcome: 'repaired', reason, header, repair: move };
   }
-  const mode = fs.statSync(file).mode & 0o777;
+  const mode = ((await run(store.lstat(name)))?.mode ?? PRIVATE) & 0o777;
   if (!signer && process.platform !== 'win32' && mode !== PRIVATE) {
     const reason = `had the mode ${mode.toString(8)}`;
-    return { outcome: 'repaired', reason, header, repair: () => fs.promises.chmod(file, PRIVATE) };
+    return { outcome: 'repaired', reason, header, repair: () => store.put(name, bytes) };
   }
   const suspect = new CrashGuard(file).suspect();
   if (!suspect) return { outcome: 'kept', header };
   const { deaths, goodTries } = suspect;
   return { outcome: 'quarantined', reason: `${deaths} loads did not finish; good tries since: ${goodTries}`, header };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function none(): { files: number; size: number } {

@@ -91,7 +91,7 @@ export function* openFolderIn(parent: Folder, name: string, makes: boolean): Ste
       return yield* open(file, folder, isShared);
     }
     let reason = CacheError.is(error, 'Untrusted') ? error.message : undefined;
-    if ((code === 'ENOTDIR' || code === 'ELOOP') && (yield* call('lstat', file)).isSymbolicLink()) {
+    if ((code === 'ENOTDIR' || code === 'ELOOP') && (yield* call('lstat', file))?.isSymbolicLink()) {
       reason = `${folder} is a symbolic link. Remove it: rm ${quoted(folder)}`;
     }
     if (reason === undefined) throw error;
@@ -143,7 +143,7 @@ function* open(file: string, folder: string, isShared: boolean, flags = O_NOFOLL
   const descriptor = yield* openDescriptor(file, flags);
   try {
     const stats = yield* descriptor === undefined ? call('lstat', file) : call('fstat', descriptor);
-    if (!stats.isDirectory()) throw Object.assign(new Error(`${folder} is not a folder`), { code: 'ENOTDIR' });
+    if (!stats?.isDirectory()) throw Object.assign(new Error(`${folder} is not a folder`), { code: 'ENOTDIR' });
     const reason = isShared ? undefined : whyUntrustedFolder(stats, folder);
     if (reason !== undefined) throw new CacheError('Untrusted', reason, { path: folder });
     return new Folder(folder, isShared, file, descriptor);

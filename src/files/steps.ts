@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 
 // Captured: programs patch fs, and the hook must keep working under them. (fs.promises takes 2 ms to load.)
+const { lstat, lstatSync, readdir, readdirSync } = fs;
 const { setTimeout } = globalThis;
 const { wait } = Atomics;
 
@@ -9,7 +10,9 @@ interface Calls {
   open(path: string, flags: number, mode?: number): number;
   close(descriptor: number): void;
   fstat(descriptor: number): fs.Stats;
-  lstat(path: string): fs.Stats;
+  /** `undefined` when there is nothing. */
+  lstat(path: string): fs.Stats | undefined;
+  readdir(path: string): fs.Dirent[];
   readv(descriptor: number, views: Uint8Array[], position: number): number;
   write(descriptor: number, bytes: Uint8Array, offset: number): number;
   mkdir(path: string, mode: number): void;
@@ -29,7 +32,8 @@ const sync: Calls = {
   open: fs.openSync,
   close: fs.closeSync,
   fstat: fs.fstatSync,
-  lstat: fs.lstatSync,
+  lstat: (path) => lstatSync(path, { throwIfNoEntry: false }),
+  readdir: (path) => readdirSync(path, { withFileTypes: true }),
   readv: fs.readvSync,
   write: fs.writeSync,
   mkdir: fs.mkdirSync,
@@ -45,7 +49,9 @@ const asynchronous = {
   open: fs.open,
   close: fs.close,
   fstat: fs.fstat,
-  lstat: fs.lstat,
+  lstat: (path: string, callback: Callback) =>
+    lstat(path, (error, stats) => (error?.code === 'ENOENT' ? callback(null) : callback(error, stats))),
+  readdir: (path: string, callback: Callback) => readdir(path, { withFileTypes: true }, callback),
   readv: fs.readv,
   write: fs.write,
   mkdir: fs.mkdir,

@@ -46,15 +46,11 @@ export function* writeFile(folder: Folder, name: string, parts: readonly Uint8Ar
   checkSpace(folder, parts);
   // Unique among threads by the random part. The pid tells whose it was if it is ever left behind.
   const temporary = `${name}.${hostTag()}-${pid}-${temporaryFiles++}-${random().toString(36).slice(2)}${TEMPORARY}`;
+  yield* createFile(folder, temporary, parts);
   try {
-    yield* createFile(folder, temporary, parts);
     yield* rename(folder, temporary, name);
   } catch (error) {
-    try {
-      unlinkSync(folder.at(temporary));
-    } catch {
-      // It was not made, or cannot be removed: a sweep will.
-    }
+    discard(folder, temporary);
     throw error;
   }
 }
@@ -62,11 +58,21 @@ export function* writeFile(folder: Folder, name: string, parts: readonly Uint8Ar
 /**
  * Makes a file that is not there yet. Its existence may be a lock.
  *
- * @throws what the file system throws: `EEXIST` when there is anything of that name. A file that could not be filled stays.
+ * @throws what the file system throws: `EEXIST` when there is anything of that name. A file that could not be
+ * filled is removed.
  */
 export function* createFile(folder: Folder, name: string, parts: readonly Uint8Array[]): Steps<void> {
   const mode = folder.isShared ? SHARED_FILE : PRIVATE_FILE;
   const descriptor = yield* call('open', folder.at(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+  try {
+    yield* fill(descriptor, folder, name, parts);
+  } catch (error) {
+    discard(folder, name);
+    throw error;
+  }
+}
+
+function* fill(descriptor: number, folder: Folder, name: string, parts: readonly Uint8Array[]): Steps<void> {
   try {
     // The program's umask may have taken the owner's own rights. (Not fchmod: --permission forbids it.)
     if (!folder.isShared) yield* call('chmod', folder.at(name), PRIVATE_FILE);
@@ -75,6 +81,14 @@ export function* createFile(folder: Folder, name: string, parts: readonly Uint8A
     }
   } finally {
     closeSync(descriptor);
+  }
+}
+
+function discard(folder: Folder, name: string): void {
+  try {
+    unlinkSync(folder.at(name));
+  } catch {
+    // A sweep will.
   }
 }
 

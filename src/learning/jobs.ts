@@ -63,12 +63,7 @@ export class LearningJobs {
       if (isRecent(existing)) return false;
       this.remove(key);
     }
-    try {
-      return runSync(this.#store.create(nameOf(key), ...encodeJob(key, content, this.#signer)));
-    } catch (error) {
-      this.remove(key);
-      throw error;
-    }
+    return runSync(this.#store.create(nameOf(key), ...encodeJob(key, content, this.#signer)));
   }
 
   /** @throws {CacheError} kind `Other` when the file is not a valid job; the error of the store. */

@@ -187,6 +187,26 @@ export class FileSystemStore implements ArtifactStore {
     return yield* this.#change(name, (folder, own) => appendToFile(folder, own, text, maxSize));
   }
 
+  /** @internal What there is of this name, whatever it is; `undefined` when nothing. @throws {CacheError} `FileRead` or `Untrusted`. */
+  *lstat(name: string): Steps<fs.Stats | undefined> {
+    try {
+      return yield* this.#inFolder(name, false, (folder, own) => call('lstat', folder.at(own)));
+    } catch (error) {
+      const reason = this.#readError(name, error);
+      if (CacheError.is(reason, 'NotFound')) return undefined;
+      throw reason;
+    }
+  }
+
+  /** @internal As {@link remove}, but tells why it failed. @throws {CacheError} `NotFound`, `FileRead` or `Untrusted`. */
+  *unlink(name: string): Steps<void> {
+    try {
+      yield* this.#inFolder(name, false, (folder, own) => call('unlink', folder.at(own)));
+    } catch (error) {
+      throw this.#readError(name, error);
+    }
+  }
+
   /**
    * @internal Removes a value. That it is gone already, or cannot be removed, is no error.
    *

@@ -1,16 +1,30 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import fs, { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import type { FoundFile } from '../../dist/caches/inventory.js';
 import { isSweepDue, sweep } from '../../dist/caches/sweep.js';
 import { hostTag } from '../../dist/files/write.js';
 import { FileSystemCache, ModuleHash } from '../../dist/index.js';
 import { FakeEngine } from '../../dist/testing/fake-engine.js';
 import { sample } from '../../dist/testing/sample.js';
 import { until } from '../support/learning.js';
-import { filesIn, temporaryDirectory } from '../support/processes.js';
+import { filesIn, root, runProgram, temporaryDirectory } from '../support/processes.js';
+
+const preloaded = (name: string) => path.join(root, 'test', 'programs', name);
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -78,7 +92,7 @@ describe('a sweep', () => {
     const failed: string[] = [];
     const unwanted = (found: readonly { file: string }[]) => {
       // A folder cannot be unlinked.
-      fs.unlinkSync(file);
+      unlinkSync(file);
       mkdirSync(file);
       return [...found] as never;
     };
@@ -176,6 +190,65 @@ describe('a sweep', () => {
     });
   }
 
+  it("neither removes nor counts a user's own files, whatever their names are", async () => {
+    const directory = temporaryDirectory();
+    const names = [
+      `engine/${ModuleHash.random()}.artifact`,
+      `engine/${ModuleHash.random()}.loading`,
+      'engine/video.mp4',
+      'programs/mine.json',
+      `verdicts/${ModuleHash.random()}.json`,
+      `learning/${ModuleHash.random()}.wasm`,
+      'statistics/10000',
+      'notes/10000',
+    ];
+    const own = names.map((name) => {
+      const file = put(directory, name);
+      writeFileSync(file, '\0asm and some text of mine '.repeat(10_000));
+      utimesSync(file, 1e9, 1e9);
+      return file;
+    });
+    const ours = put(directory, artifact('engine'), { age: DAY });
+    const unwanted = (found: readonly FoundFile[]) => [...found];
+    assert.deepEqual((await sweep(directory, { maxSize: 1, maxFiles: 1 }, { unwanted }))?.removed, [ours]);
+    assert.deepEqual(
+      own.filter((file) => !existsSync(file)),
+      [],
+    );
+  });
+
+  it('evicts nothing for the sake of files of others', async () => {
+    const directory = temporaryDirectory();
+    const ours = put(directory, artifact('engine'), { age: DAY });
+    for (const name of ['engine/video.mp4', 'folder/large', 'statistics/large']) {
+      truncateSync(put(directory, name), 1e9);
+    }
+    const report = await sweep(directory, { maxSize: 1e6, maxFiles: 2 });
+    assert.deepEqual(report?.removed, []);
+    assert.equal(report?.before.files, 1);
+    assert.ok(existsSync(ours));
+  });
+
+  it('writes through no link', { skip: process.platform === 'win32' }, async () => {
+    const directory = temporaryDirectory();
+    const victim = put(temporaryDirectory(), 'victim');
+    writeFileSync(victim, 'precious');
+    for (const name of ['swept', 'sweep.lock']) {
+      symlinkSync(victim, path.join(directory, name));
+      await sweep(directory, NO_LIMITS);
+      assert.equal(readFileSync(victim, 'utf8'), 'precious');
+    }
+  });
+
+  it('does not wait for a pipe', { skip: process.platform === 'win32' }, async () => {
+    const directory = temporaryDirectory();
+    const pipe = path.join(directory, artifact('engine'));
+    mkdirSync(path.dirname(pipe));
+    spawnSync('mkfifo', [pipe, path.join(directory, 'sweep.lock')]);
+    await sweep(directory, { maxSize: 1, maxFiles: 1 });
+    assert.ok(existsSync(pipe));
+  });
+
   it('does not follow links out of the folder', { skip: process.platform === 'win32' }, async () => {
     const directory = temporaryDirectory();
     const elsewhere = put(temporaryDirectory(), artifact('engine'), { age: 300 * DAY });
@@ -233,17 +306,17 @@ describe('one sweep at a time:', () => {
   }
 
   for (const code of ['ENOSPC', 'EDQUOT']) {
-    it(`a disk without room for lock and mark (${code}) is swept all the same`, async (context) => {
+    it(`a disk without room for the lock (${code}) is swept all the same`, () => {
       const directory = temporaryDirectory();
       const old = put(directory, artifact('engine'), { age: DAY });
-      const full = Object.assign(new Error(code), { code });
-      context.mock.method(fs, 'writeFileSync', (file: string) => {
-        fs.closeSync(fs.openSync(file, 'wx'));
-        throw full;
+      const { stdout, stderr } = runProgram('sweep.mjs', {
+        nodeOptions: ['--import', preloaded('inject-faults.mjs')],
+        args: [directory, '1'],
+        env: { WASM_CACHE_DIR: directory, FAULTS: JSON.stringify({ writeSync: code }) },
       });
-      context.mock.method(fs.promises, 'writeFile', () => Promise.reject(full));
-      assert.deepEqual((await sweep(directory, { maxSize: 1, maxFiles: 1 }))?.removed, [old]);
-      assert.deepEqual(readdirSync(directory), []);
+      assert.equal(stderr, '');
+      assert.deepEqual(JSON.parse(stdout), { swept: true, removed: [old] });
+      assert.deepEqual(readdirSync(directory), ['swept']);
     });
   }
 

@@ -1,10 +1,10 @@
 import readline from 'node:readline/promises';
-import { type FoundFile, inventory } from '../../caches/inventory.js';
+import type { FoundFile } from '../../caches/inventory.js';
 import { isLeftBehind } from '../../caches/sweep.js';
 import type { Command } from '../command.js';
 import { checkTrust } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
-import { type Removal, removeFiles, renderRemoval } from '../folder/removal.js';
+import { type Choose, type Removal, removeFiles, renderRemoval } from '../folder/removal.js';
 import { count, escapeControls, formatSize } from '../terminal/output.js';
 
 export interface ClearOptions {
@@ -32,12 +32,7 @@ export const command: Command<ClearOptions, ClearDocument> = {
         return { directory, dryRun, before: all, after: all, removed: [], failed: [], declined: true };
       }
     }
-    const removal = await removeFiles(
-      directory,
-      dryRun,
-      Infinity,
-      (found) => new Map(found.filter(isOurs).map((file) => [file, 'clear'])),
-    );
+    const removal = await removeFiles(directory, dryRun, Infinity, chooseOurs);
     return { ...removal, declined: false };
   },
 
@@ -51,20 +46,18 @@ export const command: Command<ClearOptions, ClearDocument> = {
   },
 };
 
+const chooseOurs: Choose = (found) => new Map(found.filter(isOurs).map((file) => [file, 'clear']));
+
 /** What a process is just writing stays: the artifact would come anyway. */
 function isOurs(found: FoundFile): boolean {
   if (found.kind === 'unknown') return false;
   return found.kind !== 'temporary' || isLeftBehind(found);
 }
 
+/** Files at our names that hold something else are not counted: they stay. */
 async function whatGoes(directory: string): Promise<{ files: number; size: number }> {
-  const sum = { files: 0, size: 0 };
-  for await (const found of inventory(directory)) {
-    if (!isOurs(found)) continue;
-    sum.files++;
-    sum.size += found.size;
-  }
-  return sum;
+  const { removed } = await removeFiles(directory, true, Infinity, chooseOurs);
+  return { files: removed.length, size: removed.reduce((sum, { size }) => sum + size, 0) };
 }
 
 async function ask(question: string): Promise<boolean> {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { ClearDocument } from '../../../dist/cli/commands/clear.js';
 import { hostTag } from '../../../dist/files/write.js';
+import { encodeProgramRecord } from '../../../dist/stores/program-record.js';
 import { madeUp } from '../../support/bundles.js';
 import { hasTerminal, jsonOf, OTHER_ENGINE, putArtifact, runCli, runOnTerminal, shapeOf } from '../../support/cli.js';
 import { snapshot } from '../../support/learning.js';
@@ -15,20 +16,21 @@ const onTerminal = { skip: !hasTerminal && 'no terminal here' };
 function folder() {
   const directory = temporaryDirectory();
   const artifact = putArtifact(directory, madeUp(1, { engineId: OTHER_ENGINE }));
-  const put = (file: string) => {
+  const put = (file: string, content: string | Uint8Array = '- 0 0 \n') => {
     mkdirSync(path.dirname(file), { recursive: true });
-    writeFileSync(file, '- 0 0 \n');
+    writeFileSync(file, content);
     return file;
   };
   const ours = [
     artifact,
     put(artifact.replace('.artifact', '.loading')),
-    put(path.join(directory, 'programs/app.js.json')),
+    put(path.join(directory, 'programs/app.js.json'), encodeProgramRecord([])),
   ];
   const others = [
     put(`${artifact}.${hostTag()}-${process.pid}-0-abc.tmp`),
     put(path.join(path.dirname(artifact), 'notes.txt')),
     put(path.join(directory, 'notes.txt')),
+    put(path.join(directory, 'programs/mine.json')),
   ];
   const left = () => [ours.some(existsSync), others.every(existsSync)];
   return { directory, left };
@@ -39,7 +41,7 @@ describe('wasm-cache clear', () => {
     const { directory, left } = folder();
     const { status, stdout, stderr } = runCli(['clear', '--yes', '--dir', directory]);
     assert.deepEqual([status, stderr], [0, '']);
-    assert.match(stdout, /^Removed 1 artifact and 2 other files, 4.2 KiB, in .*; 2 files, 14 B are left.\n$/);
+    assert.match(stdout, /^Removed 1 artifact and 2 other files, 4.3 KiB, in .*; 1 file, 7 B are left.\n$/);
     assert.deepEqual(left(), [false, true]);
     assert.match(runCli(['clear', '--dir', directory]).stdout, /^Nothing to remove/);
   });
@@ -51,7 +53,7 @@ describe('wasm-cache clear', () => {
     assert.deepEqual([status, stdout], [2, '']);
     assert.match(
       stderr,
-      /^error: This would remove 3 files, 4.2 KiB, in .*, and there is no terminal to ask on: give --yes/,
+      /^error: This would remove 3 files, 4.3 KiB, in .*, and there is no terminal to ask on: give --yes/,
     );
     assert.deepEqual(snapshot(directory), before);
   });
@@ -60,7 +62,7 @@ describe('wasm-cache clear', () => {
     const { directory, left } = folder();
     for (const input of ['n\n', '\n', '\x04']) {
       const { status, stdout } = runOnTerminal(['clear', '--dir', directory], input);
-      assert.match(stdout, /Remove 3 files, 4.2 KiB, in .*\? \[y\/N\]/);
+      assert.match(stdout, /Remove 3 files, 4.3 KiB, in .*\? \[y\/N\]/);
       assert.match(stdout, /Nothing was removed/);
       assert.equal(status, 1, JSON.stringify(input));
       assert.deepEqual(left(), [true, true]);
@@ -88,7 +90,7 @@ describe('wasm-cache clear', () => {
     assert.deepEqual(removed.map(({ kind, why }) => `${kind} ${why}`).sort(), [
       'artifact clear',
       'guard clear',
-      'list clear',
+      'record clear',
     ]);
   });
 
