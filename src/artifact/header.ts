@@ -36,6 +36,10 @@ export interface ArtifactHeader {
    * Minutes since 1970 until which the module is left to V8, because loading this artifact took longer than it saved; otherwise 0.
    */
   bypassedUntil: number;
+  /** Whether a learner made code of it, which has no inlining. */
+  hasLearnerCode: boolean;
+  /** Milliseconds of CPU time for which V8 has had the chance to optimise this module, in the longest run so far. */
+  optimisedFor: number;
   /** Bytes of native code; 0 exactly when the coverage is `none`. */
   nativeLength: number;
   /** Length of the module's wire bytes, whether or not they are included. */
@@ -58,7 +62,7 @@ export interface Checksums {
   wire: number;
 }
 
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 
 // The container, little-endian. Native code comes first, so that a reader that has the wire bytes reads only the front.
 //
@@ -68,15 +72,16 @@ export const FORMAT_VERSION = 2;
 //   16   4  CRC-32 of the wire bytes, when included
 //   20   1  algorithm of the key: 1 sha256, 2 xxhash
 //   21   1  coverage: 0 none, 1 hot, 2 full
-//   22   1  flags: 1 final, 2 includes the wire bytes
+//   22   1  flags: 1 final, 2 includes the wire bytes, 4 has code that a learner made
 //   23   1  length of the engine id
 //   24   4  generation
 //   28   4  minutes since 1970 until which the module is bypassed, or zero
 //   32   8  length of the native code
 //   40   8  length of the wire bytes
 //   48  32  key, zero-padded
-//   80 192  engine id, UTF-8, zero-padded
-//   272 32  signature of bytes 8 to 271, of the native code, and of the SHA-256 of the wire bytes if included; or zero
+//   80 188  engine id, UTF-8, zero-padded
+//   268  4  milliseconds of CPU time for which V8 had the chance to optimise the module
+//   272 32  signature of bytes 8 to 271, of the native code, and of the SHA-256 of the wire bytes when included; or zero
 //   304  4  zero
 //   308  4  CRC-32 of all of the above, and through it of everything
 //   312     native code, wire bytes
@@ -95,18 +100,21 @@ const AT = {
   wireLength: 40,
   key: 48,
   engineId: 80,
+  optimisedFor: 268,
   signature: 272,
   headerChecksum: 308,
 } as const;
 export const HEADER_LENGTH = 312;
 
 const MAX_UINT32 = 0xffff_ffff;
-const MAX_ENGINE_ID_LENGTH = AT.signature - AT.engineId;
+const MAX_ENGINE_ID_LENGTH = AT.optimisedFor - AT.engineId;
 const MAX_KEY_LENGTH = AT.engineId - AT.key;
 const ALGORITHMS = [undefined, 'sha256', 'xxhash'] as const;
 const COVERAGES = ['none', 'hot', 'full'] as const;
 const FLAG_FINAL = 1;
 const FLAG_INCLUDES_WIRE_BYTES = 2;
+const FLAG_HAS_LEARNER_CODE = 4;
+const ALL_FLAGS = FLAG_FINAL | FLAG_INCLUDES_WIRE_BYTES | FLAG_HAS_LEARNER_CODE;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -130,10 +138,14 @@ export function encodeHeader(
   view.setUint32(AT.wireChecksum, checksums.wire, true);
   bytes[AT.algorithm] = ALGORITHMS.indexOf(header.key.algorithm);
   bytes[AT.coverage] = COVERAGES.indexOf(header.coverage);
-  bytes[AT.flags] = (header.final ? FLAG_FINAL : 0) | (header.includesWireBytes ? FLAG_INCLUDES_WIRE_BYTES : 0);
+  bytes[AT.flags] =
+    (header.final ? FLAG_FINAL : 0) |
+    (header.includesWireBytes ? FLAG_INCLUDES_WIRE_BYTES : 0) |
+    (header.hasLearnerCode ? FLAG_HAS_LEARNER_CODE : 0);
   bytes[AT.engineIdLength] = engineId.length;
   view.setUint32(AT.generation, header.generation, true);
   view.setUint32(AT.bypassedUntil, header.bypassedUntil, true);
+  view.setUint32(AT.optimisedFor, header.optimisedFor, true);
   view.setBigUint64(AT.nativeLength, BigInt(header.nativeLength), true);
   view.setBigUint64(AT.wireLength, BigInt(header.wireLength), true);
   bytes.set(header.key.toBytes(), AT.key);
@@ -152,7 +164,12 @@ function checkFields({ coverage, nativeLength, ...header }: ArtifactHeader, engi
   if (decoder.decode(engineId) !== header.engineId) {
     throw invalid(`the engine's deterministicId is not valid Unicode: ${JSON.stringify(header.engineId)}`);
   }
-  const limits = { generation: MAX_UINT32, bypassedUntil: MAX_UINT32, wireLength: Number.MAX_SAFE_INTEGER } as const;
+  const limits = {
+    generation: MAX_UINT32,
+    bypassedUntil: MAX_UINT32,
+    optimisedFor: MAX_UINT32,
+    wireLength: Number.MAX_SAFE_INTEGER,
+  } as const;
   for (const [name, max] of Object.entries(limits) as [keyof typeof limits, number][]) {
     const value = header[name];
     if (Number.isInteger(value) && value >= 0 && value <= max) continue;
@@ -188,7 +205,7 @@ export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
   const coverage = COVERAGES[bytes[AT.coverage] as number];
   if (coverage === undefined) throw damaged(AT.coverage, `unknown coverage ${bytes[AT.coverage]}`);
   const flags = bytes[AT.flags] as number;
-  if (flags > (FLAG_FINAL | FLAG_INCLUDES_WIRE_BYTES)) throw damaged(AT.flags, `unknown flags ${flags}`);
+  if (flags > ALL_FLAGS) throw damaged(AT.flags, `unknown flags ${flags}`);
   const engineIdLength = bytes[AT.engineIdLength] as number;
   if (engineIdLength > MAX_ENGINE_ID_LENGTH) throw damaged(AT.engineIdLength, `engine id of ${engineIdLength} bytes`);
   const nativeLength = readLength(view, AT.nativeLength);
@@ -200,7 +217,7 @@ export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
   const engineIdEnd = AT.engineId + engineIdLength;
   for (const [from, to] of [
     [keyEnd, AT.engineId],
-    [engineIdEnd, AT.signature],
+    [engineIdEnd, AT.optimisedFor],
     [AT.signature + SIGNATURE_LENGTH, AT.headerChecksum],
     ...(flags & FLAG_INCLUDES_WIRE_BYTES ? [] : [[AT.wireChecksum, AT.algorithm] as const]),
   ] as const) {
@@ -220,6 +237,8 @@ export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
     generation: view.getUint32(AT.generation, true),
     bypassedUntil: view.getUint32(AT.bypassedUntil, true),
     final: (flags & FLAG_FINAL) !== 0,
+    hasLearnerCode: (flags & FLAG_HAS_LEARNER_CODE) !== 0,
+    optimisedFor: view.getUint32(AT.optimisedFor, true),
     nativeLength,
     wireLength,
     includesWireBytes: (flags & FLAG_INCLUDES_WIRE_BYTES) !== 0,

@@ -21,6 +21,8 @@ export function artifactOf(key: ModuleHash, engine: Engine, module: WebAssembly.
     generation: 0,
     final: false,
     bypassedUntil: 0,
+    hasLearnerCode: false,
+    optimisedFor: 0,
     nativeCode: nativeCode ?? new Uint8Array(0),
     wireBytes,
     wireLength: wireBytes.length,

@@ -20,6 +20,8 @@ export interface NativeCode {
   readonly executed: ReadonlySet<number>;
   /** Optimised functions that contain other functions' code. */
   readonly inlined: ReadonlySet<number>;
+  /** Optimised functions whose code a learner made. */
+  readonly fromLearner: ReadonlySet<number>;
   /** Where each record starts, and where the last one ends. */
   readonly recordStarts: Uint32Array;
 }
@@ -48,7 +50,15 @@ export function readNativeCode(
   if (view.getBigUint64(codeSizeAt, true) !== BigInt(codeSize)) {
     throw unknown(codeSizeAt, `not the ${codeSize} bytes of machine code that the records hold`);
   }
-  return { bytes, optimised: new Set(optimised), executed: new Set(executed), inlined: new Set(inlined), recordStarts };
+  const fromLearner = optimised.filter((i) => view.getUint32(end + 4 * i, true) === learnerBudget(v8Version));
+  return {
+    bytes,
+    optimised: new Set(optimised),
+    executed: new Set(executed),
+    inlined: new Set(inlined),
+    fromLearner: new Set(fromLearner),
+    recordStarts,
+  };
 }
 
 /**
@@ -69,6 +79,8 @@ export function joinNativeCode(
   // `first` was compiled with at least the features and imports that `second` was compiled with.
   const header = Buffer.from(headerOf(first ?? second));
   const parts: Uint8Array[] = [header];
+  // All others get the budgets of functions that never ran.
+  const budgets = Buffer.from(second.bytes.subarray(second.recordStarts[declared]));
   let codeSize = 0;
   for (let i = 0; i < declared; i++) {
     const source = first?.optimised.has(i)
@@ -76,6 +88,7 @@ export function joinNativeCode(
       : wanted.has(i) && second.optimised.has(i) && !second.inlined.has(i)
         ? second
         : undefined;
+    if (source === second || source?.fromLearner.has(i)) budgets.writeUInt32LE(learnerBudget(v8Version), 4 * i);
     if (source) {
       const record = source.bytes.subarray(source.recordStarts[i], source.recordStarts[i + 1]);
       codeSize += new DataView(record.buffer, record.byteOffset).getUint32(1 + 4 * firstLength, true);
@@ -84,10 +97,17 @@ export function joinNativeCode(
       parts.push(LAZY_RECORD);
     }
   }
-  // All get the budgets of functions that never ran.
-  parts.push(second.bytes.subarray(second.recordStarts[declared]));
+  parts.push(budgets);
   header.writeBigUInt64LE(BigInt(codeSize), codeSizeAt);
   return Buffer.concat(parts);
+}
+
+/**
+ * The tiering budget that says that a learner made the function's code. V8 restores and writes budgets as they are, and counts them down
+ * from its default, so no code of V8's own has this one. When re-tiering drops the code, V8 counts down from here.
+ */
+function learnerBudget(v8Version?: string): number {
+  return (knownV8(v8Version)?.tieringBudget ?? 0) + 1;
 }
 
 /** V8's record of a function that never ran. */

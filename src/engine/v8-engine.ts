@@ -15,6 +15,9 @@ const { versions, version, platform, arch, execPath } = process;
 const { statSync } = fs;
 const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].flatMap((each) => each.split(' '));
 
+/** Options with which somebody looks at the code that runs, or with which V8's intrinsics are allowed already. */
+const OBSERVED = /^--(inspect|cpu[-_]prof|prof|perf|allow[-_]natives)/;
+
 /** Wire bytes that wait for their native code; see {@link V8Engine.receive}. */
 export interface Received {
   /** SHA-256 of the wire bytes. */
@@ -112,6 +115,22 @@ export class V8Engine implements Engine {
     if (budget === undefined || !isDefault) return addon.serialize(module);
     const [set, reset] = [budget - 1, budget].map((each) => `--wasm-tiering-budget=${each}`) as [string, string];
     return addon.changeFlags(set, reset, () => addon.serialize(module));
+  }
+
+  /**
+   * @internal Drops the restored code of the module once this process has used so many milliseconds of CPU time from now on, so that V8
+   * optimises it anew. Once for each module, for all threads.
+   *
+   * @returns whether that will happen: not where V8 would not make better code, and not while somebody debugs or profiles the program
+   */
+  retierAfter(module: WebAssembly.Module, cpuTime: number): boolean {
+    if (!knownV8()?.inlines || options.some((option) => OBSERVED.test(option))) return false;
+    return need('Deserialize').addon.retierAfter?.(module, cpuTime) ?? false;
+  }
+
+  /** @internal Whether the restored code of the module was dropped. */
+  isRetiered(module: WebAssembly.Module): boolean {
+    return (need('Serialize').addon.retierings?.(module) ?? 0) > 0;
   }
 
   deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module {

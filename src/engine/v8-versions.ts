@@ -32,6 +32,8 @@ export interface V8Version {
   readonly layout: NativeCodeLayout;
   /** V8's default of `--wasm-tiering-budget`; docs/v8.md, "Tiering and budgets". */
   readonly tieringBudget: number;
+  /** Whether V8 inlines calls when it optimises with feedback, which a learner cannot do: then long runs re-tier. */
+  readonly inlines: boolean;
   /**
    * What to set, in this order, and to set back, in the reverse order, so that `new WebAssembly.Module()` optimises every function before it
    * returns (docs/v8.md, "Flags for compiling everything"):
@@ -54,6 +56,7 @@ export const V8_VERSIONS: Readonly<Record<string, V8Version>> = {
     loadsBy: '%DeserializeWasmModule',
     layout: { headerLength: 25, codeSizeAt: 16, firstLength: 7, inliningLength: 10, numbers: 12 },
     tieringBudget: 1_800_000,
+    inlines: false,
     aheadOfTime: off('wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'),
   },
   // Node 22
@@ -62,6 +65,7 @@ export const V8_VERSIONS: Readonly<Record<string, V8Version>> = {
     loadsBy: '%DeserializeWasmModule',
     layout: { headerLength: 29, codeSizeAt: 20, firstLength: 7, inliningLength: 10, numbers: 12 },
     tieringBudget: 13_000_000,
+    inlines: true,
     aheadOfTime: [
       ['--wasm-inlining-max-size=0', '--wasm-inlining-max-size=500'],
       ...off('wasm-dynamic-tiering', 'liftoff', 'wasm-lazy-compilation'),
@@ -73,6 +77,7 @@ export const V8_VERSIONS: Readonly<Record<string, V8Version>> = {
     loadsBy: '%DeserializeWasmModule',
     layout: { headerLength: 41, codeSizeAt: 24, firstLength: 8, inliningLength: 11, numbers: 14 },
     tieringBudget: 13_000_000,
+    inlines: true,
     aheadOfTime: off('wasm-inlining', 'wasm-lazy-compilation', 'liftoff'),
   },
   // Node 26
@@ -81,6 +86,7 @@ export const V8_VERSIONS: Readonly<Record<string, V8Version>> = {
     loadsBy: 'WasmModuleCompilation',
     layout: { headerLength: 45, codeSizeAt: 36, firstLength: 9, inliningLength: 12, numbers: 16 },
     tieringBudget: 13_000_000,
+    inlines: true,
     aheadOfTime: off('wasm-inlining', 'wasm-inlining-call-indirect', 'wasm-lazy-compilation', 'liftoff'),
   },
 };

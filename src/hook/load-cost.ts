@@ -9,6 +9,12 @@ const { bigint: nanoseconds } = process.hrtime;
 /** Not performance.now(): Node creates that object when it is first mentioned, which takes 1 ms. */
 export const milliseconds = () => Number(nanoseconds()) / 1e6;
 
+/** Microseconds of CPU time that this process has used. */
+export function usedCpuTime(): number {
+  const { userCPUTime, systemCPUTime } = resourceUsage();
+  return userCPUTime + systemCPUTime;
+}
+
 /** Starts to measure the cost of loading an artifact. The returned function gives the cost so far. */
 export function measureLoad(): () => Omit<Load, 'wireLength' | 'nativeLength'> {
   const start = milliseconds();

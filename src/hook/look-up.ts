@@ -3,9 +3,10 @@ import { CacheError } from '../cache-error.js';
 import { checkCacheFolder } from '../caches/cache-folder.js';
 import type { Received } from '../engine/v8-engine.js';
 import { countFunctions, type FunctionCounts } from '../engine/wasm-binary.js';
+import { retierAfter } from '../learning/retiering-policy.js';
 import { bypassUntil, isBypassed, isWorthLoading, NOTHING_STORED } from '../learning/saving-policy.js';
 import type { ModuleHash } from '../module-hash.js';
-import { measureLoad, milliseconds } from './load-cost.js';
+import { measureLoad, milliseconds, usedCpuTime } from './load-cost.js';
 import type { LaterLookup, Lookup } from './lookup-result.js';
 import type { Parts } from './parts.js';
 import type { Recorder } from './recorder.js';
@@ -186,9 +187,10 @@ export class ModuleLookup {
     { nativeCode, ...header }: FetchedArtifact,
     cost: ReturnType<typeof measureLoad>,
   ): Lookup | undefined {
-    const { cache, options } = this.#parts;
+    const { cache, engine, options } = this.#parts;
     const { key, engineId, wireLength } = common;
-    const stored = { length: nativeCode.length, generation: header.generation, final: header.final };
+    const { generation, final, optimisedFor } = header;
+    const stored = { length: nativeCode.length, generation, final, optimisedFor };
     if (header.coverage === 'none') {
       received.abandon();
       debug('%s: bypassed, because loading it was not worth it', key);
@@ -200,8 +202,12 @@ export class ModuleLookup {
     const duration = Math.round(load.duration);
     debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, duration);
     if (!isWorthLoading(load)) this.#bypass(key);
+    const cpuTime = retierAfter(header, options.mode === 'read-write' && options.learn !== 'off');
     const recorded = {
       ...common,
+      cpuTimeBefore: usedCpuTime(),
+      isRestored: true,
+      mayRetier: cpuTime !== undefined && engine.retierAfter(module, cpuTime),
       stored,
       isQuarantined: false,
       analysis: undefined,

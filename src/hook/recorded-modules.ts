@@ -14,6 +14,12 @@ export interface RecordedModule {
   readonly wireLength: number;
   /** Needed to read the native code; `undefined` when it cannot be read, or need not be. */
   readonly functions: FunctionCounts | undefined;
+  /** Microseconds of CPU time that the process had used when the module was compiled or restored. */
+  readonly cpuTimeBefore: number;
+  /** Whether its code comes from the cache. */
+  readonly isRestored: boolean;
+  /** Whether a long run drops the restored code; see `retierAfter` in learning/retiering-policy.ts. */
+  readonly mayRetier: boolean;
   /** The artifact that the module was restored from, or that this process saved since. */
   stored: Stored;
   /** Whether that artifact is quarantined: a learner tries it before a program loads it again. */

@@ -1,5 +1,6 @@
 import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
+import { usedCpuTime } from './load-cost.js';
 import type { Lookup } from './lookup-result.js';
 import type { Parts } from './parts.js';
 import type { RecordedModule } from './recorded-modules.js';
@@ -15,6 +16,9 @@ const LAST_LOOK = 3_600_000;
 
 /** Milliseconds in which the largest known modules (35 MB) are hashed, also on a busy machine. */
 const KEY_IS_KNOWN_AFTER = 1_000;
+
+/** A module that V8 compiled in this process. */
+const COMPILED = { isRestored: false, mayRetier: false, hasRequestedLearner: false };
 
 /** Knows which modules of this thread are to be saved, and saves them when the code has settled and at the exit. Never throws. */
 export class Recorder {
@@ -41,7 +45,7 @@ export class Recorder {
       }
       // Start now, because it takes 1 ms per MB, which the exit would wait for.
       const analysis = options.mode === 'read-write' ? engine.analyse(module) : undefined;
-      const recorded = { ...found, analysis, hasRequestedLearner: false };
+      const recorded = { ...found, analysis, ...COMPILED, cpuTimeBefore: usedCpuTime() };
       if (analysis) setTimeout(() => this.#saver.keyOf(recorded), KEY_IS_KNOWN_AFTER).unref();
       reporting.compiled(lookup, recorded);
       this.add(recorded, module);
@@ -56,7 +60,7 @@ export class Recorder {
     modules.add(recorded, module);
     if (options.mode !== 'read-write') return;
     const isInRecord = !fleet || fleet.hasInRecord(recorded.key?.toString());
-    if (recorded.stored.final && isInRecord) return;
+    if (recorded.stored.final && !recorded.mayRetier && isInRecord) return;
     this.#watch(FIRST_LOOK);
     // At once, because an exit does not wait for a sweep.
     if (this.#whyNoLearner !== undefined) void cache.sweepIfDue();
@@ -131,7 +135,7 @@ export class Recorder {
     let length = 0;
     try {
       for (const [recorded, module] of modules.alive()) {
-        if (!recorded.stored.final) length += engine.serialize(module)?.length ?? 0;
+        if (!this.#saver.isSettled(recorded, module)) length += engine.serialize(module)?.length ?? 0;
       }
     } catch (error) {
       reporting.failed('looking whether the code has settled', error);

@@ -2,10 +2,11 @@ import { generationAfter } from '../artifact/replacement.js';
 import { partToOptimise } from '../engine/ahead-of-time.js';
 import { readNativeCode } from '../engine/native-code.js';
 import { LearningJobs } from '../learning/jobs.js';
-import { type Current, decide, NOTHING_STORED, type Stored } from '../learning/saving-policy.js';
+import { type Current, decide, decideRetiered, NOTHING_STORED, type Stored } from '../learning/saving-policy.js';
 import { whyNotLearnt } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { sha256 } from '../native/digest.js';
+import { usedCpuTime } from './load-cost.js';
 import type { Parts } from './parts.js';
 import type { RecordedModule } from './recorded-modules.js';
 import { debug } from './reporting.js';
@@ -26,7 +27,7 @@ export class ModuleSaver {
   save(recorded: RecordedModule, module: WebAssembly.Module): ModuleHash | undefined {
     const { engine } = this.#parts;
     const { engineId, stored } = recorded;
-    if (stored.final || engineId !== engine.deterministicId) return undefined;
+    if (this.isSettled(recorded, module) || engineId !== engine.deterministicId) return undefined;
     if (recorded.isQuarantined && recorded.key) return this.#requestTrial(recorded, recorded.key, module);
     let generation = recorded.key && this.#nextGeneration(recorded.key, stored);
     if (recorded.key && generation === undefined) return undefined;
@@ -35,15 +36,38 @@ export class ModuleSaver {
     const nativeCode = engine.serialize(module);
     const observed = nativeCode && canLearn ? engine.observe(module) : nativeCode;
     const current = nativeCode && { length: nativeCode.length, functions: functionsIn(recorded, observed) };
-    const { save, final, learn } = decide(stored, current, canLearn);
-    const part = learn ? this.#partToLearn(recorded, module, current) : undefined;
+    const isRetiered = recorded.mayRetier && engine.isRetiered(module);
+    const { save, final, learn } = isRetiered ? decideRetiered(current, canLearn) : decide(stored, current, canLearn);
+    const executed = isRetiered ? this.#executedEver(recorded, current) : current?.functions?.executed;
+    const part = learn ? this.#partToLearn(recorded, module, executed) : undefined;
+    // In a run with restored code V8 could not optimise anew what was restored.
+    const hasOptimised = isRetiered || !recorded.isRestored;
 
     const key = this.keyOf(recorded) ?? sha256(engine.wireBytes(module));
     recorded.key = key;
     generation ??= this.#nextGeneration(key, stored);
     if (generation === undefined) return undefined;
-    if (save && nativeCode) this.#write(recorded, key, nativeCode, { generation, final });
+    if (save && nativeCode) {
+      const cpuTime = hasOptimised ? Math.round((usedCpuTime() - recorded.cpuTimeBefore) / 1000) : 0;
+      const optimisedFor = Math.max(stored.optimisedFor, cpuTime);
+      const hasLearnerCode = (current?.functions?.fromLearner.size ?? 0) > 0;
+      this.#write(recorded, key, nativeCode, { generation, final, optimisedFor, hasLearnerCode });
+    }
     return part && this.#requestLearner(recorded, key, part);
+  }
+
+  /** Whether nothing is to be saved any more: the artifact is final, and its code is still the one that runs. */
+  isSettled({ stored, mayRetier }: RecordedModule, module: WebAssembly.Module): boolean {
+    return stored.final && !(mayRetier && this.#parts.engine.isRetiered(module));
+  }
+
+  /** The functions that ran in this run or before, without those that V8 has optimised now. */
+  #executedEver({ key, functions, wireLength }: RecordedModule, current: Current | undefined) {
+    const { cache, engine } = this.#parts;
+    const now = current?.functions;
+    if (!key || !functions || !now) return undefined;
+    const before = readNativeCode(cache.readArtifactSync(key, engine, wireLength).nativeCode, functions).optimised;
+    return new Set([...now.executed, ...before].filter((i) => !now.optimised.has(i)).sort((a, b) => a - b));
   }
 
   /** The key, as soon as another thread has found it. Never throws. */
@@ -64,7 +88,7 @@ export class ModuleSaver {
     recorded: RecordedModule,
     key: ModuleHash,
     nativeCode: Uint8Array,
-    { generation, final }: Pick<Stored, 'generation' | 'final'>,
+    { generation, final, optimisedFor, hasLearnerCode }: Omit<Stored, 'length'> & { readonly hasLearnerCode: boolean },
   ): void {
     const { cache, fleet, reporting } = this.#parts;
     const { engineId, wireLength, stored } = recorded;
@@ -74,13 +98,15 @@ export class ModuleSaver {
       coverage: 'hot',
       generation,
       final,
+      hasLearnerCode,
+      optimisedFor,
       bypassedUntil: 0,
       nativeCode,
       wireBytes: undefined,
       wireLength,
     });
     debug('saved %s: %d bytes, before %d%s', key, nativeCode.length, stored.length, final ? ', final' : '');
-    recorded.stored = { length: nativeCode.length, generation, final };
+    recorded.stored = { length: nativeCode.length, generation, final, optimisedFor };
     fleet?.noteSave(String(key));
     reporting.saved(key, nativeCode.length);
   }
@@ -117,9 +143,9 @@ export class ModuleSaver {
   #partToLearn(
     { analysis }: RecordedModule,
     module: WebAssembly.Module,
-    current: Current | undefined,
+    executed: ReadonlySet<number> | undefined,
   ): Uint8Array | undefined {
-    const wanted = this.#parts.options.learn === 'full' ? 'all' : current?.functions?.executed;
+    const wanted = this.#parts.options.learn === 'full' ? 'all' : executed;
     try {
       return partToOptimise(module, wanted, analysis);
     } catch (error) {

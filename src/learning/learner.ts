@@ -86,6 +86,8 @@ function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
     coverage,
     generation: 0,
     final: coverage === 'full',
+    hasLearnerCode: true,
+    optimisedFor: stored?.optimisedFor ?? 0,
     bypassedUntil: 0,
     nativeCode,
     wireBytes: undefined,

@@ -8,16 +8,24 @@ export interface Stored {
   readonly length: number;
   readonly generation: number;
   readonly final: boolean;
+  /** See `ArtifactHeader`. */
+  readonly optimisedFor: number;
 }
 
-export const NOTHING_STORED: Stored = { length: 0, generation: -1, final: false };
+export const NOTHING_STORED: Stored = { length: 0, generation: -1, final: false, optimisedFor: 0 };
 
 /** The native code that V8 has of the module now. */
 export interface Current {
   /** Bytes of native code. */
   readonly length: number;
-  /** Functions with optimised code, and those that ran without it; `undefined` when that is unknown. */
-  readonly functions: { readonly optimised: ReadonlySet<number>; readonly executed: ReadonlySet<number> } | undefined;
+  /** Functions with optimised code, those that ran without it, and those whose code a learner made; `undefined` when that is unknown. */
+  readonly functions: CurrentFunctions | undefined;
+}
+
+export interface CurrentFunctions {
+  readonly optimised: ReadonlySet<number>;
+  readonly executed: ReadonlySet<number>;
+  readonly fromLearner: ReadonlySet<number>;
 }
 
 export interface Decision {
@@ -50,6 +58,15 @@ export function decide(stored: Stored, current: Current | undefined, canLearn: b
   const isComplete = functions.executed.size <= (functions.optimised.size + functions.executed.size) * MAX_MISSING;
   if (isComplete || stored.generation >= MAX_GENERATIONS) return { save: true, final: true, learn: false };
   return { save: grew || canLearn, final: false, learn: canLearn };
+}
+
+/**
+ * Decides about a module whose restored code was dropped in this run. V8's code is stored even when it is less than what is stored: the
+ * learner makes the rest again, of everything that ran in this run or before.
+ */
+export function decideRetiered(current: Current | undefined, canLearn: boolean): Decision {
+  if (!current?.functions || !canLearn) return NOTHING;
+  return { save: true, final: false, learn: true };
 }
 
 const NOTHING: Decision = { save: false, final: false, learn: false };

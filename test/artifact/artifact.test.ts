@@ -18,6 +18,8 @@ const small: Artifact = {
   coverage: 'hot',
   generation: 0x01020304,
   final: true,
+  hasLearnerCode: false,
+  optimisedFor: 0x090a0b0c,
   bypassedUntil: 0x05060708,
   nativeCode,
   wireBytes,
@@ -61,7 +63,7 @@ describe('encodeArtifact', () => {
   it('writes the documented layout', () => {
     const layout: [offset: number, field: string, hex: string][] = [
       [0, 'magic', '89574d430d0a1a0a'],
-      [8, 'format version', '02000000'],
+      [8, 'format version', '03000000'],
       [12, 'CRC-32 of the native code', 'adf1fa75'],
       [16, 'CRC-32 of the wire bytes', '22853340'],
       [20, 'algorithm', '01'],
@@ -78,11 +80,12 @@ describe('encodeArtifact', () => {
         'engine id',
         Buffer.from('engine-1')
           .toString('hex')
-          .padEnd(2 * 192, '0'),
+          .padEnd(2 * 188, '0'),
       ],
+      [268, 'milliseconds for which V8 has optimised', '0c0b0a09'],
       [272, 'no signature', '00'.repeat(32)],
       [304, 'zero', '00000000'],
-      [308, 'CRC-32 of the header', '1a7b0b5b'],
+      [308, 'CRC-32 of the header', '8df0dc30'],
       [312, 'native code', Buffer.from('native code').toString('hex')],
       [323, 'wire bytes', Buffer.from('wire bytes').toString('hex')],
     ];
@@ -91,7 +94,7 @@ describe('encodeArtifact', () => {
     for (const [index, [offset, field, hex]] of layout.entries()) {
       assert.equal(bytes.toString('hex', offset, layout[index + 1]?.[0]), hex, field);
     }
-    assert.deepEqual([FORMAT_VERSION, HEADER_LENGTH], [2, 312]);
+    assert.deepEqual([FORMAT_VERSION, HEADER_LENGTH], [3, 312]);
   });
 
   const variants: [name: string, changes: Partial<Artifact>, fields: Record<number, string>, length: number][] = [
@@ -103,8 +106,10 @@ describe('encodeArtifact', () => {
     ['a key of xxhash', underXxhash, { 20: '02', 48: `0011223344556677${'00'.repeat(24)}` }, 333],
     ['the highest generation', { generation: 2 ** 32 - 1 }, { 24: 'ffffffff' }, 333],
     ['a module that is not left alone', { bypassedUntil: 0 }, { 28: '00000000' }, 333],
-    ['an empty engine id', { engineId: '' }, { 23: '00', 80: '00'.repeat(192) }, 333],
-    ['an engine id of 192 bytes', { engineId: 'é'.repeat(96) }, { 23: 'c0', 80: 'c3a9'.repeat(96) }, 333],
+    ['an empty engine id', { engineId: '' }, { 23: '00', 80: '00'.repeat(188) }, 333],
+    ['an engine id of 188 bytes', { engineId: 'é'.repeat(94) }, { 23: 'bc', 80: 'c3a9'.repeat(94) }, 333],
+    ['code that a learner made', { hasLearnerCode: true }, { 22: '07' }, 333],
+    ['a module that V8 has optimised for ever', { optimisedFor: 2 ** 32 - 1 }, { 268: 'ffffffff' }, 333],
   ];
   for (const [name, changes, fields, length] of variants) {
     it(`writes ${name}`, () => {
@@ -117,7 +122,7 @@ describe('encodeArtifact', () => {
   }
 
   const unfit: [name: string, changes: Partial<Artifact>, message: RegExp][] = [
-    ['an engine id of 193 bytes', { engineId: 'x'.repeat(193) }, /deterministicId .*193 bytes/],
+    ['an engine id of 189 bytes', { engineId: 'x'.repeat(189) }, /deterministicId .*189 bytes/],
     ['an engine id of few characters but many bytes', { engineId: '漢'.repeat(65) }, /deterministicId .*195 bytes/],
     ['native code with coverage none', { coverage: 'none' }, /[Cc]overage "none"/],
     ['coverage hot without native code', { ...withoutCode, coverage: 'hot' }, /[Cc]overage "hot"/],
@@ -126,6 +131,7 @@ describe('encodeArtifact', () => {
     ['more wire bytes than announced', { wireLength: 9 }, /10 wire bytes.*9/],
     ['a generation below 0', { generation: -1 }, /generation/],
     ['a generation of more than 32 bits', { generation: 2 ** 32 }, /generation/],
+    ['a time of more than 32 bits', { optimisedFor: 2 ** 32 }, /optimisedFor/],
     ['a generation that is no whole number', { generation: 0.5 }, /generation/],
     ['a length below 0', { ...withoutWireBytes, wireLength: -1 }, /-1/],
     ['a length that is no whole number', { ...withoutWireBytes, wireLength: 0.5 }, /0\.5/],
@@ -142,7 +148,7 @@ describe('encodeArtifact', () => {
 });
 
 describe('decodeArtifact', () => {
-  const engineIds = ['engine-1', '', 'x'.repeat(192), 'é'.repeat(96), 'nul\0byte', '🦀', '\ufeffbyte order mark'];
+  const engineIds = ['engine-1', '', 'x'.repeat(188), 'é'.repeat(94), 'nul\0byte', '🦀', '\ufeffbyte order mark'];
   for (const [name, changes] of Object.entries({
     ...Object.fromEntries(
       engineIds.map((engineId) => [`engine id ${JSON.stringify(engineId.slice(0, 8))}`, { engineId }]),
@@ -260,10 +266,10 @@ describe('decodeArtifact', () => {
   });
 
   it('says which version it found, and which it expected', () => {
-    const newer = forged(encodeSmall(), (bytes) => bytes.writeUInt32LE(3, 8));
+    const newer = forged(encodeSmall(), (bytes) => bytes.writeUInt32LE(4, 8));
     assert.throws(
       () => decodeArtifact(newer),
-      ofKind('Deserialize', ({ message }) => assert.match(message, /at byte 8: format version 3, expected 2/)),
+      ofKind('Deserialize', ({ message }) => assert.match(message, /at byte 8: format version 4, expected 3/)),
     );
   });
 
@@ -275,7 +281,7 @@ describe('decodeArtifact', () => {
     ['coverage 255', 21, (bytes) => bytes.writeUInt8(255, 21)],
     ['coverage none with native code', 21, (bytes) => bytes.writeUInt8(0, 21)],
     ['coverage hot without native code', 21, (bytes) => bytes.writeUInt8(1, 21), withoutCode],
-    ['an unknown flag', 22, (bytes) => bytes.writeUInt8(7, 22)],
+    ['an unknown flag', 22, (bytes) => bytes.writeUInt8(8, 22)],
     ['all flags', 22, (bytes) => bytes.writeUInt8(255, 22)],
     ['an engine id longer than its field', 23, (bytes) => bytes.writeUInt8(193, 23)],
     ['an engine id that is not UTF-8', 80, (bytes) => bytes.writeUInt8(0xff, 80)],

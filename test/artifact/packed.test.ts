@@ -14,6 +14,8 @@ const artifact: Artifact = {
   coverage: 'hot',
   generation: 3,
   final: false,
+  hasLearnerCode: false,
+  optimisedFor: 0,
   bypassedUntil: 0,
   nativeCode: Buffer.alloc(20_000, 'native code'),
   wireBytes,

@@ -71,6 +71,8 @@ describe('the signature of an artifact', () => {
     coverage: 'hot',
     generation: 3,
     final: false,
+    hasLearnerCode: false,
+    optimisedFor: 0,
     bypassedUntil: 0,
     nativeCode: bytes('native code'),
     wireBytes,

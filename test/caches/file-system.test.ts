@@ -78,6 +78,8 @@ function artifactFor({ key, engine, wireBytes }: Pick<Setup, 'key' | 'engine' | 
     coverage: 'hot',
     generation: 0,
     final: false,
+    hasLearnerCode: false,
+    optimisedFor: 0,
     bypassedUntil: 0,
     nativeCode: engine.nativeCode as Uint8Array,
     wireBytes,

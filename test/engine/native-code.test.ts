@@ -217,8 +217,26 @@ describe('joined native code', () => {
     const random = seeded(4);
     const part = randomSubset(random);
     const first = read(joinNativeCode(undefined, full, part));
-    assert.deepEqual(Buffer.from(joinNativeCode(first, full, all)), Buffer.from(full.bytes));
-    assert.deepEqual(Buffer.from(joinNativeCode(undefined, full, all)), Buffer.from(full.bytes));
+    const whole = joinNativeCode(undefined, full, all);
+    assert.deepEqual(Buffer.from(joinNativeCode(first, full, all)), Buffer.from(whole));
+    const records = full.recordStarts[full.recordStarts.length - 1];
+    assert.deepEqual(Buffer.from(whole.subarray(0, records)), Buffer.from(full.bytes.subarray(0, records)));
+  });
+
+  it('says whose code each function has, also when it was restored and serialised again', () => {
+    const random = seeded(6);
+    const wanted = randomSubset(random);
+    assert.deepEqual([sorted(full.fromLearner), hot.fromLearner.size], [[...all], 0]);
+    const joined = read(joinNativeCode(hot, full, wanted));
+    const learnt = sorted(wanted).filter((i) => !hot.optimised.has(i));
+    assert.deepEqual(sorted(joined.fromLearner), learnt);
+    const again = read(joinNativeCode(joined, full, all));
+    assert.deepEqual(
+      sorted(again.fromLearner),
+      [...all].filter((i) => !hot.optimised.has(i)),
+    );
+    const restored = engine.serialize(engine.deserialize(joined.bytes, wireBytes));
+    assert.deepEqual(restored && sorted(read(restored).fromLearner), learnt);
   });
 
   it('does not change its sources', () => {

@@ -31,7 +31,7 @@ function alive(modules: RecordedModules, held: WebAssembly.Module[] = []): numbe
 const aKey = ModuleHash.random();
 
 function recorded(changes: Partial<RecordedModule> = {}): RecordedModule {
-  const nothing = { length: 0, generation: 0, final: false };
+  const nothing = { length: 0, generation: 0, final: false, optimisedFor: 0 };
   return {
     key: aKey,
     engineId: 'engine-1',
@@ -39,6 +39,9 @@ function recorded(changes: Partial<RecordedModule> = {}): RecordedModule {
     functions: undefined,
     stored: nothing,
     analysis: undefined,
+    cpuTimeBefore: 0,
+    isRestored: false,
+    mayRetier: false,
     isQuarantined: false,
     hasRequestedLearner: false,
     ...changes,

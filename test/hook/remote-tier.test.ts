@@ -30,6 +30,8 @@ function artifact(key: ModuleHash): Artifact {
     coverage: 'hot',
     generation: 3,
     final: true,
+    hasLearnerCode: false,
+    optimisedFor: 0,
     bypassedUntil: 0,
     nativeCode: new Uint8Array(1000).fill(0x90),
     wireBytes: undefined,

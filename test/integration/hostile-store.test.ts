@@ -134,6 +134,8 @@ async function bombs(): Promise<(key: string) => Buffer> {
     coverage: 'hot',
     generation: 0,
     final: false,
+    hasLearnerCode: false,
+    optimisedFor: 0,
     bypassedUntil: 0,
     wireLength: 70_000,
   } as const;

@@ -56,6 +56,8 @@ function setUp({ stored = true, part = undefined as Uint8Array | undefined, ruin
       coverage: 'hot',
       generation: 0,
       final: false,
+      hasLearnerCode: false,
+      optimisedFor: 0,
       bypassedUntil: 0,
       wireLength: wireBytes.length,
     } as const;

@@ -22,6 +22,8 @@ function artifact(key: ModuleHash, length = 1000, more: Partial<Artifact> = {}):
     coverage: 'hot',
     generation: 3,
     final: false,
+    hasLearnerCode: false,
+    optimisedFor: 0,
     bypassedUntil: 0,
     nativeCode: new Uint8Array(length).fill(0x90),
     wireBytes: undefined,

@@ -2,11 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Current, type Decision, decide, isWorthLoading, type Stored } from '../../dist/learning/saving-policy.js';
 
-const NOTHING_STORED: Stored = { length: 0, generation: 0, final: false };
-const stored = (length: number, generation = 0, final = false): Stored => ({ length, generation, final });
+const NOTHING_STORED: Stored = { length: 0, generation: 0, final: false, optimisedFor: 0 };
+const stored = (length: number, generation = 0, final = false): Stored => ({
+  length,
+  generation,
+  final,
+  optimisedFor: 0,
+});
 const current = (length: number, optimised: number, executed: number): Current => ({
   length,
-  functions: { optimised: setOf(optimised), executed: setOf(executed) },
+  functions: { optimised: setOf(optimised), executed: setOf(executed), fromLearner: new Set() },
 });
 const setOf = (size: number) => new Set(Array(size).keys());
 const unreadable = (length: number): Current => ({ length, functions: undefined });

@@ -16,7 +16,16 @@ const options = { signer, packs: false, maxSize: 2 ** 20 };
 
 function artifact(length: number, more: Partial<Artifact> = {}): Artifact {
   const nativeCode = Buffer.alloc(length, 1);
-  const fields = { key, engineId: 'engine', coverage: 'hot', generation: 0, final: false, bypassedUntil: 0 } as const;
+  const fields = {
+    key,
+    engineId: 'engine',
+    coverage: 'hot',
+    generation: 0,
+    final: false,
+    hasLearnerCode: false,
+    optimisedFor: 0,
+    bypassedUntil: 0,
+  } as const;
   return { ...fields, nativeCode, wireBytes: undefined, wireLength: 5000, ...more };
 }
 

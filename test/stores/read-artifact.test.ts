@@ -18,6 +18,8 @@ const artifact: Artifact = {
   coverage: 'hot',
   generation: 0,
   final: false,
+  hasLearnerCode: false,
+  optimisedFor: 0,
   bypassedUntil: 0,
   nativeCode: Buffer.alloc(20_000, 1),
   wireBytes: undefined,

@@ -43,7 +43,17 @@ export function artifactsOf(subject, variant, nativeCode, includeWireBytes = tru
   const encode = (each, changes) => {
     const wireBytes = wireBytesOf(subject, each);
     const key = ModuleHash.sha256(wireBytes);
-    const common = { key, engineId, coverage: 'full', generation: 3, final: true, bypassedUntil: 0, nativeCode };
+    const common = {
+      key,
+      engineId,
+      coverage: 'full',
+      generation: 3,
+      final: true,
+      hasLearnerCode: false,
+      optimisedFor: 0,
+      bypassedUntil: 0,
+      nativeCode,
+    };
     const parts = { wireBytes: includeWireBytes ? wireBytes : undefined, wireLength: wireBytes.length };
     const bytes = encodeArtifact({ ...common, ...parts, ...changes }, new Signer([SECRET]));
     return { key, engineId, wireBytes, bytes };

@@ -19,6 +19,8 @@ export function madeUp(seed: number, changes: Partial<Artifact> = {}): Artifact 
     coverage: 'hot',
     generation: 0,
     final: false,
+    hasLearnerCode: false,
+    optimisedFor: 0,
     bypassedUntil: 0,
     nativeCode: Buffer.alloc(3000, `native code ${seed} `),
     wireBytes,
