@@ -81,6 +81,7 @@ export function joinNativeCode(
   const parts: Uint8Array[] = [header];
   // All others get the budgets of functions that never ran.
   const budgets = Buffer.from(second.bytes.subarray(second.recordStarts[declared]));
+  const fromLearner = learnerBudget(v8Version);
   let codeSize = 0;
   for (let i = 0; i < declared; i++) {
     const source = first?.optimised.has(i)
@@ -88,7 +89,9 @@ export function joinNativeCode(
       : wanted.has(i) && second.optimised.has(i) && !second.inlined.has(i)
         ? second
         : undefined;
-    if (source === second || source?.fromLearner.has(i)) budgets.writeUInt32LE(learnerBudget(v8Version), 4 * i);
+    const isFromLearner = source === second || source?.fromLearner.has(i);
+    if (isFromLearner) budgets.writeUInt32LE(fromLearner, 4 * i);
+    else if (budgets.readUInt32LE(4 * i) === fromLearner) budgets.writeUInt32LE(fromLearner - 1, 4 * i);
     if (source) {
       const record = source.bytes.subarray(source.recordStarts[i], source.recordStarts[i + 1]);
       codeSize += new DataView(record.buffer, record.byteOffset).getUint32(1 + 4 * firstLength, true);
