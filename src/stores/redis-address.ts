@@ -9,7 +9,7 @@ export interface RedisAddress {
   description: string;
 }
 
-/** Texts that must not be in any error. */
+/** The texts that no error may contain. */
 export function secretsOf({ password }: { password?: string | undefined }): string[] {
   return password ? [password, encodeURIComponent(password)] : [];
 }

@@ -3,12 +3,11 @@ import type net from 'node:net';
 import { CacheError } from '../cache-error.js';
 import type { RedisAddress } from './redis-address.js';
 
-/** RESP's `$`: bulk strings. Values and keys come as Buffers, so that no byte is taken for text. */
+/** Bulk strings (`$` in RESP) come as Buffers, because values and keys are bytes. */
 const AS_BUFFERS = { 36: Buffer };
 
 /**
- * Milliseconds without a byte after which a server is given up. An idle connection ends by it, too, and is made again
- * when needed.
+ * Milliseconds of silence after which the connection ends. That ends idle connections, too; the next operation connects again.
  */
 const SILENCE_TIMEOUT = 10_000;
 
@@ -24,12 +23,12 @@ interface Commands {
   scan(cursor: string, options: { MATCH: string; COUNT: number }): Promise<{ cursor: Buffer; keys: Buffer[] }>;
 }
 
-/** The part of `@redis/client`'s client that is used beside commands. */
+/** The other parts of a client of `@redis/client` that the store uses. */
 export interface Client extends Commands {
   readonly isOpen: boolean;
   readonly isReady?: boolean;
   readonly options?: ClientOptions | undefined;
-  /** Of a cluster only. */
+  /** Only a cluster has them. */
   readonly masters?: unknown[];
   nodeClient?(node: unknown): Promise<Client>;
   connect(): Promise<unknown>;
@@ -58,22 +57,22 @@ interface ClientOptions {
   [name: string]: unknown;
 }
 
-/** Runs commands, for as long as somebody waits. */
+/** Runs commands while somebody waits. */
 export interface Connection {
   readonly description: string;
   /** Texts that must not be in any error. */
   readonly secrets: string[];
-  /** @param maxBytes - of the answers; a connection of our own ends where more comes */
+  /** @param maxBytes - limit for the answers; a connection of our own ends if more comes */
   run<T>(commands: (client: Client) => Promise<T>, signal: AbortSignal | undefined, maxBytes: number): Promise<T>;
   close(): void;
 }
 
-/** A client whose answers are Buffers. A command that waits when the signal is aborted is never sent. */
+/** The client with Buffers for answers. A command that still waits at the abort of the signal is not sent. */
 export function forStore(client: Client, signal: AbortSignal | undefined): Client {
   return client.withCommandOptions({ typeMapping: AS_BUFFERS, ...(signal && { abortSignal: signal }) });
 }
 
-/** @param socket - the connection below TLS */
+/** @param socket - the TCP connection, for a client that adds TLS */
 export function clientOptions(
   { host, port, tls, ...account }: RedisAddress,
   signal: AbortSignal,
@@ -87,14 +86,14 @@ export function clientOptions(
       tls,
       signal,
       ...(socket && { socket }),
-      connectTimeout: 0, // The whole has one, see above.
+      connectTimeout: 0, // OwnConnection has one for all steps together.
       socketTimeout: SILENCE_TIMEOUT,
       reconnectStrategy: false,
     },
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     database,
-    // Servers before 6 and proxies know no other; nothing that 3 adds is used.
+    // Servers before Redis 6 and some proxies only know this version.
     RESP: 2,
     maintNotifications: 'disabled',
     disableClientInfo: true,
@@ -106,7 +105,7 @@ interface ClientPackage {
   createClient(options: ClientOptions): Client;
 }
 
-/** `redis` has all of `@redis/client`, and is what most programs install. */
+/** Most programs install `redis`, which contains `@redis/client`. */
 const PACKAGES = ['@redis/client', 'redis'];
 let loadedPackage: ClientPackage | undefined;
 

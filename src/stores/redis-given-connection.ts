@@ -2,7 +2,7 @@ import { secretsOf } from './redis-address.js';
 import { type Client, type Connection, forStore } from './redis-client.js';
 import { withSignal } from './with-signal.js';
 
-/** A client or cluster of somebody else, who decides when it connects again, and closes it. */
+/** A client or cluster that the user made, reconnects and closes. */
 export class GivenConnection implements Connection {
   readonly description: string;
   readonly secrets: string[];
@@ -17,7 +17,7 @@ export class GivenConnection implements Connection {
     this.description = client.masters ? 'a Redis cluster' : server;
     this.secrets = secretsOf(client.options ?? {});
     this.#client = client;
-    client.on('error', ignore); // A lost connection must not end a program that has not thought of it.
+    client.on('error', ignore); // Without a listener a lost connection would end the program.
   }
 
   run<T>(commands: (client: Client) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
@@ -39,13 +39,12 @@ export class GivenConnection implements Connection {
   }
 
   /**
-   * By default a client tries for ever to connect, and keeps commands meanwhile. Here the first failed attempt is an
-   * error.
+   * By default a client tries to connect for ever, and queues commands. Here the first failed attempt is an error.
    */
   async #whenReady(): Promise<void> {
     const client = this.#client;
     if (client.isReady) return;
-    // A cluster tells of its nodes only, and fails by itself.
+    // A cluster only has events of its nodes, and its connect() fails by itself.
     if (client.masters || client.isReady === undefined) {
       if (!client.isOpen) await client.connect();
       return;

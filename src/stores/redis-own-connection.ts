@@ -5,25 +5,24 @@ import { type Client, type Connection, clientOptions, forStore, loadClient } fro
 import { withSignal } from './with-signal.js';
 
 /**
- * Milliseconds for name look-up, TCP, TLS and log-in together. A lost SYN is repeated after one second; whoever waits longer than for a
- * second one has no use for a cache. In steps, so that a program that blocks its event loop for as long, by compiling for one, does not
- * miss an answer that is there already.
+ * Milliseconds for name look-up, TCP, TLS and log-in together: enough for one lost packet, which is repeated after a second. The time is
+ * counted in steps, so that a program that blocks its event loop, for example by compiling, does not miss an answer that has come.
  */
 const CONNECT_TIMEOUT = 2000;
 const CONNECT_STEPS = 10;
 /**
- * Milliseconds for what nobody waits for any more. A slow connection is there by then, for the next operation. After that a dead server
- * no longer keeps a process alive, and the rest of an abandoned transfer is not in the way.
+ * Milliseconds that a connection attempt or a transfer goes on after the last caller gave up. A slow connection is then ready for the
+ * next operation. After that, a dead server must not keep the process alive, nor an abandoned transfer delay the next one.
  */
 const LINGER = 500;
-/** Bytes of answers beside values: a log-in's, an error's. */
+/** Allowance for answers that are not values, such as errors and that of the log-in, in bytes. */
 const SMALL_ANSWERS = 2 ** 16;
-/** Milliseconds between two looks at how much came: some ten megabytes come in between, on a fast network. */
+/** Milliseconds between two checks of the received bytes. A fast network brings ten megabytes in that time. */
 const MEASURED_EVERY = 20;
 
 /**
- * A client of our own, made when it is first needed, and made again after it was lost. It never connects again by itself, so
- * that nothing waits for a dead server longer than for one attempt.
+ * A client of our own, made when it is first needed, and again after the connection was lost. It does not reconnect by itself, so that
+ * nobody waits for a dead server longer than for one attempt.
  */
 export class OwnConnection implements Connection {
   readonly description: string;
@@ -31,7 +30,7 @@ export class OwnConnection implements Connection {
   readonly #address: RedisAddress;
   #client: Client | undefined;
   #connected: Promise<Client> | undefined;
-  /** Ends the socket in every state; a client can only end one that is connected. */
+  /** Ends the socket in every state. The client itself can only end one that is connected. */
   #drop: ((reason: Error) => void) | undefined;
   #waiting = 0;
   #unanswered = 0;
@@ -50,7 +49,7 @@ export class OwnConnection implements Connection {
     signal: AbortSignal | undefined,
     maxBytes: number,
   ): Promise<T> {
-    // The process stays alive for this, and, below, for nothing else.
+    // Only a waiting caller keeps the process alive.
     if (this.#waiting++ === 0) this.#client?.ref();
     clearTimeout(this.#linger);
     try {
@@ -58,7 +57,7 @@ export class OwnConnection implements Connection {
     } finally {
       if (--this.#waiting === 0) {
         this.#client?.unref();
-        // A connection that is being made and what is being written keep a process alive, whatever unref says.
+        // Connection attempts and writes keep a process alive in spite of unref.
         if (this.#unanswered > 0)
           this.#linger = setTimeout(() => this.#drop?.(new Error('nobody waits')), LINGER).unref();
       }
@@ -105,8 +104,7 @@ export class OwnConnection implements Connection {
       const { host, port, tls } = this.#address;
       const below = tls ? nodeNet.connect({ host, port, noDelay: true }) : undefined;
       const client = loadClient().createClient(clientOptions(this.#address, controller.signal, below));
-      // Without a listener the event would end the program. After an answer that is none the client would wait for
-      // another one.
+      // Without a listener the event would end the program. After an invalid answer the client would wait for another one.
       client.on('error', (error) => drop(error as Error));
       let steps = 0;
       timer = setInterval(() => {
@@ -126,7 +124,7 @@ export class OwnConnection implements Connection {
     }
   }
 
-  /** The next operation connects again; unless one has already. */
+  /** Makes the next operation connect again, unless one already has. */
   #forget(drop: unknown): void {
     if (this.#drop !== drop) return;
     this.#meter?.stop();
@@ -137,7 +135,7 @@ export class OwnConnection implements Connection {
   }
 }
 
-/** Ends a connection on which more comes than was asked for. The client itself would keep it all, for ever. */
+/** Ends a connection that brings more than was asked for. The client itself would keep all of it. */
 class Meter {
   readonly #socket: nodeNet.Socket;
   readonly #timer: NodeJS.Timeout;
@@ -146,16 +144,16 @@ class Meter {
   constructor(socket: nodeNet.Socket, drop: (reason: Error) => void) {
     this.#socket = socket;
     this.#timer = setInterval(() => {
-      if (socket.bytesRead > this.#limit) drop(new Error('the server sends more than it was asked for'));
+      if (socket.bytesRead > this.#limit) drop(new Error('the server sent more than it was asked for'));
     }, MEASURED_EVERY).unref();
   }
 
-  /** So many bytes are asked for. */
+  /** Allows so many bytes more. */
   expect(bytes: number): void {
-    this.#limit += bytes + Math.ceil(bytes / 64); // TLS adds some.
+    this.#limit += bytes + Math.ceil(bytes / 64); // TLS adds some
   }
 
-  /** Everything that was asked for is there. */
+  /** Takes back what was not used, when all answers are there. */
   reset(): void {
     this.#limit = this.#socket.bytesRead + SMALL_ANSWERS;
   }
@@ -165,7 +163,7 @@ class Meter {
   }
 }
 
-/** The result of `connect`, and the socket that it makes, which no client shows. */
+/** The result of `connect`, and the socket that it opens, which the client does not show. */
 function captureSocket<T>(connect: () => T): [T, nodeNet.Socket | undefined] {
   let socket: nodeNet.Socket | undefined;
   const capture = (message: unknown) => {
@@ -180,7 +178,7 @@ function captureSocket<T>(connect: () => T): [T, nodeNet.Socket | undefined] {
   }
 }
 
-/** The error of a socket that a signal ended has the reason as its cause. */
+/** The reason, for a socket that a signal has ended. */
 function whyDropped(error: unknown): unknown {
   return error instanceof Error && error.name === 'AbortError' && error.cause ? error.cause : error;
 }

@@ -18,25 +18,24 @@ const { getBuiltinModule } = process;
 
 /** Before each name, in the server's keys. */
 const DEFAULT_PREFIX = 'wasm-module-cache:';
-/** Seconds: longer than any release lives in a fleet. A value that is read stays. */
+/** In seconds: longer than any release lives in a fleet. Reading a value renews it. */
 const DEFAULT_TTL = 30 * 24 * 60 * 60;
 const MAX_TTL = 2 ** 31 - 1;
-/** Before the bytes of each value, new with every put. Random, because writers know nothing of each other. */
+/** Each value starts with a version of so many bytes, new with every put. It is random, because writers know nothing of each other. */
 const VERSION_LENGTH = 8;
-/** Bytes that Redis holds in one value. */
+/** Redis' own limit for a value, in bytes. */
 const MAX_VALUE = 2 ** 29;
-/** Bytes of an answer that is no value. */
+/** Limit for an answer that is not a value, in bytes. */
 const MAX_ANSWER = 2 ** 10;
-/** Bytes of one step of a list. */
+/** Limit for one step of a list, in bytes. */
 const MAX_STEP = 2 ** 24;
 
-/** Keys that a server looks at per step of a list: a fraction of a millisecond, in which it answers nobody else. */
+/** The keys that a server looks at in one step of a list. It takes a fraction of a millisecond, in which it answers nobody else. */
 const SCAN_COUNT = 1000;
 
 /**
- * Stores where the version is the one that the writer saw. On the server, because between two commands others may
- * write; as text and not by its digest, because it is short beside the values, which would be sent twice where a
- * server does not know the digest.
+ * Stores a value if the version there is the one that the writer saw. It runs on the server, because others may write between two
+ * commands. It is sent as text: it is short compared with a value, which would be sent twice if the server did not know a digest.
  */
 const PUT_IF_VERSION = `
 if redis.call('GETRANGE', KEYS[1], 0, ${VERSION_LENGTH - 1}) ~= ARGV[1] then return 0 end
@@ -44,8 +43,7 @@ if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET'
 return 1`;
 
 /**
- * What a `RedisStore` needs of a client: one that `createClient()` or `createCluster()` of `redis` or `@redis/client`
- * made is one.
+ * The part of a client that `RedisStore` uses. `createClient()` and `createCluster()` of `redis` or `@redis/client` make one.
  *
  * @example
  * ```ts
@@ -59,14 +57,14 @@ return 1`;
 export interface RedisClientLike {
   /** Whether it is connected, or tries to be. */
   readonly isOpen: boolean;
-  /** Is called where it is not open. */
+  /** Called if the client is not open. */
   connect(): Promise<unknown>;
-  /** Gives a view of the client with other options; the store's has Buffers for answers. */
+  /** Returns the client with other options; the store asks for answers in Buffers. */
   withCommandOptions(options: object): object;
 }
 
 /**
- * Where a `RedisStore` keeps its values, and for how long: either `client` or `url`.
+ * Options of {@link RedisStore}: either `client` or `url`, and how long values live.
  *
  * @example
  * ```ts
@@ -84,26 +82,26 @@ export interface RedisStoreOptions {
   /** A client of your own, connected or not. It is not closed with the store. */
   client?: RedisClientLike | undefined;
   /**
-   * `redis://` or, with TLS, `rediss://`, then `user:password@` where needed, the host, and where needed a port and
-   * `/` with the number of a database. The client is of the package `@redis/client` or `redis`, which is loaded at the
-   * first operation.
+   * `redis://user:password@host:port/database`, or `rediss://` with TLS. Only the host is required. The store loads the package
+   * `@redis/client` or `redis` at the first operation.
    */
   url?: string | undefined;
   /** Before each name, in the server's keys. Default: `wasm-module-cache:`. */
   prefix?: string | undefined;
   /**
-   * Seconds after which the server forgets a value that is neither replaced nor read; `0`: never. Reading renews it
-   * when less than half is left. Default: 30 days.
+   * The server deletes a value that was neither replaced nor read for so many seconds; `0`: never. Reading renews the time when less
+   * than half of it is left. Default: 30 days.
    */
   ttl?: number | undefined;
 }
 
 /**
- * Bytes by name in Redis, Valkey, or what else speaks their protocol. A server that evicts under `maxmemory` is fine:
- * what is gone is a miss. Each operation is about one key, as clusters need it.
+ * Bytes by name in Redis, Valkey, or another server with their protocol. The server may evict values under `maxmemory`: an evicted value
+ * is a miss. Each operation uses one key, as clusters require.
  *
- * With a URL it makes one connection, at the first operation, which does not keep a process alive. An operation fails
- * when there is no connection within two seconds or when the server says nothing for ten; the next one connects again.
+ * With a URL the store makes one connection, at the first operation. It does not keep a process alive, and ends when the server sends
+ * more than it was asked for. An operation fails if there is no connection within two seconds, or if the server is silent for ten; the
+ * next one connects again. With a client of your own, trust the server with your memory.
  *
  * @example
  * ```ts
@@ -129,7 +127,7 @@ export class RedisStore implements ArtifactStore {
   /**
    * Neither loads a client nor connects.
    *
-   * @throws {TypeError} for an option that is not usable.
+   * @throws {TypeError} that names the wrong option.
    */
   constructor(options: RedisStoreOptions) {
     const { client, url, prefix = DEFAULT_PREFIX, ttl = DEFAULT_TTL } = options;
@@ -138,7 +136,7 @@ export class RedisStore implements ArtifactStore {
       throw new TypeError(`The option ttl must be a whole number of seconds from 0 to ${MAX_TTL}, not ${String(ttl)}`);
     }
     if ((client === undefined) === (url === undefined)) {
-      throw new TypeError(`One of the options client and url must be given, not ${client ? 'both' : 'none'}`);
+      throw new TypeError(`Give one of the options client and url, not ${client ? 'both' : 'none'}`);
     }
     this.#connection = client === undefined ? new OwnConnection(parseUrl(url)) : new GivenConnection(check(client));
     this.#prefix = prefix;
@@ -151,27 +149,26 @@ export class RedisStore implements ArtifactStore {
   }
 
   /**
-   * Renews the time to live with a command of its own, that is not waited for, only when less than half of it is left:
-   * a `GETEX` would make each read a write, for replicas and the log too, and would be refused where one may only
-   * read.
+   * Renews the time to live with another command, without waiting, and only when less than half of it is left. `GETEX` would make
+   * each read a write, also for replicas and the log, and is forbidden to readers.
    */
   async get(name: string, { signal, maxSize = MAX_VALUE }: GetOptions = {}): Promise<StoredValue | undefined> {
     const key = this.#prefix + name;
     const maxBytes = maxSize + VERSION_LENGTH + 1;
     const read = async (client: Client) => {
-      // Not GET: somebody may have put a value there that is larger than anybody takes.
+      // GET would return all of a value that is too large.
       const [stored, left] = await Promise.all([
         client.getRange(key, 0, maxBytes - 1),
         this.#ttl ? client.pTTL(key) : -1,
       ]);
-      // Negative: there is none, or no value.
+      // It is negative without a time to live, and without a value.
       if (left >= 0 && left < (this.#ttl * 1000) / 2) client.expire(key, this.#ttl).catch(() => {});
       return stored;
     };
     const stored = await this.#run(`get ${name}`, signal, read, maxBytes);
     if (stored.length === 0) return undefined;
     if (stored.length < VERSION_LENGTH) {
-      const message = `${this.description} has ${stored.length} bytes as ${name}, which no such store put there`;
+      const message = `${this.description} has ${stored.length} bytes as ${name}, which no RedisStore has written`;
       throw new CacheError('Other', message);
     }
     if (stored.length >= maxBytes) throw new TooLargeError(`${this.description}: ${name}`, undefined, maxSize);
@@ -184,7 +181,7 @@ export class RedisStore implements ArtifactStore {
     return await this.#run(`put ${name}`, signal, async (client) => {
       if (typeof ifVersion === 'string') {
         const version = Buffer.from(ifVersion, 'hex');
-        // Nothing has such a version: it is of another store.
+        // It is the version of another store.
         if (version.length !== VERSION_LENGTH || version.toString('hex') !== ifVersion) return false;
         const arguments_ = [version, value, String(this.#ttl)];
         return (await client.eval(PUT_IF_VERSION, { keys: [key], arguments: arguments_ })) === 1;
@@ -246,7 +243,7 @@ export class RedisStore implements ArtifactStore {
     }
   }
 
-  /** Servers may repeat what they were sent and did not understand, such as a log-in. */
+  /** A server may send a command back that it does not understand, such as a log-in. */
   #error(what: string, cause: unknown): CacheError {
     if (CacheError.is(cause)) return cause;
     const start = `${this.description}: could not ${what}: `;
@@ -268,7 +265,7 @@ function check(client: RedisClientLike): Client {
   throw new TypeError(`The option client must be a client that createClient() of redis 5 or later made, not ${given}`);
 }
 
-/** An answer may be a part of what came with one read of the socket. */
+/** Copies an answer that shares its memory with others. */
 function ownBytes(stored: Buffer): Uint8Array {
   const bytes = stored.subarray(VERSION_LENGTH);
   return stored.buffer.byteLength === stored.length ? bytes : new Uint8Array(bytes);
@@ -279,14 +276,13 @@ async function nodeOf(cluster: Client, node: unknown): Promise<Client> {
   return client.withCommandOptions({ typeMapping: { 36: Buffer } });
 }
 
-/** All that means something in a pattern of `SCAN`. */
+/** Escapes the characters with a meaning in a pattern of `SCAN`. */
 function escapeGlob(text: string): string {
   return text.replace(/[\\*?[\]]/g, '\\$&');
 }
 
 /**
- * Of several failed attempts, as with two addresses of a host, only the parts have messages; time-outs of the client
- * have none.
+ * The error of several attempts, as with two addresses of a host, has no message itself, and neither have time-outs of the client.
  */
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join(', ');
