@@ -1,9 +1,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
+import { HEADER_LENGTH } from '../artifact/header.js';
 import { whyNotCacheFolder } from '../caches/cache-folder.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { isTestedV8 } from '../engine/supported.js';
 import { V8Engine } from '../engine/v8-engine.js';
+import { run } from '../files/steps.js';
 import { settingsOfProcess } from '../hook/settings.js';
 import { keepVerdict, keptVerdict } from '../probe/probe.js';
 import type { KeptVerdict } from '../probe/verdict.js';
@@ -12,6 +15,8 @@ import { sourceOf } from '../settings/sources.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { UsageError } from './exit-codes.js';
 import { colorsFor, printLine } from './terminal/output.js';
+
+const MAX_ARTIFACT_FILE_SIZE = DEFAULT_MAX_ARTIFACT_SIZE + HEADER_LENGTH;
 
 /** The options that every command has. */
 export interface CommonOptions {
@@ -94,8 +99,26 @@ export function cacheOf({ directory, settings }: Pick<Context, 'directory' | 'se
 }
 
 /** @throws {CacheError} kind `Untrusted` when others may write to the folder, so that its artifacts may be theirs. */
-export function checkTrust({ directory, settings }: Context): void {
-  new FileSystemStore(directory, { isShared: settings.secrets !== undefined }).checkTrust();
+export function checkTrust(context: Context): void {
+  storeOf(context).checkTrust();
+}
+
+/** The files of the cache folder. Reads none that others may have written, unless there is a secret to check it with. */
+export function storeOf({ directory, settings }: Pick<Context, 'directory' | 'settings'>): FileSystemStore {
+  return new FileSystemStore(directory, { isShared: settings.secrets !== undefined });
+}
+
+/**
+ * Reads a whole artifact, whatever is in it.
+ *
+ * @throws {CacheError} kind `Untrusted`, `NotFound` or `FileRead`; an error when it is larger than any that is loaded.
+ */
+export async function readArtifactBytes(
+  context: Pick<Context, 'directory' | 'settings'>,
+  file: string,
+): Promise<Uint8Array> {
+  const name = path.relative(context.directory, file).split(path.sep).join('/');
+  return (await run(storeOf(context).read(name, MAX_ARTIFACT_FILE_SIZE))).bytes;
 }
 
 /** @throws {UsageError} when the environment says that nothing may be stored. */

@@ -11,11 +11,19 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit();
 });
 
+// Node prints warnings as they are, and ours name files. With --no-warnings it does not listen.
+if (process.listenerCount('warning') > 0) process.removeAllListeners('warning').on('warning', showWarning);
+
 try {
   await createProgram().parseAsync();
 } catch (error) {
   if (error instanceof InterruptedError) process.kill(process.pid, error.signal);
   else process.exitCode = report(error);
+}
+
+function showWarning({ name, message }: Error): void {
+  if (name === 'DeprecationWarning' && process.noDeprecation) return;
+  printLine(process.stderr, message, undefined, colorsFor(process.stderr).yellow('warning: '));
 }
 
 function report(error: unknown): ExitCode {

@@ -1,5 +1,4 @@
 import readline from 'node:readline/promises';
-import type { FoundFile } from '../../caches/inventory.js';
 import { isLeftBehind } from '../../caches/sweep.js';
 import type { Command } from '../command.js';
 import { checkTrust } from '../context.js';
@@ -21,19 +20,19 @@ export const command: Command<ClearOptions, ClearDocument> = {
   async run(context, { yes = false, dryRun = false }) {
     checkTrust(context);
     const { directory } = context;
-    const { files, size } = await whatGoes(directory);
-    if (!yes && !dryRun && files > 0) {
+    const plan = await removeFiles(directory, true, Infinity, everything);
+    const [files, size] = [plan.removed.length, plan.before.size - plan.after.size];
+    if (dryRun || files === 0) return { ...plan, dryRun, declined: false };
+    if (!yes) {
       const what = `${count(files, 'file')}, ${formatSize(size)}, in ${directory}`;
       if (!process.stdin.isTTY || !process.stderr.isTTY) {
         throw new UsageError(`This would remove ${what}, and there is no terminal to ask on: give --yes, or --dry-run`);
       }
       if (!(await ask(`Remove ${what}? [y/N] `))) {
-        const all = { files, size };
-        return { directory, dryRun, before: all, after: all, removed: [], failed: [], declined: true };
+        return { ...plan, dryRun, after: plan.before, removed: [], declined: true };
       }
     }
-    const removal = await removeFiles(directory, dryRun, Infinity, chooseOurs);
-    return { ...removal, declined: false };
+    return { ...(await removeFiles(directory, false, Infinity, everything)), declined: false };
   },
 
   render(document, colors) {
@@ -46,19 +45,9 @@ export const command: Command<ClearOptions, ClearDocument> = {
   },
 };
 
-const chooseOurs: Choose = (found) => new Map(found.filter(isOurs).map((file) => [file, 'clear']));
-
-/** What a process is just writing stays: the artifact would come anyway. */
-function isOurs(found: FoundFile): boolean {
-  if (found.kind === 'unknown') return false;
-  return found.kind !== 'temporary' || isLeftBehind(found);
-}
-
-/** Files at our names that hold something else are not counted: they stay. */
-async function whatGoes(directory: string): Promise<{ files: number; size: number }> {
-  const { removed } = await removeFiles(directory, true, Infinity, chooseOurs);
-  return { files: removed.length, size: removed.reduce((sum, { size }) => sum + size, 0) };
-}
+/** Not what a process is just writing: the artifact would come anyway. */
+const everything: Choose = (found) =>
+  new Map(found.filter((file) => file.kind !== 'temporary' || isLeftBehind(file)).map((file) => [file, 'clear']));
 
 async function ask(question: string): Promise<boolean> {
   const terminal = readline.createInterface({ input: process.stdin, output: process.stderr });

@@ -8,11 +8,10 @@ import { whyNotThisEngine } from '../../engine/engine-id.js';
 import { readNativeCode } from '../../engine/native-code.js';
 import { countFunctions } from '../../engine/wasm-binary.js';
 import type { Command } from '../command.js';
-import { type Context, checkTrust, shownPath } from '../context.js';
+import { type Context, checkTrust, readArtifactBytes, shownPath } from '../context.js';
 import { ExitCode, UsageError } from '../exit-codes.js';
 import { type Entry, engineName, readContents } from '../folder/entries.js';
 import { type ModuleFile, readModuleFile } from '../folder/module-file.js';
-import { readArtifactFile } from '../folder/plain-file.js';
 import { readModuleNames } from '../folder/statistics.js';
 import { type Colors, formatAge, formatSize, list } from '../terminal/output.js';
 
@@ -105,18 +104,15 @@ function isKey(given: string): boolean {
   throw new UsageError(`${given} is not a file here, and not a key: ${expected}`);
 }
 
-async function inspect(
-  entry: Entry,
-  { settings, engineId }: Context,
-  module: ModuleFile | undefined,
-): Promise<InfoArtifact> {
+async function inspect(entry: Entry, context: Context, module: ModuleFile | undefined): Promise<InfoArtifact> {
+  const { settings, engineId } = context;
   const notForThisEngine = whyNotThisEngine(entry.engine.id, engineId);
   const { deaths, goodTries } = new CrashGuard(entry.file).suspect() ?? {};
   const quarantine = deaths === undefined || goodTries === undefined ? null : { deaths, goodTries };
   const inspected: InfoArtifact = { ...entry, signature: null, functions: null, quarantine, notForThisEngine };
   if (entry.damage !== null) return inspected;
   try {
-    const bytes = await readArtifactFile(entry.file);
+    const bytes = await readArtifactBytes(context, entry.file);
     const artifact = decodeArtifact(bytes);
     inspected.signature = signatureOf(bytes, artifact, settings.secrets);
     inspected.functions = functionsOf(artifact.nativeCode, artifact.wireBytes ?? module?.wireBytes, entry.engine.v8);

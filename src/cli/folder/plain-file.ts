@@ -1,6 +1,4 @@
 import fs from 'node:fs';
-import { DEFAULT_MAX_ARTIFACT_SIZE } from '../../artifact/artifact.js';
-import { HEADER_LENGTH } from '../../artifact/header.js';
 
 const { O_RDONLY, O_NONBLOCK = 0, O_NOFOLLOW = 0 } = fs.constants;
 
@@ -30,11 +28,4 @@ export async function readPlainFile(file: string, length: number, followsLinks =
   } finally {
     await handle.close();
   }
-}
-
-/** Reads a whole artifact. @throws {Error} also when it is larger than any that is loaded. */
-export async function readArtifactFile(file: string): Promise<Uint8Array<ArrayBuffer>> {
-  const { bytes, stats } = await readPlainFile(file, DEFAULT_MAX_ARTIFACT_SIZE + HEADER_LENGTH);
-  if (stats.size === bytes.length) return bytes;
-  throw new Error(`${stats.size} bytes, more than the ${bytes.length} that an artifact may have`);
 }

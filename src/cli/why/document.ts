@@ -36,6 +36,7 @@ export interface Reason {
     | 'too-small'
     | 'unsupported'
     | 'untrusted-folder'
+    | 'untrusted-artifact'
     | 'not-found'
     | 'other-engine'
     | 'damaged'

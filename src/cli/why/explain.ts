@@ -7,10 +7,9 @@ import { RemoteCache } from '../../caches/remote.js';
 import { isBypassed } from '../../learning/saving-policy.js';
 import { sourceOf } from '../../settings/sources.js';
 import { openStore } from '../../stores/open-store.js';
-import { type Context, checkTrust } from '../context.js';
+import { type Context, checkTrust, readArtifactBytes } from '../context.js';
 import type { Entry } from '../folder/entries.js';
 import type { ModuleFile } from '../folder/module-file.js';
-import { readArtifactFile } from '../folder/plain-file.js';
 import { formatSize } from '../terminal/output.js';
 import { askNode, type NodeAnswer, type NodeCommand } from './ask-node.js';
 import type { Reason, WhyDocument } from './document.js';
@@ -104,13 +103,16 @@ function whyNotLookedFor({ context, module, answer }: Question): Reason[] {
 
 async function whyNotUsable({ context, module, answer }: Question, { file }: Entry): Promise<Reason | undefined> {
   const { secrets } = context.settings;
+  let bytes: Uint8Array;
   let artifact: Artifact;
-  const bytes = await readArtifactFile(file);
   try {
+    bytes = await readArtifactBytes(context, file);
     artifact = decodeArtifact(bytes);
     checkExpectation(artifact, { key: module.key, engineId: answer.engineId, wireLength: module.wireBytes.length });
   } catch (error) {
-    return { code: 'damaged', message: `the artifact is damaged: ${(error as Error).message}`, advice: REPLACED };
+    const { message } = error as Error;
+    if (CacheError.is(error, 'Untrusted')) return { code: 'untrusted-artifact', message, advice: 'do what it says' };
+    return { code: 'damaged', message: `the artifact is damaged: ${message}`, advice: REPLACED };
   }
   const { nativeCode, wireBytes = module.wireBytes, coverage, bypassedUntil } = artifact;
   try {

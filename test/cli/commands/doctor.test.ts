@@ -104,7 +104,7 @@ describe('wasm-cache doctor', () => {
     chmodSync(open, 0o777); // so that others could replace the folder below it
     const [status, message] = findingOf(doctor({ env: { TMPDIR: open }, code: 1 }), 'round-trip');
     assert.equal(status, 'problem');
-    assert.match(message, /^the first process saved nothing: .*may be written to by others/);
+    assert.match(message, /^the first process saved nothing: .*can be written by others/);
     assert.deepEqual(readdirSync(open), []);
   });
 
@@ -155,7 +155,7 @@ describe('wasm-cache doctor finds a folder', () => {
     chmodSync(directory, 0o777);
     const [status, message] = findingOf(doctor({ directory, code: 1 }), 'folder');
     assert.equal(status, 'problem');
-    assert.match(message, /may be written to by others/);
+    assert.match(message, /can be written by others/);
     assert.equal(findingOf(doctor({ directory, env: { WASM_CACHE_SECRET: SECRET } }), 'folder')[0], 'ok');
   });
 

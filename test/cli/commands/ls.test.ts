@@ -105,7 +105,7 @@ describe('wasm-cache ls', () => {
     chmodSync(directory, 0o777);
     const { status, stdout, stderr } = runCli(['ls', '--dir', directory]);
     assert.deepEqual([status, stdout], [3, '']);
-    assert.match(stderr, /^error: .* may be written to by others .* chmod 700/);
+    assert.match(stderr, /^error: .* can be written by others .* chmod 700/);
     assert.equal(runCli(['ls', '--dir', directory], { env: { WASM_CACHE_SECRET: SECRET } }).status, 0);
   });
 

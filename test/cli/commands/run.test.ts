@@ -166,7 +166,7 @@ describe('wasm-cache run', () => {
     chmodSync(directory, 0o777);
     const untrusted = run(directory, HOT);
     assert.equal(untrusted.status, 0);
-    assert.match(untrusted.stderr, /^warning: .* may be written to by others .*\n/);
+    assert.match(untrusted.stderr, /^warning: .* can be written by others .*\n/);
   });
 
   it('ends as the command does', () => {

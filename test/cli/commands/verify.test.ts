@@ -92,7 +92,7 @@ describe('wasm-cache verify', () => {
     chmodSync(directory, 0o777);
     const { status, stderr } = runCli(['verify', '--repair', '--dir', directory]);
     assert.equal(status, 3);
-    assert.match(stderr, /^error: .* may be written to by others/);
+    assert.match(stderr, /^error: .* can be written by others/);
     assert.ok(existsSync(bad));
   });
 

@@ -226,7 +226,7 @@ describe('wasm-cache why explains a miss', () => {
     chmodSync(directory, 0o777);
     const [code, message] = onlyReason(directory);
     assert.equal(code, 'untrusted-folder');
-    assert.match(message, /may be written to by others/);
+    assert.match(message, /can be written by others/);
   });
 
   it('not in the store either, or the store fails', () => {
