@@ -121,6 +121,18 @@ const builtins = {
   },
 };
 
+/** Modules that the hook imports only when it needs them, which hardly any process does, are not in its file. */
+const lateImports = {
+  name: 'late imports',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\.?\// }, ({ path: name, kind, resolveDir }) => {
+      if (kind !== 'dynamic-import') return undefined;
+      const file = path.relative(path.join(root, 'src'), path.join(resolveDir, name)).split(path.sep).join('/');
+      return { path: `./${file}`, external: true };
+    });
+  },
+};
+
 /** What starts fast is one file: each further file costs half a millisecond in every process. */
 async function bundleEntries() {
   /** One level below the package's folder, where `packageRoot` looks for it. */
@@ -141,6 +153,7 @@ async function bundleEntries() {
   // still start.
   const hook = {
     ...options('register', 'iife'),
+    plugins: [builtins, lateImports],
     define: { 'import.meta.dirname': '__moduleDirname', 'import.meta.url': '__moduleUrl' },
     banner: {
       js: `const { dirname: __moduleDirname, url: __moduleUrl } = import.meta;

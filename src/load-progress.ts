@@ -9,8 +9,6 @@ type StepDetails<Step extends keyof StepOutcomes> = Omit<Extract<StepStarted, { 
   step: Step;
 };
 
-const { performance } = globalThis;
-
 /**
  * Reports the start of a step.
  *
@@ -22,6 +20,8 @@ export function startStep<Step extends keyof StepOutcomes>(
 ): (outcome: StepOutcomes[Step], error?: unknown) => void {
   if (!onProgress) return () => {};
   onProgress({ state: 'started', ...details } as StepStarted);
+  // Not captured at import: Node creates this object when it is first mentioned, which takes 1 ms, and the hook never needs it.
+  const { performance } = globalThis;
   const start = performance.now();
   return (outcome, error) => {
     const duration = performance.now() - start;

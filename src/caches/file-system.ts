@@ -14,7 +14,8 @@ import { ArtifactFiles, type ReadOptions, unusable } from './artifact-files.js';
 import { CrashGuard, type Suspect } from './crash-guard.js';
 import { checkDirectory, entryName, folderName } from './entry-name.js';
 import { ModuleCacheBase } from './fallback.js';
-import { type FolderLimits, isSweepDue, sweep } from './sweep.js';
+import type { FolderLimits } from './sweep.js';
+import { isSweepDue } from './sweep-due.js';
 
 /**
  * What a {@link FileSystemCache} may be made with.
@@ -230,6 +231,8 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     this.#isSweeping = true;
     this.#writtenBeforeSweep = this.#artifacts.written;
     try {
+      // Not part of the hook's bundle, because hardly any process sweeps.
+      const { sweep } = await import('./sweep.js');
       const report = await sweep(this.directory, this.limits);
       if (report && evictions.hasSubscribers) evictions.publish({ directory: this.directory, ...report });
     } catch {

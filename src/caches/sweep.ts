@@ -9,6 +9,7 @@ import { FileSystemStore } from '../stores/file-system.js';
 import { isWriterAlive } from '../stores/writer.js';
 import { batches, type FoundFile, inventory } from './inventory.js';
 import { isOurs, READ_TO_TELL } from './ownership.js';
+import { MARK } from './sweep-due.js';
 
 /** How much a cache folder may hold. */
 export interface FolderLimits {
@@ -50,8 +51,6 @@ const CUT_TO = 0.7;
 const PART_FOR_STATISTICS = 0.02;
 /** An engine of which nothing was used for so long is one of a Node that is gone, or of flags that nobody gives any more. */
 const ENGINE_IS_DEAD_AFTER = 14 * DAY;
-/** Between two sweeps that nothing but time asks for. */
-const INTERVAL = HOUR;
 /** A write takes seconds; a writer on another machine, or whose number was given to another process, cannot be asked. */
 const TEMPORARY_IS_LEFT_AFTER = DAY;
 const JOB_IS_LEFT_AFTER = DAY;
@@ -69,16 +68,6 @@ const EMPTY_LOCK_IS_STALE_AFTER = 5000;
 const LOCK = 'sweep.lock';
 /** Bytes: the name of a host and a number. */
 const MAX_LOCK_SIZE = 1000;
-const MARK = 'swept';
-
-/**
- * Whether the folder was not swept for an hour, or, before its first sweep, is older than that. A time in the future is of a clock
- * that was wrong, then or now.
- */
-export function isSweepDue(directory: string): boolean {
-  const mark = fs.lstatSync(path.join(directory, MARK), { throwIfNoEntry: false });
-  return Math.abs(now() - (mark?.mtimeMs ?? fs.statSync(directory).birthtimeMs)) > INTERVAL;
-}
 
 /**
  * Removes what nobody needs from a cache folder: temporary files of writers that are gone, old jobs and statistics, and, when the folder is

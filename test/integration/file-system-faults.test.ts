@@ -16,7 +16,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { before, describe, it } from 'node:test';
-import { isSweepDue, sweep } from '../../dist/caches/sweep.js';
+import { sweep } from '../../dist/caches/sweep.js';
+import { isSweepDue } from '../../dist/caches/sweep-due.js';
 import { FileSystemCache, HashedModuleData, type ModuleCacheStats, V8Engine, verifyCache } from '../../dist/index.js';
 import { sumModule } from '../../dist/testing/modules.js';
 import { caseInsensitive, fillUp, tmpfs, useUpFiles, withDisk } from '../support/disks.js';
