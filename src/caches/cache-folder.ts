@@ -4,10 +4,10 @@ import { CacheError } from '../cache-error.js';
 // Captured: programs patch fs.
 const { readdirSync } = fs;
 
-/** The folders of V8's engines, by which a cache folder is known. Nothing else has such names. */
-const ENGINE = /^(?:node-v\d+\.\d+\.\d+.*_v8-\d|engine-[0-9a-f]{32}$)/;
+/** The folders of V8's engines and the mark of a sweep, by which a cache folder is known. Nothing else has such names. */
+const MARK = /^(?:node-v\d+\.\d+\.\d+.*_v8-\d|engine-[0-9a-f]{32}$|swept$)/;
 /** What else this package puts into a cache folder, maybe before the first artifact. */
-const OWN = /^(?:learning|programs|statistics|verdicts|swept|sweep\.lock|remote-down.*)$/;
+const OWN = /^(?:learning|programs|statistics|verdicts|sweep\.lock|remote-down.*)$/;
 /** An empty folder may have these: they belong to file systems, to git and to desktops. */
 const IGNORED = /^(?:lost\+found|CACHEDIR\.TAG|\.gitkeep|\.gitignore|\.keep|\.DS_Store|\.nfs.*)$/;
 
@@ -22,7 +22,7 @@ export function whyNotCacheFolder(directory: string): string | undefined {
   } catch {
     return undefined; // It does not exist; or it cannot be read, which its reader will report.
   }
-  if (names.some((name) => ENGINE.test(name))) return undefined;
+  if (names.some((name) => MARK.test(name))) return undefined;
   const foreign = names.find((name) => !OWN.test(name) && !IGNORED.test(name));
   if (foreign === undefined) return undefined;
   return `The folder ${directory} is not a cache folder: it holds other files, such as ${foreign}. Choose an empty or a new folder with WASM_CACHE_DIR.`;

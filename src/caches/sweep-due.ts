@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 // Captured: programs patch fs.
-const { statSync } = fs;
+const { lstatSync, statSync } = fs;
 const { now } = Date;
 
 /** Each sweep touches this file. */
@@ -15,6 +15,6 @@ const INTERVAL = 3_600_000;
  * that was wrong, then or now.
  */
 export function isSweepDue(directory: string): boolean {
-  const mark = statSync(path.join(directory, MARK), { throwIfNoEntry: false });
+  const mark = lstatSync(path.join(directory, MARK), { throwIfNoEntry: false });
   return Math.abs(now() - (mark?.mtimeMs ?? statSync(directory).birthtimeMs)) > INTERVAL;
 }

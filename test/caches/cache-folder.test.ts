@@ -26,6 +26,7 @@ describe('whyNotCacheFolder takes', () => {
     ['a folder with an artifact', engine],
     ['a folder with an artifact of an engine with a long name', `engine-${'0'.repeat(32)}/`],
     ["a folder with an artifact and a user's files", engine, 'notes.txt', 'src/'],
+    ["a folder that was swept, with a user's files", 'swept', 'notes.txt'],
     ['a folder without artifacts yet', 'statistics/', 'learning/', 'programs/', 'verdicts/', 'swept', 'remote-down'],
   ]) {
     it(String(what), () => assert.equal(whyNotCacheFolder(folderWith(...names)), undefined));
