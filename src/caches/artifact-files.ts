@@ -17,31 +17,31 @@ import type { FileSystemStore } from '../stores/file-system.js';
 import { entryName } from './entry-name.js';
 
 const { now } = Date;
-/** A time stamp says when an entry was used, to this many milliseconds: noting every use would be a write for every read. */
+/** The time stamp of an entry notes its last use, with this precision in milliseconds, so that not every read causes a write. */
 const USE_IS_NOTED_EVERY = 3_600_000;
 
-/** How the artifacts of a folder are read and written. */
+/** Settings for reading and writing the artifacts of a folder. */
 export interface ArtifactFileOptions {
   signer: Signer | undefined;
   includeWireBytes: boolean;
   maxArtifactSize: number;
 }
 
-/** What a reader has, and who waits. */
+/** Options of a read. */
 export interface ReadOptions {
-  /** The wire bytes, where the reader has them. */
+  /** The wire bytes, if the reader has them. */
   wireBytes?: Uint8Array | undefined;
-  /** Whether the time stamp may say that the artifact was used. */
+  /** Whether to note the use in the time stamp. */
   isUse?: boolean | undefined;
   signal?: AbortSignal | undefined;
   onRead?: ((bytes: number, totalBytes: number) => void) | undefined;
 }
 
-/** The artifacts of a folder, a file each: what {@link FileSystemCache} does with them, as procedures that run either way. */
+/** Reads and writes the artifacts of a folder, one file each, for {@link FileSystemCache}. Its procedures run either way. */
 export class ArtifactFiles {
   readonly #store: FileSystemStore;
   readonly #options: ArtifactFileOptions;
-  /** Bytes that were written so far. */
+  /** The bytes written so far. */
   written = 0;
 
   constructor(store: FileSystemStore, options: ArtifactFileOptions) {
@@ -50,7 +50,7 @@ export class ArtifactFiles {
   }
 
   /**
-   * Reads an artifact and checks all of it. A damaged one is removed.
+   * Reads an artifact and checks it completely. Removes a damaged one.
    *
    * @throws {CacheError} `NotFound`, `FileRead` or `Untrusted`; the signal's reason.
    */
@@ -74,7 +74,7 @@ export class ArtifactFiles {
   }
 
   /**
-   * Reads what an artifact says of itself. Where artifacts are signed, all of it is read, because the signature covers all.
+   * Reads the header of an artifact. Reads the whole artifact if artifacts are signed, because the signature covers everything.
    *
    * @throws {CacheError} `NotFound`, `Deserialize`, `FileRead` or `Untrusted`.
    */
@@ -83,12 +83,12 @@ export class ArtifactFiles {
     return (yield* this.#store.use(entryName(expected), (file) => this.#read(file, expected, wants))).header;
   }
 
-  /** As {@link header}; `undefined` when there is nothing that could be kept. */
+  /** The {@link header}, or `undefined` if there is no usable artifact. */
   *storedHeader(expected: Expectation): Steps<ArtifactHeader | undefined> {
     try {
       return yield* this.header(expected);
     } catch {
-      return undefined; // The new artifact is better, or writing it will say what is wrong.
+      return undefined; // The new artifact is better, or writing it will report the error.
     }
   }
 
@@ -100,8 +100,8 @@ export class ArtifactFiles {
   }
 
   /**
-   * Stores an artifact, unless what is stored is better: as much code makes another generation. That is told by the stored header.
-   * If the rest is damaged, the next load finds that out.
+   * Stores an artifact, unless the stored one is better; the same amount of code is a new generation. Only the stored header is read: if
+   * the rest is damaged, the next load notices.
    *
    * @throws {CacheError} `Serialize`, `FileWrite` or `Untrusted`.
    */
@@ -113,7 +113,7 @@ export class ArtifactFiles {
     yield* this.#write(offered, stored ?? header);
   }
 
-  /** Stores an artifact in place of whatever is stored. @throws {CacheError} `Serialize`, `FileWrite` or `Untrusted`. */
+  /** Stores an artifact and replaces any other. @throws {CacheError} `Serialize`, `FileWrite` or `Untrusted`. */
   *replace(artifact: Artifact): Steps<void> {
     const { maxArtifactSize, signer } = this.#options;
     const parts = artifactParts(artifact, signer);
@@ -136,7 +136,7 @@ export class ArtifactFiles {
     const header = decodeHeader(head);
     checkExpectation(header, expected);
     const { touchedAt } = file;
-    // Before memory is taken for it.
+    // Checked before memory is taken for it.
     const size = HEADER_LENGTH + bodyLength(header);
     if (file.size !== size)
       throw damaged(Math.min(file.size, size), `${file.size} bytes where the header announces ${size}`);
@@ -177,14 +177,14 @@ export class ArtifactFiles {
 
   *#write(offered: Artifact, stored: Artifact | ArtifactHeader | undefined): Steps<void> {
     const artifact = stored ? joinArtifacts(offered, stored) : offered;
-    // Nothing can be made of neither code nor wire bytes.
+    // Without native code and wire bytes there is nothing to load.
     if (artifact.wireBytes || artifact.coverage !== 'none') yield* this.replace(artifact);
   }
 }
 
 const NOTHING = new Uint8Array(0);
 
-/** @internal The miss for an entry that is removed. */
+/** @internal The miss after an entry was removed. */
 export function unusable({ key }: Expectation, cause: unknown): CacheError {
   return new CacheError('NotFound', `The entry for ${key} was not usable and is removed`, { cause });
 }

@@ -12,15 +12,15 @@ const OWN = /^(?:learning|programs|statistics|verdicts|sweep\.lock|remote-down.*
 const IGNORED = /^(?:lost\+found|CACHEDIR\.TAG|\.gitkeep|\.gitignore|\.keep|\.DS_Store|\.nfs.*)$/;
 
 /**
- * Why a folder is not used as a cache folder: it is somebody's for something else, such as a home folder, a project or `/`.
- * `undefined` for a folder that does not exist, is empty, or was made by this package.
+ * Why a folder is not used as a cache folder: it is used for something else, such as a home folder, a project or `/`. `undefined` for
+ * a folder that does not exist, is empty, or was made by this package.
  */
 export function whyNotCacheFolder(directory: string): string | undefined {
   let names: string[];
   try {
     names = readdirSync(directory);
   } catch {
-    return undefined; // It does not exist; or it cannot be read, which its reader will report.
+    return undefined; // It does not exist, or its reader will report that it cannot be read.
   }
   if (names.some((name) => MARK.test(name))) return undefined;
   const foreign = names.find((name) => !OWN.test(name) && !IGNORED.test(name));
@@ -29,7 +29,7 @@ export function whyNotCacheFolder(directory: string): string | undefined {
 }
 
 /**
- * Called before anything is written to a folder that may be somebody's for something else.
+ * Call it before the first write to a folder, which may be used for something else.
  *
  * @throws {CacheError} kind `Untrusted`, as {@link whyNotCacheFolder} says.
  */

@@ -2,10 +2,10 @@ import util from 'node:util';
 import type { Expectation } from '../artifact/header.js';
 import { ModuleHash } from '../module-hash.js';
 
-/** An engine id as a folder name, readable where possible. The header has the last word on which engine it was. */
+/** An engine id as a folder name, readable if possible. The header of an artifact has the exact id. */
 const folderNames = new Map<string, string>();
 
-/** @internal Where in a cache folder or a store an artifact belongs. */
+/** @internal The name of an artifact in a cache folder or a store. */
 export function entryName({ key, engineId }: Expectation): string {
   return `${folderName(engineId)}/${key}.artifact`;
 }
@@ -21,7 +21,7 @@ export function folderName(engineId: string): string {
   return folder;
 }
 
-/** @internal @throws {TypeError} for what is no path; an empty one would be the working directory. */
+/** @internal @throws {TypeError} for an invalid path, also for an empty one, which would mean the working directory. */
 export function checkDirectory(directory: unknown): void {
   if (typeof directory === 'string' && directory !== '') return;
   throw new TypeError(`The cache directory must be a path, not ${util.inspect(directory, { depth: 0 })}`);

@@ -4,7 +4,7 @@ import type { ModuleHash } from '../module-hash.js';
 import { lookUp, lookUpSync } from './look-up.js';
 
 /**
- * What your own strategy extends to be a `ModuleCache`: write `load`, `contains` and `save`, and get `withFallback`.
+ * The base class for your own strategy: write `load`, `contains` and `save`, and inherit `withFallback`.
  *
  * @example
  * ```ts
@@ -52,7 +52,7 @@ export abstract class ModuleCacheBase implements ModuleCache {
   abstract contains(key: ModuleHash, engine: Engine): Promise<boolean>;
   abstract save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void>;
 
-  /** This cache first, then `other`: see {@link FallbackCache}. Two with synchronous methods give one that has them, too. */
+  /** Asks this cache first, then `other`; see {@link FallbackCache}. If both have synchronous methods, the result has them, too. */
   withFallback<This extends SyncModuleCache, Other extends SyncModuleCache>(
     this: This,
     other: Other,
@@ -64,18 +64,18 @@ export abstract class ModuleCacheBase implements ModuleCache {
 }
 
 /**
- * Two caches as one, usually a fast and a slow one; chain more with `withFallback`, to any depth.
+ * Two caches as one, usually a fast and a slow one. Chain more with `withFallback`, to any depth.
  *
- * - `load` asks the primary, then the fallback. What only the fallback has is promoted: saved into the primary when the caller
- *   has its module. A promotion that fails is a process warning (`WASM_CACHE_PROMOTION_FAILED`) and nothing else.
- * - `contains` asks both; one that fails is as good as one that says no, unless both fail.
- * - `save` goes to both, and succeeds when the primary took it. That the fallback did not is a process warning then
- *   (`WASM_CACHE_SAVE_FAILED`). Where only the primary fails, its error is thrown.
+ * - `load` asks the primary, then the fallback. A module that only the fallback has is promoted: it is saved into the primary after
+ *   the caller has it. A failed promotion is only a process warning (`WASM_CACHE_PROMOTION_FAILED`).
+ * - `contains` asks both. A failure counts as a no, unless both fail.
+ * - `save` goes to both, and succeeds if the primary took the module. If only the fallback fails, there is a process warning
+ *   (`WASM_CACHE_SAVE_FAILED`). If only the primary fails, its error is thrown.
  *
- * Promotion takes place in the event loop, also after `loadSync`, and there is one warning of each kind for each chain.
+ * Promotion happens in the event loop, also after `loadSync`. There is one warning of each kind per chain.
  *
- * Where both fail, a `CacheError` is thrown: of kind `NotFound` when both missed, else of the kind that is no miss, the
- * primary's before the fallback's. Its `cause` is an `AggregateError` of the primary's error and the fallback's.
+ * If both fail, the error is a `CacheError`: of kind `NotFound` if both missed, else of the kind that is no miss, the primary's
+ * before the fallback's. Its `cause` is an `AggregateError` of both errors.
  *
  * @example
  * ```ts
@@ -100,12 +100,12 @@ export class FallbackCache<
 > extends ModuleCacheBase {
   /** The cache that is asked first. */
   readonly primary: Primary;
-  /** The cache that is asked for what the primary does not have. */
+  /** The cache that is asked if the primary does not have the module. */
   readonly fallback: Fallback;
   readonly #underPromotion = new Set<string>();
   readonly #warned = new Set<string>();
 
-  /** `primary.withFallback(fallback)` gives a {@link SyncFallbackCache} where both have synchronous methods; this does not. */
+  /** Use `primary.withFallback(fallback)` to get a {@link SyncFallbackCache} if both have synchronous methods. */
   constructor(primary: Primary, fallback: Fallback) {
     super();
     this.primary = primary;
@@ -147,14 +147,14 @@ export class FallbackCache<
   }
 
   async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
-    // Through async functions, because a strategy of somebody's own may throw where it should reject.
+    // In async functions, because a user's strategy may throw where it should reject.
     const [primary, fallback] = (await Promise.allSettled(
       [this.primary, this.fallback].map(async (cache) => cache.save(key, engine, module)),
     )) as [PromiseSettledResult<void>, PromiseSettledResult<void>];
     this.settle(key, primary, fallback);
   }
 
-  /** A save succeeds when the primary took it. */
+  /** A save succeeds if the primary took it. */
   protected settle(key: ModuleHash, primary: PromiseSettledResult<void>, fallback: PromiseSettledResult<void>): void {
     if (primary.status === 'fulfilled') {
       if (fallback.status === 'rejected') this.#warn('SAVE', key, 'saved to the slower cache', fallback.reason);
@@ -164,7 +164,7 @@ export class FallbackCache<
     throw primary.reason;
   }
 
-  /** Not before the caller has the module: a save begins with serialising, which takes up to 100 ms. */
+  /** Promotes after the caller has the module, because a save begins with serialising, which takes up to 100 ms. */
   protected promote(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
     const name = `${key}:${engine.deterministicId}`;
     if (this.#underPromotion.has(name)) return;
@@ -180,7 +180,7 @@ export class FallbackCache<
     });
   }
 
-  /** Once of each kind: a full disk fails every save. */
+  /** Warns once of each kind, because with a full disk every save fails. */
   #warn(kind: 'PROMOTION' | 'SAVE', key: ModuleHash, what: string, error: unknown): void {
     if (this.#warned.has(kind)) return;
     this.#warned.add(kind);
@@ -193,7 +193,7 @@ export class FallbackCache<
 }
 
 /**
- * A `FallbackCache` of two caches that can also answer at once: what `withFallback` makes of two such.
+ * A `FallbackCache` with synchronous methods. `withFallback` returns it for two caches that have them.
  *
  * @example
  * ```ts
@@ -266,7 +266,7 @@ function attempt<T>(action: () => T): PromiseSettledResult<T> {
   }
 }
 
-/** A miss in both is a miss; otherwise the error is of the kind that is not a miss, the primary's before the fallback's. */
+/** A miss in both is a miss. Otherwise the error has the kind that is not a miss, the primary's before the fallback's. */
 function bothFailed(action: string, key: ModuleHash, primary: unknown, fallback: unknown): CacheError {
   const text = `Neither cache could ${action} the module ${key}`;
   const errors = [primary, fallback].map((error) =>

@@ -18,7 +18,7 @@ import type { FolderLimits } from './sweep.js';
 import { isSweepDue } from './sweep-due.js';
 
 /**
- * What a {@link FileSystemCache} may be made with.
+ * Options of {@link FileSystemCache}.
  *
  * @example
  * ```ts
@@ -39,32 +39,32 @@ export interface FileSystemCacheOptions {
    * Whether artifacts contain the module's wire bytes.
    *
    * - `include` (default): `load(key, engine)` needs nothing else.
-   * - `omit`: smaller, for callers who always pass `wireBytes` to `load`; a module of which nothing is optimised yet is
-   *   then not stored at all.
+   * - `omit`: smaller artifacts, for callers who always pass `wireBytes` to `load`. A module without optimised code is then not stored at
+   *   all.
    */
   wireBytes?: 'include' | 'omit' | undefined;
   /**
-   * Signs every artifact with HMAC-SHA-256, and loads none that is not: for a folder that others may write to, which is refused
-   * without. At least 16 bytes without spaces, and hard to guess. Of several the first one signs, and all are accepted, so that a
-   * secret can be changed. Files are made with the rights that the process's umask leaves then. Default: no signatures.
+   * Signs every artifact with HMAC-SHA-256, and loads only signed ones. Needed for a folder that others may write to. A secret has at
+   * least 16 bytes without spaces, and must be hard to guess. Of several secrets the first one signs, and all are accepted, so that a
+   * secret can be changed. With a secret, files get the permissions that the umask leaves. Default: no signatures.
    */
   secret?: string | readonly string[] | undefined;
   /**
-   * Bytes that the folder may hold, roughly: when a sweep finds more, it removes the least recently used artifacts until 70 % of
-   * that are left, those of engines first of which nothing was used for two weeks. Swept in the background, at most every hour
-   * and whenever a tenth of this was written. Default 1 GiB.
+   * The approximate size of the folder in bytes. If a sweep finds more, it removes artifacts until 70 % of the limit are left: first those
+   * of engines that were not used for two weeks, then the least recently used ones. Sweeps run in the background, at most every hour, and
+   * when a tenth of the limit was written. Default 1 GiB.
    */
   maxSize?: number | undefined;
-  /** Files that the folder may hold, as `maxSize`. Default 10,000. */
+  /** The number of files in the folder, enforced like `maxSize`. Default 10,000. */
   maxFiles?: number | undefined;
-  /** Bytes of the largest artifact that is stored; a save of a larger one rejects with kind `Serialize`. Default 256 MiB. */
+  /** The size in bytes of the largest artifact to store. Saving a larger one rejects with kind `Serialize`. Default 256 MiB. */
   maxArtifactSize?: number | undefined;
 }
 
 const DEFAULT_MAX_SIZE = 2 ** 30;
-/** A hundred engines with a hundred modules each. */
+/** Enough for a hundred engines with a hundred modules each. */
 const DEFAULT_MAX_FILES = 10_000;
-/** The part of `maxSize` after which a sweep does not wait for its hour. */
+/** After this part of `maxSize` was written, a sweep does not wait for its hour. */
 const SWEEP_AFTER_PART = 0.1;
 const evictions = diagnostics_channel.channel('wasm-module-cache:evict');
 
@@ -72,14 +72,14 @@ const evictions = diagnostics_channel.channel('wasm-module-cache:evict');
  * Artifacts in a folder, one file each, by engine and key. The folder is created with mode 0700 when it is first written
  * to. A damaged or foreign entry is a miss and is removed; an error of the file system is reported and removes nothing.
  *
- * What its methods throw are {@link CacheError}s:
+ * Its methods throw {@link CacheError}s of these kinds:
  *
- * - `load`: `NotFound` for a miss, also when the entry has no wire bytes and the caller gives none; `FileRead`; `Untrusted`;
- *   `Deserialize` when the engine cannot. Also the signal's reason.
+ * - `load`: `NotFound` for a miss, also if neither the entry nor the caller has the wire bytes; `FileRead`; `Untrusted`; `Deserialize` if
+ *   the engine cannot deserialise. Also the signal's reason.
  * - `contains`: `FileRead`, `Untrusted`.
  * - `save`: `Serialize`, `FileWrite`, `Untrusted`. An entry is never replaced by one with less machine code.
  *
- * `Untrusted` is a folder that belongs neither to this process's user nor to root, or that others may write to.
+ * A folder is `Untrusted` if it belongs neither to this process's user nor to root, or if others may write to it.
  *
  * @example
  * ```ts
@@ -104,10 +104,10 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   readonly limits: FolderLimits;
 
   /**
-   * Neither reads nor makes the folder yet.
+   * Does not read or create the folder yet.
    *
-   * @param directory - its path; a relative one is of the working directory as it is now
-   * @throws {TypeError} when the path is empty, or an option is not what it should be.
+   * @param directory - its path, relative to the current working directory
+   * @throws {TypeError} when the path is empty, or an option is wrong.
    */
   constructor(directory: string, options: FileSystemCacheOptions = {}) {
     super();
@@ -170,37 +170,37 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   }
 
   /**
-   * @internal The checked artifact itself, for callers that also look at its size and generation.
+   * @internal The checked artifact itself, for callers that need its size and generation.
    *
-   * @param wireLength - of a caller who has the wire bytes, or needs none
-   * @param isUse - whether the time stamp may say so
+   * @param wireLength - the length of the wire bytes, if the caller has them or needs none
+   * @param isUse - whether to note the use in the time stamp
    */
   readArtifactSync(key: ModuleHash, engine: Engine, wireLength: number | undefined, isUse = false): Artifact {
     return runSync(this.#artifacts.read(expectation(key, engine, wireLength), { isUse }));
   }
 
-  /** @internal What is stored, without reading all of it; `undefined` when that cannot be told. */
+  /** @internal The header of the stored artifact, without reading all of it; `undefined` if there is none. */
   readHeaderSync(key: ModuleHash, engine: Engine): ArtifactHeader | undefined {
     return runSync(this.#artifacts.storedHeader(expectation(key, engine)));
   }
 
-  /** @internal Stores an artifact that the caller made, unless a better one is stored. See {@link ArtifactFiles.overwrite}. */
+  /** @internal Stores the caller's artifact, unless a better one is stored. See {@link ArtifactFiles.overwrite}. */
   writeArtifactSync(artifact: Artifact): void {
     runSync(this.#artifacts.overwrite(artifact));
   }
 
-  /** @internal Replaces an artifact by the note that its module is left to V8 for a time. Nothing else of it is kept. */
+  /** @internal Replaces an artifact by a note that its module is left to V8 for a time. */
   bypassSync({ nativeLength: _, includesWireBytes: __, ...header }: ArtifactHeader, minutesSince1970: number): void {
     const nothing = { nativeCode: new Uint8Array(0), wireBytes: undefined, coverage: 'none' } as const;
     runSync(this.#artifacts.replace({ ...header, ...nothing, bypassedUntil: minutesSince1970 }));
   }
 
-  /** @internal For the crash guard of an artifact that is not here yet. @throws {CacheError} */
+  /** @internal Creates the engine's folder, for the crash guard of an artifact that is not here yet. @throws {CacheError} */
   makeFolderSync(engine: Engine): void {
     runSync(this.#store.makeFolder(folderName(engine.deterministicId)));
   }
 
-  /** @internal Whether there is anything at all for this engine; without it no key need be looked for. */
+  /** @internal Whether there is anything for this engine. If not, no key is needed. */
   hasEntriesSync(engine: Engine): boolean {
     return runSync(this.#store.hasFolder(folderName(engine.deterministicId)));
   }
@@ -210,12 +210,12 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     this.#store.checkTrust();
   }
 
-  /** @internal For the caller of `readArtifactSync` whose engine refused the native code. */
+  /** @internal Removes an artifact whose native code the engine refused. */
   deleteSync(key: ModuleHash, engine: Engine): void {
     runSync(this.#artifacts.remove(expectation(key, engine)));
   }
 
-  /** @internal Whether the folder should be swept, for those whose writes are not followed by a sweep. Never throws. */
+  /** @internal Whether a sweep is due, for callers whose writes are not followed by a sweep. Never throws. */
   isSweepDue(): boolean {
     try {
       const written = this.#artifacts.written - this.#writtenBeforeSweep;
@@ -225,7 +225,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     }
   }
 
-  /** @internal Sweeps the folder when it is time; see {@link isSweepDue}. Never rejects. */
+  /** @internal Sweeps the folder if a sweep is due; see {@link isSweepDue}. Never rejects. */
   async sweepIfDue(): Promise<void> {
     if (this.#isSweeping || !this.isSweepDue()) return;
     this.#isSweeping = true;
@@ -236,12 +236,12 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
       const report = await sweep(this.directory, this.limits);
       if (report && evictions.hasSubscribers) evictions.publish({ directory: this.directory, ...report });
     } catch {
-      // The folder is gone, or full, or not ours: the next sweep sees.
+      // The folder is gone, full, or not ours; the next sweep will see.
     }
     this.#isSweeping = false;
   }
 
-  /** @internal What is known of an artifact that is not to be loaded; see {@link CrashGuard}. */
+  /** @internal The quarantine of an artifact, if it is quarantined; see {@link CrashGuard}. */
   suspect(entry: Expectation): Suspect | undefined {
     return this.guardOf(entry).suspect();
   }
@@ -254,8 +254,8 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   /**
    * @internal Calls V8 for an artifact, under the guard.
    *
-   * @param mayWrite - where that is not so only what other processes noted counts
-   * @throws {CacheError} kind `Untrusted` when its last load did not finish; what `load` throws.
+   * @param mayWrite - if false, the guard only respects the notes of other processes
+   * @throws {CacheError} kind `Untrusted` when its last load did not finish; the errors of `load`.
    */
   guarded<T>(entry: Expectation, load: () => T, mayWrite = true): T {
     const guard = this.guardOf(entry);
@@ -281,7 +281,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     try {
       return this.guarded(artifact, () => engine.deserialize(artifact.nativeCode, wireBytes));
     } catch (error) {
-      // An engine that cannot deserialise at all says nothing about the entry.
+      // If the engine cannot deserialise at all, the entry may be fine.
       if (CacheError.is(error, 'Untrusted') || !engine.canSerialize) throw error;
       yield* this.#artifacts.remove(artifact);
       throw unusable(artifact, error);
@@ -293,7 +293,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
       yield* this.#artifacts.header(expected);
       return this.suspect(expected) === undefined;
     } catch (error) {
-      // What has a path is wrong with the folder, not with the entry.
+      // An error with a path is about the folder, not the entry.
       const isMiss = CacheError.is(error) && error.path === undefined;
       if (isMiss && ['NotFound', 'Deserialize', 'Untrusted'].includes(error.kind)) return false;
       throw error;

@@ -4,26 +4,26 @@ import { call, run } from '../files/steps.js';
 import { STATISTICS_FILE, STATISTICS_FOLDER } from '../statistics/day-files.js';
 import { PROGRAMS_FOLDER } from '../stores/program-record.js';
 
-/** A file of a cache folder, as its name and its place tell it. What is in it may say otherwise: see `isOurs`. */
+/** A file of a cache folder, by its name and place. Its content may be something else: see `isOurs`. */
 export interface FoundFile {
   /**
    * - `artifact`: the entry of a module; `engine` is the folder's name, `key` the hash's digits.
-   * - `temporary`: what a writer left, or is just writing; `host` and `pid` are the writer's, see `hostTag`.
-   * - `job`: what a learner is to do, or has given up.
+   * - `temporary`: a file that a writer left or is writing; `host` and `pid` are the writer's, see `hostTag`.
+   * - `job`: the job of a learner, or one that was given up.
    * - `guard`: see `CrashGuard`.
    * - `record`: the modules of a program, see `ProgramRecord`.
    * - `verdict`: whether an untested V8 can be used, see probe/verdict.ts.
-   * - `statistics`: what became of modules on one day, see `Statistics`.
+   * - `statistics`: the counts of one day, see `Statistics`.
    * - `unknown`: not of this package.
    */
   kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'record' | 'verdict' | 'statistics' | 'unknown';
   /** Its path. */
   file: string;
-  /** Its name in the cache folder, with that of its own folder. */
+  /** Its name in the cache folder, including its folder. */
   name: string;
   /** Bytes. */
   size: number;
-  /** Milliseconds since 1970: when it was written, or last used, to the hour. */
+  /** Milliseconds since 1970 of its last write or use, to the hour. */
   usedAt: number;
   engine: string;
   key: string;
@@ -41,25 +41,25 @@ const VERDICT = /^[0-9a-f]{64}\.json$/;
 const TEMPORARY_JSON = /\.json\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
 
 /**
- * What is asked of the file system at once. A process that is busy gets an answer in every turn of its event loop, which may take
- * 10 ms and more; one question after the other, a sweep of 200 files takes seconds there, in which the folder grows.
+ * Calls of the file system at once. A busy process gets answers once per turn of its event loop, which may take 10 ms and more. With one
+ * call at a time a sweep of 200 files would take seconds, while the folder grows.
  */
 const BATCH = 100;
 
 /** The name of the folder of the learners' jobs. */
 const JOBS_FOLDER = 'learning';
-/** That of the verdicts on untested versions of V8. */
+/** The name of the folder of verdicts on untested versions of V8. */
 export const VERDICTS_FOLDER = 'verdicts';
 
 /**
- * All regular files of a cache folder, two levels deep, which is as deep as this package goes. A folder that is not there has none.
- * Links are not followed, and nothing is opened.
+ * All regular files of a cache folder, two levels deep, like the files of this package. A missing folder has none. Does not follow links
+ * or open files.
  */
 export async function* inventory(directory: string): AsyncGenerator<FoundFile> {
   const top = await opened(() => run(openFolder(path.resolve(directory), true, false)));
   if (!top) return;
   try {
-    // What lies beside the folders are marks and locks of this package, and what is somebody else's.
+    // Files beside the folders are marks and locks of this package, or foreign.
     for (const { name } of (await entriesOf(top)).filter((entry) => entry.isDirectory())) {
       const folder = await opened(() => run(openFolderIn(top, name, false)));
       if (!folder) continue;
@@ -86,7 +86,7 @@ async function* filesOf(folder: Folder, directory: string, folderName: string): 
     );
     for (const [index, { name }] of batch.entries()) {
       const found = stats[index];
-      if (!found?.isFile()) continue; // Somebody was faster.
+      if (!found?.isFile()) continue; // another process was faster
       const file = path.join(directory, folderName, name);
       const { size, mtimeMs: usedAt } = found;
       yield { ...kindOf(folderName, name), file, name: `${folderName}/${name}`, size, usedAt };
@@ -113,7 +113,7 @@ async function opened(open: () => Promise<Folder>): Promise<Folder | undefined> 
   try {
     return await open();
   } catch {
-    return undefined; // It is not there, or is not to be looked at.
+    return undefined; // missing or not readable
   }
 }
 

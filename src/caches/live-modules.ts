@@ -3,14 +3,14 @@ import type { Engine, LoadOptions, SyncModuleCache } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
 import { ModuleCacheBase } from './fallback.js';
 
-/** The part of `Map` that keeps live modules by key and engine. */
+/** The part of `Map` that caches of live modules use. */
 export interface ModuleMap {
   get(name: string): WebAssembly.Module | undefined;
   has(name: string): boolean;
   set(name: string, module: WebAssembly.Module): unknown;
 }
 
-/** What the caches of live modules have in common: everything but which modules they let go. */
+/** The common part of the caches of live modules: everything except which modules they drop. */
 export abstract class LiveModuleCache extends ModuleCacheBase implements SyncModuleCache {
   readonly #modules: ModuleMap;
 
@@ -49,7 +49,7 @@ export abstract class LiveModuleCache extends ModuleCacheBase implements SyncMod
   }
 }
 
-/** @internal Under which a map has the module. */
+/** @internal The name of a module in the map. */
 export function nameOf(key: ModuleHash, engine: Engine): string {
   return `${key}:${engine.deterministicId}`;
 }

@@ -21,7 +21,7 @@ export async function lookUp(
   }
 }
 
-/** @internal As {@link lookUp}. */
+/** @internal The synchronous {@link lookUp}. */
 export function lookUpSync(
   cache: SyncModuleCache,
   key: ModuleHash,

@@ -4,7 +4,7 @@ import type { FoundFile } from './inventory.js';
 
 const { parse } = JSON;
 
-/** Bytes that {@link isOurs} needs: of all kinds but JSON the first ones tell, and JSON of ours is shorter. */
+/** Bytes that {@link isOurs} needs: the first bytes show all kinds except JSON, and our JSON files are shorter. */
 export const READ_TO_TELL = 2 ** 16;
 
 const GUARD = /^\S+ \d+ \d+ /;
@@ -12,14 +12,14 @@ const KEY = /^(?:[0-9a-f]{16}|[0-9a-f]{64})$/;
 const WASM_MAGIC = Uint8Array.of(0x00, 0x61, 0x73, 0x6d);
 
 /**
- * Whether a file holds what this package writes under such a name: a user's own files are never removed, whatever their names are. A file
- * that a full disk or a power failure left empty or full of zeros counts as ours.
+ * Whether the content of a file is what this package writes under such a name, because a user's files are never removed, whatever their
+ * names. A file that is empty or full of zeros, after a full disk or a power failure, counts as ours.
  *
  * @param start - its first {@link READ_TO_TELL} bytes
  */
 export function isOurs(kind: FoundFile['kind'], start: Uint8Array): boolean {
   if (kind === 'unknown') return false;
-  // Half written, under names that nobody else gives.
+  // Half written, under names that nobody else uses.
   if (kind === 'temporary' || start.every((byte) => byte === 0)) return true;
   switch (kind) {
     case 'artifact':
@@ -54,7 +54,7 @@ function firstLine(bytes: Uint8Array): Uint8Array {
   return end < 0 ? bytes : bytes.subarray(0, end);
 }
 
-/** As far as the bytes go: they may be cut off. */
+/** Compares as many bytes as there are, because they may be cut off. */
 function startsWith(bytes: Uint8Array, magic: Uint8Array): boolean {
   return magic.subarray(0, bytes.length).every((byte, index) => bytes[index] === byte);
 }

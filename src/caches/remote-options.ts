@@ -4,7 +4,7 @@ import { Signer } from '../artifact/signature.js';
 import type { FileSystemCache } from './file-system.js';
 
 /**
- * What a {@link RemoteCache} may be made with.
+ * Options of {@link RemoteCache}.
  *
  * @example
  * ```ts
@@ -20,40 +20,40 @@ export interface RemoteCacheOptions {
    * several secrets the first one signs, and all are accepted.
    */
   secret?: string | readonly string[] | undefined;
-  /** Instead of a secret: whoever can write to the store can run code in every process that loads from it. Default false. */
+  /** Works without a secret. Whoever can write to the store can then run code in every process that loads from it. Default false. */
   allowUnsigned?: boolean | undefined;
   /** `read-only`: saves do nothing; `write-only`: loads miss. Default `read-write`. */
   mode?: 'read-write' | 'read-only' | 'write-only' | undefined;
-  /** As in `FileSystemCacheOptions`. Default `include`. */
+  /** See `FileSystemCacheOptions`. Default `include`. */
   wireBytes?: 'include' | 'omit' | undefined;
-  /** Whether artifacts are compressed. Default `zstd` where Node has it (22.15 and newer), else `none`; both are read. */
+  /** Whether artifacts are compressed. Default `zstd` if Node has it (22.15 and newer), else `none`. Both are read. */
   compression?: 'zstd' | 'none' | undefined;
   /** Milliseconds that a load waits for the store. Default 250. */
   timeout?: number | undefined;
   /** Milliseconds that storing an artifact may take. Default 10000. */
   writeTimeout?: number | undefined;
   /**
-   * Consecutive failures after which the store is not asked for a while. Waiting for all of a `timeout` once is enough. Default 3.
+   * Consecutive failures after which the store is not asked for a while. One wait for the whole `timeout` is enough, too. Default 3.
    */
   failuresUntilOpen?: number | undefined;
   /**
-   * Milliseconds for which the store is not asked then. Each further time is twice as long, up to 300000, and chance makes it half to one
-   * and a half of that. Default 5000.
+   * Milliseconds for which the store is then not asked, times a random factor from 0.5 to 1.5. Doubles each further time, up to 300000.
+   * Default 5000.
    */
   retryAfter?: number | undefined;
-  /** Saves that may wait for others. One more rejects, and is counted. Default 16. */
+  /** The most waiting saves. One more rejects, and is counted. Default 16. */
   maxPendingSaves?: number | undefined;
-  /** Bytes of the largest artifact that is stored or loaded. Less is accepted for a module whose wire bytes are few. Default 256 MiB. */
+  /** The size in bytes of the largest artifact to store or load. For small modules the limit is lower. Default 256 MiB. */
   maxArtifactSize?: number | undefined;
   /**
-   * The folder in front of the store. An artifact that comes after the `timeout` is put there, for the next load, and the folder's crash
-   * guard watches over loads from the store. Default: what comes late is lost.
+   * The folder in front of the store. A late artifact is put there, for the next load, and the folder's crash guard also guards loads
+   * from the store. Default: late artifacts are lost.
    */
   folder?: FileSystemCache | undefined;
 }
 
 /**
- * What happened to a {@link RemoteCache} so far.
+ * The counters of a {@link RemoteCache}.
  *
  * @example
  * ```ts
@@ -77,7 +77,7 @@ export interface RemoteCacheStats {
   timedOut: number;
   /** Artifacts that came after the deadline. */
   late: number;
-  /** Operations that failed otherwise. */
+  /** Operations that failed for other reasons. */
   failed: number;
   /** Artifacts that were stored. */
   saves: number;
@@ -85,13 +85,13 @@ export interface RemoteCacheStats {
   dropped: number;
   /** Bytes of artifacts that came from the store. */
   bytesRead: number;
-  /** Bytes that went to it. */
+  /** Bytes of artifacts that went to the store. */
   bytesWritten: number;
 }
 
 const DEFAULT_MAX_PENDING_SAVES = 16;
 
-/** What a `RemoteCache` works with, once its options are checked. */
+/** The checked options of a `RemoteCache`. */
 export interface RemoteCacheSettings {
   signer: Signer | undefined;
   mode: 'read-write' | 'read-only' | 'write-only';
@@ -102,7 +102,7 @@ export interface RemoteCacheSettings {
   folder: FileSystemCache | undefined;
 }
 
-/** @throws {TypeError} when there is neither a secret nor `allowUnsigned`, or an option is not what it should be. */
+/** @throws {TypeError} when there is neither a secret nor `allowUnsigned`, or an option is wrong. */
 export function checkOptions(options: RemoteCacheOptions): RemoteCacheSettings {
   const { secret, allowUnsigned = false, mode = 'read-write', wireBytes = 'include', folder } = options;
   if (secret === undefined && !allowUnsigned) {

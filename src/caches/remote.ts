@@ -24,18 +24,18 @@ import {
 } from './remote-options.js';
 
 const SAVES_AT_ONCE = 2;
-/** Bytes; most artifacts are smaller. */
+/** In bytes; most artifacts are smaller. */
 const SMALL = 2 ** 24;
 const SMALL_READS_AT_ONCE = 8;
 
 /**
- * Artifacts in any {@link ArtifactStore}, which a fleet shares: Redis, S3, a web server. Usually behind a folder:
+ * Keeps artifacts in any {@link ArtifactStore}, which a fleet shares: Redis, S3, a web server. Usually behind a folder:
  * `new FileSystemCache(...).withFallback(new RemoteCache(...))`.
  *
- * A store that is dead, slow or lies costs one `timeout`, and then nothing for a while. It cannot take much memory either: an artifact's
+ * A store that is dead, slow or hostile costs one `timeout`, and then nothing for a while. It cannot use much memory either: an artifact's
  * size, header and signature are checked before anything is unpacked. The methods throw {@link CacheError}s:
  *
- * - `load`: `NotFound` for a miss; `Untrusted`; `Deserialize` when the engine cannot load anything; `Other` when the store failed or was
+ * - `load`: `NotFound` for a miss; `Untrusted`; `Deserialize` when the engine cannot deserialise; `Other` when the store failed or was
  *   late. Also the signal's reason.
  * - `contains`: `Other`.
  * - `save`: `Serialize`; `Other` when the store failed, or too many saves are waiting. Resolves when the artifact is stored, and
@@ -65,9 +65,9 @@ export class RemoteCache extends ModuleCacheBase {
   readonly #counts = { hits: 0, misses: 0, untrusted: 0, saves: 0, dropped: 0, bytesRead: 0, bytesWritten: 0 };
 
   /**
-   * Asks nothing of the store yet.
+   * Does not ask the store yet.
    *
-   * @throws {TypeError} when there is neither a secret nor `allowUnsigned`, or an option is not what it should be.
+   * @throws {TypeError} when there is neither a secret nor `allowUnsigned`, or an option is wrong.
    */
   constructor(store: ArtifactStore, options: RemoteCacheOptions = {}) {
     super();
@@ -76,7 +76,7 @@ export class RemoteCache extends ModuleCacheBase {
     this.#store = new BoundedStore(store, options);
   }
 
-  /** Whether the store is asked: `closed`, yes; `open`, not for a while; `half-open`, when a probe has found it well. */
+  /** Whether the store is asked: `closed`, yes; `open`, not for a while; `half-open`, if a probe succeeds. */
   get state(): 'closed' | 'open' | 'half-open' {
     return this.#store.state;
   }
@@ -127,7 +127,7 @@ export class RemoteCache extends ModuleCacheBase {
     await this.push(artifactOf(key, engine, module));
   }
 
-  /** Waits for saves that were begun, and lets go of the store's connections. */
+  /** Waits for running saves, and closes the store's connections. */
   async close(): Promise<void> {
     await this.#inTurn(() => {});
     await this.#store.close();
@@ -164,14 +164,14 @@ export class RemoteCache extends ModuleCacheBase {
     return found.artifact;
   }
 
-  /** Few answers at once, and only one that is large, so that a hostile store cannot fill the memory. */
+  /** Limits answers: few at once, and only one large one, so that a hostile store cannot fill the memory. */
   async #read(store: ArtifactStore, options: StoreOptions, expected: Expectation, maxSize: number) {
     const { signer } = this.#settings;
     const upTo = (size: number) => async () => {
       options.signal?.throwIfAborted();
       const check = wanted(expected, size);
       const reading = readArtifact(store, entryName(expected), { ...options, maxSize: size, check, signer });
-      // A store that hangs is in nobody's way for longer than its time.
+      // A store that hangs blocks others only until its deadline.
       return withSignal(reading, options.signal);
     };
     try {
@@ -233,12 +233,12 @@ export class RemoteCache extends ModuleCacheBase {
   }
 }
 
-/** For the next load. */
+/** Puts a late artifact into the folder, for the next load. */
 function keep(late: StoredArtifact | undefined, folder: FileSystemCache): void {
   try {
     if (late) folder.writeArtifactSync(late.artifact);
   } catch {
-    // Nobody asks any more.
+    // Nobody waits any more.
   }
 }
 

@@ -2,7 +2,7 @@ import { openSharedModules } from '../engine/shared-modules.js';
 import { LiveModuleCache } from './live-modules.js';
 
 /**
- * What a {@link SharedCache} may be made with.
+ * Options of {@link SharedCache}.
  *
  * @example
  * ```ts
@@ -19,29 +19,28 @@ import { LiveModuleCache } from './live-modules.js';
 export interface SharedCacheOptions {
   /** Caches of one name are one cache, in all threads of the process. Default: `'default'`. */
   name?: string | undefined;
-  /** How many modules are kept; the least recently used one goes first. Default 100, at most 100,000. */
+  /** The most modules to keep. The least recently used one goes first. Default 100, at most 100,000. */
   maxModules?: number | undefined;
   /**
-   * How many bytes the wire bytes of all modules together may have; the least recently used one goes first. A module that
-   * alone has more is not kept. V8 does not tell how much machine code a module has: usually once to three times
-   * its wire bytes. Default 1 GiB.
+   * The most bytes of wire bytes, of all modules together. The least recently used one goes first. A single module with more is not
+   * kept. V8 does not tell the size of machine code, which is usually one to three times that of the wire bytes. Default 1 GiB.
    */
   maxBytes?: number | undefined;
 }
 
-// A live module keeps its wire bytes and its code: at 10 MB each this is a gigabyte, which a host of plugins may spend.
+// A live module keeps its wire bytes and its code. At 10 MB each this is 1 GB, which a host of plugins can afford.
 const DEFAULT_MAX_MODULES = 100;
 const DEFAULT_MAX_BYTES = 2 ** 30;
 
-// More live modules than a process has memory for.
+// More live modules than fit into the memory of a process.
 const MAX_MODULES = 100_000;
 
 /**
  * Live modules, shared by every thread of the process: what one thread saves, every other thread loads in microseconds,
- * without compiling or deserialising, also threads that start later, and also when the thread that compiled it has ended. No
- * thread waits for another one.
+ * without compiling or deserialising. That includes threads that start later, and modules of threads that have ended. No thread waits
+ * for another one.
  *
- * Limits are those of the cache that saves; threads that give one name different limits each keep their own when they save.
+ * The limits of the cache that saves apply. If threads give one name different limits, each uses its own when it saves.
  *
  * @example
  * ```ts
@@ -60,15 +59,15 @@ const MAX_MODULES = 100_000;
  */
 export class SharedCache extends LiveModuleCache {
   /**
-   * Why other threads do not see what is saved here, where that is so (an unknown V8, another runtime than Node.js, an addon that
-   * could not be loaded): each thread then has its own cache of that name, bounded by `maxModules` only.
+   * Why other threads do not see the modules of this cache, if they do not (an unknown V8, another runtime than Node.js, an addon that
+   * could not be loaded). Each thread then has its own cache of that name, limited by `maxModules` only.
    */
   readonly unsupportedReason: string | undefined;
 
   /**
-   * Opens the cache of that name, which is empty if no thread of the process had it before.
+   * Opens the cache of that name. It is empty if no thread of the process has opened it before.
    *
-   * @throws {TypeError} when an option is not what it should be.
+   * @throws {TypeError} when an option is wrong.
    */
   constructor(options: SharedCacheOptions = {}) {
     const { name = 'default', maxModules = DEFAULT_MAX_MODULES, maxBytes = DEFAULT_MAX_BYTES } = options;
@@ -84,7 +83,7 @@ export class SharedCache extends LiveModuleCache {
 /**
  * The best cache of live modules for this platform: a {@link SharedCache}.
  *
- * @throws {TypeError} when an option is not what it should be.
+ * @throws {TypeError} when an option is wrong.
  *
  * @example
  * ```ts

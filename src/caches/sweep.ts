@@ -11,30 +11,30 @@ import { batches, type FoundFile, inventory } from './inventory.js';
 import { isOurs, READ_TO_TELL } from './ownership.js';
 import { MARK } from './sweep-due.js';
 
-/** How much a cache folder may hold. */
+/** The limits of a cache folder. */
 export interface FolderLimits {
-  /** Bytes of all files together. */
+  /** The bytes of all files together. */
   maxSize: number;
   maxFiles: number;
 }
 
 export interface SweepReport {
-  /** What was there of this package, and what is left: files, and their bytes. */
+  /** The files of this package before and after, and their bytes. */
   before: { files: number; size: number };
   after: { files: number; size: number };
   /** The files that were removed. */
   removed: string[];
 }
 
-/** How a sweep that somebody asks for differs from those that come by themselves. */
+/** Options of a sweep on request, which automatic sweeps do not have. */
 export interface SweepOptions {
-  /** Only report; nothing is changed, not even a lock made. Default false. */
+  /** Only report, and change nothing. Not even a lock is made. Default false. */
   dryRun?: boolean | undefined;
-  /** The part of the limits to which a folder that is over them is cut. */
+  /** A folder over its limits is cut to this part of them. */
   cutTo?: number | undefined;
-  /** What is to go in any case, of all that is there. Default: nothing. */
+  /** Which files are removed in any case. Default: none. */
   unwanted?: ((found: readonly FoundFile[]) => FoundFile[]) | undefined;
-  /** Told of what could not be removed. */
+  /** Called for files that could not be removed. */
   onFailure?: ((file: string, error: unknown) => void) | undefined;
 }
 
@@ -43,48 +43,48 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
 /**
- * A folder over its limits is cut to this part of them, as wasmtime does: cutting to the limit itself would mean a sweep for every
- * artifact from then on.
+ * A folder over its limits is cut to this part of them, as in wasmtime. If it were cut to the limit itself, every further artifact would
+ * need a sweep.
  */
 const CUT_TO = 0.7;
-/** All days full are less than that of the default limit. */
+/** The part of the limit for statistics. With the default limit, all days fit even if they are full. */
 const PART_FOR_STATISTICS = 0.02;
-/** An engine of which nothing was used for so long is one of a Node that is gone, or of flags that nobody gives any more. */
+/** An engine that was not used for so long is dead: its Node is gone, or nobody uses its flags any more. */
 const ENGINE_IS_DEAD_AFTER = 14 * DAY;
 /** A write takes seconds; a writer on another machine, or whose number was given to another process, cannot be asked. */
 const TEMPORARY_IS_LEFT_AFTER = DAY;
 const JOB_IS_LEFT_AFTER = DAY;
-/** An artifact that nobody has tried for so long gets another chance. */
+/** A quarantined artifact that nobody has tried for so long gets another chance. */
 const GUARD_IS_LEFT_AFTER = 30 * DAY;
-/** Programs in folders with names by chance leave one each; one that is still run asks the store again. */
+/** The age of an old program record. Programs in randomly named folders leave one each. A program that still runs asks the store again. */
 const RECORD_IS_LEFT_AFTER = 30 * DAY;
-/** Trying a V8 again takes seconds, and one that is gone is not asked for any more. */
+/** The age of an old verdict. Trying a V8 again takes only seconds, and an old V8 may be gone. */
 const VERDICT_IS_LEFT_AFTER = 90 * DAY;
 /** A sweep takes seconds. */
 const LOCK_IS_STALE_AFTER = 10 * 60_000;
-/** A lock is made and then written to, within microseconds; one that is empty for longer is of a process that was killed between. */
+/** The age of an abandoned empty lock. A lock is created and then written within microseconds, unless its process is killed in between. */
 const EMPTY_LOCK_IS_STALE_AFTER = 5000;
 
 const LOCK = 'sweep.lock';
-/** Bytes: the name of a host and a number. */
+/** In bytes: the name of a host and a number. */
 const MAX_LOCK_SIZE = 1000;
 
 /**
- * Removes what nobody needs from a cache folder: temporary files of writers that are gone, old jobs and statistics, and, when the folder is
- * over its limits, artifacts until it is well below them: those of dead engines first, then the least recently used ones. Files that are
- * not of this package neither count nor are they touched.
+ * Removes unneeded files from a cache folder: temporary files of dead writers, old jobs and statistics. If the folder is over its limits, it
+ * also removes artifacts until the folder is well below them: first those of dead engines, then the least recently used ones. Foreign files
+ * do not count, and are not touched.
  *
- * One process at a time; `undefined` when another one is at it. What cannot be removed is left.
+ * Only one process sweeps at a time; `undefined` if another one does. Files that cannot be removed stay.
  */
 export async function sweep(
   directory: string,
   limits: FolderLimits,
   options: SweepOptions = {},
 ): Promise<SweepReport | undefined> {
-  // Whose the files are does not matter here: nothing is loaded, no link is followed, and what is removed was looked at.
+  // The owner of the files does not matter here: nothing is loaded, no link is followed, and each file is checked before it is removed.
   const files = new FileSystemStore(directory, { isShared: true });
   if (options.dryRun) return sweepLocked(files, limits, options);
-  if (!fs.existsSync(directory)) return undefined; // The lock would make it.
+  if (!fs.existsSync(directory)) return undefined; // the lock would create it
   const own = new FileSystemStore(directory, { isShared: isOpenToOthers(directory) });
   if (!(await isLocked(own))) return undefined;
   try {
@@ -104,7 +104,7 @@ function isOpenToOthers(directory: string): boolean {
   }
 }
 
-/** A disk without room for it is no reason not to make room; the next sweep comes sooner then. */
+/** Notes the time of the sweep. If the disk has no room for that, the next sweep comes sooner. */
 function* mark(store: FileSystemStore): Steps<void> {
   try {
     if (!(yield* store.create(MARK))) yield* store.touch(MARK);
@@ -127,7 +127,7 @@ async function sweepLocked(
   const remove = async (each: FoundFile) => {
     if (tried.has(each)) return;
     tried.add(each);
-    // At once, for those that are removed at the same time. A file that turns out not to be ours never counted.
+    // Counted at once, because several files are removed at the same time. A foreign file does not count.
     after.files--;
     after.size -= each.size;
     try {
@@ -150,14 +150,14 @@ async function sweepLocked(
     }
   }
   if (dryRun) return { before, after, removed };
-  // Folders of engines that have nothing left; one that has something cannot be removed so.
+  // Removes empty folders of engines. A folder with files is not removed by this.
   for (const engine of new Set(found.filter(({ kind }) => kind === 'artifact').map((file) => file.engine))) {
     await fs.promises.rmdir(path.join(store.directory, engine)).catch(() => {});
   }
   return { before, after, removed };
 }
 
-/** @returns whether it was ours. @throws {CacheError} when it cannot be removed. */
+/** @returns whether the file was ours @throws {CacheError} when it cannot be removed. */
 function* removeOurs(store: FileSystemStore, { kind, name }: FoundFile, dryRun: boolean): Steps<boolean> {
   try {
     const start = yield* store.use(name, (file) => file.read(0, Math.min(file.size, READ_TO_TELL)));
@@ -165,13 +165,13 @@ function* removeOurs(store: FileSystemStore, { kind, name }: FoundFile, dryRun: 
     if (!dryRun) yield* store.unlink(name);
     return true;
   } catch (error) {
-    if (CacheError.is(error, 'NotFound')) return true; // Somebody was faster.
-    if (CacheError.is(error, 'Untrusted')) return false; // It is no file any more.
+    if (CacheError.is(error, 'NotFound')) return true; // another process was faster
+    if (CacheError.is(error, 'Untrusted')) return false; // no longer a file
     throw error;
   }
 }
 
-/** Whether whoever made the file is gone. */
+/** Whether the writer of the file is dead. */
 export function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
   const age = Math.abs(now() - usedAt);
   if (kind === 'job') return age > JOB_IS_LEFT_AFTER;
@@ -182,7 +182,7 @@ export function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
   return kind === 'temporary' && (age > TEMPORARY_IS_LEFT_AFTER || (host === hostTag() && !isWriterAlive(pid, usedAt)));
 }
 
-/** The oldest days that are too much for a folder of that size: a small one is for artifacts. */
+/** The oldest days that exceed the part of the limit for statistics. */
 function statisticsOverLimit(found: FoundFile[], { maxSize }: FolderLimits): FoundFile[] {
   const days = found.filter(({ kind }) => kind === 'statistics').sort((a, b) => (a.file < b.file ? 1 : -1));
   let size = 0;
@@ -192,7 +192,7 @@ function statisticsOverLimit(found: FoundFile[], { maxSize }: FolderLimits): Fou
   });
 }
 
-/** Artifacts, the first to go first. */
+/** The artifacts in the order of their removal. */
 function inOrderOfWorth(found: FoundFile[]): FoundFile[] {
   const dead = deadEngines(found);
   const rank = ({ engine }: FoundFile) => (dead.has(engine) ? 0 : 1);
@@ -210,20 +210,20 @@ function sumOf(files: FoundFile[]): number {
   return files.reduce((sum, { size }) => sum + size, 0);
 }
 
-/** Makes the lock, which says whose it is; one whose owner is gone, or that is old, is broken first. */
+/** Creates the lock with its owner. Breaks an old lock, or one with a dead owner, first. */
 async function isLocked(store: FileSystemStore): Promise<boolean> {
   const content = Buffer.from(`${os.hostname()} ${process.pid}\n`);
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
-      // Synchronous, so that hardly anything comes between its two steps: who is killed there leaves a lock that nobody owns.
+      // Synchronous, so that hardly anything can happen between its two steps. A process that is killed there leaves a lock without an owner.
       if (runSync(store.create(LOCK, content))) return true;
     } catch (error) {
-      // On a full disk somebody should sweep. Two processes that do harm nobody.
+      // On a full disk somebody should sweep. Two processes at once do no harm.
       if (isFull(error)) return true;
       return false;
     }
     if (!(await isStale(store))) return false;
-    // Two that break it at once: the slower one removes the lock of the faster one, and both sweep, which harms nobody.
+    // If two processes break it at once, the slower one removes the lock of the faster one, and both sweep, which does no harm.
     await run(store.remove(LOCK));
   }
   return false;
@@ -237,7 +237,7 @@ async function isStale(store: FileSystemStore): Promise<boolean> {
     if (Math.abs(now() - touchedAt) > (content === '' ? EMPTY_LOCK_IS_STALE_AFTER : LOCK_IS_STALE_AFTER)) return true;
     return host === os.hostname() && Number(pid) > 0 && !isWriterAlive(Number(pid), touchedAt);
   } catch {
-    return false; // It is gone, or cannot be read: the next sweep sees.
+    return false; // gone or not readable; the next sweep will see
   }
 }
 

@@ -1,7 +1,7 @@
 import { LiveModuleCache } from './live-modules.js';
 
 /**
- * Live modules of this thread, all that are saved: for hosts that know how many they have.
+ * Keeps all saved modules alive, for this thread only. For hosts that know how many modules they have.
  *
  * @example
  * ```ts
@@ -15,7 +15,7 @@ import { LiveModuleCache } from './live-modules.js';
  * ```
  */
 export class ThreadLocalCache extends LiveModuleCache {
-  /** Empty; every instance has modules of its own. */
+  /** Creates an empty cache. Every instance has its own modules. */
   constructor() {
     super(new Map());
   }

@@ -14,7 +14,7 @@ import { isOurs, READ_TO_TELL } from './ownership.js';
 import { deadEngines, isLeftBehind } from './sweep.js';
 
 /**
- * How {@link verifyCache} goes about it.
+ * Options of {@link verifyCache}.
  *
  * @example
  * ```ts
@@ -25,9 +25,9 @@ import { deadEngines, isLeftBehind } from './sweep.js';
  * ```
  */
 export interface VerifyOptions {
-  /** As that of the `FileSystemCache`: what is not signed with it is reported, and left. */
+  /** The secret of the `FileSystemCache`. Files that are not signed with it are reported, and kept. */
   secret?: FileSystemCacheOptions['secret'];
-  /** Only report; nothing is changed. Default false. */
+  /** Only report, and change nothing. Default false. */
   dryRun?: boolean | undefined;
 }
 
@@ -46,29 +46,29 @@ export interface VerifyOptions {
 export interface VerifiedFile {
   /** Its absolute path. */
   file: string;
-  /** Bytes. */
+  /** In bytes. */
   size: number;
   /**
-   * - `kept`: an artifact that is in order, the list of a program's modules, or a day's statistics.
-   * - `repaired`: others could read it, or it was not where it belongs; it is in order now.
-   * - `removed`: damaged, or left behind by a process that is gone.
-   * - `quarantined`: in order, but a process died while it loaded it; it is not loaded until tries in other processes went well.
-   * - `untrusted`: somebody else's, or others can write to it, or not signed with the secret; it is not loaded, and left.
-   * - `unknown`: not of this package; never touched.
+   * - `kept`: a valid artifact, a program record, or the statistics of a day.
+   * - `repaired`: others could read it, or it was in the wrong place. It is valid now.
+   * - `removed`: damaged, or left behind by a dead process.
+   * - `quarantined`: valid, but a process died while it loaded the artifact. It is not loaded until tries in other processes succeed.
+   * - `untrusted`: it belongs to somebody else, others can write to it, or it is not signed with the secret. It is not loaded, and kept.
+   * - `unknown`: a foreign file, which is never touched.
    */
   outcome: 'kept' | 'repaired' | 'removed' | 'quarantined' | 'untrusted' | 'unknown';
-  /** Why it is not simply kept. */
+  /** The reason, if it is not simply kept. */
   reason: string | undefined;
-  /** What an artifact says of itself, where that can be read. */
+  /** The header of an artifact, if it is readable. */
   header: ArtifactHeader | undefined;
-  /** Whether nothing of an artifact's engine was used for two weeks: a sweep takes such artifacts first. */
+  /** Whether the artifact's engine was not used for two weeks. A sweep removes such artifacts first. */
   isOfDeadEngine: boolean;
-  /** Milliseconds since its last use, to the hour; negative when its time stamp is of the future. */
+  /** Milliseconds since its last use, to the hour. Negative if its time stamp is in the future. */
   age: number;
 }
 
 /**
- * What {@link verifyCache} found.
+ * The result of {@link verifyCache}.
  *
  * @example
  * ```ts
@@ -81,26 +81,26 @@ export interface VerifiedFile {
  * ```
  */
 export interface VerifyReport {
-  /** Every file, in the order of their names. */
+  /** Every file, sorted by name. */
   files: VerifiedFile[];
-  /** How many of each outcome, and their bytes. */
+  /** The number of files with each outcome, and their bytes. */
   totals: Record<VerifiedFile['outcome'], { files: number; size: number }>;
-  /** Milliseconds of each step, in their order. */
+  /** The milliseconds of each step, in order. */
   steps: { name: 'list' | 'check' | 'repair'; duration: number }[];
 }
 
 const { now } = Date;
 const { performance } = globalThis;
 const PRIVATE = 0o600;
-/** A larger one is cut off here, and so found to be damaged. */
+/** A larger file is read up to here, and so counts as damaged. */
 const MAX_ARTIFACT_FILE_SIZE = DEFAULT_MAX_ARTIFACT_SIZE + HEADER_LENGTH;
 
 /**
- * Looks at every file of a cache folder, all of it: format, checksums, whether it is stored under its own key and engine, signature.
- * What is damaged or left behind is removed, what can be put right is, and what is unknown is left alone.
+ * Checks every file of a cache folder completely: the format, the checksums, whether it is stored under its key and engine, the signature.
+ * It removes damaged files and leftovers, repairs what it can, and never touches foreign files.
  *
  * @throws {CacheError} kind `Untrusted` when others may write to the folder and there is no secret.
- * @throws {TypeError} when the path is empty, or an option is not what it should be.
+ * @throws {TypeError} when the path is empty, or an option is wrong.
  *
  * @example
  * ```ts
@@ -113,7 +113,7 @@ const MAX_ARTIFACT_FILE_SIZE = DEFAULT_MAX_ARTIFACT_SIZE + HEADER_LENGTH;
 export async function verifyCache(directory: string, options: VerifyOptions = {}): Promise<VerifyReport> {
   checkDirectory(directory);
   const { secret, dryRun = false } = options;
-  // Whoever wants nothing changed must not get it wrong: `null` and 0 would be false.
+  // A mistake in dryRun must not change files: `null` and 0 would count as false.
   if (typeof dryRun !== 'boolean') throw wrongOption('dryRun', 'true or false', dryRun);
   const signer = secret === undefined ? undefined : new Signer([secret].flat() as string[]);
   const store = new FileSystemStore(directory, { isShared: signer !== undefined });
@@ -187,7 +187,7 @@ async function check(found: FoundFile, store: FileSystemStore, signer: Signer | 
   } catch (error) {
     const reason = messageOf(error);
     if (CacheError.is(error, 'Untrusted')) return { outcome: 'untrusted', reason };
-    return { outcome: 'kept', reason }; // An error of the file system says nothing about the file.
+    return { outcome: 'kept', reason }; // an error of the file system does not mean that the file is bad
   }
   if (!isOurs(kind, bytes)) return { outcome: 'unknown', reason: 'not of this package' };
   if (isLeftBehind(found)) {

@@ -26,7 +26,7 @@ export class OpenFile {
   readonly #descriptor: number;
   /** Bytes. */
   readonly size: number;
-  /** Milliseconds since 1970: when it was written, or last touched. */
+  /** Milliseconds since 1970 of its last write or touch. */
   readonly touchedAt: number;
 
   constructor(descriptor: number, { size, mtimeMs }: fs.Stats) {
@@ -36,7 +36,7 @@ export class OpenFile {
   }
 
   /**
-   * Reads into a buffer of its own, of exactly this length: V8 takes whole ArrayBuffers. A file that ends earlier gives fewer bytes.
+   * Reads into a new buffer of exactly this length, because V8 takes whole ArrayBuffers. A file that ends earlier gives fewer bytes.
    *
    * @throws the signal's reason when it is aborted.
    */
@@ -61,9 +61,9 @@ export class OpenFile {
 }
 
 /**
- * Opens a file of a folder. What is no regular file, or may be changed by others, is not read. That is a warning, once.
+ * Opens a file of a folder. If it is no regular file, or others may change it, it is not read, and there is one warning.
  *
- * @throws {CacheError} kind `Untrusted`, without a path; what the file system throws.
+ * @throws {CacheError} kind `Untrusted`, without a path; the error of the file system.
  */
 export function* openFile(folder: Folder, name: string): Steps<OpenFile> {
   const file = path.join(folder.path, name);
@@ -88,7 +88,7 @@ export function* openFile(folder: Folder, name: string): Steps<OpenFile> {
   }
 }
 
-/** What an open says of a link and of a socket. */
+/** The error codes for opening a link and a socket. */
 const NOT_REGULAR: Record<string, string> = { ELOOP: 'is a symbolic link', ENXIO: 'is not a regular file' };
 
 function irregular(file: string, what: string): CacheError {
@@ -101,9 +101,9 @@ function untrusted(file: string, reason: string): CacheError {
 }
 
 /**
- * Reads a file that the user named, through links too, whoever owns it.
+ * Reads a file that the user named, also through links, and whoever owns it.
  *
- * @throws what the file system throws; an error that says so when it is no regular file, or larger than `maxSize`.
+ * @throws the error of the file system, or an error when it is no regular file or larger than `maxSize`.
  */
 export function readBoundedSync(file: string, maxSize: number): Uint8Array {
   const descriptor = openSync(file, CAREFULLY);

@@ -10,28 +10,28 @@ const { closeSync, constants, fstatSync, mkdirSync, chmodSync, statSync } = fs;
 const { O_RDONLY, O_DIRECTORY = 0, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
 
 const PRIVATE_DIRECTORY = 0o700;
-/** Less what the umask takes. */
+/** Before the umask. */
 const SHARED_DIRECTORY = 0o777;
-/** More folders than a path can name are not made. */
+/** The most folders to create: more than a path can name. */
 const MAX_DEPTH = 4096;
 const DESCRIPTORS = '/proc/self/fd';
 
 /**
- * An open folder that was checked. What is in it is reached through its descriptor, so that nobody can put another folder in its place
- * between the check and the use.
+ * A checked, open folder. Its files are reached through its descriptor, so that nobody can replace the folder between the check and
+ * the use.
  */
 export class Folder {
   /** Its path, for people. */
   readonly path: string;
   /** Whether others may write to it, so that what is read from it must be checked by other means. */
   readonly isShared: boolean;
-  /** What names in it are appended to. */
+  /** The prefix for names in it. */
   readonly #base: string;
   readonly #descriptor: number | undefined;
 
   /**
    * @param file - its path, for `fs`
-   * @param descriptor - `undefined` where a folder cannot be opened
+   * @param descriptor - `undefined` if folders cannot be opened
    */
   constructor(folder: string, isShared: boolean, file: string, descriptor: number | undefined) {
     this.path = folder;
@@ -45,7 +45,7 @@ export class Folder {
     return `${this.#base}/${name}`;
   }
 
-  /** Whether it is still there, and still nobody else's. */
+  /** Whether it still exists and is still trusted. */
   *isUsable(): Steps<boolean> {
     if (this.#descriptor === undefined) return false;
     const stats = yield* call('fstat', this.#descriptor);
@@ -56,7 +56,7 @@ export class Folder {
     try {
       if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     } catch {
-      // Nothing was written through it.
+      // Nothing was written through this descriptor.
     }
   }
 }
@@ -64,8 +64,8 @@ export class Folder {
 /**
  * Opens a folder by its path.
  *
- * @param makes - whether a folder that is missing is made, with those above it: private ones, under every umask
- * @throws {CacheError} kind `Untrusted`; what the file system throws.
+ * @param makes - whether to create a missing folder and its parents, private under every umask
+ * @throws {CacheError} kind `Untrusted`; the error of the file system.
  */
 export function* openFolder(directory: string, isShared: boolean, makes: boolean): Steps<Folder> {
   if (!isShared) return yield* open(reach(directory, makes), directory, false);
@@ -78,7 +78,7 @@ export function* openFolder(directory: string, isShared: boolean, makes: boolean
   }
 }
 
-/** As {@link openFolder}, for a folder in an open one. What is wrong with it is a warning, once. */
+/** The {@link openFolder} for a folder in an open one. If it is not trusted, there is one warning. */
 export function* openFolderIn(parent: Folder, name: string, makes: boolean): Steps<Folder> {
   const [file, isShared] = [parent.at(name), parent.isShared];
   const folder = path.join(parent.path, name);
@@ -106,7 +106,7 @@ export function checkFolder(directory: string): void {
   if ('untrusted' in found) throw new CacheError('Untrusted', found.untrusted, { path: directory });
 }
 
-/** Where the path leads. Whatever is there after something was made is checked as if it had always been there. */
+/** Follows the path. Everything that exists after a folder was created is checked as if it had always existed. */
 function reach(directory: string, makes: boolean): string {
   for (let made = 0; ; made++) {
     const found = walk(directory);
@@ -122,10 +122,10 @@ function makePrivateSync(folder: string): void {
   try {
     mkdirSync(folder, PRIVATE_DIRECTORY);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return; // Another process was faster.
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return; // another process was faster
     throw error;
   }
-  // A folder that its owner may not enter, because of the umask, would stay in the way for good.
+  // A folder that its owner may not enter, because of the umask, would block the cache for good.
   chmodSync(folder, PRIVATE_DIRECTORY);
 }
 
@@ -153,7 +153,7 @@ function* open(file: string, folder: string, isShared: boolean, flags = O_NOFOLL
   }
 }
 
-/** `undefined` where a folder cannot be opened: on Windows, and where it may be entered but not listed. */
+/** `undefined` if a folder cannot be opened: on Windows, or if it may be entered but not listed. */
 function* openDescriptor(file: string, flags: number): Steps<number | undefined> {
   if (O_DIRECTORY === 0) return undefined;
   try {
@@ -166,7 +166,7 @@ function* openDescriptor(file: string, flags: number): Steps<number | undefined>
 
 let descriptorsWork: boolean | undefined;
 
-/** Whether the system reaches what is in an open folder by the folder's descriptor: Linux, where /proc is mounted. */
+/** Whether files of an open folder can be reached by its descriptor: on Linux with /proc. */
 function hasDescriptors(descriptor: number): boolean {
   descriptorsWork ??= isSame(descriptor);
   return descriptorsWork;

@@ -10,7 +10,7 @@ interface Calls {
   open(path: string, flags: number, mode?: number): number;
   close(descriptor: number): void;
   fstat(descriptor: number): fs.Stats;
-  /** `undefined` when there is nothing. */
+  /** `undefined` if nothing has this name. */
   lstat(path: string): fs.Stats | undefined;
   readdir(path: string): fs.Dirent[];
   readv(descriptor: number, views: Uint8Array[], position: number): number;

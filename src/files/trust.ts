@@ -9,33 +9,33 @@ const WRITABLE_BY_GROUP = 0o020;
 const WRITABLE_BY_ANYBODY = 0o002;
 const STICKY = 0o1000;
 const ROOT = 0;
-/** As Linux's own limit. */
+/** Linux has the same limit. */
 const MAX_LINKS = 40;
 const CHOOSE_ANOTHER = 'Choose another folder with WASM_CACHE_DIR.';
 
 /**
  * Where a path leads:
  *
- * - `reached`: the folder is there, and nobody else can put another one in its place. This path has no links.
- * - `missing`: the first folder that is not there yet. Those above it are in order, so it can be made.
+ * - `reached`: the folder exists, and nobody else can replace it. This path has no links.
+ * - `missing`: the first folder that does not exist yet. Those above it are trusted, so it can be created.
  * - `untrusted`: the reason, and what to do about it.
  */
 export type Walk = { reached: string } | { missing: string } | { untrusted: string };
 
 /**
- * Follows a path from the root, as the system does. Each folder and link is checked before what lies behind it is looked at, so
- * what was checked stays as it is: to replace it, somebody else would have to write to a folder that is closed to them. Root is
- * nobody else. On Windows nothing is checked, because a user's profile folder has an access list of its own.
+ * Follows a path from the root, as the system does. It checks each folder and link before it goes on, so a checked one stays as it is:
+ * to replace it, somebody else would have to write to a folder that is closed to them. Root is trusted. On Windows nothing is checked,
+ * because a user's profile folder has its own access list.
  *
  * @param directory - an absolute path
- * @throws what the file system throws, also for a link that leads nowhere.
+ * @throws the error of the file system, also for a broken link.
  */
 export function walk(directory: string): Walk {
   const { root } = path.parse(directory);
   const names = ['', ...namesIn(directory.slice(root.length))];
   let current = root;
   let links = 0;
-  // How many of the names, from this one on, are of a link's target.
+  // How many of the next names come from the target of a link.
   let namesOfLink = 0;
   for (let name = names.shift(); name !== undefined; name = names.shift(), namesOfLink--) {
     if (name === '..') {
@@ -66,24 +66,24 @@ export function walk(directory: string): Walk {
   return { reached: current };
 }
 
-/** Why a folder that was opened may not be used; `undefined` when it may. */
+/** Why an open folder may not be used; `undefined` if it may. */
 export function whyUntrustedFolder(stats: fs.Stats, folder: string): string | undefined {
   const reason = whyForeign(stats, `Remove it: rm -r ${quoted(folder)}`) ?? whyOpen(stats, folder, true);
   return reason && `The folder ${folder} ${reason}`;
 }
 
-/** Why what is in an open file may not be used; `undefined` when it may. A second name may be open to others elsewhere. */
+/** Why the content of an open file may not be used; `undefined` if it may. Others may have access to a second name of it. */
 export function whyUntrustedFile(stats: fs.Stats, file: string): string | undefined {
   const remove = `Remove it: rm ${quoted(file)}`;
   let reason = whyForeign(stats, remove);
   const others = othersWhoMayWrite(stats, true);
   if (!reason && others) reason = `can be written by ${others} (mode ${modeOf(stats)}). ${remove}`;
-  // It has none when it was replaced meanwhile.
+  // It has no name if it was replaced meanwhile.
   if (!reason && geteuid && stats.nlink > 1) reason = `has ${stats.nlink} names (hard links). ${remove}`;
   return reason && `The file ${file} ${reason}`;
 }
 
-/** A path as a shell takes it. */
+/** A path quoted for a shell. */
 export function quoted(file: string): string {
   return /^[\w./+@:-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`;
 }
@@ -105,11 +105,11 @@ function whyOpen(stats: fs.Stats, folder: string, isItself: boolean): string | u
 }
 
 function othersWhoMayWrite({ mode, gid }: fs.Stats, isItself: boolean): string | undefined {
-  // In a sticky folder, as /tmp, others can make entries, but not replace somebody else's.
+  // In a sticky folder such as /tmp, others can create entries, but not replace those of somebody else.
   if (geteuid === undefined || (!isItself && (mode & STICKY) !== 0)) return undefined;
   if ((mode & WRITABLE_BY_ANYBODY) !== 0) return 'others';
   if ((mode & WRITABLE_BY_GROUP) === 0) return undefined;
-  // Where each user has a group of their own, with the user's number, many folders are open to it.
+  // If each user has a private group with the user's number, many folders are open to that group.
   const isPrivateGroup = gid === getegid?.() && gid === geteuid();
   return isItself || !isPrivateGroup ? `group ${gid}` : undefined;
 }

@@ -11,15 +11,15 @@ const { random } = Math;
 const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
 
 const PRIVATE_FILE = 0o600;
-/** Less what the umask takes. */
+/** Before the umask. */
 const SHARED_FILE = 0o666;
 
-/** What Windows says when somebody, often a virus scanner, has the file open that is to be replaced. */
+/** Windows' error codes if a process, often a virus scanner, has the old file open. */
 const RETRIED = new Set(['EPERM', 'EBUSY']);
-/** Milliseconds; a program may be waiting to exit. */
+/** Milliseconds. Short, because a program may be waiting to exit. */
 const RETRY_DELAYS = [2, 10, 30];
 
-/** What is left free of a disk: this part of it, but not more than so many bytes. */
+/** The space that stays free on a disk: this part of it, but at most so many bytes. */
 const PART_KEPT_FREE = 0.05;
 const MAX_SPACE_KEPT_FREE = 2 ** 30;
 
@@ -27,24 +27,24 @@ export const TEMPORARY = '.tmp';
 let temporaryFiles = 0;
 let tagOfThisHost: string | undefined;
 
-/** Stands for this machine in the names of temporary files: only here can it be told whether their writers live. */
+/** Identifies this machine in the names of temporary files, because only here can their writers be checked. */
 export function hostTag(): string {
   tagOfThisHost ??= crc32(Buffer.from(getBuiltinModule('node:os').hostname())).toString(36);
   return tagOfThisHost;
 }
 
 /**
- * Puts a file into a folder, in place of what has its name. It is written under another name and then renamed, so it is whole or not
- * there, and what has its name now, also a link, is not written to.
+ * Writes a file into a folder, and replaces an old one. It writes under another name and renames, so readers get the whole file or none,
+ * and the old file, or a link of its name, is not written to.
  *
- * It is not flushed to the disk, which would take longer than the write, in programs that are about to exit. After a power failure it
- * may be cut off, which its reader must notice, as any damage.
+ * It does not flush to the disk, because that takes longer than the write, in programs that are about to exit. After a power failure the
+ * file may be cut off, which its reader must notice, like any damage.
  *
- * @throws what the file system throws. What was there before is still there then.
+ * @throws the error of the file system. The old file is then still there.
  */
 export function* writeFile(folder: Folder, name: string, parts: readonly Uint8Array[]): Steps<void> {
   checkSpace(folder, parts);
-  // Unique among threads by the random part. The pid tells whose it was if it is ever left behind.
+  // The random part makes it unique among threads. The pid identifies the writer of a leftover.
   const temporary = `${name}.${hostTag()}-${pid}-${temporaryFiles++}-${random().toString(36).slice(2)}${TEMPORARY}`;
   yield* createFile(folder, temporary, parts);
   try {
@@ -56,10 +56,9 @@ export function* writeFile(folder: Folder, name: string, parts: readonly Uint8Ar
 }
 
 /**
- * Makes a file that is not there yet. Its existence may be a lock.
+ * Creates a new file. Its existence may be a lock.
  *
- * @throws what the file system throws: `EEXIST` when there is anything of that name. A file that could not be
- * filled is removed.
+ * @throws the error of the file system: `EEXIST` when something has that name. A file that could not be filled is removed.
  */
 export function* createFile(folder: Folder, name: string, parts: readonly Uint8Array[]): Steps<void> {
   const mode = folder.isShared ? SHARED_FILE : PRIVATE_FILE;
@@ -74,7 +73,7 @@ export function* createFile(folder: Folder, name: string, parts: readonly Uint8A
 
 function* fill(descriptor: number, folder: Folder, name: string, parts: readonly Uint8Array[]): Steps<void> {
   try {
-    // The program's umask may have taken the owner's own rights. (Not fchmod: --permission forbids it.)
+    // The program's umask may have removed permissions of the owner. (Not fchmod: --permission forbids it.)
     if (!folder.isShared) yield* call('chmod', folder.at(name), PRIVATE_FILE);
     for (const part of parts) {
       for (let at = 0; at < part.length; ) at += yield* call('write', descriptor, part, at);
@@ -88,7 +87,7 @@ function discard(folder: Folder, name: string): void {
   try {
     unlinkSync(folder.at(name));
   } catch {
-    // A sweep will.
+    // A sweep will remove it.
   }
 }
 
@@ -106,11 +105,11 @@ function* rename(folder: Folder, from: string, to: string): Steps<void> {
 }
 
 /**
- * Appends text in one write, which file systems of one machine keep whole without a lock.
+ * Appends text in one write, which local file systems keep whole without a lock.
  *
- * @returns the size before; `undefined` when nothing was written: what has the name is no file of this user, or would be larger than
+ * @returns the old size; `undefined` if nothing was written, because the name belongs to no file of this user, or the file would exceed
  * `maxSize`
- * @throws what the file system throws.
+ * @throws the error of the file system.
  */
 export function* appendToFile(folder: Folder, name: string, text: string, maxSize: number): Steps<number | undefined> {
   const mode = folder.isShared ? SHARED_FILE : PRIVATE_FILE;
@@ -131,19 +130,19 @@ export function* appendToFile(folder: Folder, name: string, text: string, maxSiz
   }
 }
 
-/** Bytes of the disk that a folder is on: how many are free, and how many no write may take. @throws what the file system throws. */
+/** The disk of a folder: its free bytes, and the bytes that must stay free. @throws the error of the file system. */
 export function spaceOf(directory: string): { free: number; kept: number } {
   const { bavail, blocks, bsize } = statfsSync(directory);
   return { free: bavail * bsize, kept: Math.min(MAX_SPACE_KEPT_FREE, blocks * bsize * PART_KEPT_FREE) };
 }
 
-/** A user who fills the disk up does not want a cache to fill the rest. */
+/** Refuses a write that would fill the disk too much. */
 function checkSpace(folder: Folder, parts: readonly Uint8Array[]): void {
   let space: ReturnType<typeof spaceOf>;
   try {
     space = spaceOf(folder.at('.'));
   } catch {
-    return; // The write will say what is wrong.
+    return; // the write will report the error
   }
   const needed = parts.reduce((sum, { length }) => sum + length, 0);
   if (space.free - needed >= space.kept) return;

@@ -11,28 +11,28 @@ import { TooLargeError } from '../too-large-error.js';
 const { now } = Date;
 const { queueMicrotask } = globalThis;
 
-/** Bytes of the largest value that is read, where no other limit is given: an artifact of 256 MiB, and what is around it. */
+/** The default limit for reading a value in bytes: an artifact of 256 MiB, and what is around it. */
 const DEFAULT_MAX_SIZE = 2 ** 28 + 2 ** 20;
 
-/** A sweep removes empty folders, also one that was just made and has no file yet. */
+/** Tries of a write, because a sweep removes empty folders, also a new one that has no file yet. */
 const ATTEMPTS = 3;
 
 /** A value that was read. */
 export interface ReadValue {
   bytes: Uint8Array;
-  /** Milliseconds since 1970: when it was written, or last touched. */
+  /** Milliseconds since 1970 of its last write or touch. */
   touchedAt: number;
 }
 
 /**
- * Bytes by name in a folder, a file each. `FileSystemCache` keeps its artifacts in one, and it is an {@link ArtifactStore} for a folder
- * that several machines see.
+ * Stores bytes by name in a folder, one file each. `FileSystemCache` keeps its artifacts in one. As an {@link ArtifactStore} it is for a
+ * folder that several machines share.
  *
- * A value is there whole or not at all: it is written to a temporary file in the same folder, which is then renamed. After a power
- * failure it may be cut off, because nothing is flushed to the disk; readers must notice that, as any damage. Symbolic links in the
+ * Readers get a value whole or not at all: it is written to a temporary file in the same folder, which is then renamed. After a power
+ * failure it may be cut off, because nothing is flushed to the disk; readers must notice that, like any damage. Symbolic links in the
  * folder are not followed.
  *
- * A folder that others may write to is not touched: the methods reject with a {@link CacheError} of kind `Untrusted`. The same goes for
+ * A folder that others may write to is refused: the methods reject with a {@link CacheError} of kind `Untrusted`. The same holds for
  * folders and values in it that belong to somebody else, or that others may write to.
  *
  * @example
@@ -52,9 +52,9 @@ export class FileSystemStore implements ArtifactStore {
   readonly #folders = new Map<string, OpenedFolder>();
 
   /**
-   * Neither reads nor makes the folder yet.
+   * Does not read or create the folder yet.
    *
-   * @param options - `isShared`: others may write here, too, and what is read is checked by other means, such as a signature
+   * @param options - `isShared`: others may write here, too, and values are checked by other means, such as a signature
    */
   constructor(directory: string, { isShared = false } = {}) {
     this.directory = path.resolve(directory);
@@ -96,7 +96,7 @@ export class FileSystemStore implements ArtifactStore {
   async *list(prefix: string, { signal }: StoreOptions = {}): AsyncGenerator<string> {
     signal?.throwIfAborted();
     this.checkTrust();
-    // Not the whole folder, where the prefix names a part of it.
+    // If the prefix names a folder, list only that.
     const from = prefix.slice(0, prefix.lastIndexOf('/') + 1);
     let entries: fs.Dirent[];
     try {
@@ -115,7 +115,7 @@ export class FileSystemStore implements ArtifactStore {
   }
 
   /**
-   * @internal Reads a value, all of it.
+   * @internal Reads a whole value.
    *
    * @throws {CacheError} `NotFound`, `FileRead` or `Untrusted`; a {@link TooLargeError}.
    */
@@ -129,7 +129,7 @@ export class FileSystemStore implements ArtifactStore {
   /**
    * @internal Opens a value for a procedure that reads it, or a part of it.
    *
-   * @throws {CacheError} `NotFound`, `FileRead` or `Untrusted`; what the procedure throws as a `CacheError`.
+   * @throws {CacheError} `NotFound`, `FileRead` or `Untrusted`; also the procedure's errors, as `CacheError`.
    */
   *use<T>(name: string, steps: (file: OpenFile) => Steps<T>): Steps<T> {
     try {
@@ -146,7 +146,7 @@ export class FileSystemStore implements ArtifactStore {
     }
   }
 
-  /** @internal Size and time stamp of a value; `undefined` when there is none that may be read. @throws {CacheError} `FileRead` or `Untrusted`. */
+  /** @internal Size and time stamp of a value; `undefined` if there is no readable one. @throws {CacheError} `FileRead` or `Untrusted`. */
   *stat(name: string): Steps<{ size: number; touchedAt: number } | undefined> {
     try {
       return yield* this.use(name, statOf);
@@ -158,18 +158,18 @@ export class FileSystemStore implements ArtifactStore {
   }
 
   /**
-   * @internal Stores the parts, one after the other, as one value.
+   * @internal Stores the parts, in order, as one value.
    *
-   * @throws {CacheError} `FileWrite` or `Untrusted`. The value that was there before is still there then.
+   * @throws {CacheError} `FileWrite` or `Untrusted`. The old value is then still there.
    */
   *write(name: string, ...parts: readonly Uint8Array[]): Steps<void> {
     yield* this.#change(name, (folder, own) => writeFile(folder, own, parts));
   }
 
   /**
-   * @internal Makes a value that is not there yet: its existence may be a lock.
+   * @internal Creates a new value. Its existence may be a lock.
    *
-   * @returns whether it was made; not so when there is anything of this name
+   * @returns whether it was created; false if something has this name
    * @throws {CacheError} `FileWrite` or `Untrusted`.
    */
   *create(name: string, ...parts: readonly Uint8Array[]): Steps<boolean> {
@@ -187,7 +187,7 @@ export class FileSystemStore implements ArtifactStore {
     return yield* this.#change(name, (folder, own) => appendToFile(folder, own, text, maxSize));
   }
 
-  /** @internal What there is of this name, whatever it is; `undefined` when nothing. @throws {CacheError} `FileRead` or `Untrusted`. */
+  /** @internal The stats of whatever has this name; `undefined` if nothing has it. @throws {CacheError} `FileRead` or `Untrusted`. */
   *lstat(name: string): Steps<fs.Stats | undefined> {
     try {
       return yield* this.#inFolder(name, false, (folder, own) => call('lstat', folder.at(own)));
@@ -198,7 +198,7 @@ export class FileSystemStore implements ArtifactStore {
     }
   }
 
-  /** @internal As {@link remove}, but tells why it failed. @throws {CacheError} `NotFound`, `FileRead` or `Untrusted`. */
+  /** @internal The {@link remove} that reports failures. @throws {CacheError} `NotFound`, `FileRead` or `Untrusted`. */
   *unlink(name: string): Steps<void> {
     try {
       yield* this.#inFolder(name, false, (folder, own) => call('unlink', folder.at(own)));
@@ -208,7 +208,7 @@ export class FileSystemStore implements ArtifactStore {
   }
 
   /**
-   * @internal Removes a value. That it is gone already, or cannot be removed, is no error.
+   * @internal Removes a value. A missing value, or one that cannot be removed, is no error.
    *
    * @throws {CacheError} `Untrusted`.
    */
@@ -216,7 +216,7 @@ export class FileSystemStore implements ArtifactStore {
     yield* this.#quietly(name, (file) => call('unlink', file));
   }
 
-  /** @internal Notes in its time stamp that a value was used. That this is not possible, as in a read-only folder, is no error. */
+  /** @internal Notes the use of a value in its time stamp. Failure, as in a read-only folder, is no error. */
   *touch(name: string): Steps<void> {
     const seconds = now() / 1000;
     yield* this.#quietly(name, (file) => call('lutimes', file, seconds, seconds));
@@ -235,17 +235,17 @@ export class FileSystemStore implements ArtifactStore {
       yield* this.#inFolder(`${folder}/`, false, nothing);
       return true;
     } catch (error) {
-      return !CacheError.is(this.#readError(folder, error), 'NotFound'); // What is wrong is for the read to say.
+      return !CacheError.is(this.#readError(folder, error), 'NotFound'); // the read will report the error
     }
   }
 
-  /** @internal Makes `folder`, and those above it. @throws {CacheError} `FileWrite` or `Untrusted`. */
+  /** @internal Creates `folder` and its parents. @throws {CacheError} `FileWrite` or `Untrusted`. */
   *makeFolder(folder: string): Steps<void> {
     yield* this.#change(`${folder}/`, nothing);
   }
 
   /**
-   * @internal Whoever can write here can run code in every process that loads it.
+   * @internal Checks that nobody else can write here, because they could run code in every process that loads from here.
    *
    * @throws {CacheError} kind `Untrusted`.
    */
@@ -255,7 +255,7 @@ export class FileSystemStore implements ArtifactStore {
       checkFolder(this.directory);
     } catch (error) {
       const reason = this.#readError('', error);
-      if (!CacheError.is(reason, 'NotFound')) throw reason; // or else nothing is there
+      if (!CacheError.is(reason, 'NotFound')) throw reason; // otherwise nothing exists yet
     }
   }
 
@@ -315,7 +315,7 @@ export class FileSystemStore implements ArtifactStore {
     }
   }
 
-  /** What is done next with the same folder, before other code of the program runs, need not open it again. */
+  /** Keeps the folder open for the next call, until other code of the program runs. */
   #release(opened: OpenedFolder): void {
     opened.users--;
     if (opened.isReleased) return;
@@ -346,7 +346,7 @@ interface OpenedFolder {
   readonly key: string;
   readonly folder: Folder;
   users: number;
-  /** Whether it is about to be closed, unless it is used again. */
+  /** Whether the folder will be closed soon, unless it is used again. */
   isReleased: boolean;
 }
 
@@ -361,7 +361,7 @@ function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException | undefined)?.code;
 }
 
-/** Without the path, which may be that of a descriptor. */
+/** The message without the path, which may be that of a descriptor. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return codeOf(error) === undefined ? error.message : error.message.replace(/, \w+ '.*$/s, '');

@@ -6,38 +6,38 @@ import type { ArtifactStore, StoredValue, StoreOptions } from '../artifact-store
 import { CacheError } from '../cache-error.js';
 import { getValue, largestArtifact } from './read-artifact.js';
 
-/** How {@link offerArtifact} stores. */
+/** Options of {@link offerArtifact}. */
 export interface OfferOptions extends StoreOptions {
-  /** Signs it, and must have signed what is there. */
+  /** Signs the artifact, and must have signed the stored one. */
   signer: Signer | undefined;
   /** See `ArtifactChecks`. */
   acceptsUnsigned?: boolean | undefined;
   /** Whether it is compressed. */
   packs: boolean;
-  /** Bytes of the largest artifact that is stored. */
+  /** The size in bytes of the largest artifact to store. */
   maxSize: number;
-  /** Whether nothing is there, most probably: then one request is enough. Default: false. */
+  /** Whether the store most probably has none, so that one request is enough. Default: false. */
   isNew?: boolean | undefined;
 }
 
-/** What became of an artifact that was offered to a store. */
+/** The outcome of offering an artifact to a store. */
 export interface OfferResult {
   isStored: boolean;
-  /** Why the store keeps what it has. */
+  /** Why the store keeps its artifact. */
   reason?: string;
   /** Bytes that the artifact takes in the store. */
   size: number;
 }
 
-/** Another writer may store the same artifact in between; after this many tries it may win. */
+/** The most tries, because another writer may store the same artifact in between. Then that one wins. */
 const ATTEMPTS = 3;
 const { now } = Date;
 const MINUTE = 60_000;
 
 /**
- * Stores an artifact unless the store has one that is as good. Wire bytes that are there are kept.
+ * Stores an artifact unless the store has one that is as good. Keeps stored wire bytes.
  *
- * @throws {CacheError} kind `Serialize` when it is too large; what the store throws.
+ * @throws {CacheError} kind `Serialize` when it is too large; the errors of the store.
  */
 export async function offerArtifact(
   store: Pick<ArtifactStore, 'get' | 'put' | 'isConditional'>,
@@ -74,7 +74,7 @@ async function getUsable(...[store, name, options]: Parameters<typeof getValue>)
   }
 }
 
-/** `undefined` for what is damaged or untrusted: anything is better than that. */
+/** `undefined` for a damaged or untrusted artifact, because any other is better. */
 async function unpackUsable({ bytes }: StoredValue, checks: ArtifactChecks): Promise<Artifact | undefined> {
   try {
     return await unpackArtifact(bytes, checks);

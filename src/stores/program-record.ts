@@ -3,31 +3,31 @@ import path from 'node:path';
 import { runSync } from '../files/steps.js';
 import { FileSystemStore } from './file-system.js';
 
-// Captured: see stores/file-system.ts.
+// Captured: programs patch these objects.
 const { existsSync, readdirSync } = fs;
 const { now } = Date;
 const { parse, stringify } = JSON;
 
-/** Where program records are, in a folder and in a store. */
+/** The folder of program records, in a cache folder and in a store. */
 export const PROGRAMS_FOLDER = 'programs';
-/** What tells a record from a file of somebody else, and its version from others, which count as no record. */
+/** Distinguishes a record from foreign files and from other versions, which count as missing. */
 const FORMAT = 'wasm-module-cache program record 1';
-/** Bytes. A longer record is not read: the store's may be hostile. */
+/** In bytes. A longer record is not read, because the store may be hostile. */
 export const MAX_RECORD_SIZE = 2 ** 18;
-/** A record forgets more modules than this, those of the earliest runs first, because all of it is fetched when the program starts. */
+/** The most modules of a record, because all are fetched when the program starts. Those of the earliest runs are dropped first. */
 const MAX_MODULES = 32;
 const KEY = /^(?:[0-9a-f]{16}|[0-9a-f]{64})$/;
-/** Milliseconds between two times that the store is asked for what it does not seem to have. */
+/** Milliseconds until the store is asked again for modules that it did not have. */
 const ASKED_EVERY = 3_600_000;
 
-/** What a record says of one module. Later versions may say more: where its file is, or how long the program runs. */
+/** The entry of a module in a record. Later versions may have more: the place of its file, or how long the program runs. */
 interface RecordedModule {
   key: string;
 }
 
 /**
- * The name of a program's record. It is made of the program's package and path in the package, or of its file and folder, so that it is
- * the same where the program lies somewhere else. Programs that share a name fetch each other's modules, which does no harm.
+ * The name of a program's record: the program's package and the path in it, or its file and folder, so that it does not depend on where
+ * the program is installed. Programs that share a name fetch each other's modules, which does no harm.
  * `undefined` for a program without a file.
  */
 export function programName(file: string | undefined): string | undefined {
@@ -82,8 +82,8 @@ export class ProgramRecord {
   }
 
   /**
-   * Whether the store is to be asked for the record and its modules. After a yes it is not asked again for an hour, whatever the answer:
-   * the program may use no modules, the store may not have all, and a program that ends at once would start a thread in vain each time.
+   * Whether to ask the store for the record and its modules. After a yes the answer is no for an hour: the program may use no modules, the
+   * store may not have all of them, and a program that ends at once would start a thread in vain each time.
    */
   beginPrefetch(): boolean {
     const isRecent = this.#keys !== undefined && Math.abs(now() - this.#writtenAt) <= ASKED_EVERY;
@@ -92,7 +92,7 @@ export class ProgramRecord {
       if (this.#keys) runSync(this.#store.touch(this.name));
       else runSync(this.#store.write(this.name, encodeProgramRecord([])));
     } catch {
-      // Where nothing can be written, each process asks.
+      // If nothing can be written, each process asks.
     }
     return true;
   }
@@ -107,12 +107,12 @@ export class ProgramRecord {
     this.#keys = keys;
   }
 
-  /** Lets the next run note, and push, everything anew. Never throws. */
+  /** Deletes the record, so that the next run writes and pushes everything again. Never throws. */
   forget(): void {
     try {
       runSync(this.#store.remove(this.name));
     } catch {
-      // A folder that is not trusted.
+      // The folder is not trusted.
     }
   }
 
@@ -136,7 +136,7 @@ export class ProgramRecord {
    * @throws {CacheError}
    */
   note(used: readonly string[]): boolean {
-    this.#keys = this.#read(); // The store's record may be here by now.
+    this.#keys = this.#read(); // the store's record may have arrived
     const known = new Set(this.#keys);
     const recorded = used.filter((key) => known.has(key)).length;
     if (recorded === used.length || recorded >= MAX_MODULES) return false;

@@ -3,7 +3,7 @@ import { type ArtifactChecks, unpackArtifact } from '../artifact/packed.js';
 import type { ArtifactStore, StoredValue, StoreOptions } from '../artifact-store.js';
 import { TooLargeError } from '../too-large-error.js';
 
-/** An artifact, checked, and what is known of it in its store. */
+/** A checked artifact, and its size and version in the store. */
 export interface StoredArtifact {
   artifact: Artifact;
   /** Bytes that it takes in the store. */
@@ -12,18 +12,18 @@ export interface StoredArtifact {
   version: string | undefined;
 }
 
-/** How {@link readArtifact} asks and checks. */
+/** Options of {@link readArtifact}. */
 export interface ReadArtifactOptions extends ArtifactChecks, StoreOptions {
-  /** Bytes of the largest artifact that is read, unpacked. */
+  /** The size in bytes of the largest artifact to read, unpacked. */
   maxSize: number;
 }
 
 /**
- * Reads an artifact from a store: the one way from a name to checked bytes. Sizes come first, then the header, then the signature; only
- * then something is unpacked.
+ * Reads an artifact from a store: the one way from a name to checked bytes. It checks sizes first, then the header, then the signature;
+ * only then it unpacks.
  *
- * @returns `undefined` when nothing has this name
- * @throws {CacheError} kind `Deserialize` or `Untrusted` when it is not to be used; what the store and `check` throw.
+ * @returns `undefined` if nothing has this name
+ * @throws {CacheError} kind `Deserialize` or `Untrusted` when it must not be used; the errors of the store and of `check`.
  */
 export async function readArtifact(
   store: Pick<ArtifactStore, 'get'>,
@@ -39,7 +39,7 @@ export async function readArtifact(
 /**
  * The bytes of an artifact that is no larger than `maxSize`, not checked.
  *
- * @throws {CacheError} kind `Deserialize` when it is larger; what the store throws.
+ * @throws {CacheError} kind `Deserialize` when it is larger; the errors of the store.
  */
 export async function getValue(
   store: Pick<ArtifactStore, 'get'>,
@@ -54,21 +54,21 @@ export async function getValue(
     if (!(error instanceof TooLargeError)) throw error;
     throw new TooLargeError(name, undefined, maxSize, 'Deserialize');
   }
-  // Stores of other people may not look at the size.
+  // Users' stores may ignore the limit.
   if (value && value.bytes.length > maxSize) throw new TooLargeError(name, value.bytes.length, maxSize, 'Deserialize');
   return value;
 }
 
-/** Bytes that an artifact may take in a store: the headers, and what Zstandard adds to bytes that it cannot compress. */
+/** The most bytes of an artifact in a store: with headers, and the bytes that Zstandard adds to data that it cannot compress. */
 function storedSize(unpackedSize: number): number {
   return unpackedSize + Math.ceil(unpackedSize / 128) + 4096;
 }
 
-/** V8's code is up to five times as large as the wire bytes; inlining can double that. The rest is for small modules. */
+/** Native code is up to five times as large as the wire bytes, and inlining can double that. The rest is for small modules. */
 const MAX_EXPANSION = 16;
 const ROOM_FOR_SMALL_MODULES = 2 ** 22;
 
-/** Bytes of the largest artifact that a module of so many wire bytes may have, unpacked. */
+/** The largest size in bytes of an artifact for so many wire bytes, unpacked. */
 export function largestArtifact(wireLength: number | undefined, limit: number): number {
   if (wireLength === undefined) return limit;
   return Math.min(limit, MAX_EXPANSION * wireLength + ROOM_FOR_SMALL_MODULES);
