@@ -5,7 +5,6 @@
 #include "flags.h"
 
 #include <atomic>
-#include <cstring>
 #include <string>
 
 #include "node-api.h"
@@ -19,7 +18,12 @@ std::shared_mutex& FlagsMutex() {
   return *mutex;
 }
 
-void SetV8Flags(const char* flags) { V8().set_flags_from_string(flags, std::strlen(flags)); }
+// One flag. The one before it keeps V8 from ending the process with --exit-on-contradictory-flags or
+// --abort-on-contradictory-flags, because a flag is set twice. V8 resets it itself.
+void SetV8Flag(const char* flag) {
+  std::string flags = std::string("--allow-overwriting-for-next-flag ") + flag;
+  V8().set_flags_from_string(flags.data(), flags.size());
+}
 
 // Returns the callback's result. Null when it throws.
 napi_value Call(napi_env env, napi_value callback) {
@@ -28,10 +32,10 @@ napi_value Call(napi_env env, napi_value callback) {
   return result;
 }
 
-// changeFlags(set: string, reset: string, callback): the flags are set while the callback runs, and then set back. The
-// callback must not do that itself: in a worker that is terminated no `finally` runs. They are set back always, because
-// V8's hash of its flags does not tell whether they were set before (see VersionTag).
-napi_value ChangeFlags(napi_env env, napi_callback_info info) {
+// changeFlag(set: string, reset: string, callback): a flag is set while the callback runs, and then set back. The
+// callback must not do that itself: in a worker that is terminated no `finally` runs. It is set back always, because
+// V8's hash of its flags does not tell whether it was set before (see VersionTag).
+napi_value ChangeFlag(napi_env env, napi_callback_info info) {
   napi_value args[3];
   std::string set;
   std::string reset;
@@ -42,7 +46,7 @@ napi_value ChangeFlags(napi_env env, napi_callback_info info) {
   return Call(env, args[2]);
 }
 
-// withSteadyFlags(callback): calls back while no other thread is in changeFlags
+// withSteadyFlags(callback): calls back while no other thread is in changeFlag
 napi_value WithSteadyFlags(napi_env env, napi_callback_info info) {
   napi_value args[1];
   if (!Arguments(env, info, args)) return ThrowTypeError(env, "Expected a function");
@@ -50,24 +54,24 @@ napi_value WithSteadyFlags(napi_env env, napi_callback_info info) {
   return Call(env, args[0]);
 }
 
-// setFlags(string), as v8.setFlagsFromString()
-napi_value SetFlags(napi_env env, napi_callback_info info) {
+// setFlag(string), as v8.setFlagsFromString(), but one flag only
+napi_value SetFlag(napi_env env, napi_callback_info info) {
   napi_value args[1];
   std::string flags;
   if (!Arguments(env, info, args) || !StringOf(env, args[0], flags)) return ThrowTypeError(env, "Expected a string");
-  SetV8Flags(flags.c_str());
+  SetV8Flag(flags.c_str());
   return Undefined(env);
 }
 
 // The tag after V8 was made to hash its flags again, which it does after any change. This flag is for V8's own tests
 // only.
 uint32_t FreshVersionTag() {
-  SetV8Flags("--testing-int-flag=14");
-  SetV8Flags("--testing-int-flag=13");  // V8's default
+  SetV8Flag("--testing-int-flag=14");
+  SetV8Flag("--testing-int-flag=13");  // V8's default
   return V8().cached_data_version_tag();
 }
 
-// versionTag() -> number, as v8.cachedDataVersionTag(), but of the flags as they are. Not to be called in changeFlags
+// versionTag() -> number, as v8.cachedDataVersionTag(), but of the flags as they are. Not to be called in changeFlag
 // or withSteadyFlags, which hold the mutex.
 //
 // V8 keeps the hash of its flags, and every thread that starts may compute it. If it does so while the flags are
@@ -92,13 +96,13 @@ napi_value VersionTag(napi_env env, napi_callback_info) {
 
 }  // namespace
 
-ChangedFlags::ChangedFlags(const char* set, const char* reset) : lock_(FlagsMutex()), reset_(reset) { SetV8Flags(set); }
+ChangedFlags::ChangedFlags(const char* set, const char* reset) : lock_(FlagsMutex()), reset_(reset) { SetV8Flag(set); }
 
-ChangedFlags::~ChangedFlags() { SetV8Flags(reset_); }
+ChangedFlags::~ChangedFlags() { SetV8Flag(reset_); }
 
 void ExportFlags(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "versionTag", VersionTag);
-  ExportFunction(env, exports, "setFlags", SetFlags);
-  ExportFunction(env, exports, "changeFlags", ChangeFlags);
+  ExportFunction(env, exports, "setFlag", SetFlag);
+  ExportFunction(env, exports, "changeFlag", ChangeFlag);
   ExportFunction(env, exports, "withSteadyFlags", WithSteadyFlags);
 }

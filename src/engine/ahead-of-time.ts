@@ -71,10 +71,10 @@ export function compileOptimised(wireBytes: Uint8Array): Uint8Array {
   const tag = addon.versionTag();
   let module: WebAssembly.Module;
   try {
-    for (const [set] of flags) addon.setFlags(set);
+    for (const [set] of flags) addon.setFlag(set);
     module = new Module(wireBytes as BufferSource);
   } finally {
-    for (const [, reset] of flags.toReversed()) addon.setFlags(reset);
+    for (const [, reset] of flags.toReversed()) addon.setFlag(reset);
   }
   if (addon.versionTag() !== tag) {
     throw new CacheError(

@@ -26,7 +26,7 @@ export function deserializeByNativesSyntax(addon: Addon): Deserialize {
   try {
     deserialize = open(); // if the syntax is on already
   } catch {
-    deserialize = addon.changeFlags('--allow-natives-syntax', '--no-allow-natives-syntax', open);
+    deserialize = addon.changeFlag('--allow-natives-syntax', '--no-allow-natives-syntax', open);
   }
   return (nativeCode, wireBytes) => addon.withSteadyFlags(() => deserialize(nativeCode, wireBytes));
 }

@@ -1,10 +1,14 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import { type Addon, loadAddon, otherRuntime } from '../native/addon.js';
+import { isGiven } from './process-options.js';
 import { knownV8, v8Version } from './v8-versions.js';
 
 // Captured: programs replace globals.
 const { WebAssembly } = globalThis;
 const { version, platform, arch } = process;
+
+/** Flags with which V8 ends the process when another flag is changed. This package has to change some for a moment. */
+const FORBIDDING_FLAGS = ['freeze-flags-after-init', 'print-feature-flags-json'];
 
 /** The result of trying a V8 that is not tested. */
 export interface Verdict {
@@ -39,7 +43,9 @@ export function whyNeverSupported(): string | undefined {
 
 function whyNotThisProcess(): string | undefined {
   if (WebAssembly === undefined) return 'this process has no WebAssembly (--jitless?)';
-  return otherRuntime && `${otherRuntime} is not Node.js`;
+  if (otherRuntime) return `${otherRuntime} is not Node.js`;
+  const flag = FORBIDDING_FLAGS.find(isGiven);
+  return flag && `with --${flag} V8 ends the process when a flag is changed, which native code needs`;
 }
 
 function whyNotUsable(verdict: Verdict | undefined): string | undefined {

@@ -1,9 +1,8 @@
 import type { Addon } from '../native/addon.js';
+import { isGiven } from './process-options.js';
 
-// Captured: programs empty process.env.
+// Captured: programs replace globals.
 const { platform } = process;
-const execArgv = [...process.execArgv];
-const nodeOptions = process.env.NODE_OPTIONS ?? '';
 const Memory = globalThis.WebAssembly?.Memory;
 
 /**
@@ -12,9 +11,7 @@ const Memory = globalThis.WebAssembly?.Memory;
  * but a certain yes is a no.
  */
 export function trapHandlerIsOn(addon: Addon): boolean {
-  if (addon.addressSpaceIsLimited) return false;
-  const options = [...execArgv, ...nodeOptions.split(/\s+/)];
-  if (options.some((option) => option.replaceAll('_', '-') === '--disable-wasm-trap-handler')) return false;
+  if (addon.addressSpaceIsLimited || isGiven('disable-wasm-trap-handler')) return false;
   return platform === 'linux' ? memoryHasGuardPages(addon) : true;
 }
 

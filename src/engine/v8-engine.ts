@@ -5,6 +5,7 @@ import { ModuleHash } from '../module-hash.js';
 import type { Addon, ModuleAnalysis } from '../native/addon.js';
 import { sha256 } from '../native/digest.js';
 import { deserializeByNativesSyntax } from './natives-syntax.js';
+import { isGiven } from './process-options.js';
 import { isTestedV8, openAddon, openUntriedAddon, whyNeverSupported } from './supported.js';
 import { trapHandlerIsOn } from './trap-handler.js';
 import { knownV8 } from './v8-versions.js';
@@ -13,7 +14,6 @@ import { knownV8 } from './v8-versions.js';
 const { Module, compile } = globalThis.WebAssembly ?? {};
 const { versions, version, platform, arch, execPath } = process;
 const { statSync } = fs;
-const options = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].flatMap((each) => each.split(' '));
 
 /** Options with which somebody looks at the code that runs, or with which V8's intrinsics are allowed already. */
 const OBSERVED = /^--(inspect|cpu[-_]prof|prof|perf|allow[-_]natives)/;
@@ -111,10 +111,9 @@ export class V8Engine implements Engine {
   observe(module: WebAssembly.Module): Uint8Array | undefined {
     const { addon } = need('Serialize');
     const budget = knownV8()?.tieringBudget;
-    const isDefault = !options.some((option) => option.replaceAll('_', '-').startsWith('--wasm-tiering-budget'));
-    if (budget === undefined || !isDefault) return addon.serialize(module);
+    if (budget === undefined || isGiven('wasm-tiering-budget')) return addon.serialize(module);
     const [set, reset] = [budget - 1, budget].map((each) => `--wasm-tiering-budget=${each}`) as [string, string];
-    return addon.changeFlags(set, reset, () => addon.serialize(module));
+    return addon.changeFlag(set, reset, () => addon.serialize(module));
   }
 
   /**

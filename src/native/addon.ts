@@ -50,8 +50,8 @@ export interface Addon {
   findShared(table: SharedTable, name: string, isUse: boolean): number;
   loadShared(table: SharedTable, name: string, id: number): WebAssembly.Module | undefined;
   versionTag(): number;
-  setFlags(flags: string): void;
-  changeFlags<T>(set: string, reset: string, callback: () => T): T;
+  setFlag(flag: string): void;
+  changeFlag<T>(set: string, reset: string, callback: () => T): T;
   withSteadyFlags<T>(callback: () => T): T;
   sha256(bytes: Uint8Array): Uint8Array | undefined;
   crc32(bytes: Uint8Array): number | undefined;

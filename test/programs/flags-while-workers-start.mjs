@@ -25,7 +25,7 @@ for (let round = 0; round < 1000; round++) {
     });
   }
   for (let i = 0; i < 20; i++) {
-    addon.changeFlags('--allow-natives-syntax', '--no-allow-natives-syntax', () => {});
+    addon.changeFlag('--allow-natives-syntax', '--no-allow-natives-syntax', () => {});
     if (isNativesSyntaxOn()) counts.flagStayedOn++;
     if (engine.deterministicId !== deterministicId) counts.otherId++;
   }

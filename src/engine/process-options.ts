@@ -1,0 +1,37 @@
+import fs from 'node:fs';
+import worker_threads from 'node:worker_threads';
+
+// Captured: programs empty process.env and patch builtins.
+const { readFileSync } = fs;
+const { isMainThread } = worker_threads;
+const { platform } = process;
+const execArgv = [...process.execArgv];
+const nodeOptions = process.env.NODE_OPTIONS ?? '';
+
+let options: string[] | undefined;
+
+/** Whether an option of Node or a flag of V8 was given to this process. The last one counts, as in `--no-name --name`. */
+export function isGiven(name: string): boolean {
+  const last = given().findLast(
+    (option) => option === name || option === `no-${name}` || option.startsWith(`${name}=`),
+  );
+  return last !== undefined && last !== `no-${name}`;
+}
+
+/** Without dashes in front. V8 takes one dash for two, and an underscore for a dash. */
+function given(): string[] {
+  options ??= [...nodeOptions.split(/\s+/), ...commandLine(), ...execArgv].map((option) =>
+    option.replaceAll('_', '-').replace(/^--?/, ''),
+  );
+  return options;
+}
+
+/** A worker can be started with an `execArgv` of its own, but V8's flags are those of the process. */
+function commandLine(): string[] {
+  if (isMainThread || platform !== 'linux') return [];
+  try {
+    return readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(1);
+  } catch {
+    return [];
+  }
+}
