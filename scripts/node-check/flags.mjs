@@ -4,13 +4,13 @@ import { V8_VERSIONS } from '../../dist/engine/v8-versions.js';
 import { COPIED_OPTIONS } from '../../dist/learning/start-learner.js';
 import { rowFor, run, TABLE } from './node.mjs';
 
-const sources = new URL('../../src/', import.meta.url);
+const root = new URL('../../', import.meta.url);
 
 /** Flags in string literals: `'--a-flag=1'`. */
 function namedIn(folder) {
-  return readdirSync(new URL(folder, sources)).flatMap((file) => {
-    const text = readFileSync(new URL(folder + file, sources), 'utf8');
-    return [...text.matchAll(/'--(?:no-)?([a-z][a-z0-9-]+)[='\\]/g)].map(([, name]) => [name, `src/${folder}${file}`]);
+  return readdirSync(new URL(folder, root)).flatMap((file) => {
+    const text = readFileSync(new URL(folder + file, root), 'utf8');
+    return [...text.matchAll(/['"]--(?:no-)?([a-z][a-z0-9-]+)[='"\\ ]/g)].map(([, name]) => [name, folder + file]);
   });
 }
 
@@ -37,7 +37,7 @@ export function checkFlags({ binary, v8Version }) {
   rows.push(row(expected, value, value === expected, `${TABLE}, tieringBudget: take this default`));
 
   const named = [
-    ...['engine/', 'probe/', 'learning/'].flatMap(namedIn),
+    ...['src/engine/', 'src/probe/', 'src/learning/', 'native/'].flatMap(namedIn),
     ...COPIED_OPTIONS.map((name) => [name.replace(/^no-/, ''), 'src/learning/start-learner.ts']),
   ];
   for (const [name, file] of new Map(named)) {

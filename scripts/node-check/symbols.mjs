@@ -4,10 +4,19 @@ import { readdirSync, readFileSync } from 'node:fs';
 const native = new URL('../../native/', import.meta.url);
 const RESOLVED = /Resolve\((\w+)\.(\w+),\s*((?:"\w+"\s*)+)\)/g;
 
+/** What a condition of v8.h needs. */
+function fieldsOf(condition) {
+  const text = readFileSync(new URL('v8.h', native), 'utf8');
+  return new RegExp(`${condition}\\(\\) const \\{\\s*return ([^;]+);`).exec(text)[1].match(/\w+/g);
+}
+
+const SAVING = fieldsOf('can_serialize');
+const LOADING = fieldsOf('can_deserialize');
+
 /** What needs a symbol: saving and loading, one of the two doors to loading, or only speed. */
 function purposeOf(owner, field) {
   if (owner !== 'v8') return 'speed';
-  return field.startsWith('compilation_') ? 'loading' : 'all';
+  return SAVING.includes(field) ? 'all' : LOADING.includes(field) ? 'loading' : 'speed';
 }
 
 export function symbolsOf(binary) {

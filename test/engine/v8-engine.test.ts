@@ -236,6 +236,7 @@ const major = Number(process.versions.node.split('.')[0]);
 for (const { name, nodeOptions = [], limit, reason } of [
   { name: 'jitless', nodeOptions: ['--jitless'], reason: /no WebAssembly/ },
   { name: 'trap handler off', nodeOptions: ['--disable-wasm-trap-handler'], reason: /trap handler/ },
+  { name: 'frozen flags', nodeOptions: ['--freeze_flags-after-init'], reason: /--freeze-flags-after-init/ },
   { name: 'a limited address space', limit: 30_000_000, reason: /trap handler/ },
   ...(major < 26
     ? [

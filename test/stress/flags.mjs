@@ -1,7 +1,7 @@
 // node test/stress/flags.mjs [--only <regular expression>] [--node <binary>] [--at-once 2]
 // Starts a program with each of V8's flags that may forbid or change what this package does, plain and with the hook: with an empty folder, with a
 // folder that a run with the same flag has filled, and with one that a run without flags has filled. The flags are those that `--v8-options` lists
-// for this node, each changed from its default; `--only .` tries all of them. The hook must never change how a program ends or what it computes.
+// for this node, each changed from its default, and Node's permissions; `--only .` tries all of them. The hook must never change how a program ends or what it computes.
 import '../../scripts/built.mjs';
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { register, root } from '../../.test-build/support/processes.js';
 
 const CONCERNS =
-  'flag|freez|wasm|jitless|sandbox|snapshot|natives|eval|code-gen|protect|pku|cage|untrusted|experimental$|memory|address|reserv';
+  'flag|freez|wasm|jitless|sandbox|snapshot|natives|eval|code-gen|protect|pku|cage|untrusted|experimental$|memory|address|reserv|permission|print-.*(json|flag|feature)';
 /** A flag may make V8 much slower. */
 const TIME_LIMIT = 60_000;
 
@@ -28,7 +28,10 @@ process.on('exit', () => rmSync(work, { recursive: true, force: true }));
 
 const filled = path.join(work, 'filled');
 await run([], filled);
-const flags = (await flagsOf(values.node)).filter(({ name }) => new RegExp(values.only).test(name));
+const flags = (await flagsOf(values.node))
+  .filter(({ name }) => new RegExp(values.only).test(name))
+  .map(({ option }) => [option]);
+if (new RegExp(values.only).test('permission')) flags.push(...(await permissions(values.node)));
 const different = [];
 const counts = { flags: 0, plainFails: 0, hits: 0 };
 const waiting = [...flags];
@@ -41,14 +44,14 @@ console.log(
 process.exitCode = counts.flags > 0 && different.length === 0 ? 0 : 1;
 
 async function tryInTurn() {
-  for (let flag = waiting.shift(); flag !== undefined; flag = waiting.shift()) await tryFlag(flag.option);
+  for (let flag = waiting.shift(); flag !== undefined; flag = waiting.shift()) await tryOptions(flag);
 }
 
-async function tryFlag(option) {
+async function tryOptions(options) {
   const own = mkdtempSync(path.join(work, 'own-'));
   const copy = mkdtempSync(path.join(work, 'copy-'));
   cpSync(filled, copy, { recursive: true });
-  const plain = await run([option]);
+  const plain = await run(options);
   counts.flags++;
   if (!plain.endsWith(' 0 null')) counts.plainFails++;
   const runs = [
@@ -57,13 +60,25 @@ async function tryFlag(option) {
     ['after a run without flags', copy],
   ];
   for (const [how, folder] of runs) {
-    const hooked = await run([option], folder);
+    const hooked = await run(options, folder);
     if (hooked === plain) continue;
     // A flag that makes the program fail by chance makes it fail without the hook, too.
-    const again = await Promise.all(Array.from({ length: 3 }, () => run([option])));
-    if (!again.includes(hooked)) different.push(`${option}, ${how}: ${hooked}, plain: ${plain}`);
+    const again = await Promise.all(Array.from({ length: 3 }, () => run(options)));
+    if (!again.includes(hooked)) different.push(`${options.join(' ')}, ${how}: ${hooked}, plain: ${plain}`);
   }
   for (const folder of [own, copy]) rmSync(folder, { recursive: true, force: true });
+}
+
+/** Node's permission model with each choice of what this package needs. Reading is always allowed, or Node could not load the hook. */
+async function permissions(node) {
+  const help = await outputOf(node, ['--help']);
+  const model = ['--permission', '--experimental-permission'].find((each) => help.includes(each));
+  const needed = ['--allow-addons', '--allow-fs-write=*', '--allow-worker', '--allow-child-process'];
+  const known = needed.filter((each) => help.includes(each.replace('=*', '')));
+  const choices = Array.from({ length: 2 ** known.length }, (_, bits) =>
+    known.filter((_, index) => bits & (1 << index)),
+  );
+  return model ? choices.map((allowed) => [model, '--allow-fs-read=*', ...allowed]) : [];
 }
 
 /** What the program printed, and how it ended. With a folder it has the hook. */
@@ -100,10 +115,9 @@ function run(options, folder) {
 
 /** Each flag of V8 with another value than its default. */
 async function flagsOf(node) {
-  const child = spawn(node, ['--v8-options'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  for await (const part of child.stdout.setEncoding('utf8')) text += part;
-  const found = text.matchAll(/^\s+--([a-z0-9_-]+) .*\n\s+type: (\w+)\s+default: (\S*)/gm);
+  const found = (await outputOf(node, ['--v8-options'])).matchAll(
+    /^\s+--([a-z0-9_-]+) .*\n\s+type: (\w+)\s+default: (\S*)/gm,
+  );
   return [...found].flatMap(([, given, type, value]) => {
     const name = given.replaceAll('_', '-');
     if (type === 'bool' || type === 'maybe_bool') {
@@ -114,4 +128,11 @@ async function flagsOf(node) {
       .filter((each) => value !== `--${name}=${each}`)
       .map((each) => ({ name, option: `--${name}=${each}` }));
   });
+}
+
+async function outputOf(node, args) {
+  const child = spawn(node, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  for await (const part of child.stdout.setEncoding('utf8')) text += part;
+  return text;
 }
