@@ -37,7 +37,7 @@ export function checkFlags({ binary, v8Version }) {
   rows.push(row(expected, value, value === expected, `${TABLE}, tieringBudget: take this default`));
 
   const named = [
-    ...['src/engine/', 'src/probe/', 'src/learning/', 'native/'].flatMap(namedIn),
+    ...['native/', 'src/engine/', 'src/probe/', 'src/learning/'].flatMap(namedIn),
     ...COPIED_OPTIONS.map((name) => [name.replace(/^no-/, ''), 'src/learning/start-learner.ts']),
   ];
   for (const [name, file] of new Map(named)) {

@@ -18,10 +18,15 @@ export function isGiven(name: string): boolean {
   return last !== undefined && last !== `no-${name}`;
 }
 
+/** Whether one of the options that were given is like this: `name` or `name=value`, without dashes in front. */
+export function isAnyGiven(like: RegExp): boolean {
+  return given().some((option) => like.test(option));
+}
+
 /** Without dashes in front. V8 takes one dash for two, and an underscore for a dash. */
 function given(): string[] {
-  options ??= [...nodeOptions.split(/\s+/), ...commandLine(), ...execArgv].map((option) =>
-    option.replaceAll('_', '-').replace(/^--?/, ''),
+  options ??= [...nodeOptions.split(/\s+/), ...commandLine(), ...execArgv].flatMap((option) =>
+    option.startsWith('-') ? [option.replaceAll('_', '-').replace(/^--?/, '')] : [],
   );
   return options;
 }

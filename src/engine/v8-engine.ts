@@ -5,7 +5,7 @@ import { ModuleHash } from '../module-hash.js';
 import type { Addon, ModuleAnalysis } from '../native/addon.js';
 import { sha256 } from '../native/digest.js';
 import { deserializeByNativesSyntax } from './natives-syntax.js';
-import { isGiven } from './process-options.js';
+import { isAnyGiven, isGiven } from './process-options.js';
 import { isTestedV8, openAddon, openUntriedAddon, whyNeverSupported } from './supported.js';
 import { trapHandlerIsOn } from './trap-handler.js';
 import { knownV8 } from './v8-versions.js';
@@ -16,7 +16,7 @@ const { versions, version, platform, arch, execPath } = process;
 const { statSync } = fs;
 
 /** Options with which somebody looks at the code that runs, or with which V8's intrinsics are allowed already. */
-const OBSERVED = /^--(inspect|cpu[-_]prof|prof|perf|allow[-_]natives)/;
+const OBSERVED = /^(inspect|cpu-prof|prof|perf|allow-natives)/;
 
 /** Wire bytes that wait for their native code; see {@link V8Engine.receive}. */
 export interface Received {
@@ -123,7 +123,7 @@ export class V8Engine implements Engine {
    * @returns whether that will happen: not where V8 would not make better code, and not while somebody debugs or profiles the program
    */
   retierAfter(module: WebAssembly.Module, cpuTime: number): boolean {
-    if (!knownV8()?.inlines || options.some((option) => OBSERVED.test(option))) return false;
+    if (!knownV8()?.inlines || isAnyGiven(OBSERVED)) return false;
     return need('Deserialize').addon.retierAfter?.(module, cpuTime) ?? false;
   }
 
