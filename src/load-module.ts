@@ -215,7 +215,7 @@ function startLearnerIfQuarantined(data: HashedModuleData, { cache, engine }: Lo
   if (!folder || !(engine instanceof V8Engine) || whyNoLearner() !== undefined) return;
   const key = data.hash;
   try {
-    if (!folder.suspect({ key, engineId: engine.deterministicId })) return;
+    if (!folder.quarantineOf({ key, engineId: engine.deterministicId })) return;
     const part = partToOptimise(HashedModuleData.borrow(data), undefined); // V8 needs a module with as many functions
     const jobs = new LearningJobs(folder.directory, folder.signer);
     if (!jobs.create(key, { wireLength: data.byteLength, part })) return;

@@ -149,8 +149,9 @@ export class ArtifactLocation {
       );
       if (!found) return undefined;
       const { artifact, size } = found;
-      const suspect = this.#folder === undefined ? undefined : new CrashGuard(path.join(this.#folder, name)).suspect();
-      if (suspect) return leaveOut('quarantined', `${suspect.deaths} loads of it did not finish`);
+      const quarantine =
+        this.#folder === undefined ? undefined : new CrashGuard(path.join(this.#folder, name)).quarantine();
+      if (quarantine) return leaveOut('quarantined', `${quarantine.deaths} loads of it did not finish`);
       if (wireBytes === 'omit') artifact.wireBytes = undefined;
       if (artifact.wireBytes || artifact.coverage !== 'none') return { artifact, size };
       const isNote = artifact.bypassedUntil > 0;

@@ -21,7 +21,7 @@ const NOBODY = '-';
 const MAX_SIZE = 2 ** 16;
 
 /** The quarantine of an artifact whose last load did not finish. */
-export interface Suspect {
+export interface Quarantine {
   /** Processes that died while they loaded it. */
   deaths: number;
   /** Successful tries since then. */
@@ -49,7 +49,7 @@ export class CrashGuard {
   }
 
   /** The quarantine of the artifact; `undefined` if it may be loaded. */
-  suspect(): Suspect | undefined {
+  quarantine(): Quarantine | undefined {
     const { owner, deaths, goodTries, writtenAt } = this.#read() ?? {};
     if (owner === undefined || writtenAt === undefined) return undefined;
     if (owner === NOBODY) return deaths ? { deaths, goodTries: goodTries as number } : undefined;
@@ -67,7 +67,7 @@ export class CrashGuard {
   }
 
   /** Calls V8 for a quarantined artifact, in a process that may die of it. */
-  tryOut({ deaths, goodTries }: Suspect, load: () => void): void {
+  tryOut({ deaths, goodTries }: Quarantine, load: () => void): void {
     this.#write(`${hostTag()}-${pid}`, deaths, 0);
     load();
     if (goodTries + 1 >= GOOD_TRIES) this.#remove();

@@ -11,7 +11,7 @@ import type { ModuleHash } from '../module-hash.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { wrongOption } from '../wrong-option.js';
 import { ArtifactFiles, type ReadOptions, unusable } from './artifact-files.js';
-import { CrashGuard, type Suspect } from './crash-guard.js';
+import { CrashGuard, type Quarantine } from './crash-guard.js';
 import { checkDirectory, entryName, folderName } from './entry-name.js';
 import { ModuleCacheBase } from './fallback.js';
 import type { FolderLimits } from './sweep.js';
@@ -242,8 +242,8 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   }
 
   /** @internal The quarantine of an artifact, if it is quarantined; see {@link CrashGuard}. */
-  suspect(entry: Expectation): Suspect | undefined {
-    return this.guardOf(entry).suspect();
+  quarantineOf(entry: Expectation): Quarantine | undefined {
+    return this.guardOf(entry).quarantine();
   }
 
   /** @internal */
@@ -259,7 +259,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
    */
   guarded<T>(entry: Expectation, load: () => T, mayWrite = true): T {
     const guard = this.guardOf(entry);
-    if (guard.suspect()) {
+    if (guard.quarantine()) {
       throw new CacheError(
         'Untrusted',
         `The last load of ${entry.key} did not finish, so it is not loaded for a while`,
@@ -291,7 +291,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
   *#contains(expected: Expectation): Steps<boolean> {
     try {
       yield* this.#artifacts.header(expected);
-      return this.suspect(expected) === undefined;
+      return this.quarantineOf(expected) === undefined;
     } catch (error) {
       // An error with a path is about the folder, not the entry.
       const isMiss = CacheError.is(error) && error.path === undefined;

@@ -224,9 +224,9 @@ async function check(found: FoundFile, store: FileSystemStore, signer: Signer | 
     const reason = `had the mode ${mode.toString(8)}`;
     return { outcome: 'repaired', reason, header, repair: () => store.put(name, bytes) };
   }
-  const suspect = new CrashGuard(file).suspect();
-  if (!suspect) return { outcome: 'kept', header };
-  const { deaths, goodTries } = suspect;
+  const quarantine = new CrashGuard(file).quarantine();
+  if (!quarantine) return { outcome: 'kept', header };
+  const { deaths, goodTries } = quarantine;
   return { outcome: 'quarantined', reason: `${deaths} loads did not finish; good tries since: ${goodTries}`, header };
 }
 

@@ -144,7 +144,7 @@ export class ModuleLookup {
       if (CacheError.is(error, 'Deserialize')) cache.deleteSync(key, engine);
       if (isOfArtifact(error)) {
         reporting.refused(key, error);
-        const isQuarantined = cache.suspect({ key, engineId: common.engineId }) !== undefined;
+        const isQuarantined = cache.quarantineOf({ key, engineId: common.engineId }) !== undefined;
         return { ...lookup, ...NOT_FOUND, isQuarantined };
       }
       reporting.failed(`loading ${key}`, error);

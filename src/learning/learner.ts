@@ -4,7 +4,7 @@
 // reads its output, and its crash breaks nothing.
 import type { Artifact } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
-import { BYPASSED_AFTER_DEATHS, MAX_DEATHS, type Suspect } from '../caches/crash-guard.js';
+import { BYPASSED_AFTER_DEATHS, MAX_DEATHS, type Quarantine } from '../caches/crash-guard.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { sweep } from '../caches/sweep.js';
 import { optimiseAheadOfTime } from '../engine/ahead-of-time.js';
@@ -73,9 +73,9 @@ function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
     if (!CacheError.is(error, 'NotFound')) throw error;
   }
   const entry = { key, engineId };
-  const suspect = stored && cache.suspect(entry);
-  if (stored && suspect) {
-    tryOut(stored, suspect, part);
+  const quarantine = stored && cache.quarantineOf(entry);
+  if (stored && quarantine) {
+    tryOut(stored, quarantine, part);
     return;
   }
   const nativeCode = optimiseAheadOfTime(part, stored?.coverage === 'none' ? undefined : stored?.nativeCode, coverage);
@@ -96,11 +96,11 @@ function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
 }
 
 /** Tries an artifact whose last load did not finish. This process may die of it. */
-function tryOut(stored: Artifact, suspect: Suspect, part: Uint8Array): void {
+function tryOut(stored: Artifact, quarantine: Quarantine, part: Uint8Array): void {
   const guard = cache.guardOf(stored);
-  if (suspect.deaths < MAX_DEATHS) {
+  if (quarantine.deaths < MAX_DEATHS) {
     try {
-      guard.tryOut(suspect, () => engine.deserialize(stored.nativeCode, part));
+      guard.tryOut(quarantine, () => engine.deserialize(stored.nativeCode, part));
     } catch (error) {
       if (!CacheError.is(error, 'Deserialize')) throw error;
       cache.deleteSync(stored.key, engine); // V8 refuses it without a crash, so a new one will be made.

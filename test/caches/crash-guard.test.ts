@@ -44,7 +44,7 @@ describe('CrashGuard', () => {
   it('lets others load the same artifact at the same time, and leaves their file', () => {
     const { guard, file, left } = setUp();
     left(`${hostTag()}-${process.ppid} 0 0 \n`);
-    assert.equal(guard.suspect(), undefined);
+    assert.equal(guard.quarantine(), undefined);
     assert.equal(
       guard.watch(() => 'loaded'),
       'loaded',
@@ -58,7 +58,7 @@ describe('CrashGuard', () => {
       guard.watch(() => 'loaded'),
       'loaded',
     );
-    assert.equal(guard.suspect(), undefined);
+    assert.equal(guard.quarantine(), undefined);
   });
 
   const cases: [what: string, content: string, age: number, deaths: number | undefined][] = [
@@ -78,7 +78,7 @@ describe('CrashGuard', () => {
     it(`with a file ${what} says ${deaths === undefined ? 'nothing' : `${deaths} deaths`}`, () => {
       const { guard, left } = setUp();
       left(content, age);
-      assert.equal(guard.suspect()?.deaths, deaths);
+      assert.equal(guard.quarantine()?.deaths, deaths);
     });
   }
 
@@ -86,9 +86,9 @@ describe('CrashGuard', () => {
     const { guard, left } = setUp();
     for (const cut of [hostTag(), `${hostTag()}-`, `${hostTag()}-x 0 0 \n`]) {
       left(cut, 2 * MINUTE);
-      assert.deepEqual(guard.suspect(), { deaths: 1, goodTries: 0 }, cut);
+      assert.deepEqual(guard.quarantine(), { deaths: 1, goodTries: 0 }, cut);
       left(cut);
-      assert.equal(guard.suspect(), undefined, cut);
+      assert.equal(guard.quarantine(), undefined, cut);
     }
   });
 
@@ -97,20 +97,20 @@ describe('CrashGuard', () => {
   }, () => {
     const { guard, file } = setUp();
     symlinkSync(file, file);
-    assert.equal(guard.suspect(), undefined);
+    assert.equal(guard.quarantine(), undefined);
   });
 
   it('lets an artifact come back after three good tries', () => {
     const { guard, file, left } = setUp();
     left(`${hostTag()}-${dead} 0 0 \n`);
     for (const goodTries of [0, 1, 2]) {
-      const suspect = guard.suspect();
-      assert.deepEqual(suspect, { deaths: 1, goodTries });
-      guard.tryOut(suspect ?? { deaths: 0, goodTries: 0 }, () =>
+      const quarantine = guard.quarantine();
+      assert.deepEqual(quarantine, { deaths: 1, goodTries });
+      guard.tryOut(quarantine ?? { deaths: 0, goodTries: 0 }, () =>
         assert.equal(readFileSync(file, 'utf8'), `${hostTag()}-${process.pid} 1 0 \n`),
       );
     }
-    assert.equal(guard.suspect(), undefined);
+    assert.equal(guard.quarantine(), undefined);
     assert.equal(existsSync(file), false);
   });
 
@@ -118,7 +118,7 @@ describe('CrashGuard', () => {
     const { guard, left } = setUp();
     left('- 1 2 \n');
     left(`${hostTag()}-${dead} 1 0 \n`); // the state when the process of the try dies
-    assert.deepEqual(guard.suspect(), { deaths: 2, goodTries: 0 });
+    assert.deepEqual(guard.quarantine(), { deaths: 2, goodTries: 0 });
   });
 });
 

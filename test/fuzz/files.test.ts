@@ -119,21 +119,21 @@ describe("the crash guard's file", () => {
       writeFileSync(note, content);
       const seconds = (Date.now() - age) / 1000;
       utimesSync(note, seconds, seconds);
-      const suspect = guard.suspect();
-      if (suspect) {
-        const { deaths, goodTries } = suspect;
+      const quarantine = guard.quarantine();
+      if (quarantine) {
+        const { deaths, goodTries } = quarantine;
         assert.ok(deaths > 0 && typeof goodTries === 'number' && !Number.isNaN(goodTries), `${deaths} ${goodTries}`);
       }
       // An owner that is not a process of this machine counts as dead.
       const [owner = ''] = Buffer.from(content).toString('latin1').split(' ');
       const isNobody = !owner.startsWith(`${hostTag()}-`) && owner !== '-'; // "-" stands for a file that could not be removed
-      if (age !== 0 && isNobody) assert.ok(suspect, 'an old note of nobody who lives');
+      if (age !== 0 && isNobody) assert.ok(quarantine, 'an old note of nobody who lives');
       assert.equal(
         guard.watch(() => 'loaded'),
         'loaded',
       );
       guard.clear();
-      assert.equal(guard.suspect(), undefined);
+      assert.equal(guard.quarantine(), undefined);
     },
     {
       examples: [
@@ -144,11 +144,11 @@ describe("the crash guard's file", () => {
   );
 
   holds('is gone after enough good tries', [fc.integer({ min: 1, max: 5 }), fc.nat(2)], (deaths, goodTries) => {
-    let suspect: ReturnType<CrashGuard['suspect']> = { deaths, goodTries };
-    for (let tries = goodTries; suspect; tries++) {
-      assert.deepEqual([suspect, tries < 3], [{ deaths, goodTries: tries }, true]);
-      guard.tryOut(suspect, () => {});
-      suspect = guard.suspect();
+    let quarantine: ReturnType<CrashGuard['quarantine']> = { deaths, goodTries };
+    for (let tries = goodTries; quarantine; tries++) {
+      assert.deepEqual([quarantine, tries < 3], [{ deaths, goodTries: tries }, true]);
+      guard.tryOut(quarantine, () => {});
+      quarantine = guard.quarantine();
     }
     assert.equal(existsSync(note), false);
   });

@@ -53,10 +53,10 @@ describe('an artifact that crashes V8', () => {
     plantCrash(artifact);
     run(directory, 'off', 'Module', 'short');
     for (let deaths = 1; deaths <= 3; deaths++) {
-      assert.equal(guard.suspect()?.deaths, deaths);
+      assert.equal(guard.quarantine()?.deaths, deaths);
       assert.equal(good(run(directory, 'hot', 'Module', 'short')), false);
       const next = deaths === 3 ? undefined : deaths + 1;
-      await until('the learner has tried', () => guard.suspect()?.deaths === next);
+      await until('the learner has tried', () => guard.quarantine()?.deaths === next);
       // Ten minutes later.
       const longAgo = Date.now() / 1000 - 11 * 60;
       for (const job of jobsIn(directory)) {
@@ -76,11 +76,11 @@ describe('a sound artifact whose process was killed by something else', () => {
     writeFileSync(artifact.replace('.artifact', '.loading'), `${hostTag()}-${dead} 0 0 \n`);
     const bytes = readFileSync(artifact);
     for (const goodTries of [0, 1, 2]) {
-      assert.equal(guard.suspect()?.goodTries, goodTries);
+      assert.equal(guard.quarantine()?.goodTries, goodTries);
       assert.equal(good(run(directory, 'hot', 'Module', 'short')), false);
       await until(
         'the learner has tried',
-        () => jobsIn(directory).length === 0 && guard.suspect()?.goodTries !== goodTries,
+        () => jobsIn(directory).length === 0 && guard.quarantine()?.goodTries !== goodTries,
       );
     }
     assert.deepEqual(readFileSync(artifact), bytes);
@@ -102,7 +102,7 @@ describe('a sound artifact whose process was killed by something else', () => {
       assert.ok(load().steps.includes('lookup failed'));
       await until(
         'the learner has tried',
-        () => jobsIn(directory).length === 0 && guard.suspect()?.goodTries !== goodTries,
+        () => jobsIn(directory).length === 0 && guard.quarantine()?.goodTries !== goodTries,
       );
     }
     assert.deepEqual(load().steps, ['lookup miss', 'lookup hit']);

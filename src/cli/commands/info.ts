@@ -107,7 +107,7 @@ function isKey(given: string): boolean {
 async function inspect(entry: Entry, context: Context, module: ModuleFile | undefined): Promise<InfoArtifact> {
   const { settings, engineId } = context;
   const notForThisEngine = whyNotThisEngine(entry.engine.id, engineId);
-  const { deaths, goodTries } = new CrashGuard(entry.file).suspect() ?? {};
+  const { deaths, goodTries } = new CrashGuard(entry.file).quarantine() ?? {};
   const quarantine = deaths === undefined || goodTries === undefined ? null : { deaths, goodTries };
   const inspected: InfoArtifact = { ...entry, signature: null, functions: null, quarantine, notForThisEngine };
   if (entry.damage !== null) return inspected;

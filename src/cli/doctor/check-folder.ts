@@ -110,7 +110,7 @@ const FILE_SYSTEMS: Record<number, { name: string; surprise?: string; advice?: s
 function checkFiles(found: FoundFile[]): Finding[] {
   const findings: Finding[] = [];
   const quarantined = found.filter(({ kind, file }) => {
-    return kind === 'artifact' && new CrashGuard(file).suspect() !== undefined;
+    return kind === 'artifact' && new CrashGuard(file).quarantine() !== undefined;
   });
   if (quarantined.length > 0) {
     const message = `${count(quarantined.length, 'artifact')} in quarantine: a process ended while it loaded it`;

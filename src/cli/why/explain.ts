@@ -134,7 +134,7 @@ async function whyNotUsable({ context, module, answer }: Question, { file }: Ent
     const message = 'V8 had optimised none of its functions when it was stored';
     return { code: 'nothing-optimised', message, advice: 'run the program again, for longer' };
   }
-  const quarantine = new CrashGuard(file).suspect();
+  const quarantine = new CrashGuard(file).quarantine();
   if (!quarantine) return undefined;
   const message = `it is in quarantine: ${quarantine.deaths} processes ended while they loaded it`;
   const advice = 'nothing, if somebody killed these processes: it is tried again; otherwise please report it';
