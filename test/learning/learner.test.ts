@@ -2,10 +2,6 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
-  closeSync,
-  constants,
-  mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -197,30 +193,19 @@ it('only the node binary starts one', () => {
   }
 });
 
-/** A job that is an empty pipe, so that the learner waits for as long as the test wants. */
-function setUpWaiting({ nodeOptions = '', state = 'ending' } = {}) {
+/** A job of no module, with so many bytes. The learner gives it up as soon as it has read it. */
+function setUpWaiting({ nodeOptions = '', state = 'ending', size = 10 } = {}) {
   const directory = temporaryDirectory();
-  const file = new LearningJobs(directory).file(key);
-  mkdirSync(path.dirname(file), { mode: 0o700 });
-  assert.equal(spawnSync('mkfifo', [file]).status, 0);
+  const jobs = new LearningJobs(directory);
+  assert.ok(jobs.create(key, { wireLength: size, part: Buffer.alloc(size) }));
   const id = runProgram('engine-id.mjs', { env: { NODE_OPTIONS: nodeOptions } }).stdout.trim();
   const args = [path.join(root, 'test/programs/start-learner.mjs'), state, directory, id, `${key}`];
-  /** Ends the job's pipe. Returns whether a learner had opened it. */
-  const isReading = () => {
-    try {
-      closeSync(openSync(file, constants.O_WRONLY | constants.O_NONBLOCK));
-      return true;
-    } catch {
-      return false;
-    }
-  };
   return {
     args,
     /** The process ids of the learners of this folder. */
     learners: () =>
       processes().filter((pid) => commandLine(pid).includes(directory) && commandLine(pid).includes(learner)),
-    isReading,
-    release: () => until('a learner reads the job', isReading),
+    hasRead: () => jobs.isGivenUp(key),
   };
 }
 
@@ -240,7 +225,7 @@ const statOf = (id: string) => (readFileSync(`/proc/${id}/stat`, 'utf8').split('
 describe('the process of a learner', { skip: process.platform !== 'linux' && 'looks into /proc' }, () => {
   it('keeps nobody waiting, and inherits nothing of its parent', async () => {
     const nodeOptions = '--no-warnings --max-old-space-size=600 --require=node:os';
-    const { args, learners, release } = setUpWaiting({ nodeOptions });
+    const { args, learners, hasRead } = setUpWaiting({ nodeOptions });
     const env = {
       ...process.env,
       NODE_OPTIONS: nodeOptions,
@@ -260,6 +245,7 @@ describe('the process of a learner', { skip: process.platform !== 'linux' && 'lo
     const isNode = (pid: string | undefined) => pid !== undefined && commandLine(pid)[0] === process.execPath;
     await until('the learner has started', () => isNode(learners()[0]));
     const [pid] = learners() as [string];
+    process.kill(Number(pid), 'SIGSTOP');
     const variables = readFileSync(`/proc/${pid}/environ`, 'utf8')
       .split('\0')
       .map((text) => text.split('=')[0]);
@@ -271,23 +257,24 @@ describe('the process of a learner', { skip: process.platform !== 'linux' && 'lo
     const group = statOf(pid)[2];
     assert.equal(group, pid, 'a process group of its own');
 
-    await release();
+    process.kill(Number(pid), 'SIGCONT');
     await until('the learner has ended', () => learners().length === 0);
+    assert.ok(hasRead());
   });
 
   it('waits for the end of its parent', async () => {
-    const { args, learners, isReading, release } = setUpWaiting();
+    const { args, learners, hasRead } = setUpWaiting();
     const parent = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'inherit'] });
     await until('the learner has started', () => learners().length === 1);
     await setTimeout(1000);
-    assert.equal(isReading(), false);
+    assert.equal(hasRead(), false);
     parent.stdin?.end();
-    await release();
+    await until('the learner reads the job', hasRead);
     await until('the learner has ended', () => learners().length === 0);
   });
 
   it('leaves no zombie while its parent is alive', async () => {
-    const { args, learners } = setUpWaiting({ state: 'going on' });
+    const { args, learners } = setUpWaiting({ state: 'going on', size: 200e6 });
     const parent = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'inherit'] });
     try {
       await until('the learner has started', () => learners().length === 1);
