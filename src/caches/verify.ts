@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { checkSignature, DEFAULT_MAX_ARTIFACT_SIZE, decodeArtifact } from '../artifact/artifact.js';
-import { type ArtifactHeader, decodeHeader, HEADER_LENGTH } from '../artifact/header.js';
+import { type ArtifactHeader, bodyLength, decodeHeader, HEADER_LENGTH } from '../artifact/header.js';
 import { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
-import { run } from '../files/steps.js';
+import type { OpenFile } from '../files/file.js';
+import { run, type Steps } from '../files/steps.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { wrongOption } from '../wrong-option.js';
 import { CrashGuard } from './crash-guard.js';
@@ -92,7 +93,7 @@ export interface VerifyReport {
 const { now } = Date;
 const { performance } = globalThis;
 const PRIVATE = 0o600;
-/** A larger file is read up to here, and so counts as damaged. */
+/** A larger file is not read to its end, and so counts as damaged. */
 const MAX_ARTIFACT_FILE_SIZE = DEFAULT_MAX_ARTIFACT_SIZE + HEADER_LENGTH;
 
 /**
@@ -182,8 +183,7 @@ async function check(found: FoundFile, store: FileSystemStore, signer: Signer | 
   const remove = () => run(store.remove(name));
   let bytes: Uint8Array;
   try {
-    const limit = kind === 'artifact' ? MAX_ARTIFACT_FILE_SIZE : READ_TO_TELL;
-    bytes = await run(store.use(name, (opened) => opened.read(0, Math.min(opened.size, limit))));
+    bytes = await run(store.use(name, (opened) => readToCheck(opened, kind)));
   } catch (error) {
     const reason = messageOf(error);
     if (CacheError.is(error, 'Untrusted')) return { outcome: 'untrusted', reason };
@@ -228,6 +228,18 @@ async function check(found: FoundFile, store: FileSystemStore, signer: Signer | 
   if (!quarantine) return { outcome: 'kept', header };
   const { deaths, goodTries } = quarantine;
   return { outcome: 'quarantined', reason: `${deaths} loads did not finish; good tries since: ${goodTries}`, header };
+}
+
+/** All of an artifact of the size that its header announces, and of anything else as much as shows what it is. */
+function* readToCheck(file: OpenFile, kind: FoundFile['kind']): Steps<Uint8Array> {
+  const start = yield* file.read(0, Math.min(file.size, READ_TO_TELL));
+  if (kind !== 'artifact' || file.size <= start.length) return start;
+  try {
+    if (file.size !== HEADER_LENGTH + bodyLength(decodeHeader(start))) return start;
+  } catch {
+    return start; // Reading more would not help.
+  }
+  return file.size > MAX_ARTIFACT_FILE_SIZE ? start : yield* file.read(0, file.size);
 }
 
 function messageOf(error: unknown): string {
