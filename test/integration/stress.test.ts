@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runProgram } from '../support/processes.js';
 
-// Short forms of kill-storm, soak, disk and workers in test/stress/.
+// Short forms of programs in test/stress/.
 for (const [name, ...args] of [
   ['kill-storm', '--kills', '20', '--writers', '4'],
   ['soak', '--minutes', '0.1'],
   ['disk', '--levels', '40', '--limits', '12'],
+  ['flags', '--only', 'freeze|contradictory|feature-flags-json'],
 ] as [string, ...string[]][]) {
   test(`${name} ${args.join(' ')}`, (context) => {
     const { status, signal, stdout, stderr } = runProgram(`../stress/${name}.mjs`, { args });
