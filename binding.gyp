@@ -14,11 +14,13 @@
           {
             "sources": [
               "native/address-space.cc",
+              "native/background.cc",
               "native/cutting.cc",
               "native/deserializing.cc",
               "native/digests.cc",
               "native/flags.cc",
               "native/helper-isolate.cc",
+              "native/load-guard.cc",
               "native/module-analysis.cc",
               "native/modules.cc",
               "native/node-functions.cc",

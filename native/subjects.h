@@ -5,10 +5,12 @@
 
 void ExportAddressSpace(napi_env env, napi_value exports);
 void ExportAnalysis(napi_env env, napi_value exports);
+void ExportBackground(napi_env env, napi_value exports);
 void ExportCutting(napi_env env, napi_value exports);
 void ExportDeserializing(napi_env env, napi_value exports);
 void ExportDigests(napi_env env, napi_value exports);
 void ExportFlags(napi_env env, napi_value exports);
+void ExportLoadGuard(napi_env env, napi_value exports);
 void ExportModules(napi_env env, napi_value exports);
 void ExportPriority(napi_env env, napi_value exports);
 void ExportProcesses(napi_env env, napi_value exports);

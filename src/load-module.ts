@@ -7,6 +7,7 @@ import { V8Engine } from './engine/v8-engine.js';
 import { HashedModuleData } from './hashed-module-data.js';
 import { compileAheadOfTime } from './learning/compile-ahead-of-time.js';
 import { LearningJobs } from './learning/jobs.js';
+import { bypassIfHopeless, discardQuarantined } from './learning/quarantine.js';
 import { startLearner, whyNoLearner } from './learning/start-learner.js';
 import type { LoadedModule } from './loaded-module.js';
 import { asyncCalls, type Calls, checkTask, Load, syncCalls } from './loading/load.js';
@@ -185,7 +186,7 @@ function* loadOrCompile(data: HashedModuleData, options: LoadModuleOptions, call
   const fromCache = () =>
     load.fromCache(key, wireBytes, (error) => {
       debug('%s is compiled: %s', key, error);
-      startLearnerIfQuarantined(data, options);
+      liftQuarantine(data, options);
     });
   const loaded = yield* fromCache();
   if (loaded) return loaded;
@@ -209,17 +210,23 @@ function* loadOrCompile(data: HashedModuleData, options: LoadModuleOptions, call
   return load.result(key, module);
 }
 
-/** A learner may lift the quarantine of an artifact: see `CrashGuard`. */
-function startLearnerIfQuarantined(data: HashedModuleData, { cache, engine }: LoadModuleOptions): void {
+/** See `CrashGuard` for the rule. */
+function liftQuarantine(data: HashedModuleData, { cache, engine }: LoadModuleOptions): void {
   const folder = folderOf(cache);
-  if (!folder || !(engine instanceof V8Engine) || whyNoLearner() !== undefined) return;
+  if (!folder || !(engine instanceof V8Engine)) return;
   const key = data.hash;
+  const engineId = engine.deterministicId;
   try {
-    if (!folder.quarantineOf({ key, engineId: engine.deterministicId })) return;
+    if (!folder.quarantineOf({ key, engineId })) return;
+    if (bypassIfHopeless(folder, key, engine)) return;
+    if (whyNoLearner() !== undefined) {
+      discardQuarantined(folder, key, engine); // This load saves another one.
+      return;
+    }
     const part = partToOptimise(HashedModuleData.borrow(data), undefined); // V8 needs a module with as many functions
     const jobs = new LearningJobs(folder.directory, folder.signer);
-    if (!jobs.create(key, { wireLength: data.byteLength, part })) return;
-    startLearner(folder, engine.deterministicId, 'hot', [key], false);
+    if (jobs.add(key, { engineId, coverage: 'hot', wireLength: data.byteLength, part }))
+      startLearner(folder, engineId, false);
   } catch (error) {
     debug('%s is not tried: %s', key, error);
   }

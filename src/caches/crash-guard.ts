@@ -1,140 +1,134 @@
+import fs from 'node:fs';
 import path from 'node:path';
 import { runSync } from '../files/steps.js';
-import { hostTag } from '../files/write.js';
+import { loadAddon } from '../native/addon.js';
+import { tryLock } from '../native/lock.js';
 import { FileSystemStore } from '../stores/file-system.js';
-import { isWriterAlive } from '../stores/writer.js';
 
-// Captured: programs replace globals.
-const { pid } = process;
-const { now } = Date;
+// Captured: see files/steps.ts.
+const { closeSync, constants, fstatSync, openSync, readSync, statSync } = fs;
+const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
 
-/** Successful tries, each in a separate process, after which an artifact is loaded again. */
+/** Tries that must succeed before programs load an artifact again, each in a process of its own. */
 const GOOD_TRIES = 3;
-/** Unfinished loads, including tries, after which an artifact is not even tried any more. */
+/** Deaths, in tries too, after which an artifact is not even tried any more. */
 export const MAX_DEATHS = 3;
-/** Minutes for which its module is then left to V8: 30 days. */
+/** Minutes for which its module is bypassed then: 30 days. */
 export const BYPASSED_AFTER_DEATHS = 30 * 24 * 60;
-/** The age from which a load counts as unfinished if its process is on another machine. A load takes less than a second. */
-const UNFINISHED_AFTER = 60_000;
-const NOBODY = '-';
-/** In bytes; more than anybody writes. */
-const MAX_SIZE = 2 ** 16;
+/** Loads that were interrupted without a trace of a crash, one after the other, until that counts as a death. */
+const MAX_INTERRUPTED = 2;
+/** Bytes; native/load-guard.cc lets a note grow no longer. */
+const MAX_NOTE_SIZE = 4096;
 
-/** The quarantine of an artifact whose last load did not finish. */
+/** Why an artifact is not loaded. */
 export interface Quarantine {
   /** Processes that died while they loaded it. */
   deaths: number;
-  /** Successful tries since then. */
+  /** Successful tries since the last death. */
   goodTries: number;
 }
 
 /**
- * While V8 restores an artifact, a file beside it says so. If the process dies meanwhile, the file stays and the artifact is
- * quarantined: no program loads it. Something else may have killed the process, so learners try the artifact, and after some successful
- * tries it is loaded again.
+ * Keeps an artifact that crashes V8 from being loaded again and again.
  *
- * The file has the loading process (host and number, or "-"), the deaths and the good tries. "-" without deaths is a file that could not
- * be removed.
+ * While V8 restores an artifact, a note lies beside it. The addon removes the note as soon as V8 returns, also in a worker that is
+ * terminated meanwhile, and when the process exits. If V8 crashes, a signal handler marks the note. So a note that stays tells
+ * what happened:
+ *
+ * - Marked: V8 crashed. The artifact is quarantined at once.
+ * - Not marked, and the process still runs (it holds a lock on the note, which the kernel drops when the process ends, whatever
+ *   container it ran in): the load is under way. Others load the artifact, too.
+ * - Not marked, and no process holds the lock: somebody killed the process. The next program loads the artifact again. If its process
+ *   is killed in the middle too, both count as one death: V8 hung, or the system ran out of memory. The artifact is quarantined.
+ *
+ * No program loads a quarantined artifact. It comes back in one of two ways:
+ *
+ * - A learner tries it, in a process that nobody needs. After three good tries programs load it again. After three deaths, tries
+ *   included, its module is bypassed for 30 days.
+ * - Where no learner can run, the next program whose code is saved replaces the artifact by its own. The deaths stay noted until a load of the
+ *   new artifact succeeds. After three deaths the module is bypassed for 30 days.
+ *
+ * The note is text. A line for each load: `loading`, `crashed` or `loaded`. Before them one line of history may stand: `quarantined`, deaths,
+ * good tries; or `replaced`, deaths.
  */
 export class CrashGuard {
   readonly #store: FileSystemStore;
-  /** The name of the file in the store. */
+  /** In the store. */
   readonly #name: string;
+  readonly #file: string;
 
-  /** @param artifact - the path of the artifact, or its name, if a store is given */
+  /** @param artifact - the path of the artifact, or its name in the given store */
   constructor(artifact: string, store?: FileSystemStore) {
-    const name = artifact.replace(/\.artifact$/, '.loading');
+    const note = artifact.replace(/\.artifact$/, '.loading');
     this.#store = store ?? new FileSystemStore(path.dirname(artifact), { isShared: true });
-    this.#name = store ? name : path.basename(name);
+    this.#name = store ? note : path.basename(note);
+    this.#file = path.join(this.#store.directory, this.#name);
   }
 
-  /** The quarantine of the artifact; `undefined` if it may be loaded. */
+  /** `undefined` if the artifact may be loaded. */
   quarantine(): Quarantine | undefined {
-    const { owner, deaths, goodTries, writtenAt } = this.#read() ?? {};
-    if (owner === undefined || writtenAt === undefined) return undefined;
-    if (owner === NOBODY) return deaths ? { deaths, goodTries: goodTries as number } : undefined;
-    return isDead(owner, writtenAt) ? { deaths: (deaths as number) + 1, goodTries: 0 } : undefined;
+    let descriptor: number | undefined;
+    try {
+      // Most artifacts have no note, and asking so throws nothing.
+      if (!statSync(this.#file, { throwIfNoEntry: false })) return undefined;
+      descriptor = openSync(this.#file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+      if (!fstatSync(descriptor).isFile()) return undefined;
+      const bytes = Buffer.alloc(MAX_NOTE_SIZE);
+      return judge(bytes.toString('latin1', 0, readSync(descriptor, bytes, 0, bytes.length, 0)), descriptor);
+    } catch {
+      return undefined;
+    } finally {
+      if (descriptor !== undefined) closeSync(descriptor); // This also drops the lock.
+    }
   }
 
-  /** Calls V8 under the guard. Also if the file cannot be created, or another process is loading the same artifact. */
+  /** Calls V8. If no note can be written, it calls V8 all the same. */
   watch<T>(load: () => T): T {
-    const isOurs = this.#create();
-    try {
-      return load();
-    } finally {
-      if (isOurs) this.#remove(); // Does not run in a worker that is terminated meanwhile; then tries clear the artifact.
-    }
+    const { addon } = loadAddon();
+    return addon ? addon.watchLoad(this.#file, load) : load();
   }
 
   /** Calls V8 for a quarantined artifact, in a process that may die of it. */
   tryOut({ deaths, goodTries }: Quarantine, load: () => void): void {
-    this.#write(`${hostTag()}-${pid}`, deaths, 0);
-    load();
-    if (goodTries + 1 >= GOOD_TRIES) this.#remove();
-    else this.#write(NOBODY, deaths, goodTries + 1);
+    this.#write(`quarantined ${deaths} 0`);
+    this.watch(load);
+    if (goodTries + 1 >= GOOD_TRIES) this.clear();
+    else this.#write(`quarantined ${deaths} ${goodTries + 1}`);
   }
 
-  /** Ends the quarantine, because another artifact has replaced this one. */
+  /** Lets programs load another artifact, in place of the quarantined one. */
+  replaced({ deaths }: Quarantine): void {
+    this.#write(`replaced ${deaths}`);
+  }
+
+  /** Forgets everything. */
   clear(): void {
-    this.#remove();
-  }
-
-  #create(): boolean {
-    try {
-      return runSync(this.#store.create(this.#name, encode(`${hostTag()}-${pid}`, 0, 0)));
-    } catch {
-      return false;
-    }
-  }
-
-  #write(owner: string, deaths: number, goodTries: number): void {
-    runSync(this.#store.write(this.#name, encode(owner, deaths, goodTries)));
-  }
-
-  #remove(): void {
     try {
       runSync(this.#store.unlink(this.#name));
     } catch {
-      // The folder is gone or swept, or, on Windows, the file is open: then write that no load is unfinished.
-      quietly(() => this.#read() && this.#write(NOBODY, 0, 0));
+      // The folder is gone, or somebody has swept it.
     }
   }
 
-  #read(): { owner: string; deaths: number; goodTries: number; writtenAt: number } | undefined {
-    try {
-      // Most artifacts have no such file, and this check does not throw.
-      if (!runSync(this.#store.lstat(this.#name))) return undefined;
-      const { bytes, touchedAt } = runSync(this.#store.read(this.#name, MAX_SIZE));
-      const [owner, deaths, goodTries] = Buffer.from(bytes).toString('latin1').split(' ');
-      // Cut off: its writer died between two calls, or is still writing.
-      return {
-        owner: owner || 'unknown-0',
-        deaths: Math.max(0, Number(deaths) || 0),
-        goodTries: Math.max(0, Number(goodTries) || 0),
-        writtenAt: touchedAt,
-      };
-    } catch {
-      return undefined;
-    }
+  #write(line: string): void {
+    runSync(this.#store.write(this.#name, Buffer.from(`${line}\n`)));
   }
 }
 
-function encode(owner: string, deaths: number, goodTries: number): Uint8Array {
-  return Buffer.from(`${owner} ${deaths} ${goodTries} \n`);
+/** @param descriptor - of the note; every load that is under way has a lock on it */
+function judge(note: string, descriptor: number): Quarantine | undefined {
+  const lines = note.split('\n').map((line) => line.trimEnd());
+  const count = (wanted: string) => lines.filter((line) => line === wanted).length;
+  const [state, deathsBefore = '', goodTries = ''] = lines[0]?.split(' ') ?? [];
+  const isQuarantined = state === 'quarantined';
+  const crashes = count('crashed');
+  const isInterrupted = count('loading') >= (isQuarantined ? 1 : MAX_INTERRUPTED) && tryLock(descriptor);
+  if (!isQuarantined && crashes === 0 && !isInterrupted) return undefined;
+  const deaths = crashes + (isInterrupted ? 1 : 0);
+  return { deaths: natural(deathsBefore) + deaths, goodTries: deaths > 0 ? 0 : natural(goodTries) };
 }
 
-function quietly(action: () => unknown): void {
-  try {
-    action();
-  } catch {
-    // The guard is only a precaution, so errors are ignored.
-  }
-}
-
-function isDead(owner: string, writtenAt: number): boolean {
-  const [host, number] = owner.split('-');
-  const id = Number(number);
-  const isProcess = id > 0 && id === (id | 0); // false if it was cut off
-  if (host !== hostTag() || !isProcess) return Math.abs(now() - writtenAt) > UNFINISHED_AFTER;
-  return id !== pid && !isWriterAlive(id, writtenAt);
+function natural(text: string): number {
+  const number = Number(text);
+  return Number.isSafeInteger(number) && number > 0 ? number : 0;
 }

@@ -241,7 +241,7 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
     this.#isSweeping = false;
   }
 
-  /** @internal The quarantine of an artifact, if it is quarantined; see {@link CrashGuard}. */
+  /** @internal Why an artifact is not loaded; see {@link CrashGuard}. */
   quarantineOf(entry: Expectation): Quarantine | undefined {
     return this.guardOf(entry).quarantine();
   }

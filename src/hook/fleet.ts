@@ -73,4 +73,10 @@ export class Fleet {
     }
     return { url, allowUnsigned, program: this.#program?.name, keys };
   }
+
+  /** Nobody pushes now: a later save of this process does, or else a later run. */
+  putBack({ keys }: Push): void {
+    for (const key of keys) this.#unpushed.add(key);
+    this.#program?.forget();
+  }
 }

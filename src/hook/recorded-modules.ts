@@ -23,7 +23,7 @@ export interface RecordedModule {
   /** The artifact that the module was restored from, or that this process saved since. */
   stored: Stored;
   /** Whether that artifact is quarantined: a learner tries it before a program loads it again. */
-  readonly isQuarantined: boolean;
+  isQuarantined: boolean;
   /** Whether this process asked for a learner. Once is enough. */
   hasRequestedLearner: boolean;
 }

@@ -104,14 +104,14 @@ export class Recorder {
   }
 
   #startLearner(toLearn: readonly ModuleHash[], isEnding: boolean, hasModules: boolean): void {
-    const { cache, engine, fleet, options } = this.#parts;
+    const { cache, engine, fleet } = this.#parts;
     const push = fleet?.takePush(toLearn.map(String));
     // The learner also sweeps the folder, even when it has nothing to learn.
     if (toLearn.length === 0 && !push && !(hasModules && cache.isSweepDue())) return;
-    const coverage = options.learn === 'full' ? 'full' : 'hot';
-    startLearner(cache, engine.deterministicId, coverage, toLearn, isEnding, push);
-    debug('learning %s', toLearn);
-    if (push) debug('to the store: %s', push.keys);
+    const isStarted = startLearner(cache, engine.deterministicId, isEnding, push);
+    debug(isStarted ? 'learning %s' : 'another learner will learn %s', toLearn);
+    if (push && isStarted) debug('to the store: %s', push.keys);
+    if (push && !isStarted) fleet?.putBack(push);
   }
 
   /**

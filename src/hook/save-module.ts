@@ -2,6 +2,7 @@ import { generationAfter } from '../artifact/replacement.js';
 import { partToOptimise } from '../engine/ahead-of-time.js';
 import { readNativeCode } from '../engine/native-code.js';
 import { LearningJobs } from '../learning/jobs.js';
+import { bypassIfHopeless, discardQuarantined } from '../learning/quarantine.js';
 import { type Current, decide, decideRetiered, NOTHING_STORED, type Stored } from '../learning/saving-policy.js';
 import { whyNotLearnt } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
@@ -28,7 +29,14 @@ export class ModuleSaver {
     const { engine } = this.#parts;
     const { engineId, stored } = recorded;
     if (this.isSettled(recorded, module) || engineId !== engine.deterministicId) return undefined;
-    if (recorded.isQuarantined && recorded.key) return this.#requestTrial(recorded, recorded.key, module);
+    if (recorded.isQuarantined && recorded.key) {
+      const { cache } = this.#parts;
+      if (bypassIfHopeless(cache, recorded.key, engine)) return undefined;
+      if (this.#canLearn) return this.#requestTrial(recorded, recorded.key, module);
+      if (!engine.serialize(module)) return undefined; // There is nothing to take its place.
+      discardQuarantined(cache, recorded.key, engine);
+      recorded.isQuarantined = false;
+    }
     let generation = recorded.key && this.#nextGeneration(recorded.key, stored);
     if (recorded.key && generation === undefined) return undefined;
 
@@ -114,7 +122,7 @@ export class ModuleSaver {
   #requestLearner(recorded: RecordedModule, key: ModuleHash, part: Uint8Array): ModuleHash | undefined {
     const { cache, engine } = this.#parts;
     recorded.hasRequestedLearner = true;
-    if (!this.#jobs.create(key, { wireLength: recorded.wireLength, part })) return undefined;
+    if (!this.#addJob(recorded, key, part)) return undefined;
     // Another learner may have ended between reading the generation and creating the job.
     const storedNow = cache.readHeaderSync(key, engine)?.generation ?? NOTHING_STORED.generation;
     if (storedNow === recorded.stored.generation) return key;
@@ -128,7 +136,12 @@ export class ModuleSaver {
     recorded.hasRequestedLearner = true;
     // Any part with as many functions will do.
     const part = partToOptimise(module, undefined, recorded.analysis);
-    return this.#jobs.create(key, { wireLength: recorded.wireLength, part }) ? key : undefined;
+    return this.#addJob(recorded, key, part) ? key : undefined;
+  }
+
+  #addJob({ engineId, wireLength }: RecordedModule, key: ModuleHash, part: Uint8Array): boolean {
+    const coverage = this.#parts.options.learn === 'full' ? 'full' : 'hot';
+    return this.#jobs.add(key, { engineId, coverage, wireLength, part });
   }
 
   /** The generation of the artifact to write; `undefined` if another process is ahead. */

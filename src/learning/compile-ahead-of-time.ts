@@ -8,7 +8,7 @@ import { V8Engine } from '../engine/v8-engine.js';
 import { HashedModuleData } from '../hashed-module-data.js';
 import { startStep } from '../load-progress.js';
 import type { LoadProgress } from '../module-cache.js';
-import { LearningJobs } from './jobs.js';
+import { type HeldJob, LearningJobs } from './jobs.js';
 import { learnerArguments, learnerEnvironment, whyNotLearnt } from './start-learner.js';
 
 /**
@@ -100,25 +100,26 @@ export async function compileAheadOfTime(
   const isStored = () => cache.readHeaderSync(key, engine)?.coverage === 'full';
 
   const wireBytes = HashedModuleData.borrow(data);
-  const job = { wireLength: wireBytes.length, part: partOf(wireBytes) };
+  const engineId = engine.deterministicId;
+  const job = { engineId, coverage: 'full', wireLength: wireBytes.length, part: partOf(wireBytes) } as const;
   const deadline = AbortSignal.timeout(timeout);
   const either = signal ? AbortSignal.any([signal, deadline]) : deadline;
 
-  const createJob = () => {
+  const holdJob = () => {
     try {
-      return jobs.create(key, job);
+      return jobs.hold(key, job);
     } catch (cause) {
       const file = jobs.file(key);
       throw new CacheError('FileWrite', `Could not write ${file}: ${String(cause)}`, { cause, path: file });
     }
   };
 
-  const compile = async () => {
+  const compile = async (held: HeldJob) => {
     const finish = startStep(onProgress, { step: 'compile', coverage: 'full' });
     try {
-      await run(learnerArguments(cache, engine.deterministicId, 'full', 'lowest', [key]), cache.signer, either);
+      await run(learnerArguments(cache, engineId, 'lowest', undefined, key), cache.signer, either);
     } finally {
-      jobs.remove(key);
+      held.remove();
       finish(isStored() ? 'compiled' : 'failed');
     }
     if (!isStored()) throw new CacheError('Serialize', `The module ${key} could not be optimised ahead of time`);
@@ -128,11 +129,8 @@ export async function compileAheadOfTime(
     const finish = startStep(onProgress, { step: 'wait' });
     const end = performance.now() + (waitAtMost ?? timeout);
     try {
-      // A job is empty while it is being created, and after it was given up, so one check is not enough.
-      for (let looks = 0; looks < 2 && !isStored() && performance.now() < end; ) {
-        await setTimeout(POLL_INTERVAL, undefined, { signal: either });
-        looks = jobs.isUnderWay(key) ? 0 : looks + 1;
-      }
+      do await setTimeout(POLL_INTERVAL, undefined, { signal: either });
+      while (jobs.isUnderWay(key) && !isStored() && performance.now() < end);
     } finally {
       finish(isStored() ? 'stored' : 'over');
     }
@@ -143,7 +141,8 @@ export async function compileAheadOfTime(
   try {
     while (!isStored()) {
       either.throwIfAborted();
-      if (createJob()) await compile();
+      const held = holdJob();
+      if (held) await compile(held);
       else await waitForAnother();
     }
   } catch (error) {
@@ -166,6 +165,7 @@ function partOf(wireBytes: Uint8Array): Uint8Array {
 function run(args: string[], signer: Signer | undefined, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = childProcess.spawn(process.execPath, args, {
+      cwd: '/',
       env: learnerEnvironment(signer),
       stdio: 'ignore',
       signal,

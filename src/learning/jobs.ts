@@ -1,147 +1,297 @@
+import fs from 'node:fs';
 import path from 'node:path';
-import { SIGNATURE_LENGTH, type Signer } from '../artifact/signature.js';
+import type { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
+import { type Folder, openFolder, openFolderIn } from '../files/folder.js';
 import { runSync } from '../files/steps.js';
-import type { ModuleHash } from '../module-hash.js';
-import { crc32 } from '../native/digest.js';
-import { FileSystemStore } from '../stores/file-system.js';
+import { ModuleHash } from '../module-hash.js';
+import { tryLock } from '../native/lock.js';
+import { decodeJob, encodeJob, type JobContent, MAX_JOB_SIZE, readAttempts, writeAttempts } from './job-format.js';
 
+// Captured: see files/steps.ts.
+const { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, lstatSync, openSync } = fs;
+const { readdirSync, readSync, unlinkSync, writeSync } = fs;
+const { O_CREAT, O_DIRECTORY = 0, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_RDWR } = constants;
 const { now } = Date;
 
-/**
- * How long a job blocks others: longer than a learner may live. If the learner of a module crashes, programs try once in this
- * time.
- */
-const ABANDONED_AFTER = 10 * 60 * 1000;
+/** Milliseconds for which nobody tries a module again that a learner has given up. */
+const GIVEN_UP_FOR = 10 * 60 * 1000;
+/** Learners may die of a module, or be killed: so often a job is begun before it is given up. */
+const MAX_ATTEMPTS = 2;
+/** Codes of errors of an open: there is a file already, or something else with its name. */
+const SOMETHING_ELSE = new Set(['EEXIST', 'ELOOP', 'EISDIR', 'ENXIO']);
+/** There is no such file, or it belongs to another user. */
+const UNREACHABLE = new Set(['ENOENT', 'EACCES']);
+const FOLDER = 'learning';
+const JOB_FILE = /^([0-9a-f]{64}|[0-9a-f]{16})\.wasm$/;
 
-/** What a learner gets to know about a module. */
-export interface JobContent {
-  /** Length of the module's wire bytes, for the header of the artifact. */
-  readonly wireLength: number;
-  /** The part of the module to optimise. */
-  readonly part: Uint8Array;
+/** A job that this process holds: no other process works on it. The kernel frees it when this process ends. */
+export interface HeldJob {
+  readonly content: JobContent;
+  /** The lock. A process that inherits it holds the job, too. */
+  readonly descriptor: number;
+  /** The job is done. */
+  remove(): void;
+  /** Nobody tries it again for a while. */
+  giveUp(): void;
+  /** Leaves the job to the next one. */
+  release(): void;
 }
 
 /**
- * The jobs for learners in one cache folder. A job is a file with what the program knows about a module and the learner does not. The
- * file is also the lock: the process that creates it starts the learner.
+ * The queue of modules that learners are to optimise, in the folder `learning` of a cache folder. A job is a file with what the
+ * program that ran the module knows and the learner does not. Programs only add jobs. One learner works through them: it holds a lock
+ * on the folder, and on the job that it works on. The kernel drops locks when a process ends, however that ends.
  */
 export class LearningJobs {
-  readonly #store: FileSystemStore;
+  readonly #cacheDirectory: string;
   readonly #signer: Signer | undefined;
 
   /**
    * @param directory - the cache folder
-   * @param signer - if others may write to the folder. It signs jobs, because a learner signs their results
+   * @param signer - for a folder that others may write to: a learner signs what it makes of a job
    */
   constructor(directory: string, signer?: Signer) {
-    this.#store = new FileSystemStore(directory, { isShared: signer !== undefined });
+    this.#cacheDirectory = directory;
     this.#signer = signer;
   }
 
-  /** Whether a learner is optimising the module, so that nobody else should save it. */
-  isUnderWay(key: ModuleHash): boolean {
-    const existing = this.#stat(key);
-    return existing !== undefined && existing.size > 0 && isRecent(existing);
+  /**
+   * Adds a job to the queue, or brings it up to date.
+   *
+   * @returns `false` when a process works on the module, or has just given it up
+   * @throws {CacheError} kind `Untrusted`; an error of the file system
+   */
+  add(key: ModuleHash, content: JobContent): boolean {
+    const held = this.hold(key, content);
+    held?.release();
+    return held !== undefined;
   }
 
-  /** Whether a learner has given up, so that nobody tries again for a while. Also true while the job is being created. */
-  isGivenUp(key: ModuleHash): boolean {
-    const existing = this.#stat(key);
-    return existing !== undefined && existing.size === 0 && isRecent(existing);
+  /** Adds a job that this process works on. Returns `undefined` and throws as {@link add} does. */
+  hold(key: ModuleHash, content: JobContent): HeldJob | undefined {
+    const descriptor = this.#lockForWriting(key);
+    if (descriptor === undefined) return undefined;
+    try {
+      const attempts = readAttempts(descriptor);
+      if (attempts >= MAX_ATTEMPTS) {
+        this.#held(key, content, descriptor).giveUp();
+        return undefined;
+      }
+      fchmodSync(descriptor, 0o600); // whatever the program's umask is
+      ftruncateSync(descriptor);
+      for (const part of encodeJob(key, content, this.#signer)) {
+        for (let at = 0; at < part.length; ) at += writeSync(descriptor, part, at);
+      }
+      writeAttempts(descriptor, attempts);
+    } catch (error) {
+      this.remove(key);
+      closeSync(descriptor);
+      throw error;
+    }
+    return this.#held(key, content, descriptor);
   }
 
   /**
-   * Creates a job.
+   * Takes a job out of the queue to work on it.
    *
-   * @returns `false` when another process is learning the same module, or has failed to a short time ago
-   * @throws {CacheError} kind `FileWrite` or `Untrusted`; then no job is left behind.
+   * @returns `undefined` when there is none for this engine, when another process works on it, and when learners died of it
    */
-  create(key: ModuleHash, content: JobContent): boolean {
-    const existing = this.#stat(key);
-    if (existing) {
-      if (isRecent(existing)) return false;
-      this.remove(key);
+  take(key: ModuleHash, engineId: string): HeldJob | undefined {
+    const descriptor = this.#open(key, O_RDWR);
+    if (descriptor === undefined) return undefined;
+    const held = this.#held(key, NO_CONTENT, descriptor);
+    try {
+      const content =
+        tryLock(descriptor) && fstatSync(descriptor).size > 0
+          ? decodeJob(key, readWhole(descriptor), this.#signer)
+          : undefined;
+      const attempts = readAttempts(descriptor);
+      if (content?.engineId === engineId && attempts < MAX_ATTEMPTS) {
+        writeAttempts(descriptor, attempts + 1);
+        return { ...held, content };
+      }
+      if (content?.engineId === engineId) held.giveUp();
+      else held.release();
+    } catch {
+      held.giveUp(); // It is damaged, or somebody else wrote it.
     }
-    return runSync(this.#store.create(nameOf(key), ...encodeJob(key, content, this.#signer)));
+    return undefined;
   }
 
-  /** @throws {CacheError} kind `Other` when the file is not a valid job; the error of the store. */
+  /** The content of a job that another process holds. @throws as {@link decodeJob}, and an error of the file system. */
   read(key: ModuleHash): JobContent {
-    return decodeJob(key, Buffer.from(runSync(this.#store.read(nameOf(key))).bytes), this.#signer);
+    const descriptor = this.#open(key, O_RDONLY);
+    if (descriptor === undefined) throw new CacheError('NotFound', `There is no job for ${key}`);
+    try {
+      return decodeJob(key, readWhole(descriptor), this.#signer);
+    } finally {
+      closeSync(descriptor);
+    }
   }
 
-  /** Empties the job but leaves it as a lock, so that nobody tries again for a while. */
+  /** The modules in the queue, also those for other engines and those that a process works on. */
+  keys(): ModuleHash[] {
+    try {
+      const names = this.#inFolder(false, (folder) => readdirSync(folder.at('.')));
+      return names.flatMap((name) => JOB_FILE.exec(name)?.[1] ?? []).map((name) => ModuleHash.parseHex(name));
+    } catch {
+      return [];
+    }
+  }
+
+  /** Whether a process works on the module, or soon will: a learner is at work, and the module is in its queue. */
+  isUnderWay(key: ModuleHash): boolean {
+    const { size = 0, isLocked = false } = this.#look(key) ?? {};
+    if (isLocked) return true;
+    if (size === 0) return false;
+    const lock = this.lockFolder();
+    if (lock !== undefined) closeSync(lock);
+    return lock === undefined;
+  }
+
+  /** Whether a learner has failed, so that nobody tries again for a while. */
+  isGivenUp(key: ModuleHash): boolean {
+    const { size, isLocked, isRecent } = this.#look(key) ?? {};
+    return size === 0 && !isLocked && isRecent === true;
+  }
+
+  /** Nobody tries the module again for a while. */
   giveUp(key: ModuleHash): void {
-    quietly(() => this.#stat(key) && runSync(this.#store.write(nameOf(key))));
+    const descriptor = this.#open(key, O_RDWR);
+    if (descriptor !== undefined) this.#held(key, NO_CONTENT, descriptor).giveUp();
   }
 
   remove(key: ModuleHash): void {
-    quietly(() => runSync(this.#store.remove(nameOf(key))));
+    quietly(() => this.#inFolder(false, (folder) => unlinkSync(folder.at(nameOf(key)))));
+  }
+
+  /**
+   * Makes this process, and those that inherit the descriptor, the learner of the folder.
+   *
+   * @returns a descriptor to close; `undefined` when another process is the learner
+   * @throws an error of the file system
+   */
+  lockFolder(): number | undefined {
+    const descriptor = this.#inFolder(true, (folder) => openSync(folder.at('.'), O_RDONLY | O_DIRECTORY));
+    if (tryLock(descriptor)) return descriptor;
+    closeSync(descriptor);
+    return undefined;
   }
 
   file(key: ModuleHash): string {
-    return path.join(this.#store.directory, nameOf(key));
+    return path.join(this.#cacheDirectory, FOLDER, nameOf(key));
   }
 
-  #stat(key: ModuleHash): { size: number; touchedAt: number } | undefined {
-    return runSync(this.#store.stat(nameOf(key)));
+  /** Opens the folder, and checks it as every folder of the cache. */
+  #inFolder<T>(makes: boolean, action: (folder: Folder) => T): T {
+    const cache = runSync(openFolder(this.#cacheDirectory, this.#signer !== undefined, makes));
+    try {
+      const folder = runSync(openFolderIn(cache, FOLDER, makes));
+      try {
+        return action(folder);
+      } finally {
+        folder.close();
+      }
+    } finally {
+      cache.close();
+    }
+  }
+
+  /** A locked descriptor of a new file, or of one that nobody works on and that was not given up just now. */
+  #lockForWriting(key: ModuleHash): number | undefined {
+    let descriptor = this.#open(key, O_RDWR | O_CREAT | O_EXCL);
+    const isNew = descriptor !== undefined;
+    descriptor ??= this.#open(key, O_RDWR);
+    if (descriptor === undefined) return undefined;
+    const stats = fstatSync(descriptor);
+    const isFree = tryLock(descriptor) && isSameFile(stats, this.file(key));
+    if (isFree && (isNew || stats.size > 0 || !isRecent(stats))) return descriptor;
+    closeSync(descriptor);
+    return undefined;
+  }
+
+  /** `undefined` if there is no such file, if there is one already (`O_EXCL`), or if something else has its name. */
+  #open(key: ModuleHash, flags: number): number | undefined {
+    let descriptor: number;
+    const isCreation = (flags & O_CREAT) !== 0;
+    try {
+      descriptor = this.#inFolder(isCreation, (folder) =>
+        openSync(folder.at(nameOf(key)), flags | O_NOFOLLOW | O_NONBLOCK, 0o600),
+      );
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (SOMETHING_ELSE.has(code) || (!isCreation && UNREACHABLE.has(code))) return undefined;
+      throw error;
+    }
+    const stats = fstatSync(descriptor);
+    if (stats.isFile() && stats.nlink <= 1) return descriptor;
+    closeSync(descriptor);
+    return undefined;
+  }
+
+  #held(key: ModuleHash, content: JobContent, descriptor: number): HeldJob {
+    const release = () => quietly(() => closeSync(descriptor));
+    return {
+      content,
+      descriptor,
+      release,
+      remove: () => {
+        this.remove(key);
+        release();
+      },
+      giveUp: () => {
+        quietly(() => ftruncateSync(descriptor));
+        release();
+      },
+    };
+  }
+
+  #look(key: ModuleHash): { size: number; isLocked: boolean; isRecent: boolean } | undefined {
+    try {
+      if (!lstatSync(this.file(key), { throwIfNoEntry: false })) return undefined;
+      const descriptor = this.#open(key, O_RDWR);
+      if (descriptor === undefined) return undefined;
+      try {
+        const stats = fstatSync(descriptor);
+        return { size: stats.size, isLocked: !tryLock(descriptor), isRecent: isRecent(stats) };
+      } finally {
+        closeSync(descriptor);
+      }
+    } catch {
+      return undefined;
+    }
   }
 }
+
+const NO_CONTENT: JobContent = { engineId: '', coverage: 'hot', wireLength: 0, part: new Uint8Array(0) };
 
 function nameOf(key: ModuleHash): string {
-  return `learning/${key}.wasm`;
+  return `${key}.wasm`;
 }
 
-/**
- * A time far in the future comes from a wrong clock. A time in the near future is normal: file systems count finer than `now`, and the
- * clock of another machine may be ahead.
- */
-function isRecent({ touchedAt }: { touchedAt: number }): boolean {
-  return Math.abs(now() - touchedAt) < ABANDONED_AFTER;
+function readWhole(descriptor: number): Buffer {
+  const { size } = fstatSync(descriptor);
+  if (size > MAX_JOB_SIZE) throw new Error(`A job of ${size} bytes is too large`);
+  const bytes = Buffer.alloc(size);
+  return bytes.subarray(0, readSync(descriptor, bytes, 0, size, 0));
 }
 
-function quietly(action: () => unknown): void {
+/** Another process may have removed the file between the opening and the lock. */
+function isSameFile({ ino, dev }: fs.Stats, file: string): boolean {
+  const named = lstatSync(file, { throwIfNoEntry: false });
+  return named?.ino === ino && named.dev === dev;
+}
+
+/** A time far in the future comes from a clock that was wrong, then or now. One in the near future comes from another machine. */
+function isRecent({ mtimeMs }: fs.Stats): boolean {
+  return Math.abs(now() - mtimeMs) < GIVEN_UP_FOR;
+}
+
+function quietly(action: () => void): void {
   try {
     action();
   } catch {
     // Another process was faster, or the folder is gone.
   }
-}
-
-// The format, little-endian: CRC-32 of the rest, length of the wire bytes (8 bytes), signature or zeros (32 bytes), the part.
-const SIGNATURE_AT = 12;
-const HEADER_LENGTH = SIGNATURE_AT + SIGNATURE_LENGTH;
-
-/** The pieces of the file, in order. */
-function encodeJob(key: ModuleHash, { wireLength, part }: JobContent, signer: Signer | undefined): Uint8Array[] {
-  const header = Buffer.alloc(HEADER_LENGTH);
-  header.writeBigUInt64LE(BigInt(wireLength), 4);
-  if (signer) header.set(signer.sign('job', signedParts(key, header, part)), SIGNATURE_AT);
-  header.writeUInt32LE(checksum(header, part), 0);
-  return [header, part];
-}
-
-/** @throws {CacheError} kind `Other` when the file is not a valid job, `Untrusted` when it is not signed with the secret. */
-function decodeJob(key: ModuleHash, file: Buffer, signer: Signer | undefined): JobContent {
-  const part = file.subarray(HEADER_LENGTH);
-  if (file.length < HEADER_LENGTH || file.readUInt32LE(0) !== checksum(file, part)) {
-    throw new CacheError('Other', `Not a learner's job: ${file.length} bytes with a wrong checksum`);
-  }
-  const signature = file.subarray(SIGNATURE_AT, HEADER_LENGTH);
-  if (signer && !signer.verify('job', signedParts(key, file, part), signature)) {
-    throw new CacheError('Untrusted', `The job for ${key} is not signed with this secret`);
-  }
-  const wireLength = Number(file.readBigUInt64LE(4));
-  if (!Number.isSafeInteger(wireLength))
-    throw new CacheError('Other', `Not a learner's job: it claims ${wireLength} wire bytes`);
-  return { wireLength, part };
-}
-
-function signedParts(key: ModuleHash, header: Buffer, part: Uint8Array): Uint8Array[] {
-  return [key.toBytes(), header.subarray(4, SIGNATURE_AT), part];
-}
-
-function checksum(header: Buffer, part: Uint8Array): number {
-  return (crc32(header.subarray(4, HEADER_LENGTH)) ^ crc32(part)) >>> 0;
 }

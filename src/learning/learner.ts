@@ -1,10 +1,12 @@
-// The program of the learner: node learner.js <cache folder> <"<bytes> <files>" to sweep it to, or "no sweep"> <engine id>
-// <coverage: hot or full> <priority: usual or lowest> <what to push to the store of WASM_CACHE_REMOTE, as JSON, or "no push"> <key>...
-// It optimises what programs ran, in a separate process, so that V8's flags and the time that it takes do not affect a program. Nobody
-// reads its output, and its crash breaks nothing.
+// node learner.js <cache folder> <bytes and files to sweep it to> <engine id> <priority: usual or lowest> <what to put into the store of
+// WASM_CACHE_REMOTE, as JSON, or "no push"> [<key>]
+//
+// Optimises what programs ran, in a process of its own, so that programs feel neither V8's flags nor the time that it takes. Without a
+// key it works through the queue of the folder, of which it has inherited the lock. Nobody reads its output, and a crash in
+// it breaks nobody.
 import type { Artifact } from '../artifact/artifact.js';
 import { CacheError } from '../cache-error.js';
-import { BYPASSED_AFTER_DEATHS, MAX_DEATHS, type Quarantine } from '../caches/crash-guard.js';
+import { MAX_DEATHS, type Quarantine } from '../caches/crash-guard.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { sweep } from '../caches/sweep.js';
 import { optimiseAheadOfTime } from '../engine/ahead-of-time.js';
@@ -13,73 +15,100 @@ import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
 import { loadAddon } from '../native/addon.js';
 import { SETTINGS, secretsIn } from '../settings/settings.js';
+import type { JobContent } from './job-format.js';
 import { LearningJobs } from './jobs.js';
 import { push } from './push.js';
+import { bypassAfterDeaths } from './quarantine.js';
+import { INHERITED_LOCK } from './start-learner.js';
 
-/** The largest known modules (30 MB of wire bytes) take half a minute on a busy machine if every function ran. */
+/** For each module. The largest modules known (30 MB of wire bytes) take half a minute on a busy machine if all of it ran. */
 const MAX_SECONDS = 300;
 /**
- * Milliseconds of CPU time at the priority of the program that started this learner; after that all other processes come first. Most
- * modules need less (sql.js 400, esbuild 5,000). With the lowest priority from the start, programs that keep both cores of a machine
- * busy would stay slow for dozens of runs: docs/performance.md.
+ * Milliseconds of processor time at the priority of the program that started this. Then all other processes come first. Most
+ * modules need less (sql.js 400, esbuild 5,000). With the lowest priority from the start, programs that keep both cores of a
+ * machine busy stay slow for dozens of runs: docs/performance.md.
  */
 const USUAL_PRIORITY_FOR = 10_000;
-/** V8 needs many times the size of the code to optimise it. Programs that need the memory come first. */
+/** V8 needs many times the size of code to optimise it; a program that needs the memory comes first. */
 const MEMORY_PER_BYTE = 20;
 
-const [directory = '', limits = '', engineId = '', coverage, priority, toPush = '', ...keys] = process.argv.slice(2);
-takeVerdict({ isUsable: true }); // The process that started this one uses V8, so its verdict is yes.
-if (coverage !== 'hot' && coverage !== 'full') throw new Error(`The coverage must be hot or full, not ${coverage}`);
+const [directory = '', limits = '', engineId = '', priority, toPush = '', onlyKey] = process.argv.slice(2);
+takeVerdict({ isUsable: true }); // Otherwise the program would not use V8 and would not have started this.
 const engine = new V8Engine();
 const cache = new FileSystemCache(directory, { wireBytes: 'omit', secret: secretsIn(process.env) });
 const jobs = new LearningJobs(directory, cache.signer);
+const [maxSize = 0, maxFiles = 0] = limits.split(' ').map(Number);
 
 const { addon } = loadAddon();
 addon?.endAfter(MAX_SECONDS);
 addon?.yieldAfter(priority === 'usual' ? USUAL_PRIORITY_FOR : 0);
-// An error of one module does not affect the others.
-for (const key of keys.flatMap(parseKey)) {
-  try {
-    learn(key, coverage);
-    jobs.remove(key);
-  } catch {
-    jobs.giveUp(key);
+
+if (onlyKey !== undefined) {
+  const key = ModuleHash.parseHex(onlyKey);
+  learn(key, jobs.read(key));
+} else {
+  workThroughQueue();
+  addon?.endAfter(MAX_SECONDS);
+  if (toPush.startsWith('{')) {
+    await push({ ...JSON.parse(toPush), url: process.env[SETTINGS.remote.variable] }, cache, engine).catch(() => {});
   }
 }
-if (toPush.startsWith('{')) {
-  await push({ ...JSON.parse(toPush), url: process.env[SETTINGS.remote.variable] }, cache, engine).catch(() => {});
+if (cache.isSweepDue()) await sweep(directory, { maxSize, maxFiles });
+// Programs added jobs meanwhile, and started no learner because this one was there. After the unlocking they start one.
+for (let hasWorked = onlyKey === undefined; hasWorked; ) {
+  addon?.unlock(INHERITED_LOCK);
+  hasWorked = isAnyJobWaiting() && addon?.tryLock(INHERITED_LOCK) === true && workThroughQueue();
 }
-const [maxSize = 0, maxFiles = 0] = limits.split(' ').map(Number);
-if (maxSize > 0) await sweep(directory, { maxSize, maxFiles });
 
-function parseKey(text: string): ModuleHash[] {
-  try {
-    return [ModuleHash.parseHex(text)];
-  } catch {
-    return [];
+function isAnyJobWaiting(): boolean {
+  return jobs.keys().some((key) => {
+    try {
+      return jobs.read(key).engineId === engineId;
+    } catch {
+      return false; // It was given up, or is done.
+    }
+  });
+}
+
+/** @returns whether there was a job */
+function workThroughQueue(): boolean {
+  let hasWorked = false;
+  for (let isEmpty = false; !isEmpty; ) {
+    isEmpty = true;
+    for (const key of jobs.keys()) {
+      const job = jobs.take(key, engineId);
+      if (!job) continue;
+      isEmpty = false;
+      hasWorked = true;
+      addon?.endAfter(MAX_SECONDS);
+      try {
+        learn(key, job.content);
+        job.remove();
+      } catch {
+        job.giveUp(); // The other modules may be fine.
+      }
+    }
   }
+  return hasWorked;
 }
 
-function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
-  if (engine.deterministicId !== engineId)
-    throw new Error(`This process is the engine ${engine.deterministicId}, expected ${engineId}`);
-  const { part, wireLength } = jobs.read(key);
+function learn(key: ModuleHash, { coverage, part, wireLength }: JobContent): void {
+  if (engine.deterministicId !== engineId) throw new Error(`This is ${engine.deterministicId}, expected ${engineId}`);
   if (part.length * MEMORY_PER_BYTE > process.availableMemory()) throw new Error('Not enough memory');
 
-  let stored: ReturnType<FileSystemCache['readArtifactSync']> | undefined;
+  let stored: Artifact | undefined;
   try {
     stored = cache.readArtifactSync(key, engine, wireLength);
   } catch (error) {
     if (!CacheError.is(error, 'NotFound')) throw error;
   }
-  const entry = { key, engineId };
-  const quarantine = stored && cache.quarantineOf(entry);
+  const quarantine = stored && cache.quarantineOf({ key, engineId });
   if (stored && quarantine) {
     tryOut(stored, quarantine, part);
     return;
   }
   const nativeCode = optimiseAheadOfTime(part, stored?.coverage === 'none' ? undefined : stored?.nativeCode, coverage);
-  engine.deserialize(nativeCode, part); // Bad native code fails here first.
+  engine.deserialize(nativeCode, part); // Whatever is wrong with it shows here first.
   cache.writeArtifactSync({
     key,
     engineId,
@@ -95,20 +124,18 @@ function learn(key: ModuleHash, coverage: 'hot' | 'full'): void {
   });
 }
 
-/** Tries an artifact whose last load did not finish. This process may die of it. */
+/** Loads a quarantined artifact. This process may die of it. */
 function tryOut(stored: Artifact, quarantine: Quarantine, part: Uint8Array): void {
-  const guard = cache.guardOf(stored);
-  if (quarantine.deaths < MAX_DEATHS) {
-    try {
-      guard.tryOut(quarantine, () => engine.deserialize(stored.nativeCode, part));
-    } catch (error) {
-      if (!CacheError.is(error, 'Deserialize')) throw error;
-      cache.deleteSync(stored.key, engine); // V8 refuses it without a crash, so a new one will be made.
-      guard.clear();
-    }
+  if (quarantine.deaths >= MAX_DEATHS) {
+    bypassAfterDeaths(cache, stored);
     return;
   }
-  const minutes = Math.ceil(Date.now() / 60_000) + BYPASSED_AFTER_DEATHS;
-  cache.bypassSync({ ...stored, nativeLength: 0, includesWireBytes: false, final: false }, minutes);
-  guard.clear();
+  const guard = cache.guardOf(stored);
+  try {
+    guard.tryOut(quarantine, () => engine.deserialize(stored.nativeCode, part));
+  } catch (error) {
+    if (!CacheError.is(error, 'Deserialize')) throw error;
+    cache.deleteSync(stored.key, engine); // V8 refuses it, which is no death. Another one will be made.
+    guard.clear();
+  }
 }

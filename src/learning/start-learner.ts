@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import path from 'node:path';
 import type { Signer } from '../artifact/signature.js';
 import type { FileSystemCache } from '../caches/file-system.js';
@@ -7,17 +8,20 @@ import { loadAddon } from '../native/addon.js';
 import { packageRoot } from '../package-root.js';
 import { processEnvironment, variablesOfStores } from '../settings/process-environment.js';
 import { SETTINGS, variablesFor } from '../settings/settings.js';
+import { LearningJobs } from './jobs.js';
 import type { Push } from './push.js';
 
+// Captured: see stores/file-system.ts.
+const { closeSync } = fs;
 // Captured: programs empty process.env, replace process.execPath and process.versions.
 const { execPath, getBuiltinModule, permission, platform } = process;
 const execArgv = [...process.execArgv];
 const nodeOptions = process.env.NODE_OPTIONS ?? '';
 
 /**
- * The options that a learner gets from this process: those that change V8's flag hash (docs/v8.md, "Which options change it") and do
- * nothing else. A learner with another hash would write code that nobody can load. All other options are left out, because they may load
- * a program's code (--import, --require), open a port (--inspect) or write files (--cpu-prof). If an option is missing here, the learner
+ * The options of this process that V8's flag hash depends on (docs/v8.md, "Which options change it") and that do nothing else: a learner with
+ * another hash writes code that nobody can load. All others are left out, because they may load a program's code
+ * (--import, --require), open a port (--inspect) or write files (--cpu-prof). With an option that is missing here the learner
  * finds another engine id than it was given, and ends.
  */
 export const COPIED_OPTIONS = [
@@ -26,88 +30,109 @@ export const COPIED_OPTIONS = [
 ];
 const COPIED_OPTION = new RegExp(`^--(${COPIED_OPTIONS.join('|')}|harmony-[a-z-]+)(=|$)`);
 
-/** The variables that a process needs to start. Not NODE_OPTIONS and others that make Node run or write something. */
+/** What a process needs to start at all. Above all not NODE_OPTIONS and what else tells Node to run or write something. */
 const { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD } = process.env;
 const environment = { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD };
 const environmentOfStores = process.env[SETTINGS.remote.variable] ? variablesOfStores(process.env) : undefined;
 const ofStores = () => environmentOfStores ?? variablesOfStores(processEnvironment().env);
 
-/** Why this process cannot start a learner. */
+/** Why this process cannot start one. */
 export function whyNoLearner(): string | undefined {
-  // Other executables (a single executable application, Electron, pkg) would run the program again.
+  // Whatever else calls itself the executable (a single executable application, Electron, pkg) would run the program again.
   if (!/^node(js)?[\d.]*$/.test(path.basename(execPath))) return `${execPath} is not the node binary`;
-  // A learner would have all permissions, and Node does not check processes that an addon starts.
+  // A learner would have every right, and an addon is not asked before it starts a process.
   if (permission) return 'the permission model is on';
   if (platform === 'win32') return 'not supported on Windows';
   return undefined;
 }
 
-/** Why a learner cannot optimise modules of this process. */
+/** Why this process cannot have modules optimised by one. */
 export function whyNotLearnt(): string | undefined {
   return whyNoLearner() ?? (isTestedV8() ? undefined : `how ${nameOfV8()} writes native code is not known`);
 }
 
 /**
- * The main thread compiles, too. With V8's usual four threads, the next run of a program that keeps two cores busy took up to 2.8 times
- * as long instead of 1.5, and was learnt not much sooner.
+ * Next to the main thread, which compiles, too. With V8's usual four, the next run of a program that keeps two cores busy took
+ * up to 2.8 x its time instead of 1.5 x, and was learnt not much sooner.
  */
 const ONE_COMPILING_THREAD = '--v8-pool-size=1';
 
-/** Which functions a learner optimises: those that ran, or all. */
-export type LearnedCoverage = 'hot' | 'full';
-
 /**
- * Starts a process that optimises these modules, stores the artifacts in the cache folder, and sweeps the folder when a sweep is due.
- * Nobody waits for it.
+ * Starts a learner, unless one is at work in the folder: that one takes the new jobs, too. It works through the queue of jobs, stores the
+ * artifacts in the cache folder, and sweeps the folder when it is time. Nobody waits for it.
  *
- * @param isEnding - whether this process is about to end. The learner then waits for that, because V8 may still be optimising for this
- *   process, and a starting node would delay that by 20 to 50 ms. Otherwise the learner has the lowest priority
- * @throws when the process cannot be started.
+ * @param isEnding - whether this process is about to end. The learner then waits for that, because a node that starts takes
+ *   20 to 50 ms from a program that waits for what V8 is still optimising. Otherwise it has the lowest priority.
+ * @param push - what the learner then puts into a store
+ * @returns whether it was started
+ * @throws when the process cannot be started
  */
-export function startLearner(
-  cache: FileSystemCache,
-  engineId: string,
-  coverage: LearnedCoverage,
-  keys: readonly ModuleHash[],
-  isEnding: boolean,
-  push?: Push,
-): void {
-  // When a worker ends, the process goes on.
-  const waits = isEnding && getBuiltinModule('node:worker_threads').isMainThread;
-  const priority = waits ? 'usual' : 'lowest';
-  const node = [execPath, ONE_COMPILING_THREAD, ...learnerArguments(cache, engineId, coverage, priority, keys, push)];
-  const variables = Object.entries(learnerEnvironment(cache.signer, push)).map(([name, value]) => `${name}=${value}`);
-  const { addon } = loadAddon();
+export function startLearner(cache: FileSystemCache, engineId: string, isEnding: boolean, push?: Push): boolean {
+  const lock = new LearningJobs(cache.directory, cache.signer).lockFolder();
+  if (lock === undefined) return false;
   try {
-    addon?.spawnDetached(waits ? [...SHELL_THAT_WAITS, ...node] : node, variables, waits);
-  } catch (error) {
-    if (!waits) throw error;
-    addon?.spawnDetached(node, variables, false); // for an image without a shell
+    // The process goes on when a worker ends.
+    const waits = isEnding && getBuiltinModule('node:worker_threads').isMainThread;
+    const priority = waits ? 'usual' : 'lowest';
+    const node = [execPath, ONE_COMPILING_THREAD, ...learnerArguments(cache, engineId, priority, push)];
+    startInBackground(node, learnerEnvironment(cache.signer, push), waits, lock);
+    return true;
+  } finally {
+    closeSync(lock); // The learner has inherited it.
   }
 }
 
-/** A shell that becomes the given command when descriptor 3 reaches its end. */
+/**
+ * Starts a process that takes nothing of this one along: no descriptors, not the folder it runs in. It is no child of this process.
+ *
+ * @param waits - whether it begins when this process has ended
+ * @param lock - a descriptor that it inherits, as {@link INHERITED_LOCK}
+ * @throws when it cannot be started
+ */
+export function startInBackground(
+  command: readonly string[],
+  environment: Record<string, string>,
+  waits: boolean,
+  lock: number,
+): void {
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  const { addon } = loadAddon();
+  try {
+    addon?.startInBackground(waits ? [...SHELL_THAT_WAITS, ...command] : command, variables, waits, lock);
+  } catch (error) {
+    if (!waits) throw error;
+    addon?.startInBackground(command, variables, false, lock); // an image without a shell
+  }
+}
+
+/** Becomes the given command when descriptor 3 is at its end. */
 const SHELL_THAT_WAITS = ['/bin/sh', '-c', 'read _ <&3; exec "$@" 3<&-', 'sh'];
 
-/** The arguments of the node binary that make it a learner. */
+/** The descriptor of the lock in a process that inherited it. */
+export const INHERITED_LOCK = 4;
+
+/**
+ * The arguments of the node binary that make it a learner.
+ *
+ * @param key - of a job that another process holds and waits for. Without it the learner works through the queue
+ */
 export function learnerArguments(
   cache: FileSystemCache,
   engineId: string,
-  coverage: LearnedCoverage,
   priority: 'usual' | 'lowest',
-  keys: readonly ModuleHash[],
   push?: Push,
+  key?: ModuleHash,
 ): string[] {
   const program = path.join(packageRoot, 'dist/learning/learner.js');
   const { directory, limits } = cache;
-  const sweep = cache.isSweepDue() ? `${limits.maxSize} ${limits.maxFiles}` : 'no sweep';
-  // The address may contain a password, and everybody can see arguments.
+  // The address may hold a password, and arguments are for all to see.
   const { url: _, ...shown } = push ?? { url: '' };
   const pushed = push ? JSON.stringify(shown) : 'no push';
-  return [...v8Options(), program, directory, sweep, engineId, coverage, priority, pushed, ...keys.map(String)];
+  const sweepTo = `${limits.maxSize} ${limits.maxFiles}`;
+  return [...v8Options(), program, directory, sweepTo, engineId, priority, pushed, ...(key ? [String(key)] : [])];
 }
 
-/** The {@link COPIED_OPTIONS} that this process has. */
+/** {@link COPIED_OPTIONS} of this process. */
 export function v8Options(): string[] {
   const options = [...execArgv, ...nodeOptions.split(/\s+/)];
   return options.filter((option) => COPIED_OPTION.test(option.replaceAll('_', '-')));

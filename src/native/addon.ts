@@ -56,7 +56,10 @@ export interface Addon {
   sha256(bytes: Uint8Array): Uint8Array | undefined;
   crc32(bytes: Uint8Array): number | undefined;
   hmacSha256(secret: Uint8Array, parts: readonly Uint8Array[]): Uint8Array | undefined;
-  spawnDetached(args: string[], environment: string[], waits: boolean): number;
+  startInBackground(args: readonly string[], environment: readonly string[], waits: boolean, lock: number): void;
+  tryLock(descriptor: number): boolean;
+  unlock(descriptor: number): void;
+  watchLoad<T>(file: string, load: () => T): T;
   withOnlyBodies(
     wireBytes: Uint8Array | WebAssembly.Module,
     kept: Uint32Array | null | undefined,

@@ -1,8 +1,7 @@
 import path from 'node:path';
 import type { FileSystemCache } from '../caches/file-system.js';
 import { LearningJobs } from '../learning/jobs.js';
-import { learnerEnvironment, v8Options, whyNoLearner } from '../learning/start-learner.js';
-import { loadAddon } from '../native/addon.js';
+import { learnerEnvironment, startInBackground, v8Options, whyNoLearner } from '../learning/start-learner.js';
 import { packageRoot } from '../package-root.js';
 import { keyOf, subjectOf } from './verdict.js';
 
@@ -27,15 +26,16 @@ function start(cache: FileSystemCache, engineId: string): string {
   const subject = subjectOf(engineId);
   const key = keyOf(subject);
   // A job, as for a module: one process at a time, and after a failure nobody tries again for a while.
-  if (!jobs.create(key, { wireLength: 0, part: Buffer.from(subject) })) return 'a process is trying it';
+  const job = jobs.hold(key, { engineId, coverage: 'hot', wireLength: 0, part: Buffer.from(subject) });
+  if (!job) return 'a process is trying it';
   const program = path.join(packageRoot, 'dist/probe/probe-process.js');
   const node = [process.execPath, ...v8Options(), program, cache.directory, engineId];
-  const variables = Object.entries(learnerEnvironment(cache.signer)).map(([name, value]) => `${name}=${value}`);
   try {
-    loadAddon().addon?.spawnDetached(node, variables, false);
+    startInBackground(node, learnerEnvironment(cache.signer), false, job.descriptor);
   } catch (error) {
-    jobs.remove(key);
+    job.remove();
     throw error;
   }
+  job.release(); // The process has inherited the lock.
   return 'a process of its own now tries it';
 }

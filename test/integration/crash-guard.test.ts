@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { decodeArtifact, encodeArtifact } from '../../dist/artifact/artifact.js';
 import { CrashGuard } from '../../dist/caches/crash-guard.js';
 import { readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';
-import { hostTag } from '../../dist/files/write.js';
+import { LearningJobs } from '../../dist/learning/jobs.js';
 import { sumModule } from '../../dist/testing/modules.js';
 import { until } from '../support/learning.js';
-import { filesIn, type RunResult, register, runProgram, temporaryDirectory } from '../support/processes.js';
-
-const dead = spawnSync(process.execPath, ['-e', '0']).pid;
+import { filesIn, type RunResult, register, root, runProgram, temporaryDirectory } from '../support/processes.js';
 
 function run(directory: string, learn: 'hot' | 'off', ...args: string[]): RunResult {
   const env = { WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: learn };
@@ -36,6 +34,13 @@ function setUp() {
   return { directory, artifact, guard: new CrashGuard(artifact) };
 }
 
+/** Whether a learner is at work. */
+function isLearning(directory: string): boolean {
+  const lock = new LearningJobs(directory).lockFolder();
+  if (lock !== undefined) closeSync(lock);
+  return lock === undefined;
+}
+
 const jobsIn = (directory: string) => filesIn(directory).filter((file) => file.endsWith('.wasm'));
 
 describe('an artifact that crashes V8', () => {
@@ -48,20 +53,55 @@ describe('an artifact that crashes V8', () => {
     assert.ok(existsSync(artifact));
   });
 
+  it('is replaced where nothing learns, as soon as a run has code of its own, and that is loaded', () => {
+    const { directory, artifact, guard } = setUp();
+    plantCrash(artifact);
+    run(directory, 'off', 'Module', 'short');
+    assert.equal(guard.quarantine()?.deaths, 1);
+    assert.equal(good(run(directory, 'off')), false);
+    assert.equal(guard.quarantine(), undefined);
+    assert.equal(good(run(directory, 'off', 'Module', 'short')), true);
+    assert.deepEqual(filesIn(directory), [artifact], 'the note is gone');
+  });
+
+  it('costs no more than three processes, however often it is replaced where nothing learns', () => {
+    const { directory, artifact, guard } = setUp();
+    for (let deaths = 1; deaths <= 3; deaths++) {
+      plantCrash(artifact); // as if what V8 wrote crashed it again
+      run(directory, 'off', 'Module', 'short');
+      assert.equal(guard.quarantine()?.deaths, deaths);
+      assert.equal(good(run(directory, 'off')), false);
+    }
+    assert.equal(decodeArtifact(readFileSync(artifact)).coverage, 'none');
+    assert.equal(good(run(directory, 'off')), false);
+    assert.equal(decodeArtifact(readFileSync(artifact)).coverage, 'none', 'bypassed for a while');
+  });
+
+  it('crashes a program that is process 1 of its container once', {
+    skip: spawnSync('unshare', ['--pid', '--fork', '--mount-proc', 'true']).status !== 0 && 'cannot unshare',
+  }, () => {
+    const { directory, artifact } = setUp();
+    plantCrash(artifact);
+    const statuses = Array.from({ length: 4 }, () => {
+      const program = path.join(root, 'test/programs/hot.mjs');
+      const args = ['--pid', '--fork', '--mount-proc', process.execPath, '--import', register, program];
+      const env = { ...process.env, WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'off' };
+      return spawnSync('unshare', [...args, 'Module', 'short'], { env }).status;
+    });
+    assert.notEqual(statuses.shift(), 0);
+    assert.deepEqual(statuses, [0, 0, 0]);
+  });
+
   it('is tried by learners, which die of it, and then its module is left to V8', async () => {
     const { directory, artifact, guard } = setUp();
     plantCrash(artifact);
     run(directory, 'off', 'Module', 'short');
-    for (let deaths = 1; deaths <= 3; deaths++) {
+    for (const deaths of [1, 2, 3]) {
       assert.equal(guard.quarantine()?.deaths, deaths);
       assert.equal(good(run(directory, 'hot', 'Module', 'short')), false);
       const next = deaths === 3 ? undefined : deaths + 1;
       await until('the learner has tried', () => guard.quarantine()?.deaths === next);
-      // Ten minutes later.
-      const longAgo = Date.now() / 1000 - 11 * 60;
-      for (const job of jobsIn(directory)) {
-        if (existsSync(job)) utimesSync(job, longAgo, longAgo); // unless its learner has just removed it
-      }
+      await until('the learner has ended', () => !isLearning(directory));
     }
     assert.equal(decodeArtifact(readFileSync(artifact)).coverage, 'none');
     const before = statSync(artifact).mtimeMs;
@@ -70,10 +110,10 @@ describe('an artifact that crashes V8', () => {
   });
 });
 
-describe('a sound artifact whose process was killed by something else', () => {
+describe('a sound artifact whose process crashed all the same', () => {
   it('comes back after a few good tries', async () => {
     const { directory, artifact, guard } = setUp();
-    writeFileSync(artifact.replace('.artifact', '.loading'), `${hostTag()}-${dead} 0 0 \n`);
+    writeFileSync(artifact.replace('.artifact', '.loading'), 'crashed\n');
     const bytes = readFileSync(artifact);
     for (const goodTries of [0, 1, 2]) {
       assert.equal(guard.quarantine()?.goodTries, goodTries);
@@ -96,7 +136,7 @@ describe('a sound artifact whose process was killed by something else', () => {
     };
     assert.equal(load().source, 'compiler');
     const [artifact = ''] = filesIn(directory);
-    writeFileSync(artifact.replace('.artifact', '.loading'), `${hostTag()}-${dead} 0 0 \n`);
+    writeFileSync(artifact.replace('.artifact', '.loading'), 'crashed\n');
     const guard = new CrashGuard(artifact);
     for (const goodTries of [0, 1, 2]) {
       assert.ok(load().steps.includes('lookup failed'));

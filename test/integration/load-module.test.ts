@@ -68,7 +68,12 @@ describe('loadModule in several processes', () => {
 
   it('waits for another process at most as long as it was told, then compiles alone', async () => {
     const directory = temporaryDirectory();
-    new LearningJobs(directory).create(key, { wireLength: wireBytes.length, part: wireBytes });
+    new LearningJobs(directory).hold(key, {
+      engineId: engine.deterministicId,
+      coverage: 'full',
+      wireLength: wireBytes.length,
+      part: wireBytes,
+    });
     const [answer] = await processes(1, directory, { coverage: 'full', waitAtMost: 300 });
     assert.deepEqual(answer?.steps, ['lookup miss', 'lookup miss', 'wait over', 'compile compiled', 'save saved']);
     assert.ok(answer.duration >= 300 && answer.duration < 25_000, `${answer.duration} ms`);
@@ -78,8 +83,13 @@ describe('loadModule in several processes', () => {
   it('does not wait for a process that gives up', async () => {
     const directory = temporaryDirectory();
     const jobs = new LearningJobs(directory);
-    jobs.create(key, { wireLength: wireBytes.length, part: wireBytes });
-    setTimeout(() => jobs.giveUp(key), 200);
+    const held = jobs.hold(key, {
+      engineId: engine.deterministicId,
+      coverage: 'full',
+      wireLength: wireBytes.length,
+      part: wireBytes,
+    });
+    setTimeout(() => held?.giveUp(), 200);
     const cache = new FileSystemCache(directory);
     const { duration, source } = await loadModule(wireBytes, { cache, engine, coverage: 'full' });
     assert.ok(duration < 5000, `${duration} ms`);

@@ -81,19 +81,30 @@ describe('compileAheadOfTime', () => {
 
   it('waits for a learner of another process, until the timeout', async () => {
     const directory = temporaryDirectory();
-    new LearningJobs(directory).create(hash, { wireLength: wireBytes.length, part: wireBytes });
+    const held = new LearningJobs(directory).hold(hash, {
+      engineId: engine.deterministicId,
+      coverage: 'full',
+      wireLength: wireBytes.length,
+      part: wireBytes,
+    });
     const before = snapshot(directory);
     await assert.rejects(
       compileAheadOfTime(wireBytes, { directory, timeout: 200 }),
       ofKind('Serialize', ({ message }) => assert.match(message, /was not compiled in 200 ms/)),
     );
     assert.deepEqual(snapshot(directory), before, "the other process's job is still there");
+    held?.release();
   });
 
   it('does not wait for a job that was given up', async () => {
     const directory = temporaryDirectory();
     const jobs = new LearningJobs(directory);
-    jobs.create(hash, { wireLength: wireBytes.length, part: wireBytes });
+    jobs.add(hash, {
+      engineId: engine.deterministicId,
+      coverage: 'full',
+      wireLength: wireBytes.length,
+      part: wireBytes,
+    });
     jobs.giveUp(hash);
     const start = performance.now();
     await assert.rejects(compileAheadOfTime(wireBytes, { directory, waitAtMost: 300_000 }), ofKind('Serialize'));

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -19,7 +21,8 @@ import { readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';
 import { FileSystemCache, ModuleHash, V8Engine } from '../../dist/index.js';
 import { LearningJobs } from '../../dist/learning/jobs.js';
-import { codeSection, moduleOf, section } from '../../dist/testing/modules.js';
+import { tryLock } from '../../dist/native/lock.js';
+import { codeSection, moduleOf, section, sumModule } from '../../dist/testing/modules.js';
 import { everythingModule, FUNCTION_NAMES, runHot } from '../support/everything.js';
 import { engineIdOfPrograms, snapshot, until } from '../support/learning.js';
 import { HANGS_AFTER, type RunOptions, root, runProgram, temporaryDirectory } from '../support/processes.js';
@@ -29,6 +32,7 @@ const engine = new V8Engine();
 const wireBytes = everythingModule();
 const key = ModuleHash.sha256(wireBytes);
 const functions = countFunctions(wireBytes);
+const LIMITS = '1000000000 1000';
 const sorted = (set: Iterable<number>) => [...set].sort((a, b) => a - b);
 
 let hot: Uint8Array;
@@ -40,7 +44,12 @@ before(async () => {
 });
 
 /** A cache folder with a job, and perhaps an artifact. */
-function setUp({ stored = true, part = undefined as Uint8Array | undefined, ruin = (_file: string) => {} } = {}) {
+function setUp({
+  stored = true,
+  part = undefined as Uint8Array | undefined,
+  engineOfJob = engineId,
+  ruin = (_file: string) => {},
+} = {}) {
   const jobKey = key;
   const directory = temporaryDirectory();
   const cache = new FileSystemCache(directory, { wireBytes: 'omit' });
@@ -60,12 +69,10 @@ function setUp({ stored = true, part = undefined as Uint8Array | undefined, ruin
     cache.writeArtifactSync({ ...artifact, nativeCode: hot, wireBytes: undefined });
   }
   const executed = stored ? readNativeCode(hot, functions).executed : undefined;
-  jobs.create(jobKey, { wireLength: wireBytes.length, part: part ?? partToOptimise(wireBytes, executed) });
+  const content = { engineId: engineOfJob, coverage: 'hot', wireLength: wireBytes.length } as const;
+  jobs.add(jobKey, { ...content, part: part ?? partToOptimise(wireBytes, executed) });
   ruin(jobs.file(jobKey));
-  const learn = (
-    args: string[] = [directory, 'no sweep', engineId, 'hot', 'usual', 'no push', `${jobKey}`],
-    options: RunOptions = {},
-  ) => {
+  const learn = (args: string[] = [directory, LIMITS, engineOfJob, 'usual', 'no push'], options: RunOptions = {}) => {
     const { status, signal, stdout, stderr } = runProgram(learner, { ...options, args });
     assert.deepEqual([status, signal, stdout, stderr], [0, null, '', '']);
   };
@@ -108,40 +115,56 @@ describe('a job becomes an artifact:', () => {
     assert.deepEqual(sorted(artifact().nativeCode.optimised), sorted(readNativeCode(hot, functions).executed));
   });
 
-  it('also if jobs before it in the list are missing, or are no keys', () => {
-    for (const other of [`${ModuleHash.random()}`, 'not a key', '', '../../etc/passwd']) {
-      const { directory, learn, artifact, jobName } = setUp();
-      learn([directory, 'no sweep', engineId, 'hot', 'usual', 'no push', other, `${key}`]);
-      assert.equal(artifact().generation, 1, other);
-      assert.equal(snapshot(directory)[jobName], undefined);
-    }
+  it('also if other files and other jobs are in the queue', () => {
+    const { directory, learn, artifact, jobs } = setUp();
+    const [other, damaged, foreign] = [ModuleHash.random(), ModuleHash.random(), ModuleHash.random()];
+    jobs.add(other, { ...another, engineId });
+    jobs.add(foreign, { ...another, engineId: 'node-v1' });
+    writeFileSync(jobs.file(damaged), 'damaged');
+    writeFileSync(path.join(directory, 'learning', 'notes.txt'), 'of somebody');
+    learn();
+    assert.equal(artifact().generation, 1);
+    assert.deepEqual(
+      [other, damaged, foreign].map((each) => jobs.isGivenUp(each)),
+      [true, true, false],
+    );
+    assert.deepEqual(jobs.read(foreign).engineId, 'node-v1', 'it waits for a learner of that engine');
+  });
+
+  it('only one of them if the learner is asked for one', () => {
+    const { directory, learn, artifact, jobs } = setUp();
+    const other = ModuleHash.random();
+    jobs.add(other, { ...another, engineId });
+    learn([directory, LIMITS, engineId, 'usual', 'no push', `${key}`]);
+    assert.equal(artifact().generation, 1);
+    assert.equal(jobs.isGivenUp(other), false);
   });
 });
 
-const another = { wireLength: 1, part: Buffer.from('another') };
+const another = { engineId: 'engine', coverage: 'hot', wireLength: 1, part: Buffer.from('another') } as const;
 function flipped(bytes: Buffer): Buffer {
   bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) ^ 1;
   return bytes;
 }
 const invalid = moduleOf(section(1, [1, 0x60, 0, 1, 0x7f]), section(3, [1, 0]), codeSection([[0, 0x0b]]));
 
-for (const [name, options, engineOfJob] of [
-  ['of another engine', {}, 'node-v1'],
+for (const [name, options] of [
+  ['of an engine that the learner turns out not to be', { engineOfJob: 'node-v1' }],
   ['with a damaged byte', { ruin: (file: string) => writeFileSync(file, flipped(readFileSync(file))) }],
   ['that is cut off', { ruin: (file: string) => truncateSync(file, 500) }],
   ['without bytes', { ruin: (file: string) => truncateSync(file) }],
   ['of a module that does not validate', { part: invalid }],
   ['of what is not a module', { part: Buffer.from('not a module') }],
   ['of a module without functions', { part: moduleOf() }],
-] as [string, Parameters<typeof setUp>[0], string?][]) {
+] as [string, Parameters<typeof setUp>[0]][]) {
   it(`a job ${name} is given up, and nothing else changes`, () => {
     const { directory, learn, jobName, jobs } = setUp(options);
     const before = snapshot(directory);
-    learn([directory, 'no sweep', engineOfJob ?? engineId, 'hot', 'usual', 'no push', `${key}`]);
+    learn();
     const after = snapshot(directory);
     assert.equal(statSync(jobs.file(key)).size, 0);
     assert.deepEqual({ ...after, [jobName]: '' }, { ...before, [jobName]: '' });
-    assert.equal(jobs.create(key, another), false, 'nobody tries again for a while');
+    assert.equal(jobs.add(key, another), false, 'nobody tries again for a while');
   });
 }
 
@@ -149,10 +172,8 @@ it('without a job there is nothing to do', () => {
   const { directory, learn, jobs } = setUp();
   jobs.remove(key);
   const before = snapshot(directory);
-  for (const args of [[`${key}`], [`${ModuleHash.random()}`], ['not a key'], []]) {
-    learn([directory, 'no sweep', engineId, 'hot', 'usual', 'no push', ...args]);
-    assert.deepEqual(snapshot(directory), before);
-  }
+  learn();
+  assert.deepEqual(snapshot(directory), before);
 });
 
 it('does not create a folder that is gone', () => {
@@ -163,7 +184,7 @@ it('does not create a folder that is gone', () => {
 });
 
 it('changes nothing in a folder that it may not write to', { skip: process.platform === 'win32' }, () => {
-  const { directory, learn, jobs } = setUp();
+  const { directory, learn } = setUp();
   const folders = [directory, ...readdirSync(directory).map((name) => path.join(directory, name))];
   const isRoot = process.getuid?.() === 0;
   for (const folder of folders) chmodSync(folder, isRoot ? 0o755 : 0o500);
@@ -171,9 +192,7 @@ it('changes nothing in a folder that it may not write to', { skip: process.platf
   const before = snapshot(directory);
   learn(undefined, isRoot ? { uid: 65_534 } : {});
   for (const folder of folders) chmodSync(folder, 0o700);
-  // The job stays as it was, so nobody tries again for a while.
   assert.deepEqual(snapshot(directory), before);
-  assert.equal(jobs.create(key, another), false);
 });
 
 it('only the node binary starts one', () => {
@@ -193,20 +212,31 @@ it('only the node binary starts one', () => {
   }
 });
 
-/** A job of no module, with so many bytes. The learner gives it up as soon as it has read it. */
-function setUpWaiting({ nodeOptions = '', state = 'ending', size = 10 } = {}) {
+/** A job that keeps a learner busy until it is stopped: it is stopped as soon as it is there. */
+function setUpWaiting({ nodeOptions = '', state = 'ending' } = {}) {
   const directory = temporaryDirectory();
-  const jobs = new LearningJobs(directory);
-  assert.ok(jobs.create(key, { wireLength: size, part: Buffer.alloc(size) }));
   const id = runProgram('engine-id.mjs', { env: { NODE_OPTIONS: nodeOptions } }).stdout.trim();
-  const args = [path.join(root, 'test/programs/start-learner.mjs'), state, directory, id, `${key}`];
-  return {
-    args,
-    /** The process ids of the learners of this folder. */
-    learners: () =>
-      processes().filter((pid) => commandLine(pid).includes(directory) && commandLine(pid).includes(learner)),
-    hasRead: () => jobs.isGivenUp(key),
+  const jobs = new LearningJobs(directory);
+  jobs.add(key, {
+    engineId: id,
+    coverage: 'hot',
+    wireLength: wireBytes.length,
+    part: partToOptimise(wireBytes, undefined),
+  });
+  const args = [path.join(root, 'test/programs/start-learner.mjs'), state, directory, id];
+  /** The process ids of the learners of this folder, shells that wait included. */
+  const learners = () =>
+    processes().filter((pid) => commandLine(pid).includes(directory) && commandLine(pid).includes(learner));
+  /** Stops the learner when it has begun, so that a test can look at it. */
+  const stopped = async () => {
+    const isNode = (pid: string | undefined) => pid !== undefined && commandLine(pid)[0] === process.execPath;
+    await until('the learner has started', () => isNode(learners()[0]));
+    const [pid] = learners() as [string];
+    process.kill(Number(pid), 'SIGSTOP');
+    return pid;
   };
+  const isDone = () => learners().length === 0 && !jobs.isUnderWay(key);
+  return { directory, args, jobs, learners, stopped, isDone };
 }
 
 const processes = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name));
@@ -225,27 +255,25 @@ const statOf = (id: string) => (readFileSync(`/proc/${id}/stat`, 'utf8').split('
 describe('the process of a learner', { skip: process.platform !== 'linux' && 'looks into /proc' }, () => {
   it('keeps nobody waiting, and inherits nothing of its parent', async () => {
     const nodeOptions = '--no-warnings --max-old-space-size=600 --require=node:os';
-    const { args, learners, hasRead } = setUpWaiting({ nodeOptions });
-    const env = {
-      ...process.env,
-      NODE_OPTIONS: nodeOptions,
-      WASM_CACHE_LEARN: 'hot',
-      SECRET: 'of the program',
-    };
-    // Read its pipes to their end, one more than usual.
+    const { directory, args, stopped, isDone } = setUpWaiting({ nodeOptions });
+    const cwd = temporaryDirectory();
+    const locked = openSync(path.join(cwd, 'lock'), 'w');
+    assert.equal(tryLock(locked), true);
+    const env = { ...process.env, NODE_OPTIONS: nodeOptions, WASM_CACHE_LEARN: 'hot', SECRET: 'of the program' };
+    // Reads its pipes to their end, one more than usual. The last descriptor has a lock.
     const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+      cwd,
       env,
       input: '',
-      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe', locked],
       encoding: 'utf8',
       timeout: HANGS_AFTER,
     });
-    assert.deepEqual([status, stdout, stderr], [0, 'started\n', '']);
-    // A shell waits for the end of the program, then becomes the learner.
-    const isNode = (pid: string | undefined) => pid !== undefined && commandLine(pid)[0] === process.execPath;
-    await until('the learner has started', () => isNode(learners()[0]));
-    const [pid] = learners() as [string];
-    process.kill(Number(pid), 'SIGSTOP');
+    assert.deepEqual([status, stdout, stderr], [0, 'started true\n', '']);
+    const pid = await stopped();
+    closeSync(locked);
+    const again = openSync(path.join(cwd, 'lock'), 'r');
+    assert.equal(tryLock(again), true, 'the lock of the program is free');
     const variables = readFileSync(`/proc/${pid}/environ`, 'utf8')
       .split('\0')
       .map((text) => text.split('=')[0]);
@@ -254,45 +282,79 @@ describe('the process of a learner', { skip: process.platform !== 'linux' && 'lo
     // Only the options that V8's version tag depends on.
     assert.deepEqual(commandLine(pid).slice(1, 4), ['--v8-pool-size=1', '--max-old-space-size=600', learner]);
     for (const descriptor of [0, 1, 2]) assert.equal(readlinkSync(`/proc/${pid}/fd/${descriptor}`), '/dev/null');
-    const group = statOf(pid)[2];
-    assert.equal(group, pid, 'a process group of its own');
-
+    assert.equal(readlinkSync(`/proc/${pid}/fd/4`), path.join(directory, 'learning'));
+    assert.equal(readlinkSync(`/proc/${pid}/cwd`), '/');
+    assert.equal(statOf(pid)[2], pid, 'a process group of its own');
     process.kill(Number(pid), 'SIGCONT');
-    await until('the learner has ended', () => learners().length === 0);
-    assert.ok(hasRead());
+    await until('the learner has ended', isDone);
   });
 
-  it('waits for the end of its parent', async () => {
-    const { args, learners, hasRead } = setUpWaiting();
+  it('waits for the end of the program', async () => {
+    const { args, learners, isDone } = setUpWaiting();
     const parent = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'inherit'] });
-    await until('the learner has started', () => learners().length === 1);
+    await until('a shell waits', () => learners().some((pid) => commandLine(pid)[0] === '/bin/sh'));
     await setTimeout(1000);
-    assert.equal(hasRead(), false);
+    assert.deepEqual(
+      learners().map((pid) => commandLine(pid)[0]),
+      ['/bin/sh'],
+    );
     parent.stdin?.end();
-    await until('the learner reads the job', hasRead);
-    await until('the learner has ended', () => learners().length === 0);
+    await until('the learner has ended', isDone);
   });
 
-  it('leaves no zombie while its parent is alive', async () => {
-    const { args, learners } = setUpWaiting({ state: 'going on', size: 200e6 });
-    const parent = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'inherit'] });
-    try {
-      await until('the learner has started', () => learners().length === 1);
-      const [pid] = learners() as [string];
-      assert.equal(statOf(pid)[1], String(parent.pid), 'it is a child of its parent');
-      await until('it comes after all others', () => {
-        try {
-          return readdirSync(`/proc/${pid}/task`).every((thread) => statOf(`${pid}/task/${thread}`)[16] === '19');
-        } catch {
-          return false; // A thread has ended.
-        }
-      });
-      process.kill(Number(pid));
-      await until('nothing is left of it', () => !processes().includes(pid));
-      assert.equal(parent.exitCode, null, 'the parent is still there');
-    } finally {
-      parent.stdin?.end();
-    }
+  for (const [where, ...wrapper] of [['usual'], ['process 1', 'unshare', '--pid', '--fork', '--mount-proc']] as const) {
+    const isPossible =
+      wrapper.length === 0 || spawnSync('unshare', ['--pid', '--fork', '--mount-proc', 'true']).status === 0;
+    it(`is no child of its program, and leaves no zombie while that is alive (${where})`, {
+      skip: !isPossible,
+    }, async () => {
+      const { args, stopped, jobs } = setUpWaiting({ state: 'going on' });
+      const command = [...wrapper, process.execPath, ...args] as [string, ...string[]];
+      const parent = spawn(command[0], command.slice(1), { stdio: ['pipe', 'ignore', 'inherit'] });
+      try {
+        const pid = await stopped();
+        const parentOfIt = statOf(pid)[1] as string;
+        if (where === 'usual') assert.notEqual(parentOfIt, String(parent.pid));
+        else assert.ok(commandLine(parentOfIt).includes('going on'), 'process 1 has inherited it');
+        assert.equal(jobs.isUnderWay(key), true);
+        process.kill(Number(pid), 'SIGCONT');
+        await until('the learner has the lowest priority', () => isLowest(pid) || !processes().includes(pid));
+        await until('nothing is left of it', () => !processes().includes(pid));
+        assert.equal(parent.exitCode, null, 'the program is still there');
+      } finally {
+        parent.stdin?.end();
+      }
+    });
+  }
+
+  it('is one for each folder, and takes the jobs of all programs', async () => {
+    const { directory, args, jobs, learners, stopped, isDone } = setUpWaiting();
+    const run = () => runProgram('start-learner.mjs', { args: args.slice(1) }).stdout;
+    assert.equal(run(), 'started true\n');
+    const pid = await stopped();
+    for (let times = 0; times < 3; times++) assert.equal(run(), 'started false\n');
+    const other = sumModule({ offset: 7, padding: 1000 });
+    const otherKey = ModuleHash.sha256(other);
+    const part = partToOptimise(other, 'all');
+    jobs.add(otherKey, { engineId, coverage: 'hot', wireLength: other.length, part });
+    assert.deepEqual(learners(), [pid]);
+    process.kill(Number(pid), 'SIGCONT');
+    await until('the learner has ended', isDone);
+    assert.deepEqual(jobs.keys(), []);
+    const cache = new FileSystemCache(directory);
+    for (const each of [key, otherKey]) assert.ok(cache.readHeaderSync(each, engine), 'learnt');
+  });
+
+  it('that is killed leaves its jobs to the next one at once', async () => {
+    const { args, jobs, stopped, isDone } = setUpWaiting();
+    const run = () => runProgram('start-learner.mjs', { args: args.slice(1) }).stdout;
+    run();
+    const pid = await stopped();
+    process.kill(Number(pid), 'SIGKILL');
+    await until('it is gone', () => !jobs.isUnderWay(key));
+    assert.equal(run(), 'started true\n');
+    await until('the next one has ended', isDone);
+    assert.deepEqual(jobs.keys(), []);
   });
 
   it('has the normal priority for a while, and then the lowest, in every thread', () => {
@@ -304,3 +366,12 @@ describe('the process of a learner', { skip: process.platform !== 'linux' && 'lo
     assert.ok(usedMs >= 300, `${usedMs}`);
   });
 });
+
+/** Whether every thread of a process has the lowest priority. */
+function isLowest(pid: string): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) => statOf(`${pid}/task/${thread}`)[16] === '19');
+  } catch {
+    return false; // A thread has ended.
+  }
+}
