@@ -11,7 +11,7 @@ const { readSync, writeSync } = fs;
 const { parse, stringify } = JSON;
 
 /** Which functions a learner optimises: those that ran, or all. */
-export type LearnedCoverage = 'hot' | 'full';
+type LearnedCoverage = 'hot' | 'full';
 
 /** What a learner must know of a module. */
 export interface JobContent {
