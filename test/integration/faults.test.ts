@@ -98,7 +98,7 @@ const faults: Fault[] = [
     damage: (file) => chmodSync(path.dirname(path.dirname(file)), 0o777),
     kind: 'Untrusted',
     heals: false,
-    warning: /^$|may be written to by others .* Modules are not cached/,
+    warning: /^$|can be written by others .* Modules are not cached/,
   },
 ];
 
