@@ -29,7 +29,7 @@ export const command: Command<ReportOptions, ReportDocument> = {
     if (file !== null) checkFile(file, given);
     checkTrust(context);
     const document = await gather(context.directory, file);
-    if (file !== null) fs.writeFileSync(file, reportPage(document));
+    if (file !== null) writePage(file, reportPage(document));
     return document;
   },
 
@@ -93,9 +93,16 @@ function bypassed({ key, name, bypassedUntil }: NamedEntry): ReportFinding {
 }
 
 function checkFile(file: string, given: string | undefined): void {
-  const isFolder = fs.statSync(file, { throwIfNoEntry: false })?.isDirectory();
   const isInFolder = fs.statSync(path.dirname(file), { throwIfNoEntry: false })?.isDirectory();
-  if (given === '' || isFolder || !isInFolder) {
-    throw new UsageError(`The report must be a file in a folder that is there, not '${given ?? file}'`);
-  }
+  const existing = fs.lstatSync(file, { throwIfNoEntry: false });
+  if (given !== '' && isInFolder && (!existing || existing.isFile())) return;
+  const isSpecial = existing !== undefined && !existing.isDirectory() && !existing.isFile();
+  const reason = isSpecial ? 'a plain file, not a link, a pipe or the like' : 'a file in an existing folder';
+  throw new UsageError(`The report must be ${reason}: '${given ?? file}'`);
+}
+
+/** Does not wait for a pipe, and writes through no link, which somebody may have put there since the check. */
+function writePage(file: string, page: string): void {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NONBLOCK = 0, O_NOFOLLOW = 0 } = fs.constants;
+  fs.writeFileSync(file, page, { flag: O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOFOLLOW } as never);
 }

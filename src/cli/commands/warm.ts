@@ -12,7 +12,7 @@ import { type Context, checkMayStore, checkTrust, shownPath } from '../context.j
 import { ExitCode } from '../exit-codes.js';
 import { readContents } from '../folder/entries.js';
 import { findModules } from '../folder/find-modules.js';
-import { readModuleFile } from '../folder/module-file.js';
+import { MAX_MODULE_SIZE, readModuleFile } from '../folder/module-file.js';
 import { interruptible } from '../processes/cleanup.js';
 import { inParallel, type Task } from '../processes/in-parallel.js';
 import { type Colors, type Column, count, formatDuration, formatSize, table } from '../terminal/output.js';
@@ -113,7 +113,8 @@ async function warm(
   );
   const toDo: WarmedModule[] = [];
   for (const module of modules) {
-    if (module.size >= settings.minModuleSize) toDo.push(module);
+    const isUsual = module.size >= settings.minModuleSize && module.size <= MAX_MODULE_SIZE;
+    if (isUsual) toDo.push(module);
     else await checkKind(module);
   }
   // The largest first, so that the last one does not keep a single core busy.
@@ -189,7 +190,7 @@ async function warm(
   return modules;
 }
 
-/** A file that is not a module must not count as a small one. */
+/** A file that is not a module must not count as a small one, and a huge file is not read. */
 async function checkKind(module: WarmedModule): Promise<void> {
   try {
     await readModuleFile(module.file);

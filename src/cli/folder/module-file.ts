@@ -14,7 +14,7 @@ export interface ModuleFile {
 
 const WASM_MAGIC = [0x00, 0x61, 0x73, 0x6d];
 /** V8 takes no larger module. */
-const MAX_SIZE = 2 ** 30;
+export const MAX_MODULE_SIZE = 2 ** 30;
 
 /** @throws {UsageError} when the file cannot be read, or is not a WebAssembly binary. V8 may still reject the module. */
 export async function readModuleFile(given: string): Promise<ModuleFile> {
@@ -25,10 +25,10 @@ export async function readModuleFile(given: string): Promise<ModuleFile> {
     const hint = /\.wat$/.test(file) ? ' (a .wat file is text: make a .wasm file of it first)' : '';
     throw new UsageError(`${file} is not a WebAssembly binary: it begins with ${found}, not with 0061736d${hint}`);
   }
-  if (stats.size > MAX_SIZE) {
-    throw new UsageError(`${file} has ${stats.size} bytes, more than the ${MAX_SIZE} that a module may have`);
+  if (stats.size > MAX_MODULE_SIZE) {
+    throw new UsageError(`${file} has ${stats.size} bytes, more than the ${MAX_MODULE_SIZE} that a module may have`);
   }
-  const { bytes: wireBytes } = await read(file, MAX_SIZE);
+  const { bytes: wireBytes } = await read(file, MAX_MODULE_SIZE);
   return { file, wireBytes, key: ModuleHash.sha256(wireBytes) };
 }
 

@@ -145,8 +145,8 @@ describe('wasm-cache report', () => {
   it('refuses a folder that others may write to, and a page that cannot be written', () => {
     const directory = folder();
     for (const [file, message] of [
-      ['', /error: The report must be a file in a folder that is there, not ''/],
-      ['/no/folder/page.html', /error: The report must be a file .* not '\/no\/folder\/page.html'/],
+      ['', /error: The report must be a file in an existing folder: ''/],
+      ['/no/folder/page.html', /error: The report must be a file .*: '\/no\/folder\/page.html'/],
       [directory, /error: The report must be a file/],
     ] as const) {
       const { status, stdout, stderr } = runCli(['report', file, '--dir', directory]);
