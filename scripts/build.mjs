@@ -2,7 +2,7 @@
 // made of has changed.
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -77,10 +77,12 @@ function filesBelow(name) {
 async function buildLibrary() {
   const declarations = [tsc, '-p', 'tsconfig.json', '--emitDeclarationOnly'];
   const checked = promisify(execFile)(process.execPath, declarations, { cwd: root });
-  await Promise.all([checked, compile('src', 'dist', MINIFIED).then(bundleEntries)]).catch((error) => {
-    if (error.stdout) console.error(error.stdout); // what tsc found
-    throw error;
-  });
+  await Promise.all([checked, compile('src', 'dist', MINIFIED).then(bundleEntries), assemble('src', 'dist')]).catch(
+    (error) => {
+      if (error.stdout) console.error(error.stdout); // what tsc found
+      throw error;
+    },
+  );
   chmodSync(path.join(dist, 'cli/main.js'), 0o755); // npm does so where it installs; npm link and a checkout do not
   leaveOutOfPackage();
 }
@@ -106,6 +108,17 @@ async function compile(from, to, options) {
     target: 'node20.19',
     ...options,
   });
+}
+
+/** Each module in text form becomes a binary. */
+async function assemble(from, to) {
+  const { parseWat } = await (await import('wabt')).default();
+  for (const file of filesBelow(from).filter((name) => name.endsWith('.wat'))) {
+    const binary = path.join(root, to, path.relative(from, file).replace(/wat$/, 'wasm'));
+    mkdirSync(path.dirname(binary), { recursive: true });
+    const text = readFileSync(path.join(root, file), 'utf8');
+    writeFileSync(binary, parseWat(file, text, { simd: true }).toBinary({ canonicalize_lebs: true }).buffer);
+  }
 }
 
 // An `import` of node:util or node:fs makes Node read every one of their exports, the lazy ones too: 10 ms together on Node 26. Node has

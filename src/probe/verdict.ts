@@ -14,7 +14,7 @@ const { now } = Date;
 const { parse, stringify } = JSON;
 
 /** Raise it when the steps change, so that older verdicts do not count any more. */
-const STEPS_VERSION = 1;
+const STEPS_VERSION = 2;
 /** Milliseconds. A "no" may be due to a busy machine or a full disk, so it expires. A "yes" does not. */
 const NO_IS_KEPT_FOR = 7 * 24 * 3_600_000;
 const UNSIGNED = '-';

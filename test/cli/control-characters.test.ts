@@ -5,11 +5,12 @@ import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { escapeControls } from '../../dist/cli/terminal/output.js';
-import { moduleOf, named, section, sumModule, vector } from '../../dist/testing/modules.js';
+import { sumModule } from '../../dist/testing/modules.js';
 import { encoded, madeUp, SECRET } from '../support/bundles.js';
 import { hasTerminal, putArtifact, putStatistics, runCli, runCliAsync, runOnTerminal } from '../support/cli.js';
 import { engineIdOfPrograms } from '../support/learning.js';
 import { type RunResult, temporaryDirectory } from '../support/processes.js';
+import { moduleOf, named, section, vector } from '../support/wasm-binary.js';
 
 // A name may be chosen by whoever can write to a folder, a store or a bundle, or who wrote a module or a program. Here it clears the screen,
 // sets the title, turns the text around and ends the line, in every place that a name can come from.

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { countFunctions, readWasmBinary, withOnlyBodies } from '../../dist/engine/wasm-binary.js';
-import { codeSection, customSection, leb, moduleOf, named, section, sleb, vector } from '../../dist/testing/modules.js';
 import { damages, seeded } from '../support/damage.js';
+import { codeSection, customSection, leb, moduleOf, named, section, sleb, vector } from '../support/wasm-binary.js';
 
 const major = Number(process.versions.node.split('.')[0]);
 

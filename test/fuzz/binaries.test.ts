@@ -9,9 +9,9 @@ import {
   realFunctions,
   withOnlyBodies,
 } from '../../dist/engine/wasm-binary.js';
-import { codeSection, customSection, leb, moduleOf, named, section, sleb, vector } from '../../dist/testing/modules.js';
 import { everythingModule } from '../support/everything.js';
 import { arbitraryBytes, arbitraryMutations, holds, mutate } from '../support/fuzz.js';
+import { codeSection, customSection, leb, moduleOf, named, section, sleb, vector } from '../support/wasm-binary.js';
 
 /** The result, or `undefined` if it refused the bytes properly. */
 function unlessRefused<T>(read: () => T): T | undefined {

@@ -5,10 +5,11 @@ import path from 'node:path';
 import { describe, it, test } from 'node:test';
 import { readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';
-import { codeSection, moduleOf, section, sumModule } from '../../dist/testing/modules.js';
+import { sumModule } from '../../dist/testing/modules.js';
 import { optimiseInChild } from '../support/ahead-of-time.js';
 import { everythingModule } from '../support/everything.js';
 import { root, runProgram, temporaryDirectory } from '../support/processes.js';
+import { codeSection, moduleOf, section } from '../support/wasm-binary.js';
 
 const { resolve } = createRequire(path.join(root, 'package.json'));
 const [v8 = 0] = process.versions.v8.split('.').map(Number);

@@ -14,12 +14,13 @@ import {
 } from '../../dist/index.js';
 import { LearningJobs } from '../../dist/learning/jobs.js';
 import { ofKind } from '../../dist/testing/assertions.js';
-import { codeSection, moduleOf, section, sumModule } from '../../dist/testing/modules.js';
+import { sumModule } from '../../dist/testing/modules.js';
 import { madeUp } from '../support/bundles.js';
 import { putArtifact } from '../support/cli.js';
 import { everythingModule, observeEverything } from '../support/everything.js';
 import { snapshot } from '../support/learning.js';
 import { runProgram, temporaryDirectory } from '../support/processes.js';
+import { codeSection, moduleOf, section } from '../support/wasm-binary.js';
 
 const engine = new V8Engine();
 const wireBytes = everythingModule();

@@ -22,10 +22,11 @@ import { countFunctions } from '../../dist/engine/wasm-binary.js';
 import { FileSystemCache, ModuleHash, V8Engine } from '../../dist/index.js';
 import { LearningJobs } from '../../dist/learning/jobs.js';
 import { tryLock } from '../../dist/native/lock.js';
-import { codeSection, moduleOf, section, sumModule } from '../../dist/testing/modules.js';
+import { sumModule } from '../../dist/testing/modules.js';
 import { everythingModule, FUNCTION_NAMES, runHot } from '../support/everything.js';
 import { engineIdOfPrograms, snapshot, until } from '../support/learning.js';
 import { HANGS_AFTER, type RunOptions, root, runProgram, temporaryDirectory } from '../support/processes.js';
+import { codeSection, moduleOf, section } from '../support/wasm-binary.js';
 
 const learner = path.join(root, 'dist/learning/learner.js');
 const engine = new V8Engine();

@@ -1,6 +1,7 @@
 // Makes modules of any size that compute different results, and checks whether a module is the right one.
 import assert from 'node:assert/strict';
-import { customSection, instantiate, sumModule } from '../../dist/testing/modules.js';
+import { customSection } from '../../.test-build/support/wasm-binary.js';
+import { instantiate, sumModule } from '../../dist/testing/modules.js';
 
 const paddings = new Map();
 

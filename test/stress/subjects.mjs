@@ -5,10 +5,10 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { damage, forgery } from '../../.test-build/support/damage.js';
 import { everythingModule, observeEverything } from '../../.test-build/support/everything.js';
+import { named, section } from '../../.test-build/support/wasm-binary.js';
 import { encodeArtifact } from '../../dist/artifact/artifact.js';
 import { Signer } from '../../dist/artifact/signature.js';
 import { ModuleHash, V8Engine } from '../../dist/index.js';
-import { named, section } from '../../dist/testing/modules.js';
 
 const require = createRequire(import.meta.url);
 

@@ -16,7 +16,7 @@ import {
   section,
   sleb,
   vector,
-} from '../../dist/testing/modules.js';
+} from './wasm-binary.js';
 
 const TYPES = [
   [0x60, 1, I32, 1, I32],

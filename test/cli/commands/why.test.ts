@@ -7,11 +7,12 @@ import { type Artifact, decodeArtifact } from '../../../dist/artifact/artifact.j
 import { entryName } from '../../../dist/caches/entry-name.js';
 import type { WhyDocument } from '../../../dist/cli/why/document.js';
 import { ModuleHash } from '../../../dist/index.js';
-import { moduleOf, named, section, sumModule, vector } from '../../../dist/testing/modules.js';
+import { sumModule } from '../../../dist/testing/modules.js';
 import { SECRET } from '../../support/bundles.js';
 import { jsonOf, OTHER_ENGINE, putArtifact, runCli, shapeOf } from '../../support/cli.js';
 import { engineIdOfPrograms, snapshot } from '../../support/learning.js';
 import { register, runProgram, temporaryDirectory } from '../../support/processes.js';
+import { moduleOf, named, section, vector } from '../../support/wasm-binary.js';
 
 const here = engineIdOfPrograms();
 const onPosix = { skip: process.geteuid ? false : 'no file modes here' };
