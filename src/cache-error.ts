@@ -94,3 +94,8 @@ export class CacheError extends Error {
 
 Object.defineProperty(CacheError.prototype, 'name', { value: 'CacheError', writable: true, configurable: true });
 Object.defineProperty(CacheError.prototype, brand, { value: true });
+
+/** The message of an error, or of any other value that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

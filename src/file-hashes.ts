@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import util from 'node:util';
-import { CacheError } from './cache-error.js';
+import { CacheError, messageOf } from './cache-error.js';
 import { type HashAlgorithm, ModuleHash } from './module-hash.js';
 import { RecentlyUsed } from './recently-used.js';
 import { type Procedure, resultOf, runAsync, runSync } from './sync-or-async.js';
@@ -127,8 +127,7 @@ function* readUnchanged(path: string, open: Open, now: () => number) {
     }
     throw new Error(`it changed while it was read, or its size is wrong (${MAX_ATTEMPTS} attempts)`);
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new CacheError('FileRead', `Could not read ${path}: ${message}`, { cause, path });
+    throw new CacheError('FileRead', `Could not read ${path}: ${messageOf(cause)}`, { cause, path });
   }
 }
 

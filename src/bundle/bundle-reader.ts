@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Signer } from '../artifact/signature.js';
-import { CacheError } from '../cache-error.js';
+import { CacheError, messageOf } from '../cache-error.js';
 import { withSignal } from '../stores/with-signal.js';
 import {
   checkManifest,
@@ -28,6 +28,8 @@ export class UnreadableBundle extends Error {}
 
 /** Reads a bundle from its start to its end. Takes no more bytes than the manifest announces. */
 export class BundleReader {
+  /** `undefined` for a stream of the caller. */
+  readonly #file: string | undefined;
   readonly #source: Readable;
   readonly #maxArtifacts: number;
   readonly #signal: AbortSignal | undefined;
@@ -36,21 +38,13 @@ export class BundleReader {
   /** An entry that was read in advance. */
   #ahead: FoundEntry | undefined;
 
-  private constructor(source: Readable, maxArtifacts: number, signal: AbortSignal | undefined) {
-    this.#source = source;
+  constructor(from: string | Readable, maxArtifacts: number, signal: AbortSignal | undefined) {
+    this.#file = typeof from === 'string' ? path.resolve(from) : undefined;
+    this.#source = typeof from === 'string' ? fs.createReadStream(from, { highWaterMark: CHUNK }) : from;
     this.#maxArtifacts = maxArtifacts;
     this.#signal = signal;
     this.#budget = { bytes: maxManifestSize(maxArtifacts) + 3 * TAR_BYTES_PER_ENTRY + TAR_BYTES_AT_END };
-    this.#entries = readTar(source, this.#budget);
-  }
-
-  /** @throws {CacheError} kind `FileRead`. */
-  static async open(
-    from: string | Readable,
-    maxArtifacts: number,
-    signal: AbortSignal | undefined,
-  ): Promise<BundleReader> {
-    return new BundleReader(typeof from === 'string' ? await openFile(from) : from, maxArtifacts, signal);
+    this.#entries = readTar(this.#source, this.#budget);
   }
 
   /**
@@ -82,7 +76,9 @@ export class BundleReader {
       const { cause, message } = error;
       if (CacheError.is(cause)) throw cause;
       const isOfSystem = typeof (cause as NodeJS.ErrnoException).syscall === 'string';
-      throw isOfSystem ? readError('the bundle', cause) : damaged(message, cause);
+      if (!isOfSystem) throw damaged(message, cause);
+      const path = this.#file === undefined ? {} : { path: this.#file };
+      throw new CacheError('FileRead', `Could not read ${this.#file ?? 'the bundle'}: ${message}`, { cause, ...path });
     }
   }
 
@@ -99,7 +95,7 @@ export class BundleReader {
   }
 
   async close(): Promise<void> {
-    void this.#entries.return();
+    this.#entries.return().catch(() => {}); // It may be unreadable.
     this.#source.destroy();
     // Windows does not remove an open file. A stream of the caller may never close.
     if (this.#source instanceof fs.ReadStream && !this.#source.closed) await once(this.#source, 'close');
@@ -111,21 +107,7 @@ export class BundleReader {
       return await withSignal(read(), this.#signal);
     } catch (cause) {
       this.#signal?.throwIfAborted();
-      throw new UnreadableBundle(cause instanceof Error ? cause.message : String(cause), { cause });
+      throw new UnreadableBundle(messageOf(cause), { cause });
     }
   }
-}
-
-async function openFile(from: string): Promise<Readable> {
-  const file = path.resolve(from);
-  try {
-    return (await fs.promises.open(file, 'r')).createReadStream({ highWaterMark: CHUNK });
-  } catch (cause) {
-    throw readError(file, cause, { path: file });
-  }
-}
-
-function readError(what: string, cause: unknown, options = {}): CacheError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new CacheError('FileRead', `Could not read ${what}: ${reason}`, { cause, ...options });
 }

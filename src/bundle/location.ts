@@ -3,14 +3,14 @@ import type { Artifact } from '../artifact/artifact.js';
 import { wanted } from '../artifact/packed.js';
 import type { Signer } from '../artifact/signature.js';
 import type { ArtifactStore } from '../artifact-store.js';
-import { CacheError } from '../cache-error.js';
+import { CacheError, messageOf } from '../cache-error.js';
 import { CrashGuard } from '../caches/crash-guard.js';
 import { entryName } from '../caches/entry-name.js';
 import { FileSystemCache } from '../caches/file-system.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { ModuleHash } from '../module-hash.js';
 import { FileSystemStore } from '../stores/file-system.js';
-import { offerArtifact } from '../stores/offer-artifact.js';
+import { type OfferResult, offerArtifact } from '../stores/offer-artifact.js';
 import { readArtifact } from '../stores/read-artifact.js';
 import { TooLargeError } from '../too-large-error.js';
 import type { ExportBundleOptions, LeftOutArtifact } from './types.js';
@@ -26,15 +26,6 @@ export interface ArtifactSelection extends Pick<ExportBundleOptions, 'engines' |
 export interface FoundArtifact {
   artifact: Artifact;
   /** Bytes that it takes where it was read. */
-  size: number;
-}
-
-/** What became of an artifact that was offered to a location. */
-export interface OfferResult {
-  outcome: 'imported' | 'kept';
-  /** Why the location kept what it had. */
-  reasons: string[];
-  /** Bytes that the artifact takes in the location. */
   size: number;
 }
 
@@ -101,16 +92,15 @@ export class ArtifactLocation {
     artifact: Artifact,
     { packs, maxArtifactSize, signal }: { packs: boolean; maxArtifactSize: number; signal?: AbortSignal | undefined },
   ): Promise<OfferResult> {
-    return this.#ask(signal, async (store) => {
-      const { isStored, reason, size } = await offerArtifact(store, entryName(artifact), artifact, {
+    return this.#ask(signal, (store) =>
+      offerArtifact(store, entryName(artifact), artifact, {
         signer: this.#signer,
         acceptsUnsigned: this.#isPrivate,
         packs: packs && this.#folder === undefined,
         maxSize: maxArtifactSize,
         signal,
-      });
-      return { outcome: isStored ? 'imported' : 'kept', reasons: reason === undefined ? [] : [reason], size };
-    });
+      }),
+    );
   }
 
   /** Sorted, so that two bundles of the same artifacts have the same order. */
@@ -172,8 +162,7 @@ export class ArtifactLocation {
     } catch (cause) {
       signal?.throwIfAborted();
       if (CacheError.is(cause) || cause instanceof TypeError) throw cause;
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new CacheError('Other', `The store ${store.description} failed: ${reason}`, { cause });
+      throw new CacheError('Other', `The store ${store.description} failed: ${messageOf(cause)}`, { cause });
     }
   }
 }

@@ -82,39 +82,37 @@ export function decodeManifest(bytes: Uint8Array, maxArtifacts: number): Manifes
   return { created: date, artifacts: decoded };
 }
 
+const isText = (field: unknown) => typeof field === 'string' && field !== '';
+const isFlag = (field: unknown) => typeof field === 'boolean';
+const isCount = (field: unknown) => Number.isSafeInteger(field) && (field as number) >= 0;
+const isHash = (field: unknown) => typeof field === 'string' && /^[0-9a-f]{64}$/.test(field);
+const isKey = (field: unknown) => typeof field === 'string' && /^([0-9a-f]{64}|[0-9a-f]{16})$/i.test(field);
+const isOneOf = (allowed: string[]) => (field: unknown) => allowed.includes(field as string);
+
+/** The fields of an artifact in the manifest; `engine` follows from `engineId`. */
+const FIELDS: Record<keyof Omit<BundledArtifact, 'engine'>, (field: unknown) => boolean> = {
+  path: isText,
+  key: isKey,
+  engineId: isText,
+  coverage: isOneOf(['none', 'hot', 'full']),
+  generation: isCount,
+  final: isFlag,
+  nativeLength: isCount,
+  wireLength: isCount,
+  includesWireBytes: isFlag,
+  compression: isOneOf(['zstd', 'none']),
+  size: (field) => isCount(field) && (field as number) >= HEADER_LENGTH,
+  sha256: isHash,
+};
+
 function decodeArtifactEntry(value: unknown, index: number): BundledArtifact {
   const fields = fieldsOf(value);
-  const fail = (name: string) => damaged(`its manifest has no usable ${name} of artifact ${index}`);
-  const take = <T>(name: string, isValid: (field: unknown) => boolean): T => {
-    if (!isValid(fields[name])) throw fail(name);
-    return fields[name] as T;
-  };
-  const isText = (field: unknown) => typeof field === 'string' && field !== '';
-  const isFlag = (field: unknown) => typeof field === 'boolean';
-  const isCount = (field: unknown) => Number.isSafeInteger(field) && (field as number) >= 0;
-  const isOneOf = (allowed: string[]) => (field: unknown) => allowed.includes(field as string);
-  let key: ModuleHash;
-  try {
-    key = ModuleHash.parseHex(take('key', isText));
-  } catch {
-    throw fail('key');
+  for (const [name, isValid] of Object.entries(FIELDS)) {
+    if (!isValid(fields[name])) throw damaged(`its manifest has no usable ${name} of artifact ${index}`);
   }
-  const engineId = take<string>('engineId', isText);
-  return {
-    path: take('path', isText),
-    key,
-    engineId,
-    engine: describeEngine(engineId),
-    coverage: take('coverage', isOneOf(['none', 'hot', 'full'])),
-    generation: take('generation', isCount),
-    final: take('final', isFlag),
-    nativeLength: take('nativeLength', isCount),
-    wireLength: take('wireLength', isCount),
-    includesWireBytes: take('includesWireBytes', isFlag),
-    compression: take('compression', isOneOf(['zstd', 'none'])),
-    size: take('size', (field) => isCount(field) && (field as number) >= HEADER_LENGTH),
-    sha256: take('sha256', (field) => typeof field === 'string' && /^[0-9a-f]{64}$/.test(field)),
-  };
+  const known = Object.fromEntries(Object.keys(FIELDS).map((name) => [name, fields[name]]));
+  const { key, engineId } = known as { key: string; engineId: string };
+  return { ...known, key: ModuleHash.parseHex(key), engine: describeEngine(engineId) } as BundledArtifact;
 }
 
 function fieldsOf(value: unknown): Record<string, unknown> {

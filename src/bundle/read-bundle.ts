@@ -2,7 +2,7 @@ import { type Artifact, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.j
 import { HEADER_LENGTH } from '../artifact/header.js';
 import { canPack, unpackArtifact, wanted } from '../artifact/packed.js';
 import type { Signer } from '../artifact/signature.js';
-import { CacheError } from '../cache-error.js';
+import { CacheError, messageOf } from '../cache-error.js';
 import { whyNotThisEngine } from '../engine/engine-id.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import type { Engine } from '../module-cache.js';
@@ -35,7 +35,7 @@ export async function readBundle(options: ImportBundleOptions): Promise<ImportBu
   signal?.throwIfAborted();
   const target = new ArtifactLocation('into', options.into, signer);
 
-  const bundle = await BundleReader.open(from, maxArtifacts, signal);
+  const bundle = new BundleReader(from, maxArtifacts, signal);
   try {
     const manifest = await bundle.readManifest(signer);
     const settings = { engine, all, wireBytes, maxArtifactSize, signer, target, signal };
@@ -112,14 +112,14 @@ async function importOne(
   try {
     artifact = await check(bytes, announced, maxArtifactSize, signer);
   } catch (error) {
-    return refused(error instanceof Error ? error.message : String(error));
+    return refused(messageOf(error));
   }
   if (wireBytes === 'omit') artifact.wireBytes = undefined;
   if (artifact.coverage === 'none' && !artifact.wireBytes) {
     return { outcome: 'unsuitable', reasons: ['it has neither native code nor wire bytes'] };
   }
-  const offered = await target.offer(artifact, { packs: compression === 'zstd', maxArtifactSize, signal });
-  return offered.outcome === 'kept' ? { outcome: 'kept', reasons: offered.reasons } : { outcome: 'imported', reasons };
+  const { reason } = await target.offer(artifact, { packs: compression === 'zstd', maxArtifactSize, signal });
+  return reason === undefined ? { outcome: 'imported', reasons } : { outcome: 'kept', reasons: [reason] };
 }
 
 /** @throws when the bytes differ from those that the manifest describes. */

@@ -56,11 +56,8 @@ export async function writeTar(
 export async function* readTar(source: Readable, budget: { bytes: number }): AsyncGenerator<FoundEntry, void, void> {
   const { readable, writable } = createTarDecoder({ strict: true });
   void feed(source, writable, budget);
-  const reader = readable.getReader();
   try {
-    for (;;) {
-      const { done, value: entry } = await reader.read();
-      if (done) return;
+    for await (const entry of readable) {
       let isRead = false;
       const { name, size, type } = entry.header;
       const read = () => {
@@ -71,7 +68,6 @@ export async function* readTar(source: Readable, budget: { bytes: number }): Asy
       if (!isRead) await entry.body.cancel();
     }
   } finally {
-    await reader.cancel('enough').catch(() => {});
     source.destroy(); // Nobody waits for its end, because a user's stream may hang.
   }
 }
@@ -94,13 +90,10 @@ async function feed(source: Readable, writable: WritableStream<Uint8Array>, budg
 
 async function bytesOf({ header, body }: ParsedTarEntry): Promise<Uint8Array> {
   const bytes = Buffer.allocUnsafeSlow(header.size);
-  const reader = body.getReader();
   let at = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    bytes.set(value, at);
-    at += value.length;
+  for await (const chunk of body) {
+    bytes.set(chunk, at);
+    at += chunk.length;
   }
   if (at !== header.size) throw damaged(`it ends inside ${JSON.stringify(header.name)}`);
   return bytes;

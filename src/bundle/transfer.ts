@@ -1,11 +1,9 @@
-import { DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
-import type { Coverage } from '../artifact/header.js';
+import { type Artifact, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
 import { canPack } from '../artifact/packed.js';
 import type { ArtifactStore } from '../artifact-store.js';
 import type { FileSystemCache } from '../caches/file-system.js';
 import { whyNotThisEngine } from '../engine/engine-id.js';
 import { V8Engine } from '../engine/v8-engine.js';
-import type { ModuleHash } from '../module-hash.js';
 import { ArtifactLocation, type ArtifactSelection } from './location.js';
 import { signerOf } from './options.js';
 import type { LeftOutArtifact } from './types.js';
@@ -21,13 +19,9 @@ export interface TransferOptions extends Pick<ArtifactSelection, 'names' | 'engi
   signal?: AbortSignal | undefined;
 }
 
-interface TransferredArtifact {
-  key: ModuleHash;
-  engineId: string;
-  coverage: Coverage;
-  generation: number;
-  final: boolean;
-  wireLength: number;
+type ArtifactFacts = Pick<Artifact, 'key' | 'engineId' | 'coverage' | 'generation' | 'final' | 'wireLength'>;
+
+interface TransferredArtifact extends ArtifactFacts {
   /** Bytes that it takes where it was read, and where it is stored. */
   sizes: { from: number; into: number };
   /** See `ImportedArtifact`. */
@@ -62,11 +56,13 @@ export async function transferArtifacts(options: TransferOptions): Promise<Trans
       continue;
     }
     const { key, engineId, coverage, generation, final, wireLength } = found.artifact;
-    const offered = await target.offer(found.artifact, { packs: canPack(), maxArtifactSize, signal });
-    const { outcome, size } = offered;
-    const reasons = outcome === 'kept' ? offered.reasons : whyNotThisEngine(engineId, here);
-    const sizes = { from: found.size, into: size };
-    report.artifacts.push({ key, engineId, coverage, generation, final, wireLength, sizes, outcome, reasons });
+    const { reason, size } = await target.offer(found.artifact, { packs: canPack(), maxArtifactSize, signal });
+    report.artifacts.push({
+      ...{ key, engineId, coverage, generation, final, wireLength },
+      sizes: { from: found.size, into: size },
+      outcome: reason === undefined ? 'imported' : 'kept',
+      reasons: reason === undefined ? whyNotThisEngine(engineId, here) : [reason],
+    });
   }
   return report;
 }

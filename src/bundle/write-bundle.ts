@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Writable } from 'node:stream';
 import { type Artifact, artifactParts, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
 import { canPack, pack } from '../artifact/packed.js';
-import { CacheError } from '../cache-error.js';
+import { CacheError, messageOf } from '../cache-error.js';
 import { describeEngine } from '../engine/engine-id.js';
 import { hostTag } from '../files/write.js';
 import { sha256 } from '../native/digest.js';
@@ -68,7 +68,10 @@ export async function writeBundle(options: ExportBundleOptions): Promise<ExportB
       entries.push({ name, size, chunks: readRange(packed, start, size) });
       start += size;
     }
-    await (isStream ? writeStream(to, entries, created, signal) : writeFile(file, entries, created, signal));
+    await writeEntries(isStream ? to : file, entries, created, signal).catch((error) => {
+      signal?.throwIfAborted();
+      throw writeError(isStream ? undefined : file, error);
+    });
     const size = entries.reduce((sum, entry) => sum + BLOCK + Math.ceil(entry.size / BLOCK) * BLOCK, 2 * BLOCK);
     return { artifacts, leftOut, size };
   } finally {
@@ -111,34 +114,21 @@ function describe(artifact: Artifact, compression: 'zstd' | 'none', bytes: Uint8
   };
 }
 
-async function writeFile(
-  file: string,
+/** Replaces the file when the bundle is complete, or ends the stream. */
+async function writeEntries(
+  to: string | Writable,
   entries: NewEntry[],
   created: Date,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const temporary = temporaryName(file);
+  if (typeof to !== 'string') return writeTar(entries, to, created, signal);
+  const temporary = temporaryName(to);
   try {
     await writeTar(entries, fs.createWriteStream(temporary, { flags: 'wx' }), created, signal);
-    await fs.promises.rename(temporary, file);
+    await fs.promises.rename(temporary, to);
   } catch (error) {
     await fs.promises.unlink(temporary).catch(() => {});
-    signal?.throwIfAborted();
-    throw writeError(file, error);
-  }
-}
-
-async function writeStream(
-  stream: Writable,
-  entries: NewEntry[],
-  created: Date,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  try {
-    await writeTar(entries, stream, created, signal);
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw new CacheError('Other', `The bundle could not be written: ${messageOf(cause)}`, { cause });
+    throw error;
   }
 }
 
@@ -149,10 +139,9 @@ function written<T>(file: string, writing: Promise<T>): Promise<T> {
   });
 }
 
-function writeError(file: string, cause: unknown): CacheError {
-  return new CacheError('FileWrite', `Could not write ${file}: ${messageOf(cause)}`, { cause, path: file });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** @param file - `undefined` for a stream */
+function writeError(file: string | undefined, cause: unknown): CacheError {
+  const reason = messageOf(cause);
+  if (file === undefined) return new CacheError('Other', `The bundle could not be written: ${reason}`, { cause });
+  return new CacheError('FileWrite', `Could not write ${file}: ${reason}`, { cause, path: file });
 }

@@ -30,35 +30,37 @@ const VERSION = '1';
 export const KEY_DIGITS = 16;
 export const MAX_NAME = 64;
 
-const NUMBER = '(\\d{1,15})';
-const LINE = new RegExp(
-  `^${VERSION} (-|[0-9a-f]{${KEY_DIGITS}}) ${Array(8).fill(NUMBER).join(' ')} (-|[\\w.@/+-]{1,${MAX_NAME}})$`,
-);
+const TIMES = ['hitTime', 'missTime', 'compileTime'] as const;
+/** What is added up. */
+export const ADDED = ['restored', 'alive', 'misses', ...TIMES] as const;
+/** In the order of a line. */
+const NUMBERS = ['wireLength', 'nativeLength', ...ADDED] as const;
+const KEY = `(?<key>-|[0-9a-f]{${KEY_DIGITS}})`;
+const NAME = `(?<name>-|[\\w.@/+-]{1,${MAX_NAME}})`;
+const LINE = new RegExp(`^${VERSION} ${KEY} ${NUMBERS.map((name) => `(?<${name}>\\d{1,15})`).join(' ')} ${NAME}$`);
 const MICROSECONDS = 1000;
 
 /** A line with its line break: numbers and names without spaces, which `awk` can read, too. */
 export function encodeLine(counts: ModuleCounts): string {
-  const { key, name, wireLength, nativeLength, restored, alive, misses, hitTime, missTime, compileTime } = counts;
-  const counted = `${wireLength} ${nativeLength} ${restored} ${alive} ${misses}`;
-  const [hit, miss, compile] = [
-    round(hitTime * MICROSECONDS),
-    round(missTime * MICROSECONDS),
-    round(compileTime * MICROSECONDS),
-  ];
-  return `${VERSION} ${key || '-'} ${counted} ${hit} ${miss} ${compile} ${name || '-'}\n`;
+  const { key, name, wireLength, nativeLength, restored, alive, misses } = counts;
+  const times = TIMES.map((time) => round(counts[time] * MICROSECONDS)).join(' ');
+  return `${VERSION} ${key || '-'} ${wireLength} ${nativeLength} ${restored} ${alive} ${misses} ${times} ${name || '-'}\n`;
 }
 
 /** Skips everything that is no such line: of another version, cut off by a full disk, or foreign. */
 export function decodeLines(text: string): ModuleCounts[] {
   return text.split('\n').flatMap((line) => {
-    const [, key, ...rest] = LINE.exec(line) ?? [];
-    if (key === undefined) return [];
-    const name = rest.pop() as string;
-    const [wireLength, nativeLength, restored, alive, misses, ...times] = rest.map(Number) as NumbersOfLine;
-    const [hitTime, missTime, compileTime] = times.map((time) => time / MICROSECONDS) as [number, number, number];
-    const known = { key: key === '-' ? '' : key, name: name === '-' ? '' : name, wireLength, nativeLength };
-    return [{ ...known, restored, alive, misses, hitTime, missTime, compileTime }];
+    const { groups } = LINE.exec(line) ?? {};
+    if (!groups) return [];
+    const numbers = NUMBERS.map((name) => [name, Number(groups[name])] as const);
+    const counts = { key: known(groups.key), name: known(groups.name), ...Object.fromEntries(numbers) } as ModuleCounts;
+    for (const time of TIMES) counts[time] /= MICROSECONDS;
+    return [counts];
   });
+}
+
+function known(text: string | undefined): string {
+  return text === undefined || text === '-' ? '' : text;
 }
 
 /** Whether a file begins as one of statistics does, of this version or another one. */
@@ -69,5 +71,3 @@ export function isStatistics(bytes: Uint8Array): boolean {
 /** The version, the key and the first number. */
 const STARTS = new RegExp(`^\\d+ (-|[0-9a-f]{${KEY_DIGITS}}) \\d`);
 const MAX_START = 64;
-
-type NumbersOfLine = [number, number, number, number, number, number, number, number];

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { DAY, dayOf, MAX_DAY_SIZE, STATISTICS_FILE, STATISTICS_FOLDER } from './day-files.js';
-import { decodeLines, type ModuleCounts } from './lines.js';
+import { ADDED, decodeLines, type ModuleCounts } from './lines.js';
 
 /** The counts of one day in UTC, per module, in no order. */
 export interface DayCounts {
@@ -43,9 +43,7 @@ export function sumByModule(all: Iterable<ModuleCounts>): ModuleCounts[] {
       modules.set(identity, { ...each });
       continue;
     }
-    for (const count of ['restored', 'alive', 'misses', 'hitTime', 'missTime', 'compileTime'] as const) {
-      sum[count] += each[count];
-    }
+    for (const count of ADDED) sum[count] += each[count];
     // The latest known values.
     sum.name = each.name || sum.name;
     sum.nativeLength = each.nativeLength || sum.nativeLength;

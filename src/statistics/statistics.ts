@@ -1,7 +1,7 @@
 import type { ModuleHash } from '../module-hash.js';
 import { nameOfCaller } from './caller.js';
 import { appendToRun, DayFiles } from './day-files.js';
-import { encodeLine, KEY_DIGITS, type ModuleCounts } from './lines.js';
+import { ADDED, encodeLine, KEY_DIGITS, type ModuleCounts } from './lines.js';
 
 const { bigint: nanoseconds } = process.hrtime;
 const milliseconds = () => Number(nanoseconds()) / 1e6;
@@ -219,8 +219,7 @@ export class Statistics {
         continue;
       }
       text += encodeLine({ ...counts, key: key ? String(key).slice(0, KEY_DIGITS) : '' });
-      counts.restored = counts.alive = counts.misses = 0;
-      counts.hitTime = counts.missTime = counts.compileTime = 0;
+      for (const count of ADDED) counts[count] = 0;
       counts.isWaiting = false;
     }
     this.#waiting = left;

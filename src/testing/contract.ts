@@ -7,7 +7,7 @@ import type { ModuleCache, SyncModuleCache } from '../module-cache.js';
 import { type HashAlgorithm, ModuleHash } from '../module-hash.js';
 import { assertSameModule, ofKind } from './assertions.js';
 import { FakeEngine } from './fake-engine.js';
-import { optimisedFurther, sample } from './sample.js';
+import { optimisedFurther, type Sample, sample } from './sample.js';
 import { variants } from './variants.js';
 
 /** Any eight bytes are an XXH64, and the package that computes it is optional. */
@@ -32,18 +32,18 @@ function keyOf(algorithm: HashAlgorithm, wireBytes: Uint8Array): ModuleHash {
  * ```
  */
 export function moduleCacheContract(name: string, createCache: () => ModuleCache | Promise<ModuleCache>): void {
+  const test = (what: string, check: (cache: ModuleCache, given: Sample) => Promise<void>) =>
+    it(what, async () => check(await createCache(), sample()));
+
   describe(`${name} keeps the contract of ModuleCache:`, () => {
-    it('a miss is NotFound', async () => {
-      const cache = await createCache();
-      const { key, engine, wireBytes } = sample();
+    test('a miss is NotFound', async (cache, { key, engine, wireBytes }) => {
       await assert.rejects(cache.load(key, engine), ofKind('NotFound'));
       await assert.rejects(cache.load(key, engine, { wireBytes }), ofKind('NotFound'));
     });
 
     for (const algorithm of ['sha256', 'xxhash'] as const) {
       for (const state of ['optimised', 'not optimised']) {
-        it(`a module saved under a key of ${algorithm} is loaded, ${state}, with and without the wire bytes`, async () => {
-          const cache = await createCache();
+        test(`a module saved under a key of ${algorithm} is loaded, ${state}, with and without the wire bytes`, async (cache) => {
           const { engine, wireBytes, module } = sample({ offset: 5 });
           if (state === 'not optimised') engine.nativeCode = undefined;
           const key = keyOf(algorithm, wireBytes);
@@ -55,9 +55,7 @@ export function moduleCacheContract(name: string, createCache: () => ModuleCache
       }
     }
 
-    it('contains says whether the module was saved', async () => {
-      const cache = await createCache();
-      const { key, engine, module } = sample();
+    test('contains says whether the module was saved', async (cache, { key, engine, module }) => {
       assert.equal(await cache.contains(key, engine), false);
       await cache.save(key, engine, module);
       assert.equal(await cache.contains(key, engine), true);
@@ -68,48 +66,37 @@ export function moduleCacheContract(name: string, createCache: () => ModuleCache
       ['another engine', { ...sample(), engine: new FakeEngine('fake-engine-2') }],
       ['another algorithm of the key', { ...sample(), key: keyOf('xxhash', sample().wireBytes) }],
     ] as const) {
-      it(`${what} is a miss`, async () => {
-        const cache = await createCache();
-        const { key, engine, module } = sample();
+      test(`${what} is a miss`, async (cache, { key, engine, module }) => {
         await cache.save(key, engine, module);
         assert.equal(await cache.contains(other.key, other.engine), false);
         await assert.rejects(cache.load(other.key, other.engine), ofKind('NotFound'));
       });
     }
 
-    it('modules of several keys and engines live side by side', async () => {
-      const cache = await createCache();
+    test('modules of several keys and engines live side by side', async (cache) => {
       const engines = [new FakeEngine('engine-a'), new FakeEngine('engine-b')];
       const samples = engines.flatMap((engine, index) => [0, 1].map((n) => sample({ engine, offset: 10 * index + n })));
       for (const { key, engine, module } of samples) await cache.save(key, engine, module);
       for (const { key, engine, module } of samples) assertSameModule(await cache.load(key, engine), module);
     });
 
-    it('a module may be saved again, with as much, more, or less optimised code', async () => {
-      const cache = await createCache();
-      const { key, engine, module } = sample();
-      for (const nativeCode of [engine.nativeCode, engine.nativeCode, optimisedFurther(engine, 64), undefined]) {
-        engine.nativeCode = nativeCode;
-        await cache.save(key, engine, module);
-        assertSameModule(await cache.load(key, engine), module);
-      }
-    });
+    for (const first of ['optimised', 'not optimised']) {
+      test(`a module saved ${first} may be saved again, with as much, more or less`, async (cache, given) => {
+        const { key, engine, module } = given;
+        const { nativeCode } = engine;
+        const states = [nativeCode, nativeCode, optimisedFurther(engine, 64), undefined];
+        for (const state of first === 'optimised' ? states : [undefined, ...states]) {
+          engine.nativeCode = state;
+          await cache.save(key, engine, module);
+          assertSameModule(await cache.load(key, engine), module);
+        }
+      });
+    }
 
-    it('a module that was first saved unoptimised may be saved optimised', async () => {
-      const cache = await createCache();
-      const { key, engine, module } = sample();
-      for (const nativeCode of [undefined, engine.nativeCode]) {
-        engine.nativeCode = nativeCode;
-        await cache.save(key, engine, module);
-        assertSameModule(await cache.load(key, engine), module);
-      }
-    });
-
-    it('concurrent loads and saves give the right module or a miss', async () => {
-      const cache = await createCache();
+    test('concurrent loads and saves give the right module or a miss', async (cache) => {
       const engine = new FakeEngine();
       const samples = [1, 2, 3, 4].map((offset) => sample({ offset, engine }));
-      const loadOrMiss = async ({ key, module }: (typeof samples)[number]) => {
+      const loadOrMiss = async ({ key, module }: Sample) => {
         try {
           assertSameModule(await cache.load(key, engine), module);
         } catch (error) {
@@ -126,14 +113,12 @@ export function moduleCacheContract(name: string, createCache: () => ModuleCache
       for (const { key, module } of samples) assertSameModule(await cache.load(key, engine), module);
     });
 
-    it('withFallback gives a FallbackCache over it', async () => {
-      const cache = await createCache();
+    test('withFallback gives a FallbackCache over it', async (cache, { key, engine, module }) => {
       const other = new ThreadLocalCache();
       const both = cache.withFallback(other);
       assert.ok(both instanceof FallbackCache);
       assert.equal(both.primary, cache);
       assert.equal(both.fallback, other);
-      const { key, engine, module } = sample();
       await both.save(key, engine, module);
       assertSameModule(await cache.load(key, engine), module);
     });
