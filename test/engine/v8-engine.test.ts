@@ -248,8 +248,8 @@ for (const { name, nodeOptions = [], limit, reason } of [
       ]
     : []),
 ]) {
-  // AddressSanitizer needs more address space than that.
-  const skip = limit !== undefined && process.env.ASAN_OPTIONS !== undefined;
+  const skip =
+    limit !== undefined && process.env.ASAN_OPTIONS !== undefined && 'AddressSanitizer needs more address space';
   test(`unsupported, with the reason, and everything else as before: ${name}`, { skip }, () => {
     const result = runProgram(
       'unsupported.mjs',
