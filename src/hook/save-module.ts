@@ -45,9 +45,11 @@ export class ModuleSaver {
     const observed = nativeCode && canLearn ? engine.observe(module) : nativeCode;
     const current = nativeCode && { length: nativeCode.length, functions: functionsIn(recorded, observed) };
     const isRetiered = recorded.mayRetier && engine.isRetiered(module);
-    const { save, final, learn } = isRetiered ? decideRetiered(current, canLearn) : decide(stored, current, canLearn);
-    const executed = isRetiered ? this.#executedEver(recorded, current) : current?.functions?.executed;
-    const part = learn ? this.#partToLearn(recorded, module, executed) : undefined;
+    const toLearn = isRetiered ? this.#executedEver(recorded, current) : current?.functions?.executed;
+    const { save, final, learn } = isRetiered
+      ? decideRetiered(current, toLearn, canLearn)
+      : decide(stored, current, canLearn);
+    const part = learn ? this.#partToLearn(recorded, module, toLearn) : undefined;
     // In a run with restored code V8 could not optimise anew what was restored.
     const hasOptimised = isRetiered || !recorded.isRestored;
 

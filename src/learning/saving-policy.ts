@@ -22,7 +22,7 @@ export interface Current {
   readonly functions: CurrentFunctions | undefined;
 }
 
-export interface CurrentFunctions {
+interface CurrentFunctions {
   readonly optimised: ReadonlySet<number>;
   readonly executed: ReadonlySet<number>;
   readonly fromLearner: ReadonlySet<number>;
@@ -63,10 +63,16 @@ export function decide(stored: Stored, current: Current | undefined, canLearn: b
 /**
  * Decides about a module whose restored code was dropped in this run. V8's code is stored even when it is less than what is stored: the
  * learner makes the rest again, of everything that ran in this run or before.
+ *
+ * @param toLearn - these functions; `undefined` when that is unknown
  */
-export function decideRetiered(current: Current | undefined, canLearn: boolean): Decision {
-  if (!current?.functions || !canLearn) return NOTHING;
-  return { save: true, final: false, learn: true };
+export function decideRetiered(
+  current: Current | undefined,
+  toLearn: ReadonlySet<number> | undefined,
+  canLearn: boolean,
+): Decision {
+  if (!current || !toLearn || !canLearn) return NOTHING;
+  return { save: true, final: toLearn.size === 0, learn: toLearn.size > 0 };
 }
 
 const NOTHING: Decision = { save: false, final: false, learn: false };
