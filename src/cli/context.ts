@@ -104,7 +104,7 @@ export function checkTrust(context: Context): void {
 }
 
 /** The files of the cache folder. Reads none that others may have written, unless there is a secret to check it with. */
-export function storeOf({ directory, settings }: Pick<Context, 'directory' | 'settings'>): FileSystemStore {
+function storeOf({ directory, settings }: Pick<Context, 'directory' | 'settings'>): FileSystemStore {
   return new FileSystemStore(directory, { isShared: settings.secrets !== undefined });
 }
 
