@@ -1,7 +1,8 @@
 import { CacheError } from '../cache-error.js';
+import { asyncCalls } from '../caches/look-up.js';
 import { startStep } from '../load-progress.js';
 import type { LoadedModule } from '../loaded-module.js';
-import { asyncCalls, checkTask, Load } from '../loading/load.js';
+import { checkTask, Load } from '../loading/load.js';
 import { SingleFlight } from '../loading/single-flight.js';
 import type { LoadProgress, ModuleCache } from '../module-cache.js';
 import { ModuleHash } from '../module-hash.js';

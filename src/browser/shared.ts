@@ -147,19 +147,14 @@ export class SharedCache extends LiveModuleCache {
   #ask(port: MessagePort, name: string, signal: AbortSignal | undefined): Promise<WebAssembly.Module | undefined> {
     const id = ++this.#lastId;
     return new Promise<WebAssembly.Module | undefined>((resolve, reject) => {
-      const settle = () => {
+      const settle = (end: () => void) => {
         clearTimeout(timer);
         this.#questions.delete(id);
         signal?.removeEventListener('abort', onAbort);
+        end();
       };
-      const answered = (module: WebAssembly.Module | undefined) => {
-        settle();
-        resolve(module);
-      };
-      const failed = (error: unknown) => {
-        settle();
-        reject(error);
-      };
+      const answered = (module: WebAssembly.Module | undefined) => settle(() => resolve(module));
+      const failed = (error: unknown) => settle(() => reject(error));
       const onAbort = () => failed(signal?.reason);
       const timer = setTimeout(answered, this.#waitAtMost, undefined);
       this.#questions.set(id, { answered, failed });

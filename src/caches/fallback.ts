@@ -1,7 +1,8 @@
-import { CacheError } from '../cache-error.js';
+import { CacheError, messageOf } from '../cache-error.js';
 import type { Engine, LoadOptions, ModuleCache, SyncModuleCache } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
-import { lookUp, lookUpSync } from './look-up.js';
+import { type Procedure, resultOf, runAsync, runSync } from '../sync-or-async.js';
+import { asyncCalls, type Calls, lookUp, syncCalls } from './look-up.js';
 
 /**
  * The base class for your own strategy: write `load`, `contains` and `save`, and inherit `withFallback`.
@@ -112,38 +113,12 @@ export class FallbackCache<
     this.fallback = fallback;
   }
 
-  async load(key: ModuleHash, engine: Engine, options: LoadOptions = {}): Promise<WebAssembly.Module> {
-    let primaryError: unknown;
-    try {
-      return await lookUp(this.primary, key, engine, options);
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      primaryError = error;
-    }
-    let module: WebAssembly.Module;
-    try {
-      module = await lookUp(this.fallback, key, engine, options);
-    } catch (fallbackError) {
-      options.signal?.throwIfAborted();
-      throw bothFailed('load', key, primaryError, fallbackError);
-    }
-    this.promote(key, engine, module);
-    return module;
+  async load(key: ModuleHash, engine: Engine, options?: LoadOptions): Promise<WebAssembly.Module> {
+    return runAsync(this.loadFromEither(asyncCalls, key, engine, options));
   }
 
   async contains(key: ModuleHash, engine: Engine): Promise<boolean> {
-    let primaryError: unknown;
-    try {
-      if (await this.primary.contains(key, engine)) return true;
-    } catch (error) {
-      primaryError = error;
-    }
-    try {
-      return await this.fallback.contains(key, engine);
-    } catch (fallbackError) {
-      if (primaryError === undefined) return false;
-      throw bothFailed('look up', key, primaryError, fallbackError);
-    }
+    return runAsync(this.eitherContains(asyncCalls, key, engine));
   }
 
   async save(key: ModuleHash, engine: Engine, module: WebAssembly.Module): Promise<void> {
@@ -152,6 +127,47 @@ export class FallbackCache<
       [this.primary, this.fallback].map(async (cache) => cache.save(key, engine, module)),
     )) as [PromiseSettledResult<void>, PromiseSettledResult<void>];
     this.settle(key, primary, fallback);
+  }
+
+  /** @internal */
+  protected *loadFromEither(
+    calls: Calls,
+    key: ModuleHash,
+    engine: Engine,
+    options: LoadOptions = {},
+  ): Procedure<WebAssembly.Module> {
+    let primaryError: unknown;
+    try {
+      return yield* lookUp(calls, this.primary, key, engine, options);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      primaryError = error;
+    }
+    let module: WebAssembly.Module;
+    try {
+      module = yield* lookUp(calls, this.fallback, key, engine, options);
+    } catch (fallbackError) {
+      options.signal?.throwIfAborted();
+      throw bothFailed('load', key, primaryError, fallbackError);
+    }
+    this.#promote(key, engine, module);
+    return module;
+  }
+
+  /** @internal */
+  protected *eitherContains(calls: Calls, key: ModuleHash, engine: Engine): Procedure<boolean> {
+    let primaryError: unknown;
+    try {
+      if (yield* resultOf(calls.contains(this.primary, key, engine))) return true;
+    } catch (error) {
+      primaryError = error;
+    }
+    try {
+      return yield* resultOf(calls.contains(this.fallback, key, engine));
+    } catch (fallbackError) {
+      if (primaryError === undefined) return false;
+      throw bothFailed('look up', key, primaryError, fallbackError);
+    }
   }
 
   /** A save succeeds if the primary took it. */
@@ -165,7 +181,7 @@ export class FallbackCache<
   }
 
   /** Promotes after the caller has the module, because a save begins with serialising, which takes up to 100 ms. */
-  protected promote(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
+  #promote(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {
     const name = `${key}:${engine.deterministicId}`;
     if (this.#underPromotion.has(name)) return;
     this.#underPromotion.add(name);
@@ -184,8 +200,7 @@ export class FallbackCache<
   #warn(kind: 'PROMOTION' | 'SAVE', key: ModuleHash, what: string, error: unknown): void {
     if (this.#warned.has(kind)) return;
     this.#warned.add(kind);
-    const reason = error instanceof Error ? error.message : String(error);
-    process.emitWarning(`The module ${key} could not be ${what}: ${reason}`, {
+    process.emitWarning(`The module ${key} could not be ${what}: ${messageOf(error)}`, {
       type: 'CacheWarning',
       code: `WASM_CACHE_${kind}_FAILED`,
     });
@@ -213,36 +228,12 @@ export class SyncFallbackCache<
   extends FallbackCache<Primary, Fallback>
   implements SyncModuleCache
 {
-  loadSync(key: ModuleHash, engine: Engine, options: LoadOptions = {}): WebAssembly.Module {
-    let primaryError: unknown;
-    try {
-      return lookUpSync(this.primary, key, engine, options);
-    } catch (error) {
-      primaryError = error;
-    }
-    let module: WebAssembly.Module;
-    try {
-      module = lookUpSync(this.fallback, key, engine, options);
-    } catch (fallbackError) {
-      throw bothFailed('load', key, primaryError, fallbackError);
-    }
-    this.promote(key, engine, module);
-    return module;
+  loadSync(key: ModuleHash, engine: Engine, options?: LoadOptions): WebAssembly.Module {
+    return runSync(this.loadFromEither(syncCalls, key, engine, options));
   }
 
   containsSync(key: ModuleHash, engine: Engine): boolean {
-    let primaryError: unknown;
-    try {
-      if (this.primary.containsSync(key, engine)) return true;
-    } catch (error) {
-      primaryError = error;
-    }
-    try {
-      return this.fallback.containsSync(key, engine);
-    } catch (fallbackError) {
-      if (primaryError === undefined) return false;
-      throw bothFailed('look up', key, primaryError, fallbackError);
-    }
+    return runSync(this.eitherContains(syncCalls, key, engine));
   }
 
   saveSync(key: ModuleHash, engine: Engine, module: WebAssembly.Module): void {

@@ -4,7 +4,7 @@ import type { Expectation } from '../artifact/header.js';
 import { artifactOf } from '../artifact/module.js';
 import { wanted } from '../artifact/packed.js';
 import type { ArtifactStore, GetOptions, StoreOptions } from '../artifact-store.js';
-import { CacheError } from '../cache-error.js';
+import { CacheError, messageOf } from '../cache-error.js';
 import { compile } from '../load-progress.js';
 import type { Engine, LoadOptions } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
@@ -227,8 +227,7 @@ export class RemoteCache extends ModuleCacheBase {
 
   #failed(doing: string, key: ModuleHash, cause: unknown): CacheError {
     if (CacheError.is(cause)) return cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `The store ${this.store.description}, ${doing} ${key}, failed: ${reason}`;
+    const message = `The store ${this.store.description}, ${doing} ${key}, failed: ${messageOf(cause)}`;
     return new CacheError('Other', message, { cause });
   }
 }

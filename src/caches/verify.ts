@@ -2,7 +2,7 @@ import path from 'node:path';
 import { checkSignature, DEFAULT_MAX_ARTIFACT_SIZE, decodeArtifact } from '../artifact/artifact.js';
 import { type ArtifactHeader, bodyLength, decodeHeader, HEADER_LENGTH } from '../artifact/header.js';
 import { Signer } from '../artifact/signature.js';
-import { CacheError } from '../cache-error.js';
+import { CacheError, messageOf } from '../cache-error.js';
 import type { OpenFile } from '../files/file.js';
 import { run, type Steps } from '../files/steps.js';
 import { FileSystemStore } from '../stores/file-system.js';
@@ -240,10 +240,6 @@ function* readToCheck(file: OpenFile, kind: FoundFile['kind']): Steps<Uint8Array
     return start; // Reading more would not help.
   }
   return file.size > MAX_ARTIFACT_FILE_SIZE ? start : yield* file.read(0, file.size);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function none(): { files: number; size: number } {

@@ -1,35 +1,13 @@
-import { lookUp, lookUpSync } from '../caches/look-up.js';
+import { type Calls, lookUp } from '../caches/look-up.js';
 import { compiling, type OnProgress, startStep } from '../load-progress.js';
 import type { LoadedModule } from '../loaded-module.js';
-import type { Engine, LoadOptions, LoadProgress, ModuleCache, StepFinished, SyncModuleCache } from '../module-cache.js';
+import type { Engine, LoadProgress, ModuleCache, StepFinished } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
 import { type Procedure, resultOf } from '../sync-or-async.js';
 import { wrongOption } from '../wrong-option.js';
 
 // Captured: programs replace globals.
 const { performance } = globalThis;
-
-type Result<T> = T | Promise<T>;
-
-/** The methods of caches and engines that a load calls: those with promises, or the synchronous ones. */
-export interface Calls {
-  lookUp(cache: ModuleCache, key: ModuleHash, engine: Engine, options: LoadOptions): Result<WebAssembly.Module>;
-  compile(engine: Engine, wireBytes: Uint8Array): Result<WebAssembly.Module>;
-  save(cache: ModuleCache, key: ModuleHash, engine: Engine, module: WebAssembly.Module): Result<void>;
-}
-
-export const asyncCalls: Calls = {
-  lookUp,
-  compile: (engine, wireBytes) => engine.compile(wireBytes),
-  save: (cache, key, engine, module) => cache.save(key, engine, module),
-};
-
-/** For a `SyncModuleCache` only. */
-export const syncCalls: Calls = {
-  lookUp: (cache, ...rest) => lookUpSync(cache as SyncModuleCache, ...rest),
-  compile: (engine, wireBytes) => engine.compileSync(wireBytes),
-  save: (cache, key, engine, module) => (cache as SyncModuleCache).saveSync(key, engine, module),
-};
 
 interface Task {
   cache: ModuleCache;
@@ -81,7 +59,7 @@ export class Load {
     const { cache, engine, signal } = this.#task;
     const options = { wireBytes, signal, onProgress: this.onProgress };
     try {
-      return this.result(key, yield* resultOf(this.#calls.lookUp(cache, key, engine, options)));
+      return this.result(key, yield* lookUp(this.#calls, cache, key, engine, options));
     } catch (error) {
       this.throwIfEnded();
       onMiss(error);
