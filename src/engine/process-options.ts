@@ -1,9 +1,8 @@
 import fs from 'node:fs';
-import worker_threads from 'node:worker_threads';
+import { isWorker } from '../is-worker.js';
 
 // Captured: programs empty process.env and patch builtins.
 const { readFileSync } = fs;
-const { isMainThread } = worker_threads;
 const { platform } = process;
 const execArgv = [...process.execArgv];
 const nodeOptions = process.env.NODE_OPTIONS ?? '';
@@ -33,7 +32,7 @@ function given(): string[] {
 
 /** A worker can be started with an `execArgv` of its own, but V8's flags are those of the process. */
 function commandLine(): string[] {
-  if (isMainThread || platform !== 'linux') return [];
+  if (!isWorker || platform !== 'linux') return [];
   try {
     return readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(1);
   } catch {

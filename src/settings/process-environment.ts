@@ -1,5 +1,6 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import fs from 'node:fs';
+import { isWorker } from '../is-worker.js';
 import { loadAddon } from '../native/addon.js';
 import type { Settings } from './read-settings.js';
 import { SETTINGS, variablesFor } from './settings.js';
@@ -18,8 +19,6 @@ interface Shared {
   warnings: string[];
 }
 
-/** Node marks the functions that workers do not have. To ask node:worker_threads takes 2 ms or more. */
-const isWorker = (process.abort as { disabled?: boolean }).disabled === true;
 const OWN = /^WASM_CACHE_/;
 
 let isLeft = false;

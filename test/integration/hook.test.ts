@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -38,6 +39,23 @@ for (const way of WAYS) {
     assert.deepEqual(hooked(directory, 'hot.mjs', [way]), { restored: true, ...EXPECTED });
   });
 }
+
+test('the hook loads no module of Node that is not loaded anyway, because each takes milliseconds', () => {
+  const list = ['-e', 'console.log(process.moduleLoadList.join("\\n"))'];
+  const loaded = (...hook: string[]) => {
+    const { stdout } = spawnSync(process.execPath, [...hook, ...list], { encoding: 'utf8', env: { HOME: '/' } });
+    return stdout.split('\n');
+  };
+  const empty = path.join(temporaryDirectory(), 'empty.mjs');
+  writeFileSync(empty, '');
+  // These two are small, and the hook needs them.
+  const needed = ['initialize_import_meta', 'diagnostics_channel'];
+  const plain = new Set(loaded('--import', empty));
+  assert.deepEqual(
+    loaded('--import', register).filter((name) => !plain.has(name) && !needed.some((each) => name.endsWith(each))),
+    [],
+  );
+});
 
 test('an artifact of one way in serves all others, and files are private', () => {
   const directory = temporaryDirectory();
