@@ -19,7 +19,8 @@ export type {
 } from './bundle/types.js';
 export { CacheError, type CacheErrorKind, type CacheErrorOptions } from './cache-error.js';
 export { FallbackCache, ModuleCacheBase, SyncFallbackCache } from './caches/fallback.js';
-export { FileSystemCache, type FileSystemCacheOptions } from './caches/file-system.js';
+export { FileSystemCache } from './caches/file-system.js';
+export type { FileSystemCacheOptions } from './caches/file-system-options.js';
 export { RemoteCache } from './caches/remote.js';
 export type { RemoteCacheOptions, RemoteCacheStats } from './caches/remote-options.js';
 export { inMemory, SharedCache, type SharedCacheOptions } from './caches/shared.js';

@@ -9,7 +9,7 @@ import { FileSystemStore } from '../stores/file-system.js';
 import { wrongOption } from '../wrong-option.js';
 import { CrashGuard } from './crash-guard.js';
 import { checkDirectory, entryName } from './entry-name.js';
-import type { FileSystemCacheOptions } from './file-system.js';
+import type { FileSystemCacheOptions } from './file-system-options.js';
 import { type FoundFile, inventory } from './inventory.js';
 import { isOurs, READ_TO_TELL } from './ownership.js';
 import { deadEngines, isLeftBehind } from './sweep.js';

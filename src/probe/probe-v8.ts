@@ -1,4 +1,5 @@
-import { FileSystemCache, type FileSystemCacheOptions } from '../caches/file-system.js';
+import { FileSystemCache } from '../caches/file-system.js';
+import type { FileSystemCacheOptions } from '../caches/file-system-options.js';
 import { isTestedV8 } from '../engine/supported.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { keptVerdict, probe } from './probe.js';

@@ -2,14 +2,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
+import { codeOf, messageOf } from '../files/errors.js';
 import { type OpenFile, openFile, type Watcher } from '../files/file.js';
-import { checkFolder, type Folder, openFolder, openFolderIn } from '../files/folder.js';
+import { checkFolder, type Folder } from '../files/folder.js';
+import { OpenFolders } from '../files/open-folders.js';
 import { call, run, type Steps } from '../files/steps.js';
 import { appendToFile, createFile, TEMPORARY, writeFile } from '../files/write.js';
 import { TooLargeError } from '../too-large-error.js';
 
 const { now } = Date;
-const { queueMicrotask } = globalThis;
 
 /** The default limit for reading a value in bytes: an artifact of 256 MiB, and what is around it. */
 const DEFAULT_MAX_SIZE = 2 ** 28 + 2 ** 20;
@@ -49,7 +50,7 @@ export class FileSystemStore implements ArtifactStore {
   readonly directory: string;
   readonly isConditional = false;
   readonly #isShared: boolean;
-  readonly #folders = new Map<string, OpenedFolder>();
+  readonly #folders: OpenFolders;
 
   /**
    * Does not read or create the folder yet.
@@ -59,6 +60,7 @@ export class FileSystemStore implements ArtifactStore {
   constructor(directory: string, { isShared = false } = {}) {
     this.directory = path.resolve(directory);
     this.#isShared = isShared;
+    this.#folders = new OpenFolders(this.directory, isShared);
   }
 
   /** The same path, for people. */
@@ -133,7 +135,7 @@ export class FileSystemStore implements ArtifactStore {
    */
   *use<T>(name: string, steps: (file: OpenFile) => Steps<T>): Steps<T> {
     try {
-      return yield* this.#inFolder(name, false, function* (folder, own) {
+      return yield* this.#folders.use(name, false, function* (folder, own) {
         const file = yield* openFile(folder, own);
         try {
           return yield* steps(file);
@@ -149,7 +151,10 @@ export class FileSystemStore implements ArtifactStore {
   /** @internal Size and time stamp of a value; `undefined` if there is no readable one. @throws {CacheError} `FileRead` or `Untrusted`. */
   *stat(name: string): Steps<{ size: number; touchedAt: number } | undefined> {
     try {
-      return yield* this.use(name, statOf);
+      return yield* this.use(name, function* ({ size, touchedAt }) {
+        yield* nothing();
+        return { size, touchedAt };
+      });
     } catch (error) {
       const isNoValue = CacheError.is(error, 'NotFound') || codeOf((error as CacheError).cause) === 'EISDIR';
       if (isNoValue || (CacheError.is(error, 'Untrusted') && error.path === undefined)) return undefined;
@@ -190,7 +195,7 @@ export class FileSystemStore implements ArtifactStore {
   /** @internal The stats of whatever has this name; `undefined` if nothing has it. @throws {CacheError} `FileRead` or `Untrusted`. */
   *lstat(name: string): Steps<fs.Stats | undefined> {
     try {
-      return yield* this.#inFolder(name, false, (folder, own) => call('lstat', folder.at(own)));
+      return yield* this.#folders.use(name, false, (folder, own) => call('lstat', folder.at(own)));
     } catch (error) {
       const reason = this.#readError(name, error);
       if (CacheError.is(reason, 'NotFound')) return undefined;
@@ -201,7 +206,7 @@ export class FileSystemStore implements ArtifactStore {
   /** @internal The {@link remove} that reports failures. @throws {CacheError} `NotFound`, `FileRead` or `Untrusted`. */
   *unlink(name: string): Steps<void> {
     try {
-      yield* this.#inFolder(name, false, (folder, own) => call('unlink', folder.at(own)));
+      yield* this.#folders.use(name, false, (folder, own) => call('unlink', folder.at(own)));
     } catch (error) {
       throw this.#readError(name, error);
     }
@@ -225,14 +230,14 @@ export class FileSystemStore implements ArtifactStore {
   /** @internal Whether any name may start with `folder/`. @throws {CacheError} `FileRead` or `Untrusted`. */
   *hasFolder(folder: string): Steps<boolean> {
     try {
-      yield* this.#inFolder('', false, nothing);
+      yield* this.#folders.use('', false, nothing);
     } catch (error) {
       const reason = this.#readError('', error);
       if (CacheError.is(reason, 'NotFound')) return false;
       throw reason;
     }
     try {
-      yield* this.#inFolder(`${folder}/`, false, nothing);
+      yield* this.#folders.use(`${folder}/`, false, nothing);
       return true;
     } catch (error) {
       return !CacheError.is(this.#readError(folder, error), 'NotFound'); // the read will report the error
@@ -262,7 +267,7 @@ export class FileSystemStore implements ArtifactStore {
   *#change<T>(name: string, steps: (folder: Folder, own: string) => Steps<T>): Steps<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return yield* this.#inFolder(name, true, steps);
+        return yield* this.#folders.use(name, true, steps);
       } catch (error) {
         if (attempt < ATTEMPTS && codeOf(error) === 'ENOENT') continue;
         if (CacheError.is(error)) throw error;
@@ -274,58 +279,10 @@ export class FileSystemStore implements ArtifactStore {
 
   *#quietly(name: string, steps: (file: string) => Steps<void>): Steps<void> {
     try {
-      yield* this.#inFolder(name, false, (folder, own) => steps(folder.at(own)));
+      yield* this.#folders.use(name, false, (folder, own) => steps(folder.at(own)));
     } catch (error) {
       if (CacheError.is(error, 'Untrusted') && error.path !== undefined) throw error;
     }
-  }
-
-  *#inFolder<T>(name: string, makes: boolean, steps: (folder: Folder, own: string) => Steps<T>): Steps<T> {
-    const names = name.split('/');
-    const own = names.pop() as string;
-    const opened = yield* this.#open(names, makes);
-    try {
-      return yield* steps(opened.folder, own);
-    } finally {
-      this.#release(opened);
-    }
-  }
-
-  *#open(names: string[], makes: boolean): Steps<OpenedFolder> {
-    const key = names.join('/');
-    const known = this.#folders.get(key);
-    if (known) {
-      known.users++;
-      if (yield* known.folder.isUsable()) return known;
-      this.#folders.delete(key);
-      this.#release(known);
-    }
-    const opened = { key, folder: yield* this.#openFresh(names, makes), users: 1, isReleased: false };
-    this.#folders.set(key, opened);
-    return opened;
-  }
-
-  *#openFresh(names: string[], makes: boolean): Steps<Folder> {
-    if (names.length === 0) return yield* openFolder(this.directory, this.#isShared, makes);
-    const parent = yield* this.#open(names.slice(0, -1), makes);
-    try {
-      return yield* openFolderIn(parent.folder, names[names.length - 1] as string, makes);
-    } finally {
-      this.#release(parent);
-    }
-  }
-
-  /** Keeps the folder open for the next call, until other code of the program runs. */
-  #release(opened: OpenedFolder): void {
-    opened.users--;
-    if (opened.isReleased) return;
-    opened.isReleased = true;
-    queueMicrotask(() => {
-      opened.isReleased = false;
-      if (opened.users > 0) return;
-      if (this.#folders.get(opened.key) === opened) this.#folders.delete(opened.key);
-      opened.folder.close();
-    });
   }
 
   #readError(name: string, cause: unknown): CacheError {
@@ -342,27 +299,4 @@ export class FileSystemStore implements ArtifactStore {
   }
 }
 
-interface OpenedFolder {
-  readonly key: string;
-  readonly folder: Folder;
-  users: number;
-  /** Whether the folder will be closed soon, unless it is used again. */
-  isReleased: boolean;
-}
-
 function* nothing(): Steps<void> {}
-
-function* statOf({ size, touchedAt }: OpenFile): Steps<{ size: number; touchedAt: number }> {
-  yield* nothing();
-  return { size, touchedAt };
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException | undefined)?.code;
-}
-
-/** The message without the path, which may be that of a descriptor. */
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return codeOf(error) === undefined ? error.message : error.message.replace(/, \w+ '.*$/s, '');
-}
