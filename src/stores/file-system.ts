@@ -102,7 +102,7 @@ export class FileSystemStore implements ArtifactStore {
     const from = prefix.slice(0, prefix.lastIndexOf('/') + 1);
     let entries: fs.Dirent[];
     try {
-      entries = await fs.promises.readdir(this.#path(from), { recursive: true, withFileTypes: true });
+      entries = await fs.promises.readdir(path.join(this.directory, from), { recursive: true, withFileTypes: true });
     } catch (error) {
       const reason = this.#readError(from, error);
       if (CacheError.is(reason, 'NotFound')) return;
@@ -271,7 +271,7 @@ export class FileSystemStore implements ArtifactStore {
       } catch (error) {
         if (attempt < ATTEMPTS && codeOf(error) === 'ENOENT') continue;
         if (CacheError.is(error)) throw error;
-        const file = this.#path(name);
+        const file = path.join(this.directory, name);
         throw new CacheError('FileWrite', `Could not write ${file}: ${messageOf(error)}`, { cause: error, path: file });
       }
     }
@@ -287,15 +287,11 @@ export class FileSystemStore implements ArtifactStore {
 
   #readError(name: string, cause: unknown): CacheError {
     if (CacheError.is(cause)) return cause;
-    const file = this.#path(name);
+    const file = path.join(this.directory, name);
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(cause) as string)) {
       return new CacheError('NotFound', `Nothing is stored at ${file}`, { cause });
     }
     return new CacheError('FileRead', `Could not read ${file}: ${messageOf(cause)}`, { cause, path: file });
-  }
-
-  #path(name: string): string {
-    return path.join(this.directory, name);
   }
 }
 
