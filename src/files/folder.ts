@@ -6,7 +6,7 @@ import { quoted, walk, whyUntrustedFolder } from './trust.js';
 import { warnOnce } from './warning.js';
 
 // Captured: see steps.ts.
-const { closeSync, constants, fstatSync, mkdirSync, chmodSync, statSync } = fs;
+const { closeSync, constants, fstatSync, mkdirSync, chmodSync, lstatSync } = fs;
 const { O_RDONLY, O_DIRECTORY = 0, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
 
 const PRIVATE_DIRECTORY = 0o700;
@@ -174,7 +174,7 @@ function hasDescriptors(descriptor: number): boolean {
 
 function isSame(descriptor: number): boolean {
   try {
-    const [one, other] = [fstatSync(descriptor), statSync(`${DESCRIPTORS}/${descriptor}/.`)];
+    const [one, other] = [fstatSync(descriptor), lstatSync(`${DESCRIPTORS}/${descriptor}/.`)];
     return one.ino === other.ino && one.dev === other.dev;
   } catch {
     return false; // Another system, no /proc, or --permission
