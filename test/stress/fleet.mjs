@@ -26,8 +26,6 @@ import { atLeast, hook, median } from '../../bench/processes.mjs';
 const WARM = 0.9;
 /** Runs that fill the folder of the warm runs. */
 const TRAINING = 3;
-/** The number of arguments of the learner between its program's path and the keys. */
-const BEFORE_KEYS = 7;
 const ARMS = ['remote', 'none'];
 
 const { values } = parseArgs({
@@ -87,20 +85,12 @@ async function run(program, directory, env = {}) {
   if (status !== 0 || errors !== '') problems.push(`${program} ended with ${status}: ${errors}`);
   if (!expected.has(program)) expected.set(program, output);
   if (output === '' || output !== expected.get(program)) problems.push(`${program} wrote ${JSON.stringify(output)}`);
-  const learnt = others.map(({ arguments: each }) => keysToLearn(each));
   return {
     ms,
     cpuMs,
     learners: others.length,
     learnersCpuMs: sum(others.map((each) => each.cpuMs)),
-    learnt: sum(learnt.map((keys) => keys.length)),
   };
-}
-
-/** The keys of a learner; none if it only pushes to the store, or sweeps. */
-function keysToLearn(args) {
-  const at = args.findIndex((each) => each.endsWith(path.join('learning', 'learner.js')));
-  return at < 0 ? [] : args.slice(at + BEFORE_KEYS);
 }
 
 async function runMachine(arm, wave, number) {
@@ -214,7 +204,6 @@ function summary(arm, ofArm) {
     serverCpu,
     totalCpu: programsCpu + learnersCpu + serverCpu,
     learners: sum(each.map(({ learners }) => learners)),
-    learnt: sum(each.map(({ learnt }) => learnt)),
     requests: used('requests'),
     mbOut: used('bytesOut') / 1e6,
     mbIn: used('bytesIn') / 1e6,
@@ -276,7 +265,6 @@ function print() {
   line('CPU of the server, s', 'serverCpu', fixed(1));
   line('all CPU, s', 'totalCpu', fixed(1));
   line('learner processes', 'learners', whole);
-  line('modules learnt in them', 'learnt', whole);
   line('requests to the store', 'requests', whole);
   line('read from the store, MB', 'mbOut', fixed(1));
   line('written to the store, MB', 'mbIn', fixed(1));
@@ -317,13 +305,13 @@ function print() {
   console.log(String(each));
 
   const perWave = new Table({
-    head: ['remote', 'CPU, s', 'no remote tier, s', 'learners', 'learnt', 'requests', 'read, MB', 'written, MB'],
+    head: ['remote', 'CPU, s', 'no remote tier, s', 'learners', 'requests', 'read, MB', 'written, MB'],
     colAligns: right(7),
     style,
   });
   for (let wave = 0; wave < waves; wave++) {
     const [one, other] = ARMS.map((arm) => summary(arm, [done.find((each) => each.arm === arm && each.wave === wave)]));
-    const numbers = [one.learners, one.learnt, one.requests].map(whole);
+    const numbers = [one.learners, one.requests].map(whole);
     const amounts = [one.mbOut, one.mbIn].map(fixed(1));
     perWave.push([`wave ${wave + 1}`, ...[one.totalCpu, other.totalCpu].map(fixed(1)), ...numbers, ...amounts]);
   }
