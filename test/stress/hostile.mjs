@@ -247,8 +247,10 @@ async function checkThatPlantsAreSeen() {
   const [name, bytes] = evil.entries().next().value;
   fs.mkdirSync(path.join(folder, path.dirname(name)), { recursive: true, mode: 0o700 });
   fs.writeFileSync(path.join(folder, name), bytes, { mode: 0o600 });
-  const [{ foreign }] = await Promise.all(children.map(({ use }) => use()));
-  if (foreign === 0) throw new Error('The engine did not even get the code of a file that belongs to the user');
+  const answers = await Promise.all(children.map(({ use }) => use()));
+  // The first one removes it, because its engine refuses it.
+  if (answers.every(({ foreign }) => foreign === 0))
+    throw new Error('The engine did not even get the code of a file that belongs to the user');
   fs.rmSync(path.join(folder, path.dirname(name)), { recursive: true });
 }
 
