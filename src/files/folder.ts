@@ -166,9 +166,12 @@ function* openDescriptor(file: string, flags: number): Steps<number | undefined>
 
 let descriptorsWork: boolean | undefined;
 
-/** Whether files of an open folder can be reached by its descriptor: on Linux with /proc. */
+/**
+ * Whether files of an open folder can be reached by its descriptor: on Linux with /proc. Not under the permission model, which may allow to
+ * read everything, and still forbids to write below /proc.
+ */
 function hasDescriptors(descriptor: number): boolean {
-  descriptorsWork ??= isSame(descriptor);
+  descriptorsWork ??= !process.permission && isSame(descriptor);
   return descriptorsWork;
 }
 
@@ -177,6 +180,6 @@ function isSame(descriptor: number): boolean {
     const [one, other] = [fstatSync(descriptor), lstatSync(`${DESCRIPTORS}/${descriptor}/.`)];
     return one.ino === other.ino && one.dev === other.dev;
   } catch {
-    return false; // Another system, no /proc, or --permission
+    return false; // another system, or no /proc
   }
 }

@@ -12,7 +12,7 @@ export const milliseconds = () => Number(nanoseconds()) / 1e6;
 /** Microseconds of CPU time that this process has used. */
 export function usedCpuTime(): number {
   const { userCPUTime, systemCPUTime } = resourceUsage();
-  return userCPUTime + systemCPUTime;
+  return userCPUTime + systemCPUTime || 0; // Not a number where a program replaced the function.
 }
 
 /** Starts to measure the cost of loading an artifact. The returned function gives the cost so far. */

@@ -100,7 +100,7 @@ describe('command-line', { skip }, () => {
   const minify = (file: string, env: Record<string, string> = {}) =>
     runProgram(example('command-line', 'minify.js'), {
       args: [file],
-      env: { WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot', ...env },
+      env: { WASM_CACHE_DIR: path.join(directory, 'cache'), WASM_CACHE_LEARN: 'hot', ...env },
     });
   const program = path.join(directory, 'program.ts');
   writeFileSync(program, 'export class Circle { constructor(readonly radius: number) {} }\n');
@@ -109,11 +109,11 @@ describe('command-line', { skip }, () => {
     const first = minify(program, { NODE_DEBUG: 'wasm-cache' });
     assert.equal(first.stdout, 'export class Circle{radius;constructor(radius){this.radius=radius}}\n', first.stderr);
     assert.doesNotMatch(first.stderr, HIT);
-    await learnt(directory);
+    await learnt(path.join(directory, 'cache'));
     const second = minify(program, { NODE_DEBUG: 'wasm-cache' });
     assert.match(second.stderr, HIT);
     assert.equal(second.stdout, first.stdout);
-    await learnt(directory);
+    await learnt(path.join(directory, 'cache'));
     assert.deepEqual(minify(program), { status: 0, signal: null, stdout: first.stdout, stderr: '' });
   });
 

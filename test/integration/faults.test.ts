@@ -90,8 +90,9 @@ const faults: Fault[] = [
       rmSync(file);
       symlinkSync(path.basename(file), file);
     },
-    kind: 'FileRead',
+    kind: process.getuid?.() === 0 ? 'Untrusted' : 'FileRead',
     heals: true,
+    warning: process.getuid?.() === 0 ? /^$|is not a regular file|symbolic link/ : /^$/,
   },
   {
     name: 'in a folder that others may write to',

@@ -33,7 +33,7 @@ const engineId = engineIdOfPrograms();
 /** Milliseconds that the program stays, in which the store can do its worst. */
 const STAY = 1500;
 /** Megabytes that a store may cost a program, its client and thread included; the attacks below send gigabytes. */
-const MEMORY = 250;
+const MEMORY = 400;
 /** Milliseconds between the end of the program and that of the process. */
 const EXIT = 300;
 const UNPACKED = 2 ** 28 - 2 ** 20;
