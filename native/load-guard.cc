@@ -94,11 +94,9 @@ void Close(Load& load) {
   struct stat named{};
   const bool is_there = fstat(load.descriptor, &own) == 0 && lstat(load.file, &named) == 0 &&
                         own.st_ino == named.st_ino && own.st_dev == named.st_dev;
-  if (is_there && !HasHistory(load.descriptor)) {
-    unlink(load.file);
-  } else {
-    pwrite(load.descriptor, kLoaded, kLineLength, load.line);
-  }
+  const bool is_removed = is_there && !HasHistory(load.descriptor) && unlink(load.file) == 0;
+  // A note that stays, also because it cannot be removed, must not look like a load that was interrupted.
+  if (!is_removed) pwrite(load.descriptor, kLoaded, kLineLength, load.line);
   close(load.descriptor);
   load.descriptor = -1;
 }

@@ -78,7 +78,7 @@ export class CrashGuard {
     } catch {
       return undefined;
     } finally {
-      if (descriptor !== undefined) closeSync(descriptor); // This also drops the lock.
+      if (descriptor !== undefined) close(descriptor); // This also drops the lock.
     }
   }
 
@@ -112,6 +112,15 @@ export class CrashGuard {
 
   #write(line: string): void {
     runSync(this.#store.write(this.#name, Buffer.from(`${line}\n`)));
+  }
+}
+
+/** The note was only read, so a failure says nothing about the artifact. */
+function close(descriptor: number): void {
+  try {
+    closeSync(descriptor);
+  } catch {
+    // For instance a network file system that is gone.
   }
 }
 

@@ -143,7 +143,9 @@ function* open(file: string, folder: string, isShared: boolean, flags = O_NOFOLL
   const descriptor = yield* openDescriptor(file, flags);
   try {
     const stats = yield* descriptor === undefined ? call('lstat', file) : call('fstat', descriptor);
-    if (!stats?.isDirectory()) throw Object.assign(new Error(`${folder} is not a folder`), { code: 'ENOTDIR' });
+    // Where folders are not opened, this is how a missing one shows.
+    if (!stats) throw Object.assign(new Error(`There is no folder ${folder}`), { code: 'ENOENT' });
+    if (!stats.isDirectory()) throw Object.assign(new Error(`${folder} is not a folder`), { code: 'ENOTDIR' });
     const reason = isShared ? undefined : whyUntrustedFolder(stats, folder);
     if (reason !== undefined) throw new CacheError('Untrusted', reason, { path: folder });
     return new Folder(folder, isShared, file, descriptor);

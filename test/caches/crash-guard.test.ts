@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { CrashGuard } from '../../dist/caches/crash-guard.js';
@@ -9,7 +18,7 @@ import { assertSameModule, ofKind } from '../../dist/testing/assertions.js';
 import { sample } from '../../dist/testing/sample.js';
 import { variants } from '../../dist/testing/variants.js';
 import { until } from '../support/learning.js';
-import { filesIn, root, runProgram, temporaryDirectory } from '../support/processes.js';
+import { filesIn, remove, root, runProgram, temporaryDirectory } from '../support/processes.js';
 
 const onLinux = { skip: process.platform !== 'linux' && 'needs the addon, and signals' };
 
@@ -235,6 +244,32 @@ describe('FileSystemCache under the guard', () => {
       assert.ok(existsSync(artifact));
     });
   }
+
+  it('takes no load for interrupted whose note cannot be removed', onLinux, () => {
+    const directory = mkdtempSync('/tmp/wasm-cache-test-'); // Others cannot reach the temporary folder of the tests.
+    const artifact = path.join(directory, 'abc.artifact');
+    const note = artifact.replace('.artifact', '.loading');
+    const guard = new CrashGuard(artifact);
+    guard.watch(() => undefined); // loads the addon
+    writeFileSync(note, 'loading\n', { mode: 0o600 });
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) for (const file of [directory, note]) chownSync(file, 65534, 65534); // Root may remove it.
+    chmodSync(directory, 0o500);
+    if (isRoot) process.seteuid?.(65534);
+    try {
+      for (let i = 0; i < 3; i++)
+        assert.equal(
+          guard.watch(() => 'loaded'),
+          'loaded',
+        );
+      assert.equal(readFileSync(note, 'utf8'), `loading\n${'loaded \n'.repeat(3)}`);
+      assert.equal(guard.quarantine(), undefined);
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+      chmodSync(directory, 0o700);
+      remove(directory);
+    }
+  });
 
   it('loads from a folder that cannot be written to', {
     skip: process.geteuid?.() === 0 ? 'root may write anywhere' : false,

@@ -99,7 +99,8 @@ function keysOf(value: unknown): Set<string> {
 
 /** The keys that a section names, and those of the sections that it refers to. */
 function documentedOf(command: string): { own: string[]; all: string[] } {
-  const text = sections.get(command)?.split(/^(?:\| )?`--json`/m)[1] ?? '';
+  const [, ...texts] = sections.get(command)?.split(/^(?:\| )?`--json`/m) ?? [];
+  const text = texts.join('').replace(/\s+/g, ' '); // A reference may go over the end of a line.
   const referred = [...text.matchAll(/\b(?:as|of|in) `([a-z]+)`/g)].map(([, name]) => name as string);
   const words = text.replace(/\b(?:as|of|in) `[a-z]+`/g, '').matchAll(/`([a-z]\w*)(?:\[\])?(?:\.(\w+))?`/g);
   const own = [...words].flatMap(([, name, inner]) => (inner ? [name, inner] : [name]) as string[]);

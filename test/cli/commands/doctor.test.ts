@@ -10,6 +10,7 @@ import { madeUp, SECRET } from '../../support/bundles.js';
 import { jsonOf, putArtifact, runCli, runCliAsync, shapeOf } from '../../support/cli.js';
 import { engineIdOfPrograms, snapshot } from '../../support/learning.js';
 import { temporaryDirectory } from '../../support/processes.js';
+import { quarantine } from '../../support/quarantine.js';
 
 const HOUR = 3_600_000;
 const onPosix = { skip: process.geteuid ? false : 'no file modes here' };
@@ -175,7 +176,7 @@ describe('wasm-cache doctor finds a folder', () => {
   it('that is over its limit, was swept in the future, or has an artifact that is not loaded', () => {
     const directory = temporaryDirectory();
     const file = putArtifact(directory, madeUp(1, { engineId: here }), { age: -2 * HOUR });
-    writeFileSync(file.replace('.artifact', '.loading'), '- 1 0 \n');
+    quarantine(file, { deaths: 1, goodTries: 0 });
     const document = doctor({ directory, env: { WASM_CACHE_MAX_SIZE: '1KiB' } });
     assert.deepEqual(findingOf(document, 'size'), [
       ...['warning', '1 artifact in 2 files, 4.2 KiB of 1.0 KiB: it is over its limits'],

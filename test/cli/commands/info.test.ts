@@ -9,6 +9,7 @@ import { madeUp, SECRET } from '../../support/bundles.js';
 import { jsonOf, OTHER_ENGINE, putArtifact, runCli, shapeOf } from '../../support/cli.js';
 import { engineIdOfPrograms } from '../../support/learning.js';
 import { filesIn, register, runProgram, temporaryDirectory } from '../../support/processes.js';
+import { quarantine } from '../../support/quarantine.js';
 
 const here = engineIdOfPrograms();
 
@@ -76,7 +77,7 @@ describe('wasm-cache info', () => {
       putArtifact(folder, { ...made, engineId: here }, { change: (bytes) => bytes.fill(0, 400, 500) }),
       putArtifact(folder, { ...made, engineId: OTHER_ENGINE }, { secret: 'a-secret-of-somebody-else' }),
     ];
-    writeFileSync((stored[1] as string).replace('.artifact', '.loading'), '- 2 1 \n');
+    quarantine(stored[1] as string, { deaths: 2, goodTries: 1 });
     const env = { WASM_CACHE_SECRET: SECRET };
     const { artifacts } = jsonOf<InfoDocument>(['info', String(made.key), '--dir', folder], { env });
     const [damaged, other] = artifacts;

@@ -12,6 +12,7 @@ import { SECRET } from '../../support/bundles.js';
 import { jsonOf, OTHER_ENGINE, putArtifact, runCli, shapeOf } from '../../support/cli.js';
 import { engineIdOfPrograms, snapshot } from '../../support/learning.js';
 import { register, runProgram, temporaryDirectory } from '../../support/processes.js';
+import { quarantine } from '../../support/quarantine.js';
 import { moduleOf, named, section, vector } from '../../support/wasm-binary.js';
 
 const here = engineIdOfPrograms();
@@ -211,7 +212,7 @@ describe('wasm-cache why explains a miss', () => {
 
   it('quarantined by the crash guard', () => {
     const directory = stored();
-    writeFileSync(path.join(directory, entryName(artifact).replace('.artifact', '.loading')), '- 2 1 \n');
+    quarantine(path.join(directory, entryName(artifact)), { deaths: 2, goodTries: 1 });
     const [code, message] = onlyReason(directory);
     assert.equal(code, 'quarantined');
     assert.match(message, /^it is in quarantine: 2 processes ended while they loaded it/);
