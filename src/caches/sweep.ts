@@ -65,6 +65,9 @@ const LOCK_IS_STALE_AFTER = 10 * 60_000;
 /** The age of an abandoned empty lock. A lock is created and then written within microseconds, unless its process is killed in between. */
 const EMPTY_LOCK_IS_STALE_AFTER = 5000;
 
+/** In bytes, one for each sweep. A folder that is swept every hour reaches it after seven years. */
+const MAX_MARK_SIZE = 65_536;
+
 const LOCK = 'sweep.lock';
 /** In bytes: the name of a host and a number. */
 const MAX_LOCK_SIZE = 1000;
@@ -107,7 +110,11 @@ function isOpenToOthers(directory: string): boolean {
 /** Notes the time of the sweep. If the disk has no room for that, the next sweep comes sooner. */
 function* mark(store: FileSystemStore): Steps<void> {
   try {
-    yield* store.write(MARK); // The time of the file system counts: that of this process may be wrong.
+    if (yield* store.create(MARK)) return;
+    // A write sets the time of the file system. The clock of this process may be wrong.
+    const isFile = (yield* store.lstat(MARK))?.isFile();
+    const isNoted = isFile && (yield* store.append(MARK, '.', MAX_MARK_SIZE)) !== undefined;
+    if (!isNoted) yield* store.touch(MARK);
   } catch (error) {
     if (!isFull(error)) throw error;
   }

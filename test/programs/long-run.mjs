@@ -1,9 +1,18 @@
 // node long-run.mjs <rounds>: calls small functions in a loop, each round 1,000,000 times, or only 50,000 times in all for 0 rounds. Prints the
 // result, the CPU time of the calls in milliseconds, and which functions have whose code in the end.
+
+import {
+  codeSection,
+  customSection,
+  I32,
+  moduleOf,
+  named,
+  section,
+  vector,
+} from '../../.test-build/support/wasm-binary.js';
 import { readNativeCode } from '../../dist/engine/native-code.js';
 import { countFunctions } from '../../dist/engine/wasm-binary.js';
 import { V8Engine } from '../../dist/index.js';
-import { codeSection, customSection, I32, moduleOf, named, section, vector } from '../../dist/testing/modules.js';
 
 const get = (local) => [0x20, local];
 const set = (local) => [0x21, local];
