@@ -61,7 +61,7 @@ process.exit(problems.length === 0 ? 0 : 1);
 
 function checkFiles(files, binaries) {
   const wanted =
-    /^(package\.json|[A-Z]+\.md|docs\/[\w-]+\.(md|svg)|LICENSE|binding\.gyp|native\/[\w-]+\.(cc|h)|dist\/.+\.(js|cjs|d\.ts)|prebuilds\/.+\.node)$/;
+    /^(package\.json|[A-Z]+\.md|docs\/[\w-]+\.(md|svg)|LICENSE|dist\/.+\.(js|cjs|d\.ts)|dist\/probe\/module\.wasm|prebuilds\/.+\.node)$/;
   for (const { path: file } of files) if (!wanted.test(file)) problems.push(`${file} is packed`);
   if (binaries.length === 0) problems.push('there is no binary: npm run build:native');
   const links = readFileSync(path.join(root, 'README.md'), 'utf8').matchAll(/\]\((?!\w+:)([^)#]+)/g);
