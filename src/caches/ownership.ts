@@ -7,7 +7,7 @@ const { parse } = JSON;
 /** Bytes that {@link isOurs} needs: the first bytes show all kinds except JSON, and our JSON files are shorter. */
 export const READ_TO_TELL = 2 ** 16;
 
-const GUARD = /^\S+ \d+ \d+ /;
+const GUARD = /^(?:loading|crashed|loaded |quarantined \d+ \d+)\n/;
 const KEY = /^(?:[0-9a-f]{16}|[0-9a-f]{64})$/;
 const WASM_MAGIC = Uint8Array.of(0x00, 0x61, 0x73, 0x6d);
 

@@ -23,7 +23,7 @@ function folder() {
   };
   const ours = [
     artifact,
-    put(artifact.replace('.artifact', '.loading')),
+    put(artifact.replace('.artifact', '.loading'), 'loading\n'),
     put(path.join(directory, 'programs/app.js.json'), encodeProgramRecord([])),
   ];
   const others = [
