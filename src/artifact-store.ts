@@ -38,6 +38,11 @@ export interface GetOptions extends StoreOptions {
    * this option; then the caller throws the value away. Default: the store's own limit, or none.
    */
   maxSize?: number | undefined;
+  /**
+   * Receives the beginning of the value, of at least 512 bytes unless the value is shorter, before the rest takes memory. What it throws,
+   * the store rejects with. Stores may ignore this option: the caller checks the whole value anyway.
+   */
+  check?: ((beginning: Uint8Array) => void) | undefined;
 }
 
 /**

@@ -80,11 +80,7 @@ export async function unpackArtifact(
   stored: Uint8Array,
   { check, signer, acceptsUnsigned = false }: ArtifactChecks,
 ): Promise<Artifact> {
-  const isPacked = MAGIC.every((byte, index) => stored[index] === byte);
-  if (isPacked) checkFront(stored);
-  const header = isPacked ? stored.subarray(AT.header, AT.frame) : stored;
-  const fields = decodeHeader(header);
-  check(fields);
+  const { isPacked, header, fields } = checkedHeader(stored, check);
   const verifier = acceptsUnsigned && !isSigned(header) ? undefined : signer;
   if (isPacked) {
     const frame = stored.subarray(AT.frame);
@@ -95,6 +91,20 @@ export async function unpackArtifact(
   const artifact = decodeParts(header, stored.subarray(HEADER_LENGTH));
   if (verifier) checkSignature(header, artifact.nativeCode, artifact.wireBytes, verifier);
   return artifact;
+}
+
+/**
+ * The header of an artifact, packed or not, of which only the beginning needs to be there.
+ *
+ * @throws {CacheError} kind `Deserialize`; what `check` throws.
+ */
+export function checkedHeader(stored: Uint8Array, check: ArtifactChecks['check']) {
+  const isPacked = MAGIC.every((byte, index) => stored[index] === byte);
+  if (isPacked) checkFront(stored);
+  const header = isPacked ? stored.subarray(AT.header, AT.frame) : stored;
+  const fields = decodeHeader(header);
+  check(fields);
+  return { isPacked, header, fields };
 }
 
 /** A check for {@link unpackArtifact}: the artifact is what is expected, and takes no more than so many bytes. */

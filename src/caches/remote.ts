@@ -16,6 +16,7 @@ import { TooLargeError } from '../too-large-error.js';
 import { entryName } from './entry-name.js';
 import { ModuleCacheBase } from './fallback.js';
 import type { FileSystemCache } from './file-system.js';
+import { MemoryBudget } from './memory-budget.js';
 import {
   checkOptions,
   type RemoteCacheOptions,
@@ -26,7 +27,6 @@ import {
 const SAVES_AT_ONCE = 2;
 /** In bytes; most artifacts are smaller. */
 const SMALL = 2 ** 24;
-const SMALL_READS_AT_ONCE = 8;
 
 /**
  * Keeps artifacts in any {@link ArtifactStore}, which a fleet shares: Redis, S3, a web server. Usually behind a folder:
@@ -60,8 +60,7 @@ export class RemoteCache extends ModuleCacheBase {
   readonly #store: BoundedStore;
   readonly #settings: RemoteCacheSettings;
   readonly #inTurn = pLimit(SAVES_AT_ONCE);
-  readonly #smallReads = pLimit(SMALL_READS_AT_ONCE);
-  readonly #largeReads = pLimit(1);
+  readonly #memory: MemoryBudget;
   readonly #counts = { hits: 0, misses: 0, untrusted: 0, saves: 0, dropped: 0, bytesRead: 0, bytesWritten: 0 };
 
   /**
@@ -72,6 +71,7 @@ export class RemoteCache extends ModuleCacheBase {
   constructor(store: ArtifactStore, options: RemoteCacheOptions = {}) {
     super();
     this.#settings = checkOptions(options);
+    this.#memory = new MemoryBudget(this.#settings.maxArtifactSize);
     this.store = store;
     this.#store = new BoundedStore(store, options);
   }
@@ -164,22 +164,23 @@ export class RemoteCache extends ModuleCacheBase {
     return found.artifact;
   }
 
-  /** Limits answers: few at once, and only one large one, so that a hostile store cannot fill the memory. */
+  /** Answers may take as much memory together as the largest artifact may, so that a hostile store cannot fill the memory. */
   async #read(store: ArtifactStore, options: StoreOptions, expected: Expectation, maxSize: number) {
     const { signer } = this.#settings;
-    const upTo = (size: number) => async () => {
-      options.signal?.throwIfAborted();
-      const check = wanted(expected, size);
-      const reading = readArtifact(store, entryName(expected), { ...options, maxSize: size, check, signer });
-      // A store that hangs blocks others only until its deadline.
-      return withSignal(reading, options.signal);
-    };
+    const upTo = (size: number) =>
+      this.#memory.run(size, async () => {
+        options.signal?.throwIfAborted();
+        const check = wanted(expected, size);
+        const reading = readArtifact(store, entryName(expected), { ...options, maxSize: size, check, signer });
+        // A store that hangs blocks others only until its deadline.
+        return withSignal(reading, options.signal);
+      });
     try {
-      return await this.#smallReads(upTo(Math.min(maxSize, SMALL)));
+      return await upTo(Math.min(maxSize, SMALL));
     } catch (error) {
       if (!(error instanceof TooLargeError) || maxSize <= SMALL) throw error;
     }
-    return this.#largeReads(upTo(maxSize));
+    return upTo(maxSize);
   }
 
   /**

@@ -1,6 +1,7 @@
 import type http from 'node:http';
 import { CacheError } from '../cache-error.js';
 import { TooLargeError } from '../too-large-error.js';
+import { GrowingBytes } from './growing-bytes.js';
 
 // Captured: programs replace globals. node:http and node:https are loaded on first use: they take 5 to 30 ms.
 const { getBuiltinModule } = process;
@@ -13,6 +14,8 @@ export interface HttpRequest {
   body?: Uint8Array | undefined;
   /** In bytes. A longer answer to a GET is refused. */
   maxSize: number;
+  /** See `GetOptions`. */
+  check?: ((beginning: Uint8Array) => void) | undefined;
   /** For GET and HEAD. With 0 a redirect is an ordinary answer. Default: 5. */
   maxRedirects?: number;
   signal?: AbortSignal | undefined;
@@ -34,8 +37,8 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 /** The bytes that are read of an error's body, or of an answer to a PUT. */
 const MAX_TEXT_SIZE = 64 * 1024;
 
-/** The first buffer in bytes, for an answer without a length. */
-const FIRST_BUFFER = 64 * 1024;
+/** The bytes of a value that its reader checks before the rest comes. */
+const BEGINNING = 512;
 
 /** Milliseconds after which an idle connection is closed: servers close theirs after 5 s (Node) to 75 s (nginx). */
 const IDLE_TIMEOUT = 30_000;
@@ -187,34 +190,30 @@ function collect(
     }
   }
 
-  // Not of Buffer's pool: an artifact's code goes to V8, which takes whole ArrayBuffers.
-  let bytes: Uint8Array = Buffer.allocUnsafeSlow(hasBody ? Math.min(declared ?? FIRST_BUFFER, limit) : 0);
-  let length = 0;
-  const answer = (isRead: boolean) => {
-    const whole = length === bytes.length ? bytes : new Uint8Array(bytes.subarray(0, length));
-    succeed({ status, headers, bytes: whole }, isRead);
-  };
+  const body = new GrowingBytes(hasBody ? Math.min(declared ?? limit, limit) : 0);
+  const answer = (isRead: boolean) => succeed({ status, headers, bytes: body.copy() }, isRead);
   response.on('data', (chunk: Uint8Array) => {
-    if (length + chunk.length > limit) {
+    const before = body.length;
+    if (!body.add(chunk)) {
       if (isValue) fail(tooLarge(request, undefined));
       else answer(false);
-      return;
+    } else if (isValue && before < BEGINNING && body.length >= BEGINNING) {
+      try {
+        request.check?.(body.beginning(BEGINNING));
+      } catch (error) {
+        fail(error);
+      }
     }
-    if (length + chunk.length > bytes.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.min(limit, 2 * (length + chunk.length)));
-      larger.set(bytes.subarray(0, length));
-      bytes = larger;
-    }
-    bytes.set(chunk, length);
-    length += chunk.length;
   });
   response.on('end', () => {
     if (response.complete) answer(true);
   });
-  const cutOff = (why: string) => refuse(`the answer ended after ${length} of ${declared ?? 'unknown'} bytes${why}`);
+  const cutOff = (why: string) =>
+    refuse(`the answer ended after ${body.length} of ${declared ?? 'unknown'} bytes${why}`);
   response.on('error', (error) => cutOff(` (${error.message})`));
   response.on('close', () => {
     if (!response.complete) cutOff('');
+    body.free();
   });
 }
 

@@ -64,8 +64,8 @@ export class HttpStore implements ArtifactStore {
     this.isConditional = conditional;
   }
 
-  async get(name: string, { maxSize, ...options }: GetOptions = {}): Promise<StoredValue | undefined> {
-    const answer = await this.#ask('GET', name, options, { maxSize });
+  async get(name: string, { maxSize, check, ...options }: GetOptions = {}): Promise<StoredValue | undefined> {
+    const answer = await this.#ask('GET', name, options, { maxSize, check });
     if (isMissing(answer)) return undefined;
     if (answer.status !== 200) throw this.#unexpected('GET', name, answer);
     return { bytes: answer.bytes, version: this.isConditional ? strongETag(answer) : undefined };
@@ -110,8 +110,9 @@ export class HttpStore implements ArtifactStore {
     {
       headers = {},
       body,
+      check,
       maxSize = this.#address.maxSize,
-    }: { headers?: Record<string, string>; body?: Uint8Array; maxSize?: number | undefined } = {},
+    }: Pick<HttpRequest, 'headers' | 'body' | 'check'> & Pick<GetOptions, 'maxSize'> = {},
   ): Promise<HttpAnswer> {
     const { signal, background } = options;
     return this.#transport.request({
@@ -119,6 +120,7 @@ export class HttpStore implements ArtifactStore {
       url: this.#address.of(name),
       headers: { ...this.#address.headers, ...headers },
       body,
+      check,
       maxSize: Math.min(maxSize, this.#address.maxSize),
       signal,
       background,

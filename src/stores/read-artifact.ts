@@ -1,6 +1,6 @@
 import type { Artifact } from '../artifact/artifact.js';
-import { type ArtifactChecks, unpackArtifact } from '../artifact/packed.js';
-import type { ArtifactStore, StoredValue, StoreOptions } from '../artifact-store.js';
+import { type ArtifactChecks, checkedHeader, unpackArtifact } from '../artifact/packed.js';
+import type { ArtifactStore, GetOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { TooLargeError } from '../too-large-error.js';
 
 /** A checked artifact, and its size and version in the store. */
@@ -30,7 +30,8 @@ export async function readArtifact(
   name: string,
   options: ReadArtifactOptions,
 ): Promise<StoredArtifact | undefined> {
-  const value = await getValue(store, name, options);
+  const check = (beginning: Uint8Array) => void checkedHeader(beginning, options.check);
+  const value = await getValue(store, name, { ...options, check });
   if (!value) return undefined;
   const { bytes, version } = value;
   return { artifact: await unpackArtifact(bytes, options), size: bytes.length, version };
@@ -44,12 +45,12 @@ export async function readArtifact(
 export async function getValue(
   store: Pick<ArtifactStore, 'get'>,
   name: string,
-  { signal, background, maxSize: unpackedSize }: Pick<ReadArtifactOptions, 'signal' | 'background' | 'maxSize'>,
+  { signal, background, maxSize: unpackedSize, check }: GetOptions & Pick<ReadArtifactOptions, 'maxSize'>,
 ): Promise<StoredValue | undefined> {
   const maxSize = storedSize(unpackedSize);
   let value: StoredValue | undefined;
   try {
-    value = await store.get(name, { signal, background, maxSize });
+    value = await store.get(name, { signal, background, maxSize, check });
   } catch (error) {
     if (!(error instanceof TooLargeError)) throw error;
     throw new TooLargeError(name, undefined, maxSize, 'Deserialize');

@@ -75,9 +75,9 @@ export class S3Store implements ArtifactStore {
     return this.#address.description;
   }
 
-  async get(name: string, { maxSize, ...options }: GetOptions = {}): Promise<StoredValue | undefined> {
+  async get(name: string, { maxSize, check, ...options }: GetOptions = {}): Promise<StoredValue | undefined> {
     const url = this.#address.of(name);
-    const answer = await this.#ask('GET', url, options, { maxSize });
+    const answer = await this.#ask('GET', url, options, { maxSize, check });
     if (isMissing(answer)) return undefined;
     if (answer.status !== 200) throw unexpected('GET', url, answer, this.#address);
     const { etag = '' } = answer.headers;
@@ -147,14 +147,15 @@ export class S3Store implements ArtifactStore {
     {
       headers = {},
       body,
+      check,
       maxSize = this.#maxSize,
-    }: { headers?: Record<string, string>; body?: Uint8Array; maxSize?: number | undefined } = {},
+    }: Pick<HttpRequest, 'headers' | 'body' | 'check'> & Pick<GetOptions, 'maxSize'> = {},
   ): Promise<HttpAnswer> {
     const { signal, background } = options;
     // Providers of credentials do not support signals.
     const signed = await withSignal(this.#signer.sign(method, url, headers, body, signal), signal);
     const answer = await this.#transport.request({
-      ...{ method, url, headers: signed, body, signal, background },
+      ...{ method, url, headers: signed, body, check, signal, background },
       maxSize: Math.min(maxSize, this.#maxSize),
       maxRedirects: 0, // A redirect names the region of the bucket, but a signature is for one host only.
     });

@@ -100,6 +100,13 @@ it('a value has its own memory of exactly its length, whether the length was ann
     await assert.rejects(store.get('1001', { maxSize: 1000 }), /: 1001 bytes, more than 1000$/);
     await assert.rejects(store.get('1002', { maxSize: 1000 }), /: more than 1000 bytes$/);
     await assert.rejects(store.get('300002', { maxSize: 2 ** 30 }), /: more than 300001 bytes$/);
+    const seen: number[] = [];
+    const check = (beginning: Uint8Array) => {
+      seen.push(beginning.length);
+      throw new Error('not wanted');
+    };
+    await assert.rejects(store.get('1001', { check }), /^Error: not wanted$/);
+    assert.deepEqual(seen, [512], 'the beginning of a value is checked once');
     await assert.rejects(store.get('300003'), /: 300003 bytes, more than 300001$/);
   });
 });

@@ -60,8 +60,8 @@ export class PatientStore implements ArtifactStore {
     return this.#store.isConditional;
   }
 
-  get(name: string, { maxSize, ...options }: GetOptions = {}): Promise<StoredValue | undefined> {
-    return this.#ask(options, (limited) => this.#store.get(name, { ...limited, maxSize }));
+  get(name: string, { maxSize, check, ...options }: GetOptions = {}): Promise<StoredValue | undefined> {
+    return this.#ask(options, (limited) => this.#store.get(name, { ...limited, maxSize, check }));
   }
 
   put(name: string, bytes: Uint8Array, options: PutOptions = {}): Promise<boolean> {
