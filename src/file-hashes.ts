@@ -43,6 +43,9 @@ const OPEN_FLAGS = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | fs.constant
 // Captured: programs patch globals, and with a clock that is ahead fresh files would look old.
 const { now: systemClock } = Date;
 
+/** In bytes: V8 accepts no larger module. */
+const MAX_SIZE = 2n ** 30n;
+
 /** An open file, synchronous or asynchronous; a `FileHandle` is one. */
 interface OpenFile {
   stat(options: { bigint: true }): fs.BigIntStats | Promise<fs.BigIntStats>;
@@ -116,6 +119,8 @@ function* readUnchanged(path: string, open: Open, now: () => number) {
       try {
         const stats = yield* resultOf(file.stat({ bigint: true }));
         if (!stats.isFile()) throw new Error('it is not a regular file');
+        if (stats.size > MAX_SIZE)
+          throw new Error(`it has ${stats.size} bytes, and no module has more than ${MAX_SIZE}`);
         const wireBytes = new Uint8Array(Number(stats.size));
         // Files of /proc have a size of 0 and contain bytes, so try to read one more.
         const { bytesRead } = yield* resultOf(file.readv([wireBytes, new Uint8Array(1)], 0));

@@ -55,7 +55,7 @@ export class HashedModuleData {
    * must not have been written to for 2.1 s. {@link HashFileOptions.paranoid} says when that is not enough.
    *
    * @throws {CacheError} kind `FileRead`, with the path and the cause, when the file is missing, may not be read, is a folder or a
-   * device, or changed each of the three times that it was read. Kind `Other` as `xxhash`.
+   * device, is larger than 1 GiB, or changed each of the three times that it was read. Kind `Other` as `xxhash`.
    * @throws {TypeError} for an empty path, a URL that is not a file: URL, and an unknown algorithm.
    *
    * @example

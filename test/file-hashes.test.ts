@@ -404,6 +404,12 @@ for (const [way, read] of Object.entries(ways)) {
         }
       });
 
+      it('a file that is larger than any module, before it is read', () => {
+        const file = path.join(directory, 'huge');
+        fs.writeFileSync(file, '');
+        fs.truncateSync(file, 3e9);
+        return assertFails(file, /3000000000 bytes, and no module has more than 1073741824/);
+      });
       for (const device of ['/dev/zero', '/dev/null', '/dev/tty']) {
         it(`the device ${device}`, onPosix, () => assertFails(device, /not a regular file|ENXIO/));
       }
