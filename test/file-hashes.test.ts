@@ -404,12 +404,6 @@ for (const [way, read] of Object.entries(ways)) {
         }
       });
 
-      it('a file that is larger than any module, before it is read', () => {
-        const file = path.join(directory, 'huge');
-        fs.writeFileSync(file, '');
-        fs.truncateSync(file, 3e9);
-        return assertFails(file, /3000000000 bytes, and no module has more than 1073741824/);
-      });
       for (const device of ['/dev/zero', '/dev/null', '/dev/tty']) {
         it(`the device ${device}`, onPosix, () => assertFails(device, /not a regular file|ENXIO/));
       }
@@ -418,10 +412,10 @@ for (const [way, read] of Object.entries(ways)) {
         assertFails('/proc/self/status', /its size is wrong/),
       );
 
-      it('a file that is too large for memory', async () => {
+      it('a file that is larger than any module, before it is read', async () => {
         const file = newFile();
         fs.truncateSync(file, 2 ** 43);
-        await assertFails(file, /array/i);
+        await assertFails(file, /no module has more than 1073741824/);
       });
 
       it('a file that this user may not read', onPosix, async () => {
