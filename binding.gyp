@@ -14,6 +14,7 @@
           {
             "sources": [
               "native/address-space.cc",
+              "native/artifact-file.cc",
               "native/background.cc",
               "native/cutting.cc",
               "native/deserializing.cc",
@@ -24,6 +25,8 @@
               "native/module-analysis.cc",
               "native/modules.cc",
               "native/node-functions.cc",
+              "native/preload-files.cc",
+              "native/preload.cc",
               "native/priority.cc",
               "native/process-settings.cc",
               "native/processes.cc",

@@ -41,6 +41,7 @@ napi_value Init(napi_env env, napi_value exports) {
     ExportDeserializing(env, exports);
     ExportFlags(env, exports);
     ExportModules(env, exports);
+    ExportPreload(env, exports);
     ExportAnalysis(env, exports);
     ExportRetiering(env, exports);
     ExportSharedModules(env, exports);

@@ -13,6 +13,11 @@ namespace {
 struct DigestFunctions {
   int (*evp_digest)(const void* data, size_t count, uint8_t* digest, unsigned* size, const void* type, void* engine);
   const void* (*evp_sha256)();
+  void* (*context_new)();
+  void (*context_free)(void* context);
+  int (*digest_init)(void* context, const void* type, void* engine);
+  int (*digest_update)(void* context, const void* data, size_t size);
+  int (*digest_final)(void* context, uint8_t* digest, unsigned* size);
   unsigned long (*crc32)(unsigned long crc, const uint8_t* data, unsigned length);
   void* (*hmac_new)();
   void (*hmac_free)(void* hmac);
@@ -26,6 +31,11 @@ const DigestFunctions& Functions() {
     DigestFunctions digests{};
     Resolve(digests.evp_digest, "EVP_Digest");
     Resolve(digests.evp_sha256, "EVP_sha256");
+    Resolve(digests.context_new, "EVP_MD_CTX_new");
+    Resolve(digests.context_free, "EVP_MD_CTX_free");
+    Resolve(digests.digest_init, "EVP_DigestInit_ex");
+    Resolve(digests.digest_update, "EVP_DigestUpdate");
+    Resolve(digests.digest_final, "EVP_DigestFinal_ex");
     Resolve(digests.crc32, "crc32");
     if (!digests.crc32) Resolve(digests.crc32, "Cr_z_crc32");
     Resolve(digests.hmac_new, "HMAC_CTX_new");
@@ -52,14 +62,8 @@ napi_value Crc32(napi_env env, napi_callback_info info) {
   napi_value args[1];
   ByteSpan bytes{};
   if (!Arguments(env, info, args) || !BytesOf(env, args[0], bytes)) return ThrowTypeError(env, "Expected a Uint8Array");
-  if (!Functions().crc32) return Undefined(env);
-  constexpr size_t step = size_t{1} << 30;  // zlib counts in unsigned int
-  unsigned long crc = 0;
-  for (size_t at = 0; at < bytes.size; at += step) {
-    size_t length = bytes.size - at < step ? bytes.size - at : step;
-    crc = Functions().crc32(crc, bytes.data + at, static_cast<unsigned>(length));
-  }
-  return Uint32(env, static_cast<uint32_t>(crc));
+  uint32_t checksum = 0;
+  return ComputeCrc32(bytes, checksum) ? Uint32(env, checksum) : Undefined(env);
 }
 
 // hmacSha256(secret: Uint8Array, parts: Uint8Array[]) -> Buffer of 32 bytes, or undefined as sha256
@@ -98,6 +102,40 @@ bool ComputeSha256(ByteSpan bytes, Sha256Digest& digest) {
   const DigestFunctions& digests = Functions();
   return digests.evp_digest && digests.evp_sha256 &&
          digests.evp_digest(bytes.data, bytes.size, digest, nullptr, digests.evp_sha256(), nullptr) == 1;
+}
+
+Sha256Stream::Sha256Stream() {
+  const DigestFunctions& digests = Functions();
+  if (!digests.evp_sha256 || !digests.context_new || !digests.context_free || !digests.digest_init ||
+      !digests.digest_update || !digests.digest_final) {
+    return;
+  }
+  context_ = digests.context_new();
+  is_ok_ = context_ && digests.digest_init(context_, digests.evp_sha256(), nullptr) == 1;
+}
+
+Sha256Stream::~Sha256Stream() {
+  if (context_) Functions().context_free(context_);
+}
+
+void Sha256Stream::Add(ByteSpan bytes) {
+  is_ok_ = is_ok_ && Functions().digest_update(context_, bytes.data, bytes.size) == 1;
+}
+
+bool Sha256Stream::Finish(Sha256Digest& digest) {
+  return is_ok_ && Functions().digest_final(context_, digest, nullptr) == 1;
+}
+
+bool ComputeCrc32(ByteSpan bytes, uint32_t& checksum) {
+  if (!Functions().crc32) return false;
+  constexpr size_t step = size_t{1} << 30;  // zlib counts in unsigned int
+  unsigned long crc = 0;
+  for (size_t at = 0; at < bytes.size; at += step) {
+    size_t length = bytes.size - at < step ? bytes.size - at : step;
+    crc = Functions().crc32(crc, bytes.data + at, static_cast<unsigned>(length));
+  }
+  checksum = static_cast<uint32_t>(crc);
+  return true;
 }
 
 void ExportDigests(napi_env env, napi_value exports) {

@@ -50,7 +50,7 @@ napi_value ChangeFlag(napi_env env, napi_callback_info info) {
 napi_value WithSteadyFlags(napi_env env, napi_callback_info info) {
   napi_value args[1];
   if (!Arguments(env, info, args)) return ThrowTypeError(env, "Expected a function");
-  std::shared_lock<std::shared_mutex> lock(FlagsMutex());
+  const SteadyFlags steady;
   return Call(env, args[0]);
 }
 
@@ -99,6 +99,8 @@ napi_value VersionTag(napi_env env, napi_callback_info) {
 ChangedFlags::ChangedFlags(const char* set, const char* reset) : lock_(FlagsMutex()), reset_(reset) { SetV8Flag(set); }
 
 ChangedFlags::~ChangedFlags() { SetV8Flag(reset_); }
+
+SteadyFlags::SteadyFlags() : lock_(FlagsMutex()) {}
 
 void ExportFlags(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "versionTag", VersionTag);

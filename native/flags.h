@@ -16,3 +16,12 @@ class ChangedFlags {
   std::unique_lock<std::shared_mutex> lock_;
   const char* reset_;
 };
+
+// While this object lives, no other thread changes the flags for a moment.
+class SteadyFlags {
+ public:
+  SteadyFlags();
+
+ private:
+  std::shared_lock<std::shared_mutex> lock_;
+};

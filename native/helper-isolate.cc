@@ -65,6 +65,13 @@ bool HelperIsolate::Hold(const CompiledWasmModule& compiled) {
   return context_ && V8().from_compiled_module(isolate_, compiled);
 }
 
+bool HelperIsolate::Restore(Restoring& restoring, ByteSpan native_code, CompiledWasmModule& out) {
+  if (!context_ || !V8().allow_wasm) return false;
+  // Otherwise V8 asks Node, which looks for an environment in the context.
+  V8().allow_wasm(isolate_, [](void**, void**) { return true; });
+  return restoring.FinishIn(isolate_, native_code, out);
+}
+
 void** HelperIsolate::Compile(const char* script) {
   constexpr int normal_string = 0;
   if (!context_) return nullptr;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "node-functions.h"
+#include "restoring.h"
 #include "v8.h"
 
 class HelperIsolate {
@@ -21,6 +22,9 @@ class HelperIsolate {
 
   // The isolate of this native module, too, from now on.
   bool Hold(const CompiledWasmModule& compiled);
+
+  // Restores a module. False when V8 refuses the native code. Needs V8().can_deserialize().
+  bool Restore(Restoring& restoring, ByteSpan native_code, CompiledWasmModule& out);
 
   // A script of V8's intrinsics. Null when V8 does not know one of them.
   void** Compile(const char* script);

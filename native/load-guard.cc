@@ -20,8 +20,18 @@
 #include <sys/syscall.h>
 #endif
 
+#include "load-guard.h"
 #include "node-api.h"
 #include "subjects.h"
+
+// A load that is under way. The signal handler reads it, so it has a fixed size and stays where it is.
+struct Load {
+  std::atomic<bool> is_active{false};
+  pthread_t thread{};
+  int descriptor = -1;
+  off_t line = 0;
+  char file[PATH_MAX]{};
+};
 
 namespace {
 
@@ -32,15 +42,6 @@ constexpr char kLoaded[] = "loaded \n";
 constexpr size_t kLineLength = sizeof(kLoading) - 1;
 // A file that more loads share is not written to. Their crashes are noted all the same.
 constexpr off_t kMaxFileSize = 4096;
-
-// A load that is under way. The signal handler reads it, so it has a fixed size and stays where it is.
-struct Load {
-  std::atomic<bool> is_active{false};
-  pthread_t thread{};
-  int descriptor = -1;
-  off_t line = 0;
-  char file[PATH_MAX]{};
-};
 
 Load loads[64];
 std::mutex mutex;
@@ -225,13 +226,18 @@ napi_value WatchLoad(napi_env env, napi_callback_info info) {
   if (!Arguments(env, info, args) || !StringOf(env, args[0], file)) {
     return ThrowTypeError(env, "Expected the path of a file, and a function");
   }
-  Load* load = Begin(file);
+  const WatchedLoad watched(file);
   napi_value result = nullptr;
   napi_call_function(env, Undefined(env), args[1], 0, nullptr, &result);
-  if (load) Finish(*load);
   return result;
 }
 
 }  // namespace
+
+WatchedLoad::WatchedLoad(const std::string& file) : load_(Begin(file)) {}
+
+WatchedLoad::~WatchedLoad() {
+  if (load_) Finish(*load_);
+}
 
 void ExportLoadGuard(napi_env env, napi_value exports) { ExportFunction(env, exports, "watchLoad", WatchLoad); }

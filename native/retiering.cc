@@ -11,6 +11,7 @@
 #include <mutex>
 #include <vector>
 
+#include "condition.h"
 #include "flags.h"
 #include "helper-isolate.h"
 #include "node-api.h"
@@ -42,7 +43,7 @@ class Retiering {
   // Drops the code when the process has used that much CPU time from now on. Once for each native module.
   // False where there can be no thread.
   bool Watch(const CompiledWasmModule& compiled, int64_t milliseconds) {
-    std::lock_guard<Mutex> lock(mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     Forget();
     if (Find(compiled)) return true;
     watched_.push_back({compiled.native_module, compiled.source_url, CpuMilliseconds() + milliseconds, 0});
@@ -51,7 +52,7 @@ class Retiering {
 
   // Drops it at once, whatever happened to it before.
   bool Drop(const CompiledWasmModule& compiled) {
-    std::lock_guard<Mutex> lock(mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     Forget();
     if (Watched* found = Find(compiled)) {
       found->due = 0;
@@ -63,7 +64,7 @@ class Retiering {
 
   // How often this module's code was dropped.
   uint32_t DropsOf(const CompiledWasmModule& compiled) {
-    std::lock_guard<Mutex> lock(mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     const Watched* found = Find(compiled);
     return found ? found->drops : 0;
   }
@@ -72,7 +73,7 @@ class Retiering {
 
   void Stop() {
     {
-      std::lock_guard<Mutex> lock(mutex_);
+      std::lock_guard<std::mutex> lock(mutex_);
       has_ended_ = true;
     }
     wake_.Signal();
@@ -120,7 +121,7 @@ class Retiering {
   }
 
   void Run() {
-    std::unique_lock<Mutex> lock(mutex_);
+    std::unique_lock<std::mutex> lock(mutex_);
     while (!has_ended_) {
       int64_t now = CpuMilliseconds();
       int64_t next = kNever;
@@ -172,29 +173,7 @@ class Retiering {
     helper.Run(leave);
   }
 
-  // Plain POSIX: a condition variable of the C++ library would need a newer glibc than Node itself.
-  using Mutex = std::mutex;
-  class Condition {
-   public:
-    void Signal() { pthread_cond_signal(&condition_); }
-    void Wait(std::unique_lock<Mutex>& lock) { pthread_cond_wait(&condition_, lock.mutex()->native_handle()); }
-    void WaitFor(std::unique_lock<Mutex>& lock, int64_t milliseconds) {
-      timespec until{};
-      clock_gettime(CLOCK_REALTIME, &until);
-      until.tv_sec += milliseconds / 1000;
-      until.tv_nsec += milliseconds % 1000 * 1'000'000;
-      if (until.tv_nsec >= 1'000'000'000) {
-        ++until.tv_sec;
-        until.tv_nsec -= 1'000'000'000;
-      }
-      pthread_cond_timedwait(&condition_, lock.mutex()->native_handle(), &until);
-    }
-
-   private:
-    pthread_cond_t condition_ = PTHREAD_COND_INITIALIZER;
-  };
-
-  Mutex mutex_;
+  std::mutex mutex_;
   Condition wake_;
   Thread thread_;
   Platform* platform_ = nullptr;

@@ -12,6 +12,7 @@ void ExportDigests(napi_env env, napi_value exports);
 void ExportFlags(napi_env env, napi_value exports);
 void ExportLoadGuard(napi_env env, napi_value exports);
 void ExportModules(napi_env env, napi_value exports);
+void ExportPreload(napi_env env, napi_value exports);
 void ExportPriority(napi_env env, napi_value exports);
 void ExportProcesses(napi_env env, napi_value exports);
 void ExportProcessSettings(napi_env env, napi_value exports);

@@ -1,8 +1,6 @@
-// Opens files whose whole path belongs to this user or root and is writable for nobody else. Each component is opened
-// in the folder before it and checked on the open descriptor, so nothing can change between the look and the use.
+#include "trusted-files.h"
+
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <climits>
@@ -11,32 +9,6 @@
 #include "subjects.h"
 
 namespace {
-
-// A descriptor that is closed at the end.
-class Descriptor {
- public:
-  Descriptor() = default;
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { Reset(-1); }
-
-  int get() const { return descriptor_; }
-  bool is_open() const { return descriptor_ >= 0; }
-
-  void Reset(int descriptor) {
-    if (is_open()) close(descriptor_);
-    descriptor_ = descriptor;
-  }
-
-  int Release() {
-    int released = descriptor_;
-    descriptor_ = -1;
-    return released;
-  }
-
- private:
-  int descriptor_ = -1;
-};
 
 #ifdef O_PATH
 constexpr int kLook =
@@ -47,139 +19,118 @@ constexpr int kLook = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
 
 constexpr int kMaxLinks = 40;  // Linux's own limit
 
-// Who may change the entries of a folder that is on the way to the cache folder, and of the cache folder and those in
-// it.
-enum class Strictness { OnTheWay, Inside };
+bool IsOwn(const struct stat& status) { return status.st_uid == geteuid() || status.st_uid == 0; }
 
-struct Refusal {
-  const char* reason = nullptr;  // as Refusal in src/native/trusted-files.ts
-  int error = 0;
-  struct stat status{};
-};
+}  // namespace
 
-class Opener {
- public:
-  // False when the path of this folder, which is absolute, is refused. Links are followed, as the system does.
-  bool EnterPath(const std::string& directory) {
-    if (!EnterRoot()) return false;
-    Push(directory);
-    int links_left = kMaxLinks;
-    while (!names_.empty()) {
-      std::string name = std::move(names_.back());
-      names_.pop_back();
-      struct stat status{};
-      Descriptor next;
-      std::string parent = path_;
-      if (!Open(name, kLook, 0, next, status)) return false;
-      if (!IsOwn(status)) return Refuse("owner", status);
-      if (S_ISLNK(status.st_mode)) {
-        if (links_left-- == 0) return Refuse("error", status, ELOOP);
-        if (!Follow(name, next, parent)) return false;
-      } else {
-        if (!IsPrivateFolder(status, names_.empty() ? Strictness::Inside : Strictness::OnTheWay)) return false;
-        folder_.Reset(next.Release());
-      }
-    }
-    return true;
-  }
-
-  // False when a folder below is refused. No link is followed.
-  bool EnterBelow(const std::string& name) {
+bool TrustedFolder::EnterPath(const std::string& directory) {
+  if (!EnterRoot()) return false;
+  Push(directory);
+  int links_left = kMaxLinks;
+  while (!names_.empty()) {
+    std::string name = std::move(names_.back());
+    names_.pop_back();
     struct stat status{};
     Descriptor next;
+    std::string parent = path_;
     if (!Open(name, kLook, 0, next, status)) return false;
-    if (S_ISLNK(status.st_mode)) return Refuse("symbolic link", status);
     if (!IsOwn(status)) return Refuse("owner", status);
-    if (!IsPrivateFolder(status, Strictness::Inside)) return false;
-    folder_.Reset(next.Release());
-    return true;
-  }
-
-  // The descriptor of the file of that name, or -1. A pipe or a device does not block, and is refused.
-  int OpenFile(const std::string& name, int flags, mode_t mode) {
-    struct stat status{};
-    Descriptor file;
-    if (!Open(name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode, file, status)) return -1;
-    if (!S_ISREG(status.st_mode)) return Refuse("not a file", status), -1;
-    if (!IsOwn(status)) return Refuse("owner", status), -1;
-    if (status.st_mode & (S_IWGRP | S_IWOTH)) return Refuse("writable", status), -1;
-    if (status.st_nlink != 1) return Refuse("hard links", status), -1;
-    return file.Release();
-  }
-
-  const Refusal& refusal() const { return refusal_; }
-  const std::string& path() const { return path_; }
-
- private:
-  bool EnterRoot() {
-    path_ = "/";
-    folder_.Reset(open("/", kLook | O_DIRECTORY));
-    struct stat status{};
-    if (!folder_.is_open() || fstat(folder_.get(), &status) != 0) return Refuse("error", status, errno);
-    return IsOwn(status) ? IsPrivateFolder(status, Strictness::OnTheWay) : Refuse("owner", status);
-  }
-
-  // Puts the names of a path before those that are still to be entered.
-  void Push(const std::string& path) {
-    for (size_t end = path.size(); end > 0;) {
-      size_t slash = path.rfind('/', end - 1);
-      size_t start = slash == std::string::npos ? 0 : slash + 1;
-      std::string name = path.substr(start, end - start);
-      if (!name.empty() && name != ".") names_.push_back(std::move(name));
-      if (slash == std::string::npos) break;
-      end = slash;
+    if (S_ISLNK(status.st_mode)) {
+      if (links_left-- == 0) return Refuse("error", status, ELOOP);
+      if (!Follow(name, next, parent)) return false;
+    } else {
+      if (!IsPrivateFolder(status, names_.empty() ? Strictness::Inside : Strictness::OnTheWay)) return false;
+      folder_.Reset(next.Release());
     }
   }
+  return true;
+}
 
-  bool Open(const std::string& name, int flags, mode_t mode, Descriptor& out, struct stat& status) {
-    if (path_.back() != '/') path_ += '/';
-    path_ += name;
-    out.Reset(openat(folder_.get(), name.c_str(), flags, mode));
-    if (!out.is_open()) {
+bool TrustedFolder::EnterBelow(const std::string& name) {
+  struct stat status{};
+  Descriptor next;
+  if (!Open(name, kLook, 0, next, status)) return false;
+  if (S_ISLNK(status.st_mode)) return Refuse("symbolic link", status);
+  if (!IsOwn(status)) return Refuse("owner", status);
+  if (!IsPrivateFolder(status, Strictness::Inside)) return false;
+  folder_.Reset(next.Release());
+  return true;
+}
+
+int TrustedFolder::OpenFile(const std::string& name, int flags, mode_t mode) {
+  struct stat status{};
+  Descriptor file;
+  if (!Open(name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, mode, file, status)) return -1;
+  if (!S_ISREG(status.st_mode)) return Refuse("not a file", status), -1;
+  if (!IsOwn(status)) return Refuse("owner", status), -1;
+  if (status.st_mode & (S_IWGRP | S_IWOTH)) return Refuse("writable", status), -1;
+  if (status.st_nlink != 1) return Refuse("hard links", status), -1;
+  return file.Release();
+}
+
+bool TrustedFolder::EnterRoot() {
+  path_ = "/";
+  folder_.Reset(open("/", kLook | O_DIRECTORY));
+  struct stat status{};
+  if (!folder_.is_open() || fstat(folder_.get(), &status) != 0) return Refuse("error", status, errno);
+  return IsOwn(status) ? IsPrivateFolder(status, Strictness::OnTheWay) : Refuse("owner", status);
+}
+
+// Puts the names of a path before those that are still to be entered.
+void TrustedFolder::Push(const std::string& path) {
+  for (size_t end = path.size(); end > 0;) {
+    size_t slash = path.rfind('/', end - 1);
+    size_t start = slash == std::string::npos ? 0 : slash + 1;
+    std::string name = path.substr(start, end - start);
+    if (!name.empty() && name != ".") names_.push_back(std::move(name));
+    if (slash == std::string::npos) break;
+    end = slash;
+  }
+}
+
+bool TrustedFolder::Open(const std::string& name, int flags, mode_t mode, Descriptor& out, struct stat& status) {
+  if (path_.back() != '/') path_ += '/';
+  path_ += name;
+  out.Reset(openat(folder_.get(), name.c_str(), flags, mode));
+  if (!out.is_open()) {
 #ifndef O_PATH
-      // A link cannot be opened here. Nobody else can replace it: the folder was checked.
-      if (errno == ELOOP && fstatat(folder_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return true;
+    // A link cannot be opened here. Nobody else can replace it: the folder was checked.
+    if (errno == ELOOP && fstatat(folder_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return true;
 #endif
-      return errno == ELOOP ? Refuse("symbolic link", status) : Refuse("error", status, errno);
-    }
-    return fstat(out.get(), &status) == 0 || Refuse("error", status, errno);
+    return errno == ELOOP ? Refuse("symbolic link", status) : Refuse("error", status, errno);
   }
+  return fstat(out.get(), &status) == 0 || Refuse("error", status, errno);
+}
 
-  bool Follow(const std::string& name, const Descriptor& link, const std::string& parent) {
-    char target[PATH_MAX];
-    ssize_t length = link.is_open() ? readlinkat(link.get(), "", target, sizeof target)
-                                    : readlinkat(folder_.get(), name.c_str(), target, sizeof target);
-    if (length <= 0 || static_cast<size_t>(length) == sizeof target) return Refuse("error", {}, errno ? errno : ELOOP);
-    std::string text(target, static_cast<size_t>(length));
-    Push(text);
-    path_ = parent;
-    return text.front() != '/' || EnterRoot();
-  }
+bool TrustedFolder::Follow(const std::string& name, const Descriptor& link, const std::string& parent) {
+  char target[PATH_MAX];
+  ssize_t length = link.is_open() ? readlinkat(link.get(), "", target, sizeof target)
+                                  : readlinkat(folder_.get(), name.c_str(), target, sizeof target);
+  if (length <= 0 || static_cast<size_t>(length) == sizeof target) return Refuse("error", {}, errno ? errno : ELOOP);
+  std::string text(target, static_cast<size_t>(length));
+  Push(text);
+  path_ = parent;
+  return text.front() != '/' || EnterRoot();
+}
 
-  static bool IsOwn(const struct stat& status) { return status.st_uid == geteuid() || status.st_uid == 0; }
+bool TrustedFolder::IsPrivateFolder(const struct stat& status, Strictness strictness) {
+  if (!S_ISDIR(status.st_mode)) return Refuse("error", status, ENOTDIR);
+  bool is_inside = strictness == Strictness::Inside;
+  // In a sticky folder, as /tmp, others can make entries but cannot replace those of somebody else.
+  if (!is_inside && (status.st_mode & S_ISVTX)) return true;
+  if (status.st_mode & S_IWOTH) return Refuse("writable", status);
+  if (!(status.st_mode & S_IWGRP)) return true;
+  // Where each user has a group of their own, with the user's number, many folders are left open to it.
+  bool is_private_group = status.st_gid == getegid() && status.st_gid == geteuid();
+  return (!is_inside && is_private_group) || Refuse("writable", status);
+}
 
-  bool IsPrivateFolder(const struct stat& status, Strictness strictness) {
-    if (!S_ISDIR(status.st_mode)) return Refuse("error", status, ENOTDIR);
-    bool is_inside = strictness == Strictness::Inside;
-    // In a sticky folder, as /tmp, others can make entries but cannot replace those of somebody else.
-    if (!is_inside && (status.st_mode & S_ISVTX)) return true;
-    if (status.st_mode & S_IWOTH) return Refuse("writable", status);
-    if (!(status.st_mode & S_IWGRP)) return true;
-    // Where each user has a group of their own, with the user's number, many folders are left open to it.
-    bool is_private_group = status.st_gid == getegid() && status.st_gid == geteuid();
-    return (!is_inside && is_private_group) || Refuse("writable", status);
-  }
+bool TrustedFolder::Refuse(const char* reason, const struct stat& status, int error) {
+  refusal_ = {reason, error, status};
+  return false;
+}
 
-  bool Refuse(const char* reason, const struct stat& status, int error = 0) {
-    refusal_ = {reason, error, status};
-    return false;
-  }
-
-  Descriptor folder_;
-  std::string path_;                // of what was opened last, for messages
-  std::vector<std::string> names_;  // still to be entered, the next one last
-  Refusal refusal_;
-};
+namespace {
 
 // openTrusted(directory: string, names: string[], flags: number, mode: number) -> a descriptor, or [reason, errno,
 // path, owner, mode, group]. The directory is absolute. The names are those of folders in it, and of a file in the last
@@ -204,16 +155,16 @@ napi_value OpenTrusted(napi_env env, napi_callback_info info) {
   if (!is_plain) return ThrowTypeError(env, "Expected an absolute path, and names without slashes");
   if (flags & O_TRUNC) return ThrowTypeError(env, "O_TRUNC would empty a file before it is checked: use ftruncate");
 
-  Opener opener;
+  TrustedFolder folder;
   int descriptor = -1;
-  bool is_entered = opener.EnterPath(directory);
-  for (size_t i = 0; is_entered && i + 1 < names.size(); ++i) is_entered = opener.EnterBelow(names[i]);
+  bool is_entered = folder.EnterPath(directory);
+  for (size_t i = 0; is_entered && i + 1 < names.size(); ++i) is_entered = folder.EnterBelow(names[i]);
   if (is_entered && names.empty()) return Uint32(env, 0);
-  if (is_entered) descriptor = opener.OpenFile(names.back(), static_cast<int>(flags), static_cast<mode_t>(mode));
+  if (is_entered) descriptor = folder.OpenFile(names.back(), static_cast<int>(flags), static_cast<mode_t>(mode));
   if (descriptor >= 0) return Uint32(env, static_cast<uint32_t>(descriptor));
-  const Refusal& refusal = opener.refusal();
+  const Refusal& refusal = folder.refusal();
   return Array(env, {String(env, refusal.reason), Uint32(env, static_cast<uint32_t>(refusal.error)),
-                     String(env, opener.path().c_str()), Uint32(env, refusal.status.st_uid),
+                     String(env, folder.path().c_str()), Uint32(env, refusal.status.st_uid),
                      Uint32(env, refusal.status.st_mode & 07777), Uint32(env, refusal.status.st_gid)});
 }
 

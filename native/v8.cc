@@ -31,6 +31,8 @@ const V8Functions& V8() {
             "22ModuleCachingInterfaceEEERKS3_IFvSt7variantIJNS_5LocalINS_16WasmModuleObjectEEENSC_INS_5ValueEEEEEEE");
     Resolve(v8.compilation_abort, "_ZN2v821WasmModuleCompilation5AbortEv");
     Resolve(v8.get_current_context, "_ZN2v87Isolate17GetCurrentContextEv");
+    Resolve(v8.allow_wasm,
+            "_ZN2v87Isolate34SetAllowWasmCodeGenerationCallbackEPFbNS_5LocalINS_7ContextEEENS1_INS_6StringEEEE");
     Resolve(v8.isolate_enter, "_ZN2v87Isolate5EnterEv");
     Resolve(v8.isolate_exit, "_ZN2v87Isolate4ExitEv");
     Resolve(v8.isolate_dispose, "_ZN2v87Isolate7DisposeEv");

@@ -100,6 +100,7 @@ struct V8Functions {
   void (*compilation_abort)(WasmModuleCompilation*);
 
   void** (*get_current_context)(Isolate*);
+  void (*allow_wasm)(Isolate*, bool (*callback)(void** context, void** source));
   void (*isolate_enter)(Isolate*);
   void (*isolate_exit)(Isolate*);
   void (*isolate_dispose)(Isolate*);

@@ -11,12 +11,13 @@ export interface FoundFile {
    * - `temporary`: a file that a writer left or is writing; `host` and `pid` are the writer's, see `hostTag`.
    * - `job`: the job of a learner, or one that was given up.
    * - `guard`: see `CrashGuard`.
-   * - `record`: the modules of a program, see `ProgramRecord`.
+   * - `record`: the modules of a program, see `ProgramRecord` and native/preload-files.h.
+   * - `wire bytes`: those of a module that is preloaded; `key` is its hash.
    * - `verdict`: whether an untested V8 can be used, see probe/verdict.ts.
    * - `statistics`: the counts of one day, see `Statistics`.
    * - `unknown`: not of this package.
    */
-  kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'record' | 'verdict' | 'statistics' | 'unknown';
+  kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'record' | 'wire bytes' | 'verdict' | 'statistics' | 'unknown';
   /** Its path. */
   file: string;
   /** Its name in the cache folder, including its folder. */
@@ -36,7 +37,9 @@ const TEMPORARY = /^(?:[0-9a-f]{16}){1,4}\.(?:artifact|loading|wasm)\.([0-9a-z]+
 const GUARD = /^((?:[0-9a-f]{16}){1,4})\.loading$/;
 const JOB = /^(?:[0-9a-f]{16}){1,4}\.wasm$/;
 
-const RECORD = /^[\w.+-]+\.json$/;
+const WIRE_BYTES = /^([0-9a-f]{64})\.wasm$/;
+
+const RECORD = /^[\w.+-]+\.(?:json|preload)$/;
 const VERDICT = /^[0-9a-f]{64}\.json$/;
 const TEMPORARY_JSON = /\.json\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
 
@@ -48,6 +51,8 @@ const BATCH = 100;
 
 /** The name of the folder of the learners' jobs. */
 const JOBS_FOLDER = 'learning';
+/** The name of the folder of wire bytes, see native/preload-files.h. */
+const WIRE_BYTES_FOLDER = 'wire-bytes';
 /** The name of the folder of verdicts on untested versions of V8. */
 export const VERDICTS_FOLDER = 'verdicts';
 
@@ -100,6 +105,10 @@ function kindOf(folder: string, name: string): Pick<FoundFile, 'kind' | 'engine'
   const [, host, pid] = (isJson ? TEMPORARY_JSON : TEMPORARY).exec(name) ?? [];
   if (host) return { ...nothing, kind: 'temporary', host, pid: Number(pid) };
   if (folder === JOBS_FOLDER) return { ...nothing, kind: JOB.test(name) ? 'job' : 'unknown' };
+  if (folder === WIRE_BYTES_FOLDER) {
+    const [, key] = WIRE_BYTES.exec(name) ?? [];
+    return key ? { ...nothing, kind: 'wire bytes', key } : { ...nothing, kind: 'unknown' };
+  }
   if (folder === PROGRAMS_FOLDER) return { ...nothing, kind: RECORD.test(name) ? 'record' : 'unknown' };
   if (folder === VERDICTS_FOLDER) return { ...nothing, kind: VERDICT.test(name) ? 'verdict' : 'unknown' };
   if (folder === STATISTICS_FOLDER) return { ...nothing, kind: STATISTICS_FILE.test(name) ? 'statistics' : 'unknown' };

@@ -8,6 +8,7 @@ const { parse } = JSON;
 export const READ_TO_TELL = 2 ** 16;
 
 const GUARD = /^(?:loading|crashed|loaded |quarantined \d+ \d+)\n/;
+const PRELOADED = /^[+-][0-9a-f]{64} \d+\n/;
 const KEY = /^(?:[0-9a-f]{16}|[0-9a-f]{64})$/;
 const WASM_MAGIC = Uint8Array.of(0x00, 0x61, 0x73, 0x6d);
 
@@ -27,11 +28,13 @@ export function isOurs(kind: FoundFile['kind'], start: Uint8Array): boolean {
     case 'job':
       return !startsWith(start, WASM_MAGIC); // a binary format without a magic number
     case 'guard':
-      return GUARD.test(Buffer.from(start.subarray(0, 200)).toString('latin1'));
+      return GUARD.test(firstText(start));
     case 'statistics':
       return isStatistics(start);
+    case 'wire bytes':
+      return startsWith(start, WASM_MAGIC);
     case 'record':
-      return hasJson(start, isRecord);
+      return PRELOADED.test(firstText(start)) || hasJson(start, isRecord);
     case 'verdict':
       return hasJson(firstLine(start), (value) => typeof value.subject === 'string' && Array.isArray(value.steps));
   }
@@ -47,6 +50,10 @@ function hasJson(bytes: Uint8Array, isValid: (value: Record<string, unknown>) =>
   } catch {
     return false;
   }
+}
+
+function firstText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.subarray(0, 200)).toString('latin1');
 }
 
 function firstLine(bytes: Uint8Array): Uint8Array {

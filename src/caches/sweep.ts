@@ -199,11 +199,13 @@ function statisticsOverLimit(found: FoundFile[], { maxSize }: FolderLimits): Fou
   });
 }
 
-/** The artifacts in the order of their removal. */
+/** The artifacts and the wire bytes in the order of their removal. */
 function inOrderOfWorth(found: FoundFile[]): FoundFile[] {
   const dead = deadEngines(found);
   const rank = ({ engine }: FoundFile) => (dead.has(engine) ? 0 : 1);
-  return found.filter(({ kind }) => kind === 'artifact').sort((a, b) => rank(a) - rank(b) || a.usedAt - b.usedAt);
+  return found
+    .filter(({ kind }) => kind === 'artifact' || kind === 'wire bytes')
+    .sort((a, b) => rank(a) - rank(b) || a.usedAt - b.usedAt);
 }
 
 /** The engines of which nothing was used for two weeks. */

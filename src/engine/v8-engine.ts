@@ -132,6 +132,20 @@ export class V8Engine implements Engine {
     return (need('Serialize').addon.retierings?.(module) ?? 0) > 0;
   }
 
+  /** @internal The addon where its thread can restore modules, and nobody debugs or profiles the program. */
+  get preloader(): Addon | undefined {
+    if (knownV8()?.loadsBy !== 'WasmModuleCompilation' || isAnyGiven(OBSERVED)) return undefined;
+    return need('Deserialize').addon;
+  }
+
+  /** @internal A module that a thread restored before anybody asked for it, and the header of its artifact. */
+  takePreloaded(wireBytes: Uint8Array): { module: WebAssembly.Module; header: Uint8Array } | undefined {
+    const [module, header] = this.preloader?.takePreloaded?.(ordinary(wireBytes)) ?? [];
+    if (!module || !header) return undefined;
+    madeUnder.set(module, this.deterministicId);
+    return { module, header };
+  }
+
   deserialize(nativeCode: Uint8Array, wireBytes: Uint8Array): WebAssembly.Module {
     return this.#restored(need('Deserialize').deserialize(nativeCode, ordinary(wireBytes)), nativeCode);
   }

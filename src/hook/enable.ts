@@ -57,6 +57,11 @@ export interface EnableModuleCacheOptions {
    * Whether the folder keeps counts of hits and misses for `wasm-cache report`. Default: `WASM_CACHE_STATISTICS`, else true.
    */
   statistics?: boolean | undefined;
+  /**
+   * Whether a thread restores the modules of this program's last runs before the program asks for them. Default: `WASM_CACHE_PRELOAD`,
+   * else true.
+   */
+  preload?: boolean | undefined;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { decodeHeader } from '../artifact/header.js';
 import { generationAfter } from '../artifact/replacement.js';
 import { CacheError } from '../cache-error.js';
 import { checkCacheFolder } from '../caches/cache-folder.js';
@@ -95,7 +96,7 @@ export class ModuleLookup {
       debug('off: %s', engine.unsupportedReason);
       return undefined;
     }
-    return this.#findLive(wireBytes) ?? this.#findStored(wireBytes, askStore);
+    return this.#findLive(wireBytes) ?? this.#findPreloaded(wireBytes) ?? this.#findStored(wireBytes, askStore);
   }
 
   /** The same bytes again in this thread: no hash, no file. */
@@ -110,6 +111,19 @@ export class ModuleLookup {
       return { ...recorded, module: clone, recorded };
     }
     return undefined;
+  }
+
+  /** A thread has restored it already, and compared its key. */
+  #findPreloaded(wireBytes: Uint8Array): Lookup | undefined {
+    const { engine } = this.#parts;
+    const preloaded = engine.takePreloaded(wireBytes);
+    if (!preloaded) return undefined;
+    const header = decodeHeader(preloaded.header);
+    const { key, engineId } = header;
+    if (engineId !== engine.deterministicId) return undefined; // The program has changed V8's flags.
+    debug('hit %s: %d bytes, generation %d, preloaded', key, header.nativeLength, header.generation);
+    const common = { key, engineId, wireLength: wireBytes.length, functions: functionsOf(wireBytes) };
+    return this.#restored(common, header, header.nativeLength, preloaded.module);
   }
 
   /** In the folder, then in the store. */
@@ -187,28 +201,37 @@ export class ModuleLookup {
     { nativeCode, ...header }: FetchedArtifact,
     cost: ReturnType<typeof measureLoad>,
   ): Lookup | undefined {
-    const { cache, engine, options } = this.#parts;
+    const { cache, options, preload } = this.#parts;
     const { key, engineId, wireLength } = common;
-    const { generation, final, optimisedFor } = header;
-    const stored = { length: nativeCode.length, generation, final, optimisedFor };
     if (header.coverage === 'none') {
       received.abandon();
       debug('%s: bypassed, because loading it was not worth it', key);
-      return isBypassed(header, now()) ? undefined : { ...common, ...NOT_FOUND, stored };
+      return isBypassed(header, now()) ? undefined : { ...common, ...NOT_FOUND, stored: storedAs(header, 0) };
     }
     const finish = () => received.finish(nativeCode);
     const module = cache.guarded({ key, engineId }, finish, options.mode === 'read-write');
     const load = { ...cost(), wireLength, nativeLength: nativeCode.length };
     const duration = Math.round(load.duration);
     debug('hit %s: %d bytes, generation %d, %d ms', key, nativeCode.length, header.generation, duration);
-    if (!isWorthLoading(load)) this.#bypass(key);
+    if (isWorthLoading(load)) preload?.keep(key, module);
+    else this.#bypass(key);
+    return this.#restored(common, header, nativeCode.length, module);
+  }
+
+  #restored(
+    common: Pick<Lookup, 'engineId' | 'wireLength' | 'functions'> & { readonly key: ModuleHash },
+    header: Omit<FetchedArtifact, 'nativeCode'>,
+    nativeLength: number,
+    module: WebAssembly.Module,
+  ): Lookup {
+    const { engine, options } = this.#parts;
     const cpuTime = retierAfter(header, options.mode === 'read-write' && options.learn !== 'off');
     const recorded = {
       ...common,
       cpuTimeBefore: usedCpuTime(),
       isRestored: true,
       mayRetier: cpuTime !== undefined && engine.retierAfter(module, cpuTime),
-      stored,
+      stored: storedAs(header, nativeLength),
       isQuarantined: false,
       analysis: undefined,
       hasRequestedLearner: false,
@@ -230,6 +253,10 @@ export class ModuleLookup {
       reporting.failed(`noting that ${key} is bypassed`, error); // It was a hit all the same.
     }
   }
+}
+
+function storedAs({ generation, final, optimisedFor }: Omit<FetchedArtifact, 'nativeCode'>, length: number) {
+  return { length, generation, final, optimisedFor };
 }
 
 function functionsOf(wireBytes: Uint8Array): FunctionCounts | undefined {

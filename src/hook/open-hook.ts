@@ -2,13 +2,14 @@ import nodeModule from 'node:module';
 import path from 'node:path';
 import { checkCacheFolder } from '../caches/cache-folder.js';
 import { FileSystemCache } from '../caches/file-system.js';
-import { V8Engine } from '../engine/v8-engine.js';
+import type { V8Engine } from '../engine/v8-engine.js';
 import { packageRoot } from '../package-root.js';
 import type { RemoteSettings } from '../settings/read-settings.js';
 import { openStatistics } from '../statistics/statistics.js';
 import type { Fleet } from './fleet.js';
 import { ModuleLookup } from './look-up.js';
 import type { Parts } from './parts.js';
+import type { Preload } from './preload.js';
 import { RecordedModules } from './recorded-modules.js';
 import { Recorder } from './recorder.js';
 import { Reporting } from './reporting.js';
@@ -22,8 +23,7 @@ export interface OpenHook {
 }
 
 /** Puts the hook's parts together. */
-export function openHook(options: HookOptions): OpenHook {
-  const engine = new V8Engine();
+export function openHook(options: HookOptions, engine: V8Engine, preload: Preload | undefined): OpenHook {
   const cache = new FileSystemCache(options.directory, {
     wireBytes: 'omit', // Callers always have them, so storing them would only double the size.
     secret: options.secrets,
@@ -31,7 +31,7 @@ export function openHook(options: HookOptions): OpenHook {
   });
   const reporting = new Reporting(openStatistics(options, () => recorder.saveAtExit()));
   const fleet = usesStore(options) ? openFleet(options.remote, cache, engine, reporting) : undefined;
-  const parts: Parts = { options, cache, engine, modules: new RecordedModules(), reporting, fleet };
+  const parts: Parts = { options, cache, engine, modules: new RecordedModules(), reporting, preload, fleet };
   const recorder = new Recorder(parts);
   return { lookup: new ModuleLookup(parts, recorder), recorder, reporting };
 }

@@ -1,6 +1,7 @@
 import type { FileSystemCache } from '../caches/file-system.js';
 import type { V8Engine } from '../engine/v8-engine.js';
 import type { Fleet } from './fleet.js';
+import type { Preload } from './preload.js';
 import type { RecordedModules } from './recorded-modules.js';
 import type { Reporting } from './reporting.js';
 import type { HookOptions } from './settings.js';
@@ -12,6 +13,7 @@ export interface Parts {
   readonly engine: V8Engine;
   readonly modules: RecordedModules;
   readonly reporting: Reporting;
+  readonly preload: Preload | undefined;
   /** The store behind the folder, if there is one. */
   readonly fleet: Fleet | undefined;
 }

@@ -30,6 +30,7 @@ export function settingsOfProcess(options?: SettingsOptions): Settings {
     mode: MODES[Math.max(MODES.indexOf(settings.mode), MODES.indexOf(own.mode))] as Mode,
     learn: own.learn === 'off' ? 'off' : settings.learn,
     statistics: settings.statistics && own.statistics,
+    preload: settings.preload && own.preload,
     warnings: own.warnings.filter((warning) => !shownWarnings.includes(warning)),
   };
 }

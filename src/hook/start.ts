@@ -3,6 +3,7 @@ import { whyNotCacheFolder } from '../caches/cache-folder.js';
 import { V8Engine } from '../engine/v8-engine.js';
 import { install } from './install.js';
 import { type OpenHook, openHook, usesStore } from './open-hook.js';
+import { Preload } from './preload.js';
 import { debug, type ModuleCacheStats } from './reporting.js';
 import type { HookOptions } from './settings.js';
 
@@ -27,7 +28,8 @@ export const registry = diagnostics_channel.channel('wasm-module-cache') as obje
  */
 export function startHook(options: HookOptions, checksNow: boolean): Hook | string {
   const { directory, minModuleSize } = options;
-  const reason = checksNow ? (new V8Engine().unsupportedReason ?? whyNotCacheFolder(directory)) : undefined;
+  const engine = new V8Engine();
+  const reason = checksNow ? (engine.unsupportedReason ?? whyNotCacheFolder(directory)) : undefined;
   if (reason !== undefined) return reason;
   let opened: OpenHook | undefined;
   let isOpen = false;
@@ -35,12 +37,14 @@ export function startHook(options: HookOptions, checksNow: boolean): Hook | stri
     if (isOpen) return opened;
     isOpen = true;
     try {
-      opened = openHook(options);
+      opened = openHook(options, engine, preload);
     } catch (error) {
       debug('off: %o', error);
     }
     return opened;
   };
+  const preload = Preload.of(options, engine);
+  preload?.start();
   if (usesStore(options)) open(); // It begins to fetch what the program used before.
   install(globalThis.WebAssembly, minModuleSize, open);
   registry.hook = {

@@ -78,6 +78,20 @@ export interface Addon {
   retier?(module: WebAssembly.Module): boolean;
   /** How often the module's code was dropped. */
   retierings?(module: WebAssembly.Module): number;
+  /** Missing, like the three after it, where no thread can restore modules. Begins to restore those of the program's record. */
+  startPreload?(
+    directory: string,
+    program: string,
+    engineId: string,
+    engineFolder: string,
+    formatVersion: number,
+    writes: boolean,
+  ): void;
+  /** The restored module with these wire bytes, and the header of its artifact. */
+  takePreloaded?(wireBytes: Uint8Array): [module: WebAssembly.Module, header: Uint8Array] | undefined;
+  keepForPreload?(directory: string, program: string, key: string, module: WebAssembly.Module): void;
+  /** For tests. */
+  isPreloadIdle?(): boolean;
   openTrusted(directory: string, names: readonly string[], flags: number, mode: number): number | RefusedFile;
   endAfter(seconds: number): void;
   yieldAfter(milliseconds: number): void;

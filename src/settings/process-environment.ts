@@ -77,10 +77,15 @@ function initialVariables(): Variables {
 }
 
 function variablesOf(settings: Settings): Variables {
-  const { directory, mode, learn, minModuleSize, maxSize, secrets, remote, statistics, runFile } = settings;
+  const { directory, mode, learn, minModuleSize, maxSize, secrets, remote, statistics, preload, runFile } = settings;
   return variablesFor({
     ...{ directory, mode, learn, runFile, minModuleSize: `${minModuleSize}`, maxSize: maxSize?.toString() },
-    ...{ secret: secrets?.join(' '), statistics: `${statistics}`, allowUnsigned: `${settings.allowUnsigned}` },
+    ...{
+      secret: secrets?.join(' '),
+      statistics: `${statistics}`,
+      preload: `${preload}`,
+      allowUnsigned: `${settings.allowUnsigned}`,
+    },
     ...(remote && { remote: remote.url, remoteMode: remote.mode, remoteTimeout: `${remote.timeout}` }),
   });
 }

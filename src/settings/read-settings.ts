@@ -23,6 +23,8 @@ export interface Settings {
   allowUnsigned: boolean;
   /** Whether the cache folder keeps counts of what became of each module. */
   statistics: boolean;
+  /** Whether modules are restored before the program asks for them. */
+  preload: boolean;
   /** The file in which `wasm-cache run` wants the counts of its run, too. */
   runFile: string | undefined;
   /** Why the secrets that somebody gave cannot be used. The mode is `off` then: never without signatures where somebody wants them. */
@@ -120,6 +122,7 @@ export function readSettings(surroundings: Surroundings, options: SettingsOption
     remote: url === undefined ? undefined : { url, ...remote },
     allowUnsigned,
     statistics: read('statistics'),
+    preload: read('preload'),
     runFile: fromVariable('runFile'),
     secretProblem,
     warnings,

@@ -76,6 +76,9 @@ export const SETTINGS = {
   /** Whether the folder keeps [counts](statistics.md) for `wasm-cache report`. */
   statistics: setting('WASM_CACHE_STATISTICS', toggle, true),
 
+  /** Whether a thread restores the modules of a program's last runs before the program asks for them. */
+  preload: setting('WASM_CACHE_PRELOAD', toggle, true),
+
   /** Set by `wasm-cache run`, which wants the counts of its run in this file, too. */
   runFile: optional('WASM_CACHE_RUN', absolutePath, 'no file'),
 };

@@ -107,6 +107,10 @@ for (const [what, statement, use] of [
 
 // --- How it is started
 
+function artifactsIn(cache: string): string[] {
+  return existsSync(cache) ? filesIn(cache).filter((file) => file.endsWith('.artifact')) : [];
+}
+
 test('a CommonJS program, the hook given by --import and by --require', () => {
   const source = `(async () => {
     const { optimise, sumModule } = await import(${JSON.stringify(modules)});
@@ -177,7 +181,7 @@ test('a program under --permission is served if it may use the cache, and otherw
 test('process.chdir before the first compile does not move a relative cache folder', () => {
   const program = write(`process.chdir('/'); ${HEAT}`);
   restoresOnSecondRun({ ...program, cache: path.relative(process.cwd(), program.cache) });
-  assert.equal(filesIn(program.cache).length, 1);
+  assert.equal(artifactsIn(program.cache).length, 1);
 });
 
 test('an emptied process.env changes neither the folder nor the result', () => {
@@ -186,7 +190,7 @@ test('an emptied process.env changes neither the folder nor the result', () => {
     for (const name of Object.keys(process.env)) delete process.env[name];
     console.log(JSON.stringify(await heat(new WebAssembly.Module(wireBytes))));`);
   restoresOnSecondRun(program);
-  assert.equal(filesIn(program.cache).length, 1);
+  assert.equal(artifactsIn(program.cache).length, 1);
 });
 
 for (const mask of [0o000, 0o777]) {
@@ -220,7 +224,7 @@ test('under a debugger the results are the same, and an entry is never replaced 
     console.log(JSON.stringify({ sum: sum(1000), trap }));`);
   const expected = printed(runProgram(program.file, { args: ['debug'] }));
   const debugged = () => assert.deepEqual(printed(underHook(program, { args: ['debug'] })), expected);
-  const entry = () => (existsSync(program.cache) ? filesIn(program.cache) : []).map((file) => readFileSync(file));
+  const entry = () => artifactsIn(program.cache).map((file) => readFileSync(file));
   debugged();
   assert.deepEqual(entry(), [], 'V8 has no optimised code to give');
   assert.deepEqual(printed(underHook(program)), expected);
@@ -320,12 +324,12 @@ test('two versions of Node share a folder: each is served its own artifacts, and
     return printed(runProgram(starter.file, { args, env: { WASM_CACHE_DIR: program.cache } }));
   };
   assert.deepEqual(own(), { restored: false, sum: SUM });
-  const [mine = ''] = filesIn(program.cache);
+  const [mine = ''] = artifactsIn(program.cache);
   const bytes = readFileSync(mine);
   assert.deepEqual(others(), { restored: false, sum: SUM });
-  assert.equal(filesIn(program.cache).length, 2);
+  assert.equal(artifactsIn(program.cache).length, 2);
   assert.deepEqual(readFileSync(mine), bytes);
   assert.deepEqual(own(), { restored: true, sum: SUM });
   assert.deepEqual(others(), { restored: true, sum: SUM });
-  assert.equal(filesIn(program.cache).length, 2);
+  assert.equal(artifactsIn(program.cache).length, 2);
 });

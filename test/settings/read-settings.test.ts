@@ -25,6 +25,7 @@ describe('readSettings', () => {
   it('has defaults for everything', () => {
     assert.deepEqual(read({}), {
       mode: 'read-write',
+      preload: true,
       directory: path.join(home, '.cache', 'wasm-module-cache'),
       minModuleSize: 65536,
       learn: 'hot',
