@@ -40,6 +40,10 @@ export interface ArtifactHeader {
   hasLearnerCode: boolean;
   /** Milliseconds of CPU time for which V8 has had the chance to optimise this module, in the longest run so far. */
   optimisedFor: number;
+  /** Milliseconds of CPU time that the longest run took after it had this module, of the runs whose code was looked at. */
+  observedFor: number;
+  /** Functions that ran in the last of those runs, and have no optimised code here. */
+  missing: number;
   /** Bytes of native code; 0 exactly when the coverage is `none`. */
   nativeLength: number;
   /** Length of the module's wire bytes, whether or not they are included. */
@@ -62,7 +66,7 @@ export interface Checksums {
   wire: number;
 }
 
-export const FORMAT_VERSION = 3;
+export const FORMAT_VERSION = 4;
 
 // The container, little-endian. Native code comes first, so that a reader that has the wire bytes reads only the front.
 //
@@ -79,7 +83,9 @@ export const FORMAT_VERSION = 3;
 //   32   8  length of the native code
 //   40   8  length of the wire bytes
 //   48  32  key, zero-padded
-//   80 188  engine id, UTF-8, zero-padded
+//   80 180  engine id, UTF-8, zero-padded
+//  260   4  milliseconds of CPU time of the longest run that was looked at
+//  264   4  functions that ran in the last run that was looked at, and have no optimised code
 //   268  4  milliseconds of CPU time for which V8 had the chance to optimise the module
 //   272 32  signature of bytes 8 to 271, of the native code, and of the SHA-256 of the wire bytes when included; or zero
 //   304  4  zero
@@ -100,6 +106,8 @@ const AT = {
   wireLength: 40,
   key: 48,
   engineId: 80,
+  observedFor: 260,
+  missing: 264,
   optimisedFor: 268,
   signature: 272,
   headerChecksum: 308,
@@ -107,7 +115,7 @@ const AT = {
 export const HEADER_LENGTH = 312;
 
 const MAX_UINT32 = 0xffff_ffff;
-const MAX_ENGINE_ID_LENGTH = AT.optimisedFor - AT.engineId;
+const MAX_ENGINE_ID_LENGTH = AT.observedFor - AT.engineId;
 const MAX_KEY_LENGTH = AT.engineId - AT.key;
 const ALGORITHMS = [undefined, 'sha256', 'xxhash'] as const;
 const COVERAGES = ['none', 'hot', 'full'] as const;
@@ -146,6 +154,8 @@ export function encodeHeader(
   view.setUint32(AT.generation, header.generation, true);
   view.setUint32(AT.bypassedUntil, header.bypassedUntil, true);
   view.setUint32(AT.optimisedFor, header.optimisedFor, true);
+  view.setUint32(AT.observedFor, header.observedFor, true);
+  view.setUint32(AT.missing, header.missing, true);
   view.setBigUint64(AT.nativeLength, BigInt(header.nativeLength), true);
   view.setBigUint64(AT.wireLength, BigInt(header.wireLength), true);
   bytes.set(header.key.toBytes(), AT.key);
@@ -168,6 +178,8 @@ function checkFields({ coverage, nativeLength, ...header }: ArtifactHeader, engi
     generation: MAX_UINT32,
     bypassedUntil: MAX_UINT32,
     optimisedFor: MAX_UINT32,
+    observedFor: MAX_UINT32,
+    missing: MAX_UINT32,
     wireLength: Number.MAX_SAFE_INTEGER,
   } as const;
   for (const [name, max] of Object.entries(limits) as [keyof typeof limits, number][]) {
@@ -217,7 +229,7 @@ export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
   const engineIdEnd = AT.engineId + engineIdLength;
   for (const [from, to] of [
     [keyEnd, AT.engineId],
-    [engineIdEnd, AT.optimisedFor],
+    [engineIdEnd, AT.observedFor],
     [AT.signature + SIGNATURE_LENGTH, AT.headerChecksum],
     ...(flags & FLAG_INCLUDES_WIRE_BYTES ? [] : [[AT.wireChecksum, AT.algorithm] as const]),
   ] as const) {
@@ -239,6 +251,8 @@ export function decodeHeader(bytes: Uint8Array): ArtifactHeader {
     final: (flags & FLAG_FINAL) !== 0,
     hasLearnerCode: (flags & FLAG_HAS_LEARNER_CODE) !== 0,
     optimisedFor: view.getUint32(AT.optimisedFor, true),
+    observedFor: view.getUint32(AT.observedFor, true),
+    missing: view.getUint32(AT.missing, true),
     nativeLength,
     wireLength,
     includesWireBytes: (flags & FLAG_INCLUDES_WIRE_BYTES) !== 0,

@@ -23,6 +23,8 @@ export function artifactOf(key: ModuleHash, engine: Engine, module: WebAssembly.
     bypassedUntil: 0,
     hasLearnerCode: false,
     optimisedFor: 0,
+    observedFor: 0,
+    missing: 0,
     nativeCode: nativeCode ?? new Uint8Array(0),
     wireBytes,
     wireLength: wireBytes.length,

@@ -38,6 +38,7 @@ export function joinArtifacts(offered: Artifact, stored: Stored): Artifact {
     nativeCode: best.nativeCode,
     hasLearnerCode: best.hasLearnerCode,
     optimisedFor: best.optimisedFor,
+    observedFor: Math.max(offered.observedFor, stored.observedFor),
     coverage: more === 0 ? widest(offered.coverage, stored.coverage) : best.coverage,
     // It is unknown whether more code than that of a final artifact is final, too.
     final: offered.final || (stored.final && (more === 0 || best === stored)),

@@ -5,7 +5,7 @@ import { checkCacheFolder } from '../caches/cache-folder.js';
 import type { Received } from '../engine/v8-engine.js';
 import { countFunctions, type FunctionCounts } from '../engine/wasm-binary.js';
 import { retierAfter } from '../learning/retiering-policy.js';
-import { bypassUntil, isBypassed, isWorthLoading, NOTHING_STORED } from '../learning/saving-policy.js';
+import { bypassUntil, isBypassed, isWorthLoading, NOTHING_STORED, type Stored } from '../learning/saving-policy.js';
 import type { ModuleHash } from '../module-hash.js';
 import { measureLoad, milliseconds, usedCpuTime } from './load-cost.js';
 import type { LaterLookup, Lookup } from './lookup-result.js';
@@ -255,8 +255,9 @@ export class ModuleLookup {
   }
 }
 
-function storedAs({ generation, final, optimisedFor }: Omit<FetchedArtifact, 'nativeCode'>, length: number) {
-  return { length, generation, final, optimisedFor };
+function storedAs(header: Omit<FetchedArtifact, 'nativeCode'>, length: number): Stored {
+  const { generation, final, optimisedFor, observedFor, coverage } = header;
+  return { length, generation, final, optimisedFor, observedFor, isFull: coverage === 'full' };
 }
 
 function functionsOf(wireBytes: Uint8Array): FunctionCounts | undefined {

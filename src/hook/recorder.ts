@@ -60,11 +60,13 @@ export class Recorder {
     modules.add(recorded, module);
     if (options.mode !== 'read-write') return;
     const isInRecord = !fleet || fleet.hasInRecord(recorded.key?.toString());
-    if (recorded.stored.final && !recorded.mayRetier && isInRecord) return;
+    const isSettled = recorded.stored.final && !recorded.mayRetier && isInRecord;
+    if (isSettled && recorded.stored.isFull) return;
+    this.saveAtExit();
+    if (isSettled) return;
     this.#watch(FIRST_LOOK);
     // At once, because an exit does not wait for a sweep.
     if (this.#whyNoLearner !== undefined) void cache.sweepIfDue();
-    this.saveAtExit();
   }
 
   saveAtExit(): void {

@@ -1,9 +1,18 @@
+import type { ArtifactHeader } from '../artifact/header.js';
 import { generationAfter } from '../artifact/replacement.js';
 import { partToOptimise } from '../engine/ahead-of-time.js';
 import { readNativeCode } from '../engine/native-code.js';
 import { LearningJobs } from '../learning/jobs.js';
 import { bypassIfHopeless, discardQuarantined } from '../learning/quarantine.js';
-import { type Current, decide, decideRetiered, NOTHING_STORED, type Stored } from '../learning/saving-policy.js';
+import {
+  type Current,
+  decide,
+  decideRetiered,
+  isLongest,
+  looksAgain,
+  NOTHING_STORED,
+  type Stored,
+} from '../learning/saving-policy.js';
 import { whyNotLearnt } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { sha256 } from '../native/digest.js';
@@ -11,6 +20,9 @@ import { usedCpuTime } from './load-cost.js';
 import type { Parts } from './parts.js';
 import type { RecordedModule } from './recorded-modules.js';
 import { debug } from './reporting.js';
+
+// Captured: programs replace them.
+const { random, round } = Math;
 
 /** Saves one module: serialises it, asks the policy, writes the artifact, leaves the rest to a learner. */
 export class ModuleSaver {
@@ -28,7 +40,9 @@ export class ModuleSaver {
   save(recorded: RecordedModule, module: WebAssembly.Module): ModuleHash | undefined {
     const { engine } = this.#parts;
     const { engineId, stored } = recorded;
-    if (this.isSettled(recorded, module) || engineId !== engine.deterministicId) return undefined;
+    const cpuTime = round((usedCpuTime() - recorded.cpuTimeBefore) / 1000);
+    if (!looksAgain(stored, cpuTime, random()) && this.isSettled(recorded, module)) return undefined;
+    if (engineId !== engine.deterministicId) return undefined;
     if (recorded.isQuarantined && recorded.key) {
       const { cache } = this.#parts;
       if (bypassIfHopeless(cache, recorded.key, engine)) return undefined;
@@ -48,7 +62,7 @@ export class ModuleSaver {
     const toLearn = isRetiered ? this.#executedEver(recorded, current) : current?.functions?.executed;
     const { save, final, learn } = isRetiered
       ? decideRetiered(current, toLearn, canLearn)
-      : decide(stored, current, canLearn);
+      : decide(stored, current, canLearn, isLongest(stored, cpuTime));
     const part = learn ? this.#partToLearn(recorded, module, toLearn) : undefined;
     // In a run with restored code V8 could not optimise anew what was restored.
     const hasOptimised = isRetiered || !recorded.isRestored;
@@ -58,10 +72,13 @@ export class ModuleSaver {
     generation ??= this.#nextGeneration(key, stored);
     if (generation === undefined) return undefined;
     if (save && nativeCode) {
-      const cpuTime = hasOptimised ? Math.round((usedCpuTime() - recorded.cpuTimeBefore) / 1000) : 0;
-      const optimisedFor = Math.max(stored.optimisedFor, cpuTime);
-      const hasLearnerCode = (current?.functions?.fromLearner.size ?? 0) > 0;
-      this.#write(recorded, key, nativeCode, { generation, final, optimisedFor, hasLearnerCode });
+      this.#write(recorded, key, nativeCode, {
+        ...{ generation, final },
+        optimisedFor: Math.max(stored.optimisedFor, hasOptimised ? cpuTime : 0),
+        observedFor: Math.max(stored.observedFor, cpuTime),
+        hasLearnerCode: (current?.functions?.fromLearner.size ?? 0) > 0,
+        missing: toLearn?.size ?? 0,
+      });
     }
     return part && this.#requestLearner(recorded, key, part);
   }
@@ -98,7 +115,10 @@ export class ModuleSaver {
     recorded: RecordedModule,
     key: ModuleHash,
     nativeCode: Uint8Array,
-    { generation, final, optimisedFor, hasLearnerCode }: Omit<Stored, 'length'> & { readonly hasLearnerCode: boolean },
+    header: Pick<
+      ArtifactHeader,
+      'generation' | 'final' | 'optimisedFor' | 'observedFor' | 'hasLearnerCode' | 'missing'
+    >,
   ): void {
     const { cache, fleet, reporting } = this.#parts;
     const { engineId, wireLength, stored } = recorded;
@@ -106,17 +126,14 @@ export class ModuleSaver {
       key,
       engineId,
       coverage: 'hot',
-      generation,
-      final,
-      hasLearnerCode,
-      optimisedFor,
+      ...header,
       bypassedUntil: 0,
       nativeCode,
       wireBytes: undefined,
       wireLength,
     });
-    debug('saved %s: %d bytes, before %d%s', key, nativeCode.length, stored.length, final ? ', final' : '');
-    recorded.stored = { length: nativeCode.length, generation, final, optimisedFor };
+    debug('saved %s: %d bytes, before %d%s', key, nativeCode.length, stored.length, header.final ? ', final' : '');
+    recorded.stored = { ...header, length: nativeCode.length, isFull: false };
     fleet?.noteSave(String(key));
     reporting.saved(key, nativeCode.length);
   }

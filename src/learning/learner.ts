@@ -117,6 +117,8 @@ function learn(key: ModuleHash, { coverage, part, wireLength }: JobContent): voi
     final: coverage === 'full',
     hasLearnerCode: true,
     optimisedFor: stored?.optimisedFor ?? 0,
+    observedFor: stored?.observedFor ?? 0,
+    missing: 0,
     bypassedUntil: 0,
     nativeCode,
     wireBytes: undefined,

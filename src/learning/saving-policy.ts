@@ -10,9 +10,20 @@ export interface Stored {
   readonly final: boolean;
   /** See `ArtifactHeader`. */
   readonly optimisedFor: number;
+  /** See `ArtifactHeader`. */
+  readonly observedFor: number;
+  /** Whether all functions were optimised ahead of time. */
+  readonly isFull: boolean;
 }
 
-export const NOTHING_STORED: Stored = { length: 0, generation: -1, final: false, optimisedFor: 0 };
+export const NOTHING_STORED: Stored = {
+  length: 0,
+  generation: -1,
+  final: false,
+  optimisedFor: 0,
+  observedFor: 0,
+  isFull: false,
+};
 
 /** The native code that V8 has of the module now. */
 export interface Current {
@@ -44,21 +55,47 @@ export interface Decision {
  *   deoptimisation, or under a debugger) never replaces more.
  * - Functions that ran without being optimised go to a learner, so that the next run has them. V8 alone takes dozens of runs to
  *   find them hot, and never finishes a function that it compiles for longer than the program runs.
- * - When hardly anything ran that is not stored optimised, the artifact is final.
+ * - When hardly anything ran that is not stored optimised, the artifact is final. It is looked at again when {@link looksAgain} says so.
  *
+ * @param isLonger - whether the run was longer than all before, which a final artifact then notes
  * @param current - `undefined` if V8 has optimised nothing; then it also does not tell which functions ran
  */
-export function decide(stored: Stored, current: Current | undefined, canLearn: boolean): Decision {
-  if (stored.final) return NOTHING;
+export function decide(stored: Stored, current: Current | undefined, canLearn: boolean, isLonger = false): Decision {
   if (!current) return { ...NOTHING, learn: canLearn && stored.length === 0 };
   if (current.length < stored.length) return NOTHING;
   const grew = current.length >= stored.length * MIN_GROWTH;
   const { functions } = current;
-  if (!functions) return { ...NOTHING, save: grew };
+  if (!functions) return { ...NOTHING, save: grew && !stored.final };
   const isComplete = functions.executed.size <= (functions.optimised.size + functions.executed.size) * MAX_MISSING;
-  if (isComplete || stored.generation >= MAX_GENERATIONS) return { save: true, final: true, learn: false };
+  if (isComplete && stored.final && !grew && !isLonger) return NOTHING;
+  if (isComplete || (stored.generation >= MAX_GENERATIONS && !stored.final)) {
+    return { save: true, final: true, learn: false };
+  }
   return { save: grew || canLearn, final: false, learn: canLearn };
 }
+
+/**
+ * Whether a final artifact is looked at again at the end of a run: when the run was longer than all that were looked at, because it may
+ * have run other functions, and now and then. Never where all functions are optimised.
+ *
+ * @param cpuTime - milliseconds that the process has used since it has the module
+ * @param chance - a random number from 0 to 1
+ */
+export function looksAgain(stored: Stored, cpuTime: number, chance: number): boolean {
+  return !stored.final || (!stored.isFull && (isLongest(stored, cpuTime) || chance < LOOKS));
+}
+
+/** Whether a run of so many milliseconds was longer than all that were looked at. */
+export function isLongest({ observedFor }: Stored, cpuTime: number): boolean {
+  return cpuTime > LONGER * observedFor + UNNOTICED_CPU;
+}
+
+/** Two runs of one program differ by less. */
+const LONGER = 1.3;
+/** In milliseconds. A few functions more in a short run make no difference. */
+const UNNOTICED_CPU = 5;
+/** The share of runs. A look takes 1 to 15 ms at the exit. */
+const LOOKS = 1 / 16;
 
 /**
  * Decides about a module whose restored code was dropped in this run. V8's code is stored even when it is less than what is stored: the

@@ -20,6 +20,8 @@ const small: Artifact = {
   final: true,
   hasLearnerCode: false,
   optimisedFor: 0x090a0b0c,
+  observedFor: 0x0d0e0f10,
+  missing: 0x11121314,
   bypassedUntil: 0x05060708,
   nativeCode,
   wireBytes,
@@ -63,7 +65,7 @@ describe('encodeArtifact', () => {
   it('writes the documented layout', () => {
     const layout: [offset: number, field: string, hex: string][] = [
       [0, 'magic', '89574d430d0a1a0a'],
-      [8, 'format version', '03000000'],
+      [8, 'format version', '04000000'],
       [12, 'CRC-32 of the native code', 'adf1fa75'],
       [16, 'CRC-32 of the wire bytes', '22853340'],
       [20, 'algorithm', '01'],
@@ -80,12 +82,14 @@ describe('encodeArtifact', () => {
         'engine id',
         Buffer.from('engine-1')
           .toString('hex')
-          .padEnd(2 * 188, '0'),
+          .padEnd(2 * 180, '0'),
       ],
+      [260, 'milliseconds of the longest run', '100f0e0d'],
+      [264, 'functions that are missing', '14131211'],
       [268, 'milliseconds for which V8 has optimised', '0c0b0a09'],
       [272, 'no signature', '00'.repeat(32)],
       [304, 'zero', '00000000'],
-      [308, 'CRC-32 of the header', '8df0dc30'],
+      [308, 'CRC-32 of the header', '27f11776'],
       [312, 'native code', Buffer.from('native code').toString('hex')],
       [323, 'wire bytes', Buffer.from('wire bytes').toString('hex')],
     ];
@@ -94,7 +98,7 @@ describe('encodeArtifact', () => {
     for (const [index, [offset, field, hex]] of layout.entries()) {
       assert.equal(bytes.toString('hex', offset, layout[index + 1]?.[0]), hex, field);
     }
-    assert.deepEqual([FORMAT_VERSION, HEADER_LENGTH], [3, 312]);
+    assert.deepEqual([FORMAT_VERSION, HEADER_LENGTH], [4, 312]);
   });
 
   const variants: [name: string, changes: Partial<Artifact>, fields: Record<number, string>, length: number][] = [
@@ -106,8 +110,8 @@ describe('encodeArtifact', () => {
     ['a key of xxhash', underXxhash, { 20: '02', 48: `0011223344556677${'00'.repeat(24)}` }, 333],
     ['the highest generation', { generation: 2 ** 32 - 1 }, { 24: 'ffffffff' }, 333],
     ['a module that is not left alone', { bypassedUntil: 0 }, { 28: '00000000' }, 333],
-    ['an empty engine id', { engineId: '' }, { 23: '00', 80: '00'.repeat(188) }, 333],
-    ['an engine id of 188 bytes', { engineId: 'é'.repeat(94) }, { 23: 'bc', 80: 'c3a9'.repeat(94) }, 333],
+    ['an empty engine id', { engineId: '' }, { 23: '00', 80: '00'.repeat(180) }, 333],
+    ['an engine id of 180 bytes', { engineId: 'é'.repeat(90) }, { 23: 'b4', 80: 'c3a9'.repeat(90) }, 333],
     ['code that a learner made', { hasLearnerCode: true }, { 22: '07' }, 333],
     ['a module that V8 has optimised for ever', { optimisedFor: 2 ** 32 - 1 }, { 268: 'ffffffff' }, 333],
   ];
@@ -122,7 +126,7 @@ describe('encodeArtifact', () => {
   }
 
   const unfit: [name: string, changes: Partial<Artifact>, message: RegExp][] = [
-    ['an engine id of 189 bytes', { engineId: 'x'.repeat(189) }, /deterministicId .*189 bytes/],
+    ['an engine id of 181 bytes', { engineId: 'x'.repeat(181) }, /deterministicId .*181 bytes/],
     ['an engine id of few characters but many bytes', { engineId: '漢'.repeat(65) }, /deterministicId .*195 bytes/],
     ['native code with coverage none', { coverage: 'none' }, /[Cc]overage "none"/],
     ['coverage hot without native code', { ...withoutCode, coverage: 'hot' }, /[Cc]overage "hot"/],
@@ -132,6 +136,8 @@ describe('encodeArtifact', () => {
     ['a generation below 0', { generation: -1 }, /generation/],
     ['a generation of more than 32 bits', { generation: 2 ** 32 }, /generation/],
     ['a time of more than 32 bits', { optimisedFor: 2 ** 32 }, /optimisedFor/],
+    ['a run of more than 32 bits', { observedFor: 2 ** 32 }, /observedFor/],
+    ['less than no missing function', { missing: -1 }, /missing/],
     ['a generation that is no whole number', { generation: 0.5 }, /generation/],
     ['a length below 0', { ...withoutWireBytes, wireLength: -1 }, /-1/],
     ['a length that is no whole number', { ...withoutWireBytes, wireLength: 0.5 }, /0\.5/],
@@ -148,7 +154,7 @@ describe('encodeArtifact', () => {
 });
 
 describe('decodeArtifact', () => {
-  const engineIds = ['engine-1', '', 'x'.repeat(188), 'é'.repeat(94), 'nul\0byte', '🦀', '\ufeffbyte order mark'];
+  const engineIds = ['engine-1', '', 'x'.repeat(180), 'é'.repeat(90), 'nul\0byte', '🦀', '\ufeffbyte order mark'];
   for (const [name, changes] of Object.entries({
     ...Object.fromEntries(
       engineIds.map((engineId) => [`engine id ${JSON.stringify(engineId.slice(0, 8))}`, { engineId }]),
@@ -266,10 +272,10 @@ describe('decodeArtifact', () => {
   });
 
   it('says which version it found, and which it expected', () => {
-    const newer = forged(encodeSmall(), (bytes) => bytes.writeUInt32LE(4, 8));
+    const newer = forged(encodeSmall(), (bytes) => bytes.writeUInt32LE(5, 8));
     assert.throws(
       () => decodeArtifact(newer),
-      ofKind('Deserialize', ({ message }) => assert.match(message, /at byte 8: format version 4, expected 3/)),
+      ofKind('Deserialize', ({ message }) => assert.match(message, /at byte 8: format version 5, expected 4/)),
     );
   });
 

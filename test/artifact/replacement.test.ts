@@ -16,6 +16,8 @@ const artifact = (nativeLength: number, fields: Partial<Artifact> = {}): Artifac
   final: false,
   hasLearnerCode: false,
   optimisedFor: 0,
+  observedFor: 0,
+  missing: 0,
   bypassedUntil: 0,
   nativeCode: new Uint8Array(nativeLength).fill(nativeLength),
   wireBytes: undefined,

@@ -73,6 +73,8 @@ describe('the signature of an artifact', () => {
     final: false,
     hasLearnerCode: false,
     optimisedFor: 0,
+    observedFor: 0,
+    missing: 0,
     bypassedUntil: 0,
     nativeCode: bytes('native code'),
     wireBytes,

@@ -81,6 +81,8 @@ function artifactFor({ key, engine, wireBytes }: Pick<Setup, 'key' | 'engine' | 
     final: false,
     hasLearnerCode: false,
     optimisedFor: 0,
+    observedFor: 0,
+    missing: 0,
     bypassedUntil: 0,
     nativeCode: engine.nativeCode as Uint8Array,
     wireBytes,
@@ -398,7 +400,7 @@ for (const variant of variants) {
     const ids = [
       ...['', '.', '..', '../../escape', '/absolute', 'a/b', 'C:\\windows', 'nul\0byte', 'line\nbreak', 'two words'],
       ...['-dash', '.hidden', 'ünïcödé 漢字 🦀', 'Engine', 'engine', 'ENGINE', 'con', '%2e', '__proto__', '\ufeffbom'],
-      ...['x'.repeat(127), 'x'.repeat(128), 'x'.repeat(129), 'x'.repeat(188), '🦀'.repeat(47)],
+      ...['x'.repeat(127), 'x'.repeat(128), 'x'.repeat(129), 'x'.repeat(180), '🦀'.repeat(45)],
     ];
     for (const id of ids) {
       it(id.length > 40 ? `${id.slice(0, 4)}... of ${id.length} characters` : JSON.stringify(id), async () => {

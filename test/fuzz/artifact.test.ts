@@ -33,13 +33,15 @@ const keys = fc
 const artifacts: fc.Arbitrary<Artifact> = fc
   .record({
     key: keys,
-    engineId: fc.oneof(arbitraryUnicode, fc.constant('')).filter((text) => Buffer.byteLength(text) <= 188),
+    engineId: fc.oneof(arbitraryUnicode, fc.constant('')).filter((text) => Buffer.byteLength(text) <= 180),
     coverage: fc.constantFrom('hot', 'full'),
     generation: fc.integer({ min: 0, max: 0xffff_ffff }),
     final: fc.boolean(),
     bypassedUntil: fc.integer({ min: 0, max: 0xffff_ffff }),
     hasLearnerCode: fc.boolean(),
     optimisedFor: fc.integer({ min: 0, max: 0xffff_ffff }),
+    observedFor: fc.integer({ min: 0, max: 0xffff_ffff }),
+    missing: fc.integer({ min: 0, max: 0xffff_ffff }),
     nativeCode: arbitraryBytes(100),
     wireBytes: fc.option(arbitraryBytes(100), { nil: undefined }),
     wireLength: fc.maxSafeNat(),

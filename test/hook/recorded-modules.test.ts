@@ -31,7 +31,7 @@ function alive(modules: RecordedModules, held: WebAssembly.Module[] = []): numbe
 const aKey = ModuleHash.random();
 
 function recorded(changes: Partial<RecordedModule> = {}): RecordedModule {
-  const nothing = { length: 0, generation: 0, final: false, optimisedFor: 0 };
+  const nothing = { length: 0, generation: 0, final: false, optimisedFor: 0, observedFor: 0, isFull: false };
   return {
     key: aKey,
     engineId: 'engine-1',

@@ -32,6 +32,8 @@ function artifact(key: ModuleHash): Artifact {
     final: true,
     hasLearnerCode: false,
     optimisedFor: 0,
+    observedFor: 0,
+    missing: 0,
     bypassedUntil: 0,
     nativeCode: new Uint8Array(1000).fill(0x90),
     wireBytes: undefined,

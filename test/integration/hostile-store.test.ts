@@ -139,6 +139,8 @@ async function bombs(): Promise<(key: string) => Buffer> {
     final: false,
     hasLearnerCode: false,
     optimisedFor: 0,
+    observedFor: 0,
+    missing: 0,
     bypassedUntil: 0,
     wireLength: 70_000,
   } as const;

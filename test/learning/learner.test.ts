@@ -64,6 +64,8 @@ function setUp({
       final: false,
       hasLearnerCode: false,
       optimisedFor: 0,
+      observedFor: 0,
+      missing: 0,
       bypassedUntil: 0,
       wireLength: wireBytes.length,
     } as const;

@@ -24,6 +24,8 @@ function artifact(key: ModuleHash, length = 1000, more: Partial<Artifact> = {}):
     final: false,
     hasLearnerCode: false,
     optimisedFor: 0,
+    observedFor: 0,
+    missing: 0,
     bypassedUntil: 0,
     nativeCode: new Uint8Array(length).fill(0x90),
     wireBytes: undefined,

@@ -1,13 +1,29 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Current, type Decision, decide, isWorthLoading, type Stored } from '../../dist/learning/saving-policy.js';
+import {
+  type Current,
+  type Decision,
+  decide,
+  isWorthLoading,
+  looksAgain,
+  type Stored,
+} from '../../dist/learning/saving-policy.js';
 
-const NOTHING_STORED: Stored = { length: 0, generation: 0, final: false, optimisedFor: 0 };
+const NOTHING_STORED: Stored = {
+  length: 0,
+  generation: 0,
+  final: false,
+  optimisedFor: 0,
+  observedFor: 0,
+  isFull: false,
+};
 const stored = (length: number, generation = 0, final = false): Stored => ({
   length,
   generation,
   final,
   optimisedFor: 0,
+  observedFor: 0,
+  isFull: false,
 });
 const current = (length: number, optimised: number, executed: number): Current => ({
   length,
@@ -31,9 +47,21 @@ interface Rule {
 }
 
 const RULES: Record<string, Rule[]> = {
-  'what is final stays as it is': [
+  'what is final, and looked at again': [
     { name: 'nothing new', stored: stored(100, 3, true), current: current(100, 10, 0), decisions: [NOTHING, NOTHING] },
-    { name: 'more code', stored: stored(100, 3, true), current: current(900, 90, 90), decisions: [NOTHING, NOTHING] },
+    { name: 'more code', stored: stored(100, 3, true), current: current(900, 90, 1), decisions: [FINAL, FINAL] },
+    {
+      name: 'other functions ran',
+      stored: stored(100, 3, true),
+      current: current(100, 10, 90),
+      decisions: [SAVE_AND_LEARN, NOTHING],
+    },
+    {
+      name: 'other functions ran, after many generations',
+      stored: stored(100, 30, true),
+      current: current(100, 10, 90),
+      decisions: [SAVE_AND_LEARN, NOTHING],
+    },
     { name: 'less code', stored: stored(100, 3, true), current: current(10, 1, 9), decisions: [NOTHING, NOTHING] },
     { name: 'nothing optimised', stored: stored(100, 3, true), current: undefined, decisions: [NOTHING, NOTHING] },
   ],
@@ -159,6 +187,24 @@ it('any combination is stored, learnt, both or neither, and final only if stored
       }
     }
   }
+});
+
+describe('a final artifact is looked at again', () => {
+  const final: Stored = { ...stored(100, 3, true), observedFor: 100 };
+  for (const [what, artifact, cpuTime, chance, expected] of [
+    ['after a run that was hardly longer', final, 130, 0.5, false],
+    ['after a longer run', final, 140, 0.5, true],
+    ['after a short run, now and then', final, 10, 0.05, true],
+    ['after a run of a few milliseconds more', { ...final, observedFor: 1 }, 6, 0.5, false],
+    ['when all functions are optimised', { ...final, isFull: true }, 10_000, 0, false],
+    ['when it is not final', stored(100), 0, 0.9, true],
+  ] as const) {
+    it(`${what}: ${expected ? 'yes' : 'no'}`, () => assert.equal(looksAgain(artifact, cpuTime, chance), expected));
+  }
+
+  it('and notes that a run was longer', () => {
+    assert.deepEqual(decide(final, current(100, 10, 0), true, true), FINAL);
+  });
 });
 
 describe('loading an artifact is worth it', () => {

@@ -24,6 +24,8 @@ function artifact(length: number, more: Partial<Artifact> = {}): Artifact {
     final: false,
     hasLearnerCode: false,
     optimisedFor: 0,
+    observedFor: 0,
+    missing: 0,
     bypassedUntil: 0,
   } as const;
   return { ...fields, nativeCode, wireBytes: undefined, wireLength: 5000, ...more };

@@ -20,6 +20,8 @@ const artifact: Artifact = {
   final: false,
   hasLearnerCode: false,
   optimisedFor: 0,
+  observedFor: 0,
+  missing: 0,
   bypassedUntil: 0,
   nativeCode: Buffer.alloc(20_000, 1),
   wireBytes: undefined,

@@ -21,6 +21,8 @@ export function madeUp(seed: number, changes: Partial<Artifact> = {}): Artifact 
     final: false,
     hasLearnerCode: false,
     optimisedFor: 0,
+    observedFor: 0,
+    missing: 0,
     bypassedUntil: 0,
     nativeCode: Buffer.alloc(3000, `native code ${seed} `),
     wireBytes,

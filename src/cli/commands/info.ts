@@ -41,6 +41,8 @@ export interface InfoArtifact extends Entry {
     /** That ran, but not often enough to be optimised. */
     executed: number;
   } | null;
+  /** How many functions ran in the last run that was looked at, and have no optimised code; `null` when no run was. */
+  missing: number | null;
   /** Processes that died while they loaded it, and successful tries since then; `null` when it is not in quarantine. */
   quarantine: { deaths: number; goodTries: number } | null;
   /** Why the engine of this process cannot load it. */
@@ -109,12 +111,20 @@ async function inspect(entry: Entry, context: Context, module: ModuleFile | unde
   const notForThisEngine = whyNotThisEngine(entry.engine.id, engineId);
   const { deaths, goodTries } = new CrashGuard(entry.file).quarantine() ?? {};
   const quarantine = deaths === undefined || goodTries === undefined ? null : { deaths, goodTries };
-  const inspected: InfoArtifact = { ...entry, signature: null, functions: null, quarantine, notForThisEngine };
+  const inspected: InfoArtifact = {
+    ...entry,
+    signature: null,
+    functions: null,
+    missing: null,
+    quarantine,
+    notForThisEngine,
+  };
   if (entry.damage !== null) return inspected;
   try {
     const bytes = await readArtifactBytes(context, entry.file);
     const artifact = decodeArtifact(bytes);
     inspected.signature = signatureOf(bytes, artifact, settings.secrets);
+    inspected.missing = artifact.observedFor > 0 ? artifact.missing : null;
     inspected.functions = functionsOf(artifact.nativeCode, artifact.wireBytes ?? module?.wireBytes, entry.engine.v8);
   } catch (error) {
     inspected.damage = (error as Error).message;
@@ -160,8 +170,14 @@ const SIGNATURES = {
   unchecked: 'not checked: no secret is set',
 };
 
+function covers(missing: number | null): string | null {
+  if (missing === null) return null;
+  const what = missing === 0 ? 'all' : `all but ${missing}`;
+  return `${what} of the functions that ran in the last run that was looked at`;
+}
+
 function renderArtifact(artifact: InfoArtifact, colors: Colors): string {
-  const { engine, size, nativeCodeSize, coverage, generation, final, functions, signature, file } = artifact;
+  const { engine, size, nativeCodeSize, coverage, generation, final, functions, missing, signature, file } = artifact;
   const { bypassedUntil, quarantine, notForThisEngine, writtenAt, usedAt, damage } = artifact;
   const nativeCode = nativeCodeSize === null ? '' : `, ${formatSize(nativeCodeSize)} of it native code`;
   const ofFunctions = functions && `${functions.optimised} of ${functions.declared} optimised`;
@@ -170,6 +186,7 @@ function renderArtifact(artifact: InfoArtifact, colors: Colors): string {
     ['Size', `${formatSize(size)}${nativeCode}`],
     ['Coverage', coverage && `${coverage}, generation ${generation}${final ? ', final' : ''}`],
     ['Functions', ofFunctions && `${ofFunctions}${executed}`],
+    ['Covers', covers(missing)],
     ['Signature', signature && SIGNATURES[signature]],
     ['Written', writtenAt && formatAge(writtenAt)],
     ['Used', `${formatAge(usedAt)} (to the hour)`],

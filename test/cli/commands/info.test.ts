@@ -65,6 +65,7 @@ describe('wasm-cache info', () => {
           ...{ writtenAt: 'string', usedAt: 'string', damage: 'null', signature: 'string', quarantine: 'null' },
           functions: { declared: 'number', optimised: 'number', executed: 'number' },
           notForThisEngine: [],
+          missing: 'number',
         },
       ],
     });
