@@ -43,9 +43,12 @@ constexpr size_t kLineLength = sizeof(kLoading) - 1;
 // A file that more loads share is not written to. Their crashes are noted all the same.
 constexpr off_t kMaxFileSize = 4096;
 
-Load loads[64];
+constexpr size_t kMaxLoads = 64;
+Load loads[kMaxLoads];
 std::mutex mutex;
 int active_loads = 0;
+// Signal handlers that write to notes now.
+std::atomic<int> marking{0};
 
 int OpenNote(const char* file, int creation_flags) {
   return open(file, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | creation_flags, 0600);
@@ -69,7 +72,10 @@ void Open(Load& load) {
   struct stat status{};
   if (is_new) fchmod(descriptor, 0600);  // whatever the program's umask is
   // The kernel drops the lock when this process ends, in whatever container it is: readers see that the load is over.
-  flock(descriptor, LOCK_SH | LOCK_NB);
+  // A reader that judges the note has it for some microseconds.
+  for (int tries = 0; flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK && tries < 20; ++tries) {
+    usleep(50);
+  }
   if (!IsNote(descriptor, status) || !Append(descriptor, kLoading)) {
     if (is_new) unlink(load.file);  // The disk is full.
     close(descriptor);
@@ -102,21 +108,53 @@ void Close(Load& load) {
   load.descriptor = -1;
 }
 
-// Only what a signal handler may call.
-void MarkLoads(const char* line) {
-  for (Load& load : loads) {
-    if (!load.is_active) continue;
+// Notes that a signal handler made for loads that had none any more, because another load has removed it.
+struct NewNotes {
+  int descriptors[kMaxLoads];
+  off_t lines[kMaxLoads];
+};
+
+bool HasNote(const Load& load) {
+  struct stat status{};
+  return load.descriptor >= 0 && fstat(load.descriptor, &status) == 0 && status.st_nlink > 0;
+}
+
+// Only what a signal handler may call, as TakeBack.
+void MarkCrashed(NewNotes& made) {
+  ++marking;
+  for (size_t i = 0; i < kMaxLoads; ++i) {
+    made.descriptors[i] = -1;
+    if (!loads[i].is_active) continue;
+    if (HasNote(loads[i])) {
+      pwrite(loads[i].descriptor, kCrashed, kLineLength, loads[i].line);
+      continue;
+    }
+    const int descriptor = OpenNote(loads[i].file, O_CREAT);
     struct stat status{};
-    if (load.descriptor >= 0 && fstat(load.descriptor, &status) == 0 && status.st_nlink > 0) {
-      pwrite(load.descriptor, line, kLineLength, load.line);
-    } else if (line == kCrashed) {
-      // There was no note, or another load has removed it.
-      const int descriptor = OpenNote(load.file, O_CREAT);
-      if (descriptor < 0) continue;
-      if (IsNote(descriptor, status)) Append(descriptor, line);
+    if (descriptor < 0) continue;
+    if (IsNote(descriptor, status) && Append(descriptor, kCrashed)) {
+      made.descriptors[i] = descriptor;
+      made.lines[i] = lseek(descriptor, 0, SEEK_CUR) - static_cast<off_t>(kLineLength);
+    } else {
       close(descriptor);
     }
   }
+  --marking;
+}
+
+// It was no crash.
+void TakeBack(const NewNotes& made) {
+  ++marking;
+  for (size_t i = 0; i < kMaxLoads; ++i) {
+    if (made.descriptors[i] >= 0) {
+      fcntl(made.descriptors[i], F_SETFL, 0);  // Otherwise Linux appends also what is written elsewhere.
+      pwrite(made.descriptors[i], kLoaded, kLineLength, made.lines[i]);
+      close(made.descriptors[i]);
+    } else if (loads[i].is_active && HasNote(loads[i])) {
+      pwrite(loads[i].descriptor, kLoading, kLineLength, loads[i].line);
+    }
+  }
+  --marking;
 }
 
 constexpr int kCrashSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT, SIGFPE};
@@ -148,7 +186,8 @@ void OnCrash(int signal, siginfo_t* info, void* context) {
   while (kCrashSignals[index] != signal) ++index;
   const struct sigaction earlier = earlier_actions[index];
   const bool is_crash_of_load = IsCrashOfLoad(info);
-  if (is_crash_of_load) MarkLoads(kCrashed);
+  NewNotes made;
+  if (is_crash_of_load) MarkCrashed(made);
 
   const bool has_handler =
       (earlier.sa_flags & SA_SIGINFO) != 0 || (earlier.sa_handler != SIG_DFL && earlier.sa_handler != SIG_IGN);
@@ -167,7 +206,7 @@ void OnCrash(int signal, siginfo_t* info, void* context) {
   const bool is_handled = has_handler && sigaction(signal, nullptr, &now) == 0 &&
                           ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != SIG_DFL);
   // V8 handled it: WebAssembly in another thread accessed memory out of bounds.
-  if (is_handled && is_crash_of_load) MarkLoads(kLoading);
+  if (is_handled && is_crash_of_load) TakeBack(made);
   errno = error;
 }
 
@@ -191,6 +230,8 @@ void StopWatchingCrashes() {
 void Finish(Load& load) {
   const std::lock_guard<std::mutex> lock(mutex);
   if (!load.is_active.exchange(false)) return;  // The process was ending.
+  // Another thread may still write to the descriptor, of which the next file would get the number.
+  while (marking > 0) usleep(50);
   Close(load);
   if (--active_loads == 0) StopWatchingCrashes();
 }

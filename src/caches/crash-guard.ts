@@ -7,6 +7,7 @@ import { FileSystemStore } from '../stores/file-system.js';
 
 // Captured: see files/steps.ts.
 const { closeSync, constants, fstatSync, openSync, readSync, statSync } = fs;
+const { wait } = Atomics;
 const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
 
 /** Tries that must succeed before programs load an artifact again, each in a process of its own. */
@@ -73,8 +74,7 @@ export class CrashGuard {
       if (!statSync(this.#file, { throwIfNoEntry: false })) return undefined;
       descriptor = openSync(this.#file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
       if (!fstatSync(descriptor).isFile()) return undefined;
-      const bytes = Buffer.alloc(MAX_NOTE_SIZE);
-      return judge(bytes.toString('latin1', 0, readSync(descriptor, bytes, 0, bytes.length, 0)), descriptor);
+      return judge(descriptor);
     } catch {
       return undefined;
     } finally {
@@ -125,16 +125,33 @@ function close(descriptor: number): void {
 }
 
 /** @param descriptor - of the note; every load that is under way has a lock on it */
-function judge(note: string, descriptor: number): Quarantine | undefined {
-  const lines = note.split('\n').map((line) => line.trimEnd());
+function judge(descriptor: number): Quarantine | undefined {
+  let lines = readLines(descriptor);
   const count = (wanted: string) => lines.filter((line) => line === wanted).length;
-  const [state, deathsBefore = '', goodTries = ''] = lines[0]?.split(' ') ?? [];
-  const isQuarantined = state === 'quarantined';
+  const isQuarantined = lines[0]?.startsWith('quarantined ') ?? false;
+  const isSuspect = () => count('crashed') > 0 || count('loading') >= (isQuarantined ? 1 : MAX_INTERRUPTED);
+  let isOver = false;
+  // Where a load is under way, a crash may be none: V8 handles memory accesses out of bounds, and the mark goes a moment later.
+  for (let tries = 0; isSuspect() && !isOver && tries < 5; tries++) {
+    if (tries > 0) wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+    isOver = tryLock(descriptor);
+    // Loads may have ended, and removed or changed the note, between the reading and the lock.
+    if (fstatSync(descriptor).nlink === 0) return undefined;
+    lines = readLines(descriptor);
+    if (count('crashed') === 0) break;
+  }
   const crashes = count('crashed');
-  const isInterrupted = count('loading') >= (isQuarantined ? 1 : MAX_INTERRUPTED) && tryLock(descriptor);
+  const isInterrupted = isOver && count('loading') >= (isQuarantined ? 1 : MAX_INTERRUPTED);
   if (!isQuarantined && crashes === 0 && !isInterrupted) return undefined;
+  const [, deathsBefore = '', goodTries = ''] = lines[0]?.split(' ') ?? [];
   const deaths = crashes + (isInterrupted ? 1 : 0);
   return { deaths: natural(deathsBefore) + deaths, goodTries: deaths > 0 ? 0 : natural(goodTries) };
+}
+
+function readLines(descriptor: number): string[] {
+  const bytes = Buffer.alloc(MAX_NOTE_SIZE);
+  const note = bytes.toString('latin1', 0, readSync(descriptor, bytes, 0, bytes.length, 0));
+  return note.split('\n').map((line) => line.trimEnd());
 }
 
 function natural(text: string): number {
