@@ -179,6 +179,21 @@ napi_value StartInBackground(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// becomeProgram(arguments: string[], environment: string[]): this process becomes another program, and keeps its locks.
+// Its folder is one in which nobody can make files: some of V8's flags write into the folder that they are started in.
+napi_value BecomeAnotherProgram(napi_env env, napi_callback_info info) {
+  napi_value args[2];
+  std::vector<std::string> arguments;
+  std::vector<std::string> environment;
+  if (!Arguments(env, info, args) || !StringsOf(env, args[0], arguments) || !StringsOf(env, args[1], environment) ||
+      arguments.empty()) {
+    return ThrowTypeError(env, "Expected arrays of strings, arguments and environment");
+  }
+  if (chdir("/dev/fd") == 0) execve(arguments[0].c_str(), Pointers(arguments).data(), Pointers(environment).data());
+  napi_throw_error(env, nullptr, std::strerror(errno));
+  return nullptr;
+}
+
 // tryLock(descriptor: number): boolean. False when another process has the lock; the kernel drops it when that ends. A
 // file system without locks gives it to everybody.
 napi_value TryLock(napi_env env, napi_callback_info info) {
@@ -204,6 +219,7 @@ napi_value Unlock(napi_env env, napi_callback_info info) {
 
 void ExportBackground(napi_env env, napi_value exports) {
   ExportFunction(env, exports, "startInBackground", StartInBackground);
+  ExportFunction(env, exports, "becomeProgram", BecomeAnotherProgram);
   ExportFunction(env, exports, "tryLock", TryLock);
   ExportFunction(env, exports, "unlock", Unlock);
 }

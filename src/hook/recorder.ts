@@ -32,6 +32,7 @@ export class Recorder {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#saver = new ModuleSaver(parts);
+    if (this.#whyNoLearner !== undefined) debug('nothing is learnt: %s', this.#whyNoLearner);
   }
 
   /** Records the module that V8 compiled after this look-up, so that its code can be saved. */

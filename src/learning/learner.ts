@@ -1,5 +1,5 @@
 // node learner.js <cache folder> <bytes and files to sweep it to> <engine id> <priority: usual or lowest> <what to put into the store of
-// WASM_CACHE_REMOTE, as JSON, or "no push"> [<key>]
+// WASM_CACHE_REMOTE, as JSON, or "no push"> <options of the program that may be V8 flags> [<key>]
 //
 // Optimises what programs ran, in a process of its own, so that programs feel neither V8's flags nor the time that it takes. Without a
 // key it works through the queue of the folder, of which it has inherited the lock. Nobody reads its output, and a crash in
@@ -17,6 +17,7 @@ import { loadAddon } from '../native/addon.js';
 import { SETTINGS, secretsIn } from '../settings/settings.js';
 import type { JobContent } from './job-format.js';
 import { LearningJobs } from './jobs.js';
+import { takeFlags } from './program-flags.js';
 import { push } from './push.js';
 import { bypassAfterDeaths } from './quarantine.js';
 import { INHERITED_LOCK } from './start-learner.js';
@@ -32,9 +33,16 @@ const USUAL_PRIORITY_FOR = 10_000;
 /** V8 needs many times the size of code to optimise it; a program that needs the memory comes first. */
 const MEMORY_PER_BYTE = 20;
 
-const [directory = '', limits = '', engineId = '', priority, toPush = '', onlyKey] = process.argv.slice(2);
+const [script = '', ...given] = process.argv.slice(1);
+const [directory = '', limits = '', engineId = '', priority, toPush = '', options = '', onlyKey] = given;
 takeVerdict({ isUsable: true }); // Otherwise the program would not use V8 and would not have started this.
 const engine = new V8Engine();
+const withoutOptions = [script, ...given.slice(0, 5), '', ...given.slice(6)];
+try {
+  takeFlags(engine, engineId, options.split(' ').filter(Boolean), withoutOptions);
+} catch {
+  // Without them each job is given up.
+}
 const cache = new FileSystemCache(directory, { wireBytes: 'omit', secret: secretsIn(process.env) });
 const jobs = new LearningJobs(directory, cache.signer);
 const [maxSize = 0, maxFiles = 0] = limits.split(' ').map(Number);

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Signer } from '../artifact/signature.js';
 import type { FileSystemCache } from '../caches/file-system.js';
+import { isAnyGiven } from '../engine/process-options.js';
 import { isTestedV8, nameOfV8 } from '../engine/supported.js';
 import type { ModuleHash } from '../module-hash.js';
 import { loadAddon } from '../native/addon.js';
@@ -15,20 +16,26 @@ import type { Push } from './push.js';
 const { closeSync } = fs;
 // Captured: programs empty process.env, replace process.execPath and process.versions.
 const { execPath, getBuiltinModule, permission, platform } = process;
-const execArgv = [...process.execArgv];
-const nodeOptions = process.env.NODE_OPTIONS ?? '';
+// Where two options contradict each other, the later one counts.
+const options = [...(process.env.NODE_OPTIONS ?? '').split(/\s+/), ...process.execArgv];
 
 /**
  * The options of this process that V8's flag hash depends on (docs/v8.md, "Which options change it") and that do nothing else: a learner with
  * another hash writes code that nobody can load. All others are left out, because they may load a program's code
  * (--import, --require), open a port (--inspect) or write files (--cpu-prof). With an option that is missing here the learner
- * finds another engine id than it was given, and ends.
+ * finds another engine id than it was given, and looks for more flags of V8 among the options (`takeFlags`).
  */
 export const COPIED_OPTIONS = [
   ...['stack-size', 'stack-trace-limit', 'max-old-space-size', 'max-semi-space-size', 'max-heap-size'],
   ...['expose-gc', 'hash-seed', 'no-opt', 'optimize-for-size', 'single-threaded', 'harmony'],
 ];
 const COPIED_OPTION = new RegExp(`^--(${COPIED_OPTIONS.join('|')}|harmony-[a-z-]+)(=|$)`);
+
+/**
+ * What may be another flag of V8: only the binary knows which of them are. A value with a path or the like is not passed on: it may be
+ * secret, and V8's flags do without.
+ */
+const POSSIBLE_FLAG = /^--?[a-z][\w-]*(=[\w.+-]*)?$/;
 
 /** What a process needs to start at all. Above all not NODE_OPTIONS and what else tells Node to run or write something. */
 const { PATH, HOME, LD_LIBRARY_PATH, DYLD_LIBRARY_PATH, LD_PRELOAD } = process.env;
@@ -42,6 +49,7 @@ export function whyNoLearner(): string | undefined {
   if (!/^node(js)?[\d.]*$/.test(path.basename(execPath))) return `${execPath} is not the node binary`;
   // A learner would have every right, and an addon is not asked before it starts a process.
   if (permission) return 'the permission model is on';
+  if (isAnyGiven(/^perf-prof/)) return 'with --perf-prof V8 would have to write a file in the learner, too';
   if (platform === 'win32') return 'not supported on Windows';
   return undefined;
 }
@@ -129,12 +137,22 @@ export function learnerArguments(
   const { url: _, ...shown } = push ?? { url: '' };
   const pushed = push ? JSON.stringify(shown) : 'no push';
   const sweepTo = `${limits.maxSize} ${limits.maxFiles}`;
-  return [...v8Options(), program, directory, sweepTo, engineId, priority, pushed, ...(key ? [String(key)] : [])];
+  const flags = options.filter((option) => POSSIBLE_FLAG.test(option)).join(' ');
+  return [
+    ...v8Options(),
+    program,
+    directory,
+    sweepTo,
+    engineId,
+    priority,
+    pushed,
+    flags,
+    ...(key ? [String(key)] : []),
+  ];
 }
 
 /** {@link COPIED_OPTIONS} of this process. */
 export function v8Options(): string[] {
-  const options = [...execArgv, ...nodeOptions.split(/\s+/)];
   return options.filter((option) => COPIED_OPTION.test(option.replaceAll('_', '-')));
 }
 

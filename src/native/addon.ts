@@ -57,6 +57,7 @@ export interface Addon {
   crc32(bytes: Uint8Array): number | undefined;
   hmacSha256(secret: Uint8Array, parts: readonly Uint8Array[]): Uint8Array | undefined;
   startInBackground(args: readonly string[], environment: readonly string[], waits: boolean, lock: number): void;
+  becomeProgram(args: readonly string[], environment: readonly string[]): never;
   tryLock(descriptor: number): boolean;
   unlock(descriptor: number): void;
   watchLoad<T>(file: string, load: () => T): T;

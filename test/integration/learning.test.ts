@@ -231,3 +231,39 @@ test('after a learner failed, programs run as usual, and start none for a while'
   await learnt(directory);
   assert.equal(artifactIn(directory).optimised, EXECUTED);
 });
+
+describe('a program with other V8 flags', () => {
+  const LATE = ['--import', `data:text/javascript,import v8 from 'node:v8'; v8.setFlagsFromString('--expose-gc')`];
+  const JSPI =
+    major === 20 ? ['--experimental-wasm-stack-switching'] : major === 22 ? ['--experimental-wasm-jspi'] : [];
+  // V8 writes the map into /tmp.
+  const WITHOUT_MAP =
+    "data:text/javascript,import fs from 'node:fs'; process.on('exit', () => fs.rmSync('/tmp/perf-' + process.pid + '.map'))";
+  const cases: string[][] = [
+    ['--trace-gc'],
+    ['--prof'],
+    ['--perf-basic-prof', '--import', WITHOUT_MAP],
+    ['--initial-heap-size=64'],
+    ['--no-flush-bytecode'],
+    ['--abort_on_uncaught_exception'],
+    ...(major > 20 ? [['--wasm-staging']] : []),
+    LATE,
+    ['--no-flush-bytecode', ...LATE],
+    ...(JSPI.length > 0 ? [JSPI] : []),
+  ];
+  for (const nodeOptions of cases) {
+    it(`is learnt: ${nodeOptions.join(' ')}`, async () => {
+      const [directory, cwd] = [temporaryDirectory(), temporaryDirectory()];
+      const restoredIn = (how: string) => {
+        const env = { WASM_CACHE_DIR: directory, WASM_CACHE_LEARN: 'hot' };
+        const options = [...nodeOptions, '--import', register];
+        const { status, stdout, stderr } = runProgram('work.mjs', { nodeOptions: options, args: [how], env, cwd });
+        assert.equal(status, 0, stderr);
+        return JSON.parse(/^\{.*\}$/m.exec(stdout)?.[0] ?? '').restored;
+      };
+      assert.equal(restoredIn('hot'), 0);
+      await learnt(directory);
+      assert.equal(restoredIn('cold'), EXECUTED);
+    });
+  }
+});

@@ -138,7 +138,7 @@ describe('a job becomes an artifact:', () => {
     const { directory, learn, artifact, jobs } = setUp();
     const other = ModuleHash.random();
     jobs.add(other, { ...another, engineId });
-    learn([directory, LIMITS, engineId, 'usual', 'no push', `${key}`]);
+    learn([directory, LIMITS, engineId, 'usual', 'no push', '', `${key}`]);
     assert.equal(artifact().generation, 1);
     assert.equal(jobs.isGivenUp(other), false);
   });
