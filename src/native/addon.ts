@@ -131,10 +131,22 @@ function tryLoad(): Loaded {
     // Not there, or built in another place.
   }
   try {
-    const nodeGypBuild = nodeModule.createRequire(import.meta.url)('node-gyp-build') as (directory: string) => object;
+    // In a bundle this is a folder of the program, which may have an addon of its own.
+    const require = nodeModule.createRequire(path.join(packageRoot, 'package.json'));
+    if (!isOwnFolder(require))
+      throw new Error('wasm-module-cache is in a bundle: tell the bundler that it is external');
+    const nodeGypBuild = require('node-gyp-build') as (directory: string) => object;
     return usable(nodeGypBuild(packageRoot));
   } catch (error) {
     return { error };
+  }
+}
+
+function isOwnFolder(require: NodeJS.Require): boolean {
+  try {
+    return require('./package.json').name === 'wasm-module-cache';
+  } catch {
+    return false;
   }
 }
 

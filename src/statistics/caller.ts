@@ -9,8 +9,10 @@ const { argv, env } = process;
 
 /** Up to 11 of these frames are the hook's own, and some may be Node's. More frames take longer. */
 const FRAMES = 16;
+/** Of this file. Bundlers that make CommonJS leave it out. */
+const address: string = import.meta.url ?? '';
 /** The start of the URLs of this package's files, as they appear in stacks. */
-const OWN = import.meta.url.slice(0, import.meta.url.lastIndexOf('/dist/') + '/dist/'.length);
+const OWN = address.slice(0, address.lastIndexOf('/dist/') + '/dist/'.length);
 const NODE = 'node:';
 const FILE_URL = 'file://';
 const PACKAGES = '/node_modules/';

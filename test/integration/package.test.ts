@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, it } from 'node:test';
+import { buildSync } from 'esbuild';
 import { V8Engine } from '../../dist/index.js';
 import { until } from '../support/learning.js';
 import { type RunOptions, type RunResult, root, runProgram, temporaryDirectory } from '../support/processes.js';
@@ -29,7 +30,7 @@ before(() => {
   assert.match(plain, /^[0-9a-f]{64}\n$/);
 });
 
-function run(program: string, options: Omit<RunOptions, 'cwd'> = {}): RunResult {
+function run(program: string, options: RunOptions = {}): RunResult {
   return runProgram(path.join(folder, program), { cwd: folder, ...options });
 }
 
@@ -138,6 +139,36 @@ it('every entry works with import and with require', () => {
   const { status, stdout, stderr } = run('entries.cjs');
   assert.deepEqual([status, stderr], [0, '']);
   assert.equal(stdout.trim().split('\n').length, entries.length - 1);
+});
+
+for (const format of ['cjs', 'esm'] as const) {
+  it(`a program that has the library in its bundle (esbuild, ${format}) starts, and is told why nothing is kept`, () => {
+    const bundle = path.join(temporaryDirectory(), `dist/bundle.${format === 'cjs' ? 'cjs' : 'mjs'}`);
+    const contents = `import { loadModule, ModuleHash, V8Engine } from 'wasm-module-cache';
+      console.log(typeof loadModule, new V8Engine().unsupportedReason, String(ModuleHash.sha256(new Uint8Array())).length);`;
+    const stdin = { contents, resolveDir: folder };
+    buildSync({ stdin, bundle: true, platform: 'node', format, outfile: bundle, logLevel: 'error' });
+    const { status, stdout, stderr } = runProgram(bundle);
+    assert.equal(status, 0, stderr);
+    assert.match(
+      stdout,
+      /^function .*\(wasm-module-cache is in a bundle: tell the bundler that it is external\).* 64\n$/,
+    );
+  });
+}
+
+it('what the pages give for NODE_OPTIONS works in every folder', () => {
+  const [, code] =
+    /NODE_OPTIONS="--import \$\(node -p "(.+?)"\)"/.exec(readFileSync(path.join(root, 'README.md'), 'utf8')) ?? [];
+  const address = spawnSync(process.execPath, ['-p', code ?? ''], { cwd: folder, encoding: 'utf8' }).stdout.trim();
+  const env = { NODE_OPTIONS: `--import ${address}`, WASM_CACHE_DIR: temporaryDirectory() };
+  const { status, stderr } = run('program.mjs', { cwd: temporaryDirectory(), env });
+  assert.deepEqual([status, stderr], [0, '']);
+});
+
+it('is unpacked by Yarn PnP, since node runs some of its files by their names', () => {
+  const { preferUnplugged } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
+  assert.equal(preferUnplugged, true);
 });
 
 it('the contract suites run from wasm-module-cache/testing', () => {
