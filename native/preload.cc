@@ -188,7 +188,8 @@ class Preload {
       lock.unlock();
       const bool is_done = Restore(entry, helper);
       lock.lock();
-      entry.state = is_done ? State::Done : State::Failed;
+      // A program that ends in the middle has not used it.
+      entry.state = is_done ? State::Done : has_ended_ ? State::Waiting : State::Failed;
       changed_.Signal();
     }
     lock.unlock();

@@ -11,7 +11,7 @@ export interface FoundFile {
    * - `temporary`: a file that a writer left or is writing; `host` and `pid` are the writer's, see `hostTag`.
    * - `job`: the job of a learner, or one that was given up.
    * - `guard`: see `CrashGuard`.
-   * - `record`: the modules of a program, see `ProgramRecord` and native/preload-files.h.
+   * - `record`: the modules of a program, see `ProgramRecord`, `PassingModules` and native/preload-files.h.
    * - `wire bytes`: those of a module that is preloaded; `key` is its hash.
    * - `verdict`: whether an untested V8 can be used, see probe/verdict.ts.
    * - `statistics`: the counts of one day, see `Statistics`.
@@ -39,7 +39,7 @@ const JOB = /^(?:[0-9a-f]{16}){1,4}\.wasm$/;
 
 const WIRE_BYTES = /^([0-9a-f]{64})\.wasm$/;
 
-const RECORD = /^[\w.+-]+\.(?:json|preload)$/;
+const RECORD = /^[\w.+-]+\.(?:json|keys|preload)$/;
 const VERDICT = /^[0-9a-f]{64}\.json$/;
 const TEMPORARY_JSON = /\.json\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
 

@@ -8,6 +8,7 @@ const { parse } = JSON;
 export const READ_TO_TELL = 2 ** 16;
 
 const GUARD = /^(?:loading|crashed|loaded |quarantined \d+ \d+)\n/;
+const KEYS = /^[0-9a-f]{16} \d+ \d+\n/;
 const PRELOADED = /^[+-][0-9a-f]{64} \d+\n/;
 const KEY = /^(?:[0-9a-f]{16}|[0-9a-f]{64})$/;
 const WASM_MAGIC = Uint8Array.of(0x00, 0x61, 0x73, 0x6d);
@@ -34,7 +35,7 @@ export function isOurs(kind: FoundFile['kind'], start: Uint8Array): boolean {
     case 'wire bytes':
       return startsWith(start, WASM_MAGIC);
     case 'record':
-      return PRELOADED.test(firstText(start)) || hasJson(start, isRecord);
+      return PRELOADED.test(firstText(start)) || KEYS.test(firstText(start)) || hasJson(start, isRecord);
     case 'verdict':
       return hasJson(firstLine(start), (value) => typeof value.subject === 'string' && Array.isArray(value.steps));
   }

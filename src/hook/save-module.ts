@@ -3,6 +3,7 @@ import { generationAfter } from '../artifact/replacement.js';
 import { partToOptimise } from '../engine/ahead-of-time.js';
 import { readNativeCode } from '../engine/native-code.js';
 import { LearningJobs } from '../learning/jobs.js';
+import { PassingModules } from '../learning/passing-modules.js';
 import { bypassIfHopeless, discardQuarantined } from '../learning/quarantine.js';
 import {
   type Current,
@@ -29,10 +30,14 @@ export class ModuleSaver {
   readonly #parts: Parts;
   readonly #jobs: LearningJobs;
   readonly #canLearn: boolean;
+  readonly #passing: PassingModules | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#jobs = new LearningJobs(parts.cache.directory, parts.cache.signer);
+    const [, program] = process.argv;
+    const { directory, signer } = parts.cache;
+    this.#passing = program === undefined ? undefined : new PassingModules(directory, program, signer !== undefined);
     this.#canLearn = parts.options.learn !== 'off' && whyNotLearnt() === undefined;
   }
 
@@ -69,6 +74,7 @@ export class ModuleSaver {
 
     const key = this.keyOf(recorded) ?? sha256(engine.wireBytes(module));
     recorded.key = key;
+    if (((save && nativeCode) || part) && this.#isPassing(recorded, key)) return undefined;
     generation ??= this.#nextGeneration(key, stored);
     if (generation === undefined) return undefined;
     if (save && nativeCode) {
@@ -81,6 +87,17 @@ export class ModuleSaver {
       });
     }
     return part && this.#requestLearner(recorded, key, part);
+  }
+
+  /** Whether the module is one of many that come only once. Noted once, when it is about to be saved for the first time. */
+  #isPassing(recorded: RecordedModule, key: ModuleHash): boolean {
+    const { functions, stored, wireLength } = recorded;
+    const isNew = !recorded.isRestored && stored.length === 0 && stored.generation === NOTHING_STORED.generation;
+    if (!isNew || !functions || !this.#passing) return false;
+    recorded.isPassing ??= this.#passing.note(key, { wireLength, declared: functions.declared });
+    if (recorded.isPassing)
+      debug('%s is not saved: the bytes of such modules differ in every run of this program', key);
+    return recorded.isPassing;
   }
 
   /** Whether nothing is to be saved any more: the artifact is final, and its code is still the one that runs. */

@@ -62,6 +62,7 @@ function run(directory: string, options: RunOptions = {}): Run {
     args,
     env: {
       WASM_CACHE_DIR: directory,
+      WASM_CACHE_PRELOAD: 'off', // makes its calls natively
       FAULTS: JSON.stringify(faults),
       ...(isDebugged ? { NODE_DEBUG: 'wasm-cache' } : {}),
       ...env,

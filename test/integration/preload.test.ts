@@ -7,7 +7,7 @@ import { beforeEach, describe, it } from 'node:test';
 import { V8Engine } from '../../dist/engine/v8-engine.js';
 import { ModuleHash } from '../../dist/index.js';
 import { sumModule } from '../../dist/testing/modules.js';
-import { filesIn, type RunOptions, register, runProgram, temporaryDirectory } from '../support/processes.js';
+import { allFilesIn, type RunOptions, register, runProgram, temporaryDirectory } from '../support/processes.js';
 
 const key = String(ModuleHash.sha256(sumModule({ offset: 5, padding: 70_000 })));
 const skip = new V8Engine().preloader?.startPreload ? false : 'this Node has no door for another thread';
@@ -36,26 +36,26 @@ function run(program = 'hot.mjs', args: string[] = ['Module'], options: RunOptio
   return { restored, isPreloaded: new RegExp(`hit ${key}: .*preloaded`).test(stderr), stderr };
 }
 
-const inFolder = (ending: string) => filesIn(directory).find((file) => file.endsWith(ending)) as string;
+const inFolder = (ending: string) => allFilesIn(directory).find((file) => file.endsWith(ending)) as string;
 
 /** The first run saves, the second one notes what it used. */
 function prepare(args?: string[]): void {
   assert.equal(run('hot.mjs', args).restored, false);
   // On a busy machine a short program ends before the thread has noted anything; a later run does so.
   for (let count = 0; count < 20 && !inFolder('.preload'); count++) assert.equal(run('hot.mjs', args).restored, true);
-  assert.ok(inFolder('.preload') && inFolder(`${key}.wasm`), filesIn(directory).join('\n'));
+  assert.ok(inFolder('.preload') && inFolder(`${key}.wasm`), allFilesIn(directory).join('\n'));
 }
 
 describe('the third run of a program takes a preloaded module', { skip }, () => {
   for (const way of ['Module', 'compile', 'instantiate', 'compileStreaming', 'instantiateStreaming']) {
     it(`with ${way}`, () => {
       prepare([way]);
-      const before = filesIn(directory).length;
+      const before = allFilesIn(directory).length;
       for (const _run of [3, 4]) {
         const { restored, isPreloaded, stderr } = run('hot.mjs', [way]);
         assert.deepEqual({ restored, isPreloaded }, { restored: true, isPreloaded: true }, stderr);
       }
-      assert.equal(filesIn(directory).length, before);
+      assert.equal(allFilesIn(directory).length, before);
     });
   }
 
@@ -66,10 +66,10 @@ describe('the third run of a program takes a preloaded module', { skip }, () => 
 
   it('in a folder for reading only, to which it writes nothing', () => {
     prepare();
-    const before = filesIn(directory).map((file) => [file, readFileSync(file, 'latin1')]);
+    const before = allFilesIn(directory).map((file) => [file, readFileSync(file, 'latin1')]);
     assert.ok(run('hot.mjs', ['Module'], { env: { WASM_CACHE_MODE: 'read-only' } }).isPreloaded);
     assert.deepEqual(
-      filesIn(directory).map((file) => [file, readFileSync(file, 'latin1')]),
+      allFilesIn(directory).map((file) => [file, readFileSync(file, 'latin1')]),
       before,
     );
   });
@@ -170,6 +170,6 @@ it('a program that does not use its module notes that', { skip }, () => {
   const record = path.join(directory, 'programs', other);
   writeFileSync(record, readFileSync(inFolder('.preload')), { mode: 0o600 });
   const env = { WASM_CACHE_DIR: directory };
-  runProgram('preloaded.mjs', { nodeOptions: ['--import', register], args: ['return', '100'], env });
+  runProgram('preloaded.mjs', { nodeOptions: ['--import', register], args: ['return', '500'], env });
   assert.match(readFileSync(record, 'latin1'), new RegExp(`^\\+${key} \\d+\\n-${key} 0\\n$`));
 });

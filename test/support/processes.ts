@@ -31,8 +31,16 @@ export function remove(directory: string): void {
   }
 }
 
-/** The paths of all files below a folder, except statistics. */
+/** What the hook remembers of a program, apart from what a store gets. */
+const OF_PROGRAM = /\.(keys|preload)$|\/wire-bytes\//;
+
+/** The paths of all files below a folder, except statistics and {@link OF_PROGRAM}. */
 export function filesIn(directory: string): string[] {
+  return allFilesIn(directory).filter((file) => !OF_PROGRAM.test(file));
+}
+
+/** The paths of all files below a folder, except statistics. */
+export function allFilesIn(directory: string): string[] {
   const statistics = path.join(directory, 'statistics');
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.parentPath !== statistics)
