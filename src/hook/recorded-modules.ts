@@ -24,8 +24,8 @@ export interface RecordedModule {
   stored: Stored;
   /** Whether that artifact is quarantined: a learner tries it before a program loads it again. */
   isQuarantined: boolean;
-  /** Whether it is not saved, because modules like it come only once; `undefined` before that was asked. */
-  isPassing?: boolean;
+  /** Whether it is not saved, because modules like it come only once. */
+  hasPassed?: boolean;
   /** Whether this process asked for a learner. Once is enough. */
   hasRequestedLearner: boolean;
 }

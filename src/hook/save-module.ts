@@ -3,7 +3,7 @@ import { generationAfter } from '../artifact/replacement.js';
 import { partToOptimise } from '../engine/ahead-of-time.js';
 import { readNativeCode } from '../engine/native-code.js';
 import { LearningJobs } from '../learning/jobs.js';
-import { PassingModules } from '../learning/passing-modules.js';
+import { PassingModules, type Shape } from '../learning/passing-modules.js';
 import { bypassIfHopeless, discardQuarantined } from '../learning/quarantine.js';
 import {
   type Current,
@@ -47,7 +47,7 @@ export class ModuleSaver {
     const { engineId, stored } = recorded;
     const cpuTime = round((usedCpuTime() - recorded.cpuTimeBefore) / 1000);
     if (!looksAgain(stored, cpuTime, random()) && this.isSettled(recorded, module)) return undefined;
-    if (engineId !== engine.deterministicId) return undefined;
+    if (recorded.hasPassed || engineId !== engine.deterministicId) return undefined;
     if (recorded.isQuarantined && recorded.key) {
       const { cache } = this.#parts;
       if (bypassIfHopeless(cache, recorded.key, engine)) return undefined;
@@ -74,7 +74,13 @@ export class ModuleSaver {
 
     const key = this.keyOf(recorded) ?? sha256(engine.wireBytes(module));
     recorded.key = key;
-    if (((save && nativeCode) || part) && this.#isPassing(recorded, key)) return undefined;
+    const shape = this.#shapeOfNew(recorded);
+    if (shape && (part || save) && this.#passing?.passes(key, shape)) {
+      debug('%s is not saved: the bytes of such modules differ in every run of this program', key);
+      this.#passing.note(key, shape);
+      recorded.hasPassed = true;
+      return undefined;
+    }
     generation ??= this.#nextGeneration(key, stored);
     if (generation === undefined) return undefined;
     if (save && nativeCode) {
@@ -86,18 +92,14 @@ export class ModuleSaver {
         missing: toLearn?.size ?? 0,
       });
     }
+    if (shape && (part || save)) this.#passing?.note(key, shape);
     return part && this.#requestLearner(recorded, key, part);
   }
 
-  /** Whether the module is one of many that come only once. Noted once, when it is about to be saved for the first time. */
-  #isPassing(recorded: RecordedModule, key: ModuleHash): boolean {
-    const { functions, stored, wireLength } = recorded;
-    const isNew = !recorded.isRestored && stored.length === 0 && stored.generation === NOTHING_STORED.generation;
-    if (!isNew || !functions || !this.#passing) return false;
-    recorded.isPassing ??= this.#passing.note(key, { wireLength, declared: functions.declared });
-    if (recorded.isPassing)
-      debug('%s is not saved: the bytes of such modules differ in every run of this program', key);
-    return recorded.isPassing;
+  /** The shape of a module of which nothing is stored yet. */
+  #shapeOfNew({ functions, stored, wireLength, isRestored }: RecordedModule): Shape | undefined {
+    const isNew = !isRestored && stored.generation === NOTHING_STORED.generation;
+    return isNew && functions ? { wireLength, declared: functions.declared } : undefined;
   }
 
   /** Whether nothing is to be saved any more: the artifact is final, and its code is still the one that runs. */

@@ -34,24 +34,26 @@ export class PassingModules {
     this.#name = `${PROGRAMS_FOLDER}/${program.replace(/[^\w.+-]/g, '_').slice(-200)}.keys`;
   }
 
-  /**
-   * Remembers a module that is not stored. Never throws.
-   *
-   * @returns whether it will pass, like the last ones of its shape: then it is not to be saved. A module that comes again does not.
-   */
-  note(key: ModuleHash, { wireLength, declared }: Shape): boolean {
-    const ofShape = ` ${wireLength} ${declared}`;
-    const line = `${String(key).slice(0, KEY_DIGITS)}${ofShape}`;
+  /** Whether a module that is not stored will pass, like the last ones of its shape. One that comes again does not. */
+  passes(key: ModuleHash, shape: Shape): boolean {
     const lines = this.#read();
-    if (lines.includes(line)) return false;
-    const passes = lines.filter((each) => each.endsWith(ofShape)).length >= SAVED_IN_VAIN;
+    const ofShape = endOf(shape);
+    return (
+      !lines.includes(lineOf(key, shape)) && lines.filter((line) => line.endsWith(ofShape)).length >= SAVED_IN_VAIN
+    );
+  }
+
+  /** Remembers such a module. Never throws. */
+  note(key: ModuleHash, shape: Shape): void {
+    const line = lineOf(key, shape);
+    const lines = this.#read();
+    if (lines.includes(line)) return;
     const kept = [...lines, line].slice(-MAX_MODULES);
     try {
       runSync(this.#store.write(this.#name, Buffer.from(`${kept.join('\n')}\n`)));
     } catch {
-      // Nothing can be remembered. Writing the artifact will report why.
+      // Nothing can be remembered.
     }
-    return passes;
   }
 
   #read(): string[] {
@@ -65,4 +67,12 @@ export class PassingModules {
       return []; // There is none, or it is not ours.
     }
   }
+}
+
+function lineOf(key: ModuleHash, shape: Shape): string {
+  return `${String(key).slice(0, KEY_DIGITS)}${endOf(shape)}`;
+}
+
+function endOf({ wireLength, declared }: Shape): string {
+  return ` ${wireLength} ${declared}`;
 }
