@@ -80,7 +80,8 @@ for (let count = 0; count < 20 && !existsSync(path.join(directory, 'wire-bytes')
 }
 const records = path.join(directory, 'programs');
 if (existsSync(records)) {
-  const file = path.join(records, readdirSync(records)[0]);
+  const [name] = readdirSync(records).filter((each) => each.endsWith('.preload'));
+  const file = path.join(records, name);
   record = { file, text: readFileSync(file) };
 }
 const isPreloading = async () => /preloaded/.test((await run('use', 0, { NODE_DEBUG: 'wasm-cache' })).stderr);
