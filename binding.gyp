@@ -36,6 +36,7 @@
               "native/shared-modules.cc",
               "native/threads-of-node.cc",
               "native/trusted-files.cc",
+              "native/unsaved-modules.cc",
               "native/v8.cc",
               "native/wire-bytes.cc"
             ]

@@ -45,6 +45,7 @@ napi_value Init(napi_env env, napi_value exports) {
     ExportAnalysis(env, exports);
     ExportRetiering(env, exports);
     ExportSharedModules(env, exports);
+    ExportUnsavedModules(env, exports);
   }
   return exports;
 }

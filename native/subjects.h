@@ -20,3 +20,4 @@ void ExportRecords(napi_env env, napi_value exports);
 void ExportRetiering(napi_env env, napi_value exports);
 void ExportSharedModules(napi_env env, napi_value exports);
 void ExportTrustedFiles(napi_env env, napi_value exports);
+void ExportUnsavedModules(napi_env env, napi_value exports);

@@ -1,7 +1,7 @@
 import type { FunctionCounts } from '../engine/wasm-binary.js';
 import type { Stored } from '../learning/saving-policy.js';
-import type { ModuleHash } from '../module-hash.js';
-import type { ModuleAnalysis } from '../native/addon.js';
+import { ModuleHash } from '../module-hash.js';
+import { loadAddon, type ModuleAnalysis } from '../native/addon.js';
 
 /** A module that this thread compiled or restored. */
 export interface RecordedModule {
@@ -33,12 +33,19 @@ export interface RecordedModule {
 // A program may compile the same bytes over and over; a few of the Module objects are enough to find one that is alive.
 const MAX_REFERENCES = 8;
 
+interface Entry {
+  readonly recorded: RecordedModule;
+  references: WeakRef<WebAssembly.Module>[];
+  /** Its number in the addon, or 0. */
+  kept: number;
+}
+
 /**
  * Remembers modules without keeping them alive: an instance keeps its Module, and a program that drops both wants the
- * memory back.
+ * memory back. Only until they are saved, the addon keeps the last few (native/unsaved-modules.cc).
  */
 export class RecordedModules {
-  #entries: { recorded: RecordedModule; references: WeakRef<WebAssembly.Module>[] }[] = [];
+  #entries: Entry[] = [];
 
   get size(): number {
     return this.#entries.length;
@@ -49,8 +56,33 @@ export class RecordedModules {
     // dropped, because a program that keeps compiling new modules would grow otherwise.
     const isReplaced = ({ key }: RecordedModule) =>
       key !== undefined && recorded.key !== undefined && key.equals(recorded.key);
-    const others = this.#entries.filter((each) => !isReplaced(each.recorded) && each.references.some(isAlive));
-    this.#entries = [...others, { recorded, references: [new WeakRef(module)] }];
+    const others = this.#entries.filter((each) => {
+      if (isReplaced(each.recorded)) letGo(each);
+      return !isReplaced(each.recorded) && (each.kept > 0 || each.references.some(isAlive));
+    });
+    this.#entries = [...others, { recorded, references: [new WeakRef(module)], kept: 0 }];
+  }
+
+  /** Keeps a module that was added, also beyond the end of this thread, until {@link letGo}. */
+  keep(recorded: RecordedModule, module: WebAssembly.Module): void {
+    const entry = this.#entries.find((each) => each.recorded === recorded);
+    const { analysis: _, ...details } = recorded;
+    if (entry) entry.kept = loadAddon().addon?.keepUnsaved(module, JSON.stringify(details)) ?? 0;
+  }
+
+  letGo(): void {
+    for (const entry of this.#entries) letGo(entry);
+  }
+
+  /** What other threads kept and did not save. For the main thread at its end; nothing is kept any more. */
+  takeLeftBehind(): [RecordedModule, WebAssembly.Module][] {
+    this.letGo();
+    const left = loadAddon().addon?.takeUnsaved() ?? [];
+    return left.flatMap(([module, text]) => {
+      const { key, ...details } = JSON.parse(text);
+      const recorded = { ...details, key: key && ModuleHash.parseHex(key), analysis: undefined };
+      return module ? [[recorded, module]] : [];
+    });
   }
 
   /** Notes another Module object over the same native code. */
@@ -61,17 +93,34 @@ export class RecordedModules {
     entry.references = [...alive.slice(1 - MAX_REFERENCES), new WeakRef(module)];
   }
 
-  /** The modules of which at least one object is alive. */
+  /** Another object of a module that was added, if it is alive or kept. */
+  find(recorded: RecordedModule): WebAssembly.Module | undefined {
+    const entry = this.#entries.find((each) => each.recorded === recorded);
+    return entry && objectOf(entry);
+  }
+
+  /** The modules of which at least one object is alive, or that are kept. */
   *alive(): Generator<[RecordedModule, WebAssembly.Module]> {
-    for (const { recorded, references } of this.#entries) {
-      for (const reference of references) {
-        const module = reference.deref();
-        if (module === undefined) continue;
-        yield [recorded, module];
-        break;
-      }
+    for (const entry of this.#entries) {
+      const module = objectOf(entry);
+      if (module !== undefined) yield [entry.recorded, module];
     }
   }
+}
+
+/** An object that is alive, or a new one. */
+function objectOf(entry: Entry): WebAssembly.Module | undefined {
+  const alive = entry.references.find(isAlive)?.deref();
+  if (alive !== undefined || entry.kept === 0) return alive;
+  const module = loadAddon().addon?.findUnsaved(entry.kept);
+  if (module) entry.references = [new WeakRef(module)];
+  else entry.kept = 0;
+  return module;
+}
+
+function letGo(entry: Entry): void {
+  if (entry.kept > 0) loadAddon().addon?.letGoOfUnsaved(entry.kept);
+  entry.kept = 0;
 }
 
 function isAlive(reference: WeakRef<WebAssembly.Module>): boolean {

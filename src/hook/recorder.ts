@@ -1,5 +1,6 @@
 import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
+import { loadAddon } from '../native/addon.js';
 import { usedCpuTime } from './load-cost.js';
 import type { Lookup } from './lookup-result.js';
 import type { Parts } from './parts.js';
@@ -13,6 +14,9 @@ import { ModuleSaver } from './save-module.js';
  */
 const FIRST_LOOK = 3_000;
 const LAST_LOOK = 3_600_000;
+
+/** Milliseconds after which a module leaves a job for a learner, because a process may be killed before it saves. */
+const EARLY_LOOKS = [300, 1000];
 
 /** Milliseconds in which the largest known modules (35 MB) are hashed, also on a busy machine. */
 const KEY_IS_KNOWN_AFTER = 1_000;
@@ -28,6 +32,7 @@ export class Recorder {
   readonly #onExit = () => this.save(true);
   #hasRaisedListenerLimit = false;
   #isWatching = false;
+  #savesForWorkers = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -65,9 +70,18 @@ export class Recorder {
     if (isSettled && recorded.stored.isFull) return;
     this.saveAtExit();
     if (isSettled) return;
+    modules.keep(recorded, module);
     this.#watch(FIRST_LOOK);
+    if (this.#whyNoLearner === undefined) for (const delay of EARLY_LOOKS) this.#lookEarly(recorded, delay);
     // At once, because an exit does not wait for a sweep.
     if (this.#whyNoLearner !== undefined) void cache.sweepIfDue();
+  }
+
+  /** For the main thread: at its exit it saves what workers have left behind, too. */
+  saveForWorkers(): void {
+    loadAddon(); // What workers keep is kept until the last thread ends that has loaded the addon.
+    this.#savesForWorkers = true;
+    this.saveAtExit();
   }
 
   saveAtExit(): void {
@@ -88,7 +102,10 @@ export class Recorder {
     if (reporting.isFolderRefused || options.mode !== 'read-write') return;
     try {
       const toLearn: ModuleHash[] = [];
-      for (const [recorded, module] of modules.alive()) {
+      const alive = [...modules.alive()];
+      if (isEnding) modules.letGo();
+      if (isEnding && this.#savesForWorkers) alive.push(...modules.takeLeftBehind());
+      for (const [recorded, module] of alive) {
         try {
           const key = this.#saver.save(recorded, module);
           if (key) toLearn.push(key);
@@ -96,7 +113,6 @@ export class Recorder {
           reporting.failed('saving a module', error);
         }
       }
-      const alive = [...modules.alive()];
       fleet?.noteUse(alive.flatMap(([{ key }]) => (key ? [String(key)] : [])));
       if (this.#whyNoLearner === undefined) this.#startLearner(toLearn, isEnding, alive.length > 0);
     } catch (error) {
@@ -117,6 +133,21 @@ export class Recorder {
     if (push && !isStarted) fleet?.putBack(push);
   }
 
+  #lookEarly(recorded: RecordedModule, delay: number): void {
+    const { modules, reporting } = this.#parts;
+    const look = () => {
+      if (reporting.isFolderRefused) return;
+      try {
+        const module = modules.find(recorded);
+        const key = module && this.#saver.leaveJob(recorded, module);
+        if (key) this.#startLearner([key], false, true);
+      } catch (error) {
+        reporting.failed('leaving a job for a learner', error);
+      }
+    };
+    setTimeout(look, delay).unref();
+  }
+
   /**
    * Saves a program that goes on, or that a signal ends later, when its code has settled: when it has the same size as at the check
    * before. Each check serialises on the main thread (1 to 15 ms), so the time between checks doubles.
@@ -127,8 +158,10 @@ export class Recorder {
     const timer = setTimeout(() => {
       this.#isWatching = false;
       const length = this.#serializedLength();
-      if (length === lengthBefore) this.save();
-      else this.#watch(Math.min(delay * 2, LAST_LOOK), length);
+      if (length === lengthBefore) {
+        this.save();
+        this.#parts.modules.letGo();
+      } else this.#watch(Math.min(delay * 2, LAST_LOOK), length);
     }, delay);
     timer.unref();
   }

@@ -31,6 +31,8 @@ export class ModuleSaver {
   readonly #jobs: LearningJobs;
   readonly #canLearn: boolean;
   readonly #passing: PassingModules | undefined;
+  /** Those of which a job is left in case this process is killed. */
+  readonly #withEarlyJob = new WeakSet<RecordedModule>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -78,6 +80,7 @@ export class ModuleSaver {
     if (shape && (part || save) && this.#passing?.passes(key, shape)) {
       debug('%s is not saved: the bytes of such modules differ in every run of this program', key);
       this.#passing.note(key, shape);
+      this.#removeEarlyJob(recorded, key);
       recorded.hasPassed = true;
       return undefined;
     }
@@ -93,6 +96,7 @@ export class ModuleSaver {
       });
     }
     if (shape && (part || save)) this.#passing?.note(key, shape);
+    if (!part) this.#removeEarlyJob(recorded, key);
     return part && this.#requestLearner(recorded, key, part);
   }
 
@@ -100,6 +104,39 @@ export class ModuleSaver {
   #shapeOfNew({ functions, stored, wireLength, isRestored }: RecordedModule): Shape | undefined {
     const isNew = !isRestored && stored.generation === NOTHING_STORED.generation;
     return isNew && functions ? { wireLength, declared: functions.declared } : undefined;
+  }
+
+  /**
+   * Leaves a job for a learner, because this process may be killed before it saves. A save brings it up to date.
+   *
+   * @returns the key when a learner is to be started, because an earlier process has left a job for it, too
+   */
+  leaveJob(recorded: RecordedModule, module: WebAssembly.Module): ModuleHash | undefined {
+    const { engine } = this.#parts;
+    const { engineId, functions, hasRequestedLearner, isQuarantined, isRestored, stored } = recorded;
+    const isSettled = stored.final || hasRequestedLearner || isQuarantined || engineId !== engine.deterministicId;
+    if (isSettled || !functions || !this.#canLearn) return undefined;
+    const nativeCode = engine.observe(module);
+    const current = nativeCode && { length: nativeCode.length, functions: functionsIn(recorded, nativeCode) };
+    if (!decide(stored, current, true).learn) return undefined;
+    const { executed = [], optimised = [] } = current?.functions ?? {};
+    // V8's own code is saved later, or not at all.
+    const ran = new Set([...executed, ...(isRestored ? [] : optimised)].sort((a, b) => a - b));
+    const part = this.#partToLearn(recorded, module, current && ran);
+    const key = this.keyOf(recorded) ?? sha256(engine.wireBytes(module));
+    recorded.key = key;
+    const shape = this.#shapeOfNew(recorded);
+    if (!part || this.#nextGeneration(key, stored) === undefined) return undefined;
+    if (shape && this.#passing?.passes(key, shape)) return undefined;
+    const isEarlier = !this.#withEarlyJob.has(recorded) && this.#jobs.keys().some((each) => each.equals(key));
+    if (!this.#addJob(recorded, key, part)) return undefined;
+    this.#withEarlyJob.add(recorded);
+    recorded.hasRequestedLearner = isEarlier;
+    return isEarlier ? key : undefined;
+  }
+
+  #removeEarlyJob(recorded: RecordedModule, key: ModuleHash): void {
+    if (this.#withEarlyJob.delete(recorded)) this.#jobs.remove(key);
   }
 
   /** Whether nothing is to be saved any more: the artifact is final, and its code is still the one that runs. */

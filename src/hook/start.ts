@@ -7,6 +7,9 @@ import { Preload } from './preload.js';
 import { debug, type ModuleCacheStats } from './reporting.js';
 import type { HookOptions } from './settings.js';
 
+// Captured: programs replace it.
+const { getBuiltinModule } = process;
+
 /** The hook of one thread, for the functions that programs call. */
 export interface Hook {
   /** The absolute path of the cache folder. */
@@ -45,6 +48,11 @@ export function startHook(options: HookOptions, checksNow: boolean): Hook | stri
   };
   const preload = Preload.of(options, engine);
   preload?.start();
+  if (options.mode === 'read-write') {
+    process.once('worker', () => {
+      if (getBuiltinModule('node:worker_threads').isMainThread) open()?.recorder.saveForWorkers();
+    });
+  }
   if (usesStore(options)) open(); // It begins to fetch what the program used before.
   install(globalThis.WebAssembly, minModuleSize, open);
   registry.hook = {

@@ -49,6 +49,10 @@ export interface Addon {
   ): number;
   findShared(table: SharedTable, name: string, isUse: boolean): number;
   loadShared(table: SharedTable, name: string, id: number): WebAssembly.Module | undefined;
+  keepUnsaved(module: WebAssembly.Module, details: string): number;
+  letGoOfUnsaved(id: number): void;
+  findUnsaved(id: number): WebAssembly.Module | undefined;
+  takeUnsaved(): [module: WebAssembly.Module | undefined, details: string][];
   versionTag(): number;
   setFlag(flag: string): void;
   changeFlag<T>(set: string, reset: string, callback: () => T): T;
