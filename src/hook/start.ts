@@ -1,14 +1,12 @@
 import diagnostics_channel from 'node:diagnostics_channel';
 import { whyNotCacheFolder } from '../caches/cache-folder.js';
 import { V8Engine } from '../engine/v8-engine.js';
+import { isWorker } from '../is-worker.js';
 import { install } from './install.js';
 import { type OpenHook, openHook, usesStore } from './open-hook.js';
 import { Preload } from './preload.js';
 import { debug, type ModuleCacheStats } from './reporting.js';
 import type { HookOptions } from './settings.js';
-
-// Captured: programs replace it.
-const { getBuiltinModule } = process;
 
 /** The hook of one thread, for the functions that programs call. */
 export interface Hook {
@@ -48,10 +46,13 @@ export function startHook(options: HookOptions, checksNow: boolean): Hook | stri
   };
   const preload = Preload.of(options, engine);
   preload?.start();
-  if (options.mode === 'read-write') {
-    process.once('worker', () => {
-      if (getBuiltinModule('node:worker_threads').isMainThread) open()?.recorder.saveForWorkers();
-    });
+  if (options.mode === 'read-write' && !isWorker) {
+    // Node publishes each new worker here. A program sees no listener.
+    const onWorker = () => {
+      diagnostics_channel.unsubscribe('worker_threads', onWorker);
+      open()?.recorder.saveForWorkers();
+    };
+    diagnostics_channel.subscribe('worker_threads', onWorker);
   }
   if (usesStore(options)) open(); // It begins to fetch what the program used before.
   install(globalThis.WebAssembly, minModuleSize, open);
