@@ -10,6 +10,7 @@ import type { ModuleHash } from '../module-hash.js';
 import { measureLoad, milliseconds, usedCpuTime } from './load-cost.js';
 import type { LaterLookup, Lookup } from './lookup-result.js';
 import type { Parts } from './parts.js';
+import { sampleOf } from './recorded-modules.js';
 import type { Recorder } from './recorder.js';
 import type { FetchedArtifact, Question } from './remote-messages.js';
 import { debug, isOfArtifact } from './reporting.js';
@@ -29,6 +30,7 @@ export class ModuleLookup {
   readonly #parts: Parts;
   readonly #recorder: Recorder;
   #isUnsupported = false;
+  #isFolderChecked = false;
 
   constructor(parts: Parts, recorder: Recorder) {
     this.#parts = parts;
@@ -102,9 +104,10 @@ export class ModuleLookup {
   /** The same bytes again in this thread: no hash, no file. */
   #findLive(wireBytes: Uint8Array): Lookup | undefined {
     const { engine, modules } = this.#parts;
+    if (modules.size === 0) return undefined;
     const engineId = engine.deterministicId;
-    for (const [recorded, module] of modules.alive()) {
-      if (recorded.wireLength !== wireBytes.length || recorded.engineId !== engineId) continue;
+    for (const [recorded, module] of modules.alike({ wireLength: wireBytes.length, sample: sampleOf(wireBytes) })) {
+      if (recorded.engineId !== engineId) continue;
       if (!engine.hasWireBytes(module, wireBytes)) continue;
       const clone = engine.clone(module);
       if (clone) modules.addReference(recorded, clone);
@@ -122,7 +125,7 @@ export class ModuleLookup {
     const { key, engineId } = header;
     if (engineId !== engine.deterministicId) return undefined; // The program has changed V8's flags.
     debug('hit %s: %d bytes, generation %d, preloaded', key, header.nativeLength, header.generation);
-    const common = { key, engineId, wireLength: wireBytes.length, functions: functionsOf(wireBytes) };
+    const common = { key, engineId, ...factsOf(wireBytes) };
     return this.#restored(common, header, header.nativeLength, preloaded.module);
   }
 
@@ -132,11 +135,13 @@ export class ModuleLookup {
     const cost = measureLoad();
     const common = {
       engineId: engine.deterministicId,
-      wireLength: wireBytes.length,
-      functions: functionsOf(wireBytes),
+      ...factsOf(wireBytes),
     };
     const isFolderEmpty = !cache.hasEntriesSync(engine);
-    if (isFolderEmpty && options.mode === 'read-write') checkCacheFolder(cache.directory);
+    if (isFolderEmpty && options.mode === 'read-write' && !this.#isFolderChecked) {
+      checkCacheFolder(cache.directory);
+      this.#isFolderChecked = true;
+    }
     if (isFolderEmpty && !askStore) {
       debug('miss: nothing is stored yet');
       return { key: undefined, ...common, ...NOT_FOUND };
@@ -196,7 +201,7 @@ export class ModuleLookup {
   }
 
   #restore(
-    common: Pick<Lookup, 'engineId' | 'wireLength' | 'functions'> & { readonly key: ModuleHash },
+    common: Pick<Lookup, 'engineId' | 'wireLength' | 'sample' | 'functions'> & { readonly key: ModuleHash },
     received: Received,
     { nativeCode, ...header }: FetchedArtifact,
     cost: ReturnType<typeof measureLoad>,
@@ -219,7 +224,7 @@ export class ModuleLookup {
   }
 
   #restored(
-    common: Pick<Lookup, 'engineId' | 'wireLength' | 'functions'> & { readonly key: ModuleHash },
+    common: Pick<Lookup, 'engineId' | 'wireLength' | 'sample' | 'functions'> & { readonly key: ModuleHash },
     header: Omit<FetchedArtifact, 'nativeCode'>,
     nativeLength: number,
     module: WebAssembly.Module,
@@ -258,6 +263,10 @@ export class ModuleLookup {
 function storedAs(header: Omit<FetchedArtifact, 'nativeCode'>, length: number): Stored {
   const { generation, final, optimisedFor, observedFor, coverage } = header;
   return { length, generation, final, optimisedFor, observedFor, isFull: coverage === 'full' };
+}
+
+function factsOf(wireBytes: Uint8Array) {
+  return { wireLength: wireBytes.length, sample: sampleOf(wireBytes), functions: functionsOf(wireBytes) };
 }
 
 function functionsOf(wireBytes: Uint8Array): FunctionCounts | undefined {

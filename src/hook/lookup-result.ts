@@ -9,6 +9,8 @@ export interface Lookup {
   readonly key: ModuleHash | undefined;
   readonly engineId: string;
   readonly wireLength: number;
+  /** See `sampleOf`. */
+  readonly sample: number;
   readonly functions: FunctionCounts | undefined;
   /** A fresh Module object after a hit. */
   readonly module: WebAssembly.Module | undefined;

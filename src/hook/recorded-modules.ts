@@ -3,6 +3,10 @@ import type { Stored } from '../learning/saving-policy.js';
 import { ModuleHash } from '../module-hash.js';
 import { loadAddon, type ModuleAnalysis } from '../native/addon.js';
 
+// Captured: programs replace them.
+const { parse, stringify } = JSON;
+const { floor, imul, min } = Math;
+
 /** A module that this thread compiled or restored. */
 export interface RecordedModule {
   /** `undefined` until it is needed: nothing was stored for this engine when the module was looked up. */
@@ -12,6 +16,8 @@ export interface RecordedModule {
   /** The engine's id when the module was compiled or restored. Code made under other V8 flags must not be saved under these. */
   readonly engineId: string;
   readonly wireLength: number;
+  /** See {@link sampleOf}. */
+  readonly sample: number;
   /** Needed to read the native code; `undefined` when it cannot be read, or need not be. */
   readonly functions: FunctionCounts | undefined;
   /** Microseconds of CPU time that the process had used when the module was compiled or restored. */
@@ -33,6 +39,9 @@ export interface RecordedModule {
 // A program may compile the same bytes over and over; a few of the Module objects are enough to find one that is alive.
 const MAX_REFERENCES = 8;
 
+/** As many as the addon has room for. Programs with more modules keep most of them alive themselves. */
+const MAX_KEPT = 32;
+
 interface Entry {
   readonly recorded: RecordedModule;
   references: WeakRef<WebAssembly.Module>[];
@@ -45,33 +54,57 @@ interface Entry {
  * memory back. Only until they are saved, the addon keeps the last few (native/unsaved-modules.cc).
  */
 export class RecordedModules {
-  #entries: Entry[] = [];
+  /** In the order in which they were added. */
+  readonly #entries = new Map<RecordedModule, Entry>();
+  /** The entries whose bytes have one length and one sample. */
+  readonly #alike = new Map<string, Set<Entry>>();
+  #addsUntilCleaning = 0;
+  /** Modules that were kept since the last save. */
+  #kept = 0;
 
   get size(): number {
-    return this.#entries.length;
+    return this.#entries.size;
   }
 
   add(recorded: RecordedModule, module: WebAssembly.Module): void {
-    // An earlier record of the same module is replaced: its code is gone, or was made under other flags. Dead entries are
-    // dropped, because a program that keeps compiling new modules would grow otherwise.
-    const isReplaced = ({ key }: RecordedModule) =>
-      key !== undefined && recorded.key !== undefined && key.equals(recorded.key);
-    const others = this.#entries.filter((each) => {
-      if (isReplaced(each.recorded)) letGo(each);
-      return !isReplaced(each.recorded) && (each.kept > 0 || each.references.some(isAlive));
-    });
-    this.#entries = [...others, { recorded, references: [new WeakRef(module)], kept: 0 }];
+    // An earlier record of the same module is replaced: its code is gone, or was made under other flags.
+    for (const { recorded: other } of this.#alike.get(nameOf(recorded)) ?? []) {
+      if (other.key !== undefined && recorded.key !== undefined && other.key.equals(recorded.key)) this.#remove(other);
+    }
+    const entry = { recorded, references: [new WeakRef(module)], kept: 0 };
+    this.#entries.set(recorded, entry);
+    const alike = this.#alike.get(nameOf(recorded)) ?? new Set();
+    this.#alike.set(nameOf(recorded), alike.add(entry));
+    // A program that keeps compiling new modules would grow otherwise. Not at every call, which would take longer and longer.
+    if (--this.#addsUntilCleaning > 0) return;
+    for (const each of this.#entries.values()) {
+      if (each.kept === 0 && !each.references.some(isAlive)) this.#remove(each.recorded);
+    }
+    this.#addsUntilCleaning = this.#entries.size;
+  }
+
+  #remove(recorded: RecordedModule): void {
+    const entry = this.#entries.get(recorded);
+    if (!entry) return;
+    letGo(entry);
+    this.#entries.delete(recorded);
+    const alike = this.#alike.get(nameOf(recorded));
+    alike?.delete(entry);
+    if (alike?.size === 0) this.#alike.delete(nameOf(recorded));
   }
 
   /** Keeps a module that was added, also beyond the end of this thread, until {@link letGo}. */
   keep(recorded: RecordedModule, module: WebAssembly.Module): void {
-    const entry = this.#entries.find((each) => each.recorded === recorded);
+    const entry = this.#entries.get(recorded);
+    if (!entry || this.#kept >= MAX_KEPT) return;
+    this.#kept++;
     const { analysis: _, ...details } = recorded;
-    if (entry) entry.kept = loadAddon().addon?.keepUnsaved(module, JSON.stringify(details)) ?? 0;
+    entry.kept = loadAddon().addon?.keepUnsaved(module, stringify(details)) ?? 0;
   }
 
   letGo(): void {
-    for (const entry of this.#entries) letGo(entry);
+    for (const entry of this.#entries.values()) letGo(entry);
+    this.#kept = 0;
   }
 
   /** What other threads kept and did not save. For the main thread at its end; nothing is kept any more. */
@@ -79,7 +112,7 @@ export class RecordedModules {
     this.letGo();
     const left = loadAddon().addon?.takeUnsaved() ?? [];
     return left.flatMap(([module, text]) => {
-      const { key, ...details } = JSON.parse(text);
+      const { key, ...details } = parse(text);
       const recorded = { ...details, key: key && ModuleHash.parseHex(key), analysis: undefined };
       return module ? [[recorded, module]] : [];
     });
@@ -87,7 +120,7 @@ export class RecordedModules {
 
   /** Notes another Module object over the same native code. */
   addReference(recorded: RecordedModule, module: WebAssembly.Module): void {
-    const entry = this.#entries.find((each) => each.recorded === recorded);
+    const entry = this.#entries.get(recorded);
     if (!entry) return;
     const alive = entry.references.filter(isAlive);
     entry.references = [...alive.slice(1 - MAX_REFERENCES), new WeakRef(module)];
@@ -95,18 +128,51 @@ export class RecordedModules {
 
   /** Another object of a module that was added, if it is alive or kept. */
   find(recorded: RecordedModule): WebAssembly.Module | undefined {
-    const entry = this.#entries.find((each) => each.recorded === recorded);
+    const entry = this.#entries.get(recorded);
     return entry && objectOf(entry);
   }
 
   /** The modules of which at least one object is alive, or that are kept. */
-  *alive(): Generator<[RecordedModule, WebAssembly.Module]> {
-    for (const entry of this.#entries) {
-      const module = objectOf(entry);
-      if (module !== undefined) yield [entry.recorded, module];
-    }
+  alive(): Generator<[RecordedModule, WebAssembly.Module]> {
+    return aliveOf(this.#entries.values());
+  }
+
+  /** Those of them that may have the same bytes. A look-up compares few modules, however many are alive. */
+  alike(bytes: Pick<RecordedModule, 'wireLength' | 'sample'>): Generator<[RecordedModule, WebAssembly.Module]> {
+    return aliveOf(this.#alike.get(nameOf(bytes)) ?? []);
   }
 }
+
+function* aliveOf(entries: Iterable<Entry>): Generator<[RecordedModule, WebAssembly.Module]> {
+  for (const entry of entries) {
+    const module = objectOf(entry);
+    if (module !== undefined) yield [entry.recorded, module];
+  }
+}
+
+function nameOf({ wireLength, sample }: Pick<RecordedModule, 'wireLength' | 'sample'>): string {
+  return `${wireLength} ${sample}`;
+}
+
+/** A number that differs for most modules of one length: of their first and last bytes, and of some between them. */
+export function sampleOf(wireBytes: Uint8Array): number {
+  const { length } = wireBytes;
+  let sample = 0;
+  const add = (at: number) => {
+    sample = imul(sample ^ (wireBytes[at] as number), FNV_PRIME);
+  };
+  const ends = min(SAMPLED, length);
+  for (let i = 0; i < ends; i++) {
+    add(i);
+    add(length - 1 - i);
+    add(floor((i * length) / ends));
+  }
+  return sample >>> 0;
+}
+
+/** Bytes at each end, and between them. */
+const SAMPLED = 32;
+const FNV_PRIME = 16_777_619;
 
 /** An object that is alive, or a new one. */
 function objectOf(entry: Entry): WebAssembly.Module | undefined {

@@ -17,6 +17,8 @@ const LAST_LOOK = 3_600_000;
 
 /** Milliseconds after which a module leaves a job for a learner, because a process may be killed before it saves. */
 const EARLY_LOOKS = [300, 1000];
+/** The first modules of a thread that are looked at so early: a look takes a few milliseconds of it. */
+const MAX_EARLY_MODULES = 8;
 
 /** Milliseconds in which the largest known modules (35 MB) are hashed, also on a busy machine. */
 const KEY_IS_KNOWN_AFTER = 1_000;
@@ -33,6 +35,9 @@ export class Recorder {
   #hasRaisedListenerLimit = false;
   #isWatching = false;
   #savesForWorkers = false;
+  #earlyModules = 0;
+  /** Modules that another thread hashes. */
+  readonly #withoutKey: RecordedModule[] = [];
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -52,12 +57,21 @@ export class Recorder {
       // Start now, because it takes 1 ms per MB, which the exit would wait for.
       const analysis = options.mode === 'read-write' ? engine.analyse(module) : undefined;
       const recorded = { ...found, analysis, ...COMPILED, cpuTimeBefore: usedCpuTime() };
-      if (analysis) setTimeout(() => this.#saver.keyOf(recorded), KEY_IS_KNOWN_AFTER).unref();
+      if (analysis) this.#findKeyLater(recorded);
       reporting.compiled(lookup, recorded);
       this.add(recorded, module);
     } catch (error) {
       reporting.failed('recording a module', error);
     }
+  }
+
+  /** One timer for all modules of a moment. */
+  #findKeyLater(recorded: RecordedModule): void {
+    if (this.#withoutKey.push(recorded) > 1) return;
+    const find = () => {
+      for (const each of this.#withoutKey.splice(0)) this.#saver.keyOf(each);
+    };
+    setTimeout(find, KEY_IS_KNOWN_AFTER).unref();
   }
 
   /** Adds a module that was restored or compiled. */
@@ -72,7 +86,9 @@ export class Recorder {
     if (isSettled) return;
     modules.keep(recorded, module);
     this.#watch(FIRST_LOOK);
-    if (this.#whyNoLearner === undefined) for (const delay of EARLY_LOOKS) this.#lookEarly(recorded, delay);
+    if (this.#whyNoLearner === undefined && this.#earlyModules++ < MAX_EARLY_MODULES) {
+      for (const delay of EARLY_LOOKS) this.#lookEarly(recorded, delay);
+    }
     // At once, because an exit does not wait for a sweep.
     if (this.#whyNoLearner !== undefined) void cache.sweepIfDue();
   }

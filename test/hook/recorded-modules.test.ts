@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { setImmediate as nextTask } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type RecordedModule, RecordedModules } from '../../dist/hook/recorded-modules.js';
+import { type RecordedModule, RecordedModules, sampleOf } from '../../dist/hook/recorded-modules.js';
 import { ModuleHash } from '../../dist/module-hash.js';
 import { sumModule } from '../../dist/testing/modules.js';
 
@@ -36,6 +36,7 @@ function recorded(changes: Partial<RecordedModule> = {}): RecordedModule {
     key: aKey,
     engineId: 'engine-1',
     wireLength: wireBytes.length,
+    sample: 0,
     functions: undefined,
     stored: nothing,
     analysis: undefined,
@@ -89,7 +90,7 @@ describe('RecordedModules', () => {
       const modules = new RecordedModules();
       const held = [newModule(), newModule()] as const;
       const later = recorded(changes);
-      modules.add(recorded({ wireLength: 100 }), held[0]);
+      modules.add(recorded(), held[0]);
       modules.add(later, held[1]);
       assert.equal(modules.size, 1);
       assert.deepEqual(alive(modules, [...held]), [1]);
@@ -165,5 +166,40 @@ describe('RecordedModules', () => {
     await forget();
     assert.equal(modules.size, 1);
     assert.deepEqual(alive(modules, [...held]), []);
+  });
+});
+
+describe('modules of one length', () => {
+  const bytesOf = (number: number, at: number) => {
+    const bytes = new Uint8Array(70_000);
+    new DataView(bytes.buffer).setUint32(at, number);
+    return bytes;
+  };
+
+  it('are told apart by a sample of their bytes', () => {
+    for (const at of [0, 69_996]) {
+      const samples = new Set(Array.from({ length: 1500 }, (_, number) => sampleOf(bytesOf(number, at))));
+      assert.ok(samples.size > 1490, `${samples.size} samples`);
+    }
+  });
+
+  it('are compared with a few, however many are alive', () => {
+    const modules = new RecordedModules();
+    const held = Array.from({ length: 1500 }, (_, number) => {
+      const module = newModule();
+      modules.add(recorded({ key: ModuleHash.random(), sample: sampleOf(bytesOf(number, 69_996)) }), module);
+      return module;
+    });
+    for (const number of [0, 700, 1499]) {
+      const alike = [...modules.alike(recorded({ sample: sampleOf(bytesOf(number, 69_996)) }))];
+      assert.ok(alike.length <= 8, `${alike.length} to compare`);
+      assert.ok(alike.some(([, module]) => module === held[number]));
+    }
+    assert.equal(alive(modules, held).length, 1500);
+  });
+
+  it('may be shorter than the sample, or empty', () => {
+    assert.notEqual(sampleOf(Uint8Array.of(1)), sampleOf(Uint8Array.of(2)));
+    assert.equal(sampleOf(new Uint8Array(0)), 0);
   });
 });
