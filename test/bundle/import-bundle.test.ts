@@ -209,13 +209,13 @@ describe('a bundle that was exported is imported', () => {
   it('into a store, where a RemoteCache finds it, packed as it was', async () => {
     const { key, engine, module } = sample();
     const from = new MemoryStore();
-    await new RemoteCache(from, { secret }).save(key, engine, module);
+    await new RemoteCache(from, { secret, timeout: 60_000 }).save(key, engine, module);
     for (const compression of canPack() ? (['zstd', 'none'] as const) : (['none'] as const)) {
       const to = path.join(temporaryDirectory(), 'bundle.tar');
       await exportBundle({ from, to, secret, compression });
       const into = new MemoryStore();
       assert.equal(only(await importBundle({ from: to, into, secret, engine })).outcome, 'imported');
-      assertSameModule(await new RemoteCache(into, { secret }).load(key, engine), module);
+      assertSameModule(await new RemoteCache(into, { secret, timeout: 60_000 }).load(key, engine), module);
       const [value] = [...into.values.values()];
       assert.equal(value?.bytes[3] === 'Z'.charCodeAt(0), compression === 'zstd');
     }

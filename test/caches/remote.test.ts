@@ -27,7 +27,7 @@ moduleCacheContract(
 );
 moduleCacheContract(
   'RemoteCache in a folder',
-  () => new RemoteCache(new FileSystemStore(temporaryDirectory(), { isShared: true }), { secret }),
+  () => new RemoteCache(new FileSystemStore(temporaryDirectory(), { isShared: true }), { secret, timeout: 60_000 }),
 );
 
 class UnconditionalStore extends MemoryStore {
@@ -358,7 +358,7 @@ it('loads artifacts without wire bytes if it is given them', async () => {
   const directory = temporaryDirectory();
   const { key, engine, module, wireBytes } = sample();
   await new FileSystemCache(directory, { secret, wireBytes: 'omit' }).save(key, engine, module);
-  const cache = new RemoteCache(new FileSystemStore(directory, { isShared: true }), { secret });
+  const cache = new RemoteCache(new FileSystemStore(directory, { isShared: true }), { secret, timeout: 60_000 });
   assertSameModule(await cache.load(key, engine, { wireBytes }), module);
   await assert.rejects(cache.load(key, engine), ofKind('NotFound'));
   await assert.rejects(cache.load(ModuleHash.random(), engine), ofKind('NotFound'));

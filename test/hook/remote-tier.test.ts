@@ -64,7 +64,7 @@ function scene({ url, timeout = PATIENT, directory, secrets = [secret] }: Settin
   const tier = new RemoteTier(settings, folder, engine, (failure) => failures.push(failure));
   const list = () => new ProgramRecord(PROGRAM, own, true);
   const put = async (key: ModuleHash, options: ConstructorParameters<typeof RemoteCache>[1] = { secret }) => {
-    await new RemoteCache(store, options).push(artifact(key));
+    await new RemoteCache(store, { ...options, timeout: 60_000 }).push(artifact(key));
   };
   return { tier, list, shared, store, folder, directory: own, failures, put };
 }

@@ -39,7 +39,10 @@ function scene({ secrets = [secret] as string[] | undefined } = {}) {
   const shared = temporaryDirectory();
   const folder = new FileSystemCache(directory, { wireBytes: 'omit', secret: secrets });
   const store = new FileSystemStore(shared, { isShared: true });
-  const remote = new RemoteCache(store, secrets ? { secret: secrets } : { allowUnsigned: true });
+  const remote = new RemoteCache(store, {
+    timeout: 60_000,
+    ...(secrets ? { secret: secrets } : { allowUnsigned: true }),
+  });
   const run = (keys: ModuleHash[], task: Partial<Push> = {}) => {
     const url = pathToFileURL(shared).href;
     return push({ url, allowUnsigned: !secrets, program: PROGRAM, keys: keys.map(String), ...task }, folder, engine);
@@ -72,7 +75,7 @@ describe('push', () => {
     const [less, more, unsigned] = [ModuleHash.random(), ModuleHash.random(), ModuleHash.random()];
     await remote.push(artifact(less, 500));
     await remote.push(artifact(more, 2000));
-    await new RemoteCache(store, { allowUnsigned: true }).push(artifact(unsigned, 5000));
+    await new RemoteCache(store, { timeout: 60_000, allowUnsigned: true }).push(artifact(unsigned, 5000));
     await assert.rejects(stored(unsigned), ofKind('Untrusted'));
     for (const key of [less, more, unsigned]) folder.writeArtifactSync(artifact(key));
     await run([less, more, unsigned]);
