@@ -27,6 +27,9 @@ export interface Shape {
 export class PassingModules {
   readonly #store: FileSystemStore;
   readonly #name: string;
+  /** Of earlier runs: the modules of one run say nothing about each other. */
+  #earlier: readonly string[] | undefined;
+  readonly #noted: string[] = [];
 
   /** @param program - the program's file */
   constructor(directory: string, program: string, isShared: boolean) {
@@ -36,7 +39,8 @@ export class PassingModules {
 
   /** Whether a module that is not stored will pass, like the last ones of its shape. One that comes again does not. */
   passes(key: ModuleHash, shape: Shape): boolean {
-    const lines = this.#read();
+    this.#earlier ??= this.#read();
+    const lines = this.#earlier;
     const ofShape = endOf(shape);
     return (
       !lines.includes(lineOf(key, shape)) && lines.filter((line) => line.endsWith(ofShape)).length >= SAVED_IN_VAIN
@@ -46,9 +50,10 @@ export class PassingModules {
   /** Remembers such a module. Never throws. */
   note(key: ModuleHash, shape: Shape): void {
     const line = lineOf(key, shape);
-    const lines = this.#read();
-    if (lines.includes(line)) return;
-    const kept = [...lines, line].slice(-MAX_MODULES);
+    this.#earlier ??= this.#read();
+    if (this.#noted.length >= MAX_MODULES || this.#earlier.includes(line)) return;
+    this.#noted.push(line);
+    const kept = [...this.#earlier, ...this.#noted].slice(-MAX_MODULES);
     try {
       runSync(this.#store.write(this.#name, Buffer.from(`${kept.join('\n')}\n`)));
     } catch {

@@ -8,17 +8,18 @@ import { temporaryDirectory } from '../support/processes.js';
 
 const SHAPE = { wireLength: 70_000, declared: 12 };
 let directory: string;
-let passing: PassingModules;
+const newRun = (program = '/somewhere/app.mjs') => new PassingModules(directory, program, false);
 beforeEach(() => {
   directory = temporaryDirectory();
-  passing = new PassingModules(directory, '/somewhere/app.mjs', false);
 });
-function noted(key: ModuleHash, shape = SHAPE, of = passing): boolean {
+function noted(key: ModuleHash, shape = SHAPE, of = newRun()): boolean {
   const passes = of.passes(key, shape);
   of.note(key, shape);
   return passes;
 }
-const noteNew = (shape = SHAPE, count = 1) => Array.from({ length: count }, () => noted(ModuleHash.random(), shape));
+/** One module in each run. */
+const noteNew = (shape = SHAPE, count = 1) =>
+  Array.from({ length: count }, () => noted(ModuleHash.random(), shape, newRun()));
 const file = () => path.join(directory, 'programs', readdirSync(path.join(directory, 'programs'))[0] as string);
 
 describe('PassingModules', () => {
@@ -37,7 +38,13 @@ describe('PassingModules', () => {
     noteNew(SHAPE, 8);
     assert.deepEqual(noteNew({ ...SHAPE, wireLength: 70_001 }), [false]);
     assert.deepEqual(noteNew({ ...SHAPE, declared: 13 }), [false]);
-    assert.equal(noted(ModuleHash.random(), SHAPE, new PassingModules(directory, '/elsewhere/app.mjs', false)), false);
+    assert.equal(noted(ModuleHash.random(), SHAPE, newRun('/elsewhere/app.mjs')), false);
+  });
+
+  it('keeps all modules of one run', () => {
+    const run = newRun();
+    const passed = Array.from({ length: 100 }, () => noted(ModuleHash.random(), SHAPE, run));
+    assert.ok(passed.every((each) => !each));
   });
 
   it('remembers few modules', () => {
