@@ -8,6 +8,7 @@
 #include <new>
 
 #include "digests.h"
+#include "trusted-files.h"
 
 namespace {
 
@@ -61,16 +62,6 @@ bool ArtifactFile::ReadNativeCode(int descriptor) {
   if (!native_code_ || !ReadExactly(descriptor, native_code_.get(), native_length_, kHeaderLength)) return false;
   uint32_t checksum = 0;
   return ComputeCrc32(native_code(), checksum) && checksum == NumberAt<uint32_t>(header_, kNativeChecksumAt);
-}
-
-bool ReadExactly(int descriptor, uint8_t* data, size_t size, off_t from) {
-  for (size_t at = 0; at < size;) {
-    const ssize_t count = pread(descriptor, data + at, size - at, from + static_cast<off_t>(at));
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    at += static_cast<size_t>(count);
-  }
-  return true;
 }
 
 std::string HexOf(ByteSpan bytes) {

@@ -32,7 +32,4 @@ class ArtifactFile {
   size_t native_length_ = 0;
 };
 
-// False when there are fewer bytes.
-bool ReadExactly(int descriptor, uint8_t* data, size_t size, off_t from);
-
 std::string HexOf(ByteSpan bytes);

@@ -130,7 +130,35 @@ bool TrustedFolder::Refuse(const char* reason, const struct stat& status, int er
   return false;
 }
 
+bool ReadExactly(int descriptor, uint8_t* data, size_t size, off_t from) {
+  for (size_t at = 0; at < size;) {
+    const ssize_t count = pread(descriptor, data + at, size - at, from + static_cast<off_t>(at));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    at += static_cast<size_t>(count);
+  }
+  return true;
+}
+
 namespace {
+
+constexpr char kNotPlain[] = "Expected an absolute path, and names without slashes";
+
+bool IsPlain(const std::string& directory, const std::vector<std::string>& names) {
+  if (directory.empty() || directory.front() != '/' || directory.find('\0') != std::string::npos) return false;
+  for (const std::string& name : names) {
+    if (name.empty() || name == "." || name == "..") return false;
+    if (name.find('/') != std::string::npos || name.find('\0') != std::string::npos) return false;
+  }
+  return true;
+}
+
+// Enters the folder that the last name is in.
+bool Enter(TrustedFolder& folder, const std::string& directory, const std::vector<std::string>& names) {
+  bool is_entered = folder.EnterPath(directory);
+  for (size_t i = 0; is_entered && i + 1 < names.size(); ++i) is_entered = folder.EnterBelow(names[i]);
+  return is_entered;
+}
 
 // openTrusted(directory: string, names: string[], flags: number, mode: number) -> a descriptor, or [reason, errno,
 // path, owner, mode, group]. The directory is absolute. The names are those of folders in it, and of a file in the last
@@ -145,20 +173,12 @@ napi_value OpenTrusted(napi_env env, napi_callback_info info) {
       !Uint32Of(env, args[2], flags) || !Uint32Of(env, args[3], mode)) {
     return ThrowTypeError(env, "Expected a string, an array of strings and two numbers");
   }
-  bool is_plain = !directory.empty() && directory.front() == '/' && directory.find('\0') == std::string::npos;
-  for (const std::string& name : names) {
-    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
-        name.find('\0') != std::string::npos) {
-      is_plain = false;
-    }
-  }
-  if (!is_plain) return ThrowTypeError(env, "Expected an absolute path, and names without slashes");
+  if (!IsPlain(directory, names)) return ThrowTypeError(env, kNotPlain);
   if (flags & O_TRUNC) return ThrowTypeError(env, "O_TRUNC would empty a file before it is checked: use ftruncate");
 
   TrustedFolder folder;
   int descriptor = -1;
-  bool is_entered = folder.EnterPath(directory);
-  for (size_t i = 0; is_entered && i + 1 < names.size(); ++i) is_entered = folder.EnterBelow(names[i]);
+  bool is_entered = Enter(folder, directory, names);
   if (is_entered && names.empty()) return Uint32(env, 0);
   if (is_entered) descriptor = folder.OpenFile(names.back(), static_cast<int>(flags), static_cast<mode_t>(mode));
   if (descriptor >= 0) return Uint32(env, static_cast<uint32_t>(descriptor));
@@ -168,6 +188,34 @@ napi_value OpenTrusted(napi_env env, napi_callback_info info) {
                      Uint32(env, refusal.status.st_mode & 07777), Uint32(env, refusal.status.st_gid)});
 }
 
+// readTrusted(directory: string, names: string[], maxSize: number) -> a Buffer, or undefined for a file that
+// openTrusted refuses, an empty one, or a larger one. Workers complain about descriptors that they have not opened.
+napi_value ReadTrusted(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  std::string directory;
+  std::vector<std::string> names;
+  uint32_t max_size = 0;
+  if (!Arguments(env, info, args) || !StringOf(env, args[0], directory) || !StringsOf(env, args[1], names) ||
+      !Uint32Of(env, args[2], max_size)) {
+    return ThrowTypeError(env, "Expected a string, an array of strings and a number");
+  }
+  if (names.empty() || !IsPlain(directory, names)) return ThrowTypeError(env, kNotPlain);
+  TrustedFolder folder;
+  Descriptor file;
+  struct stat status{};
+  if (Enter(folder, directory, names)) file.Reset(folder.OpenFile(names.back(), O_RDONLY, 0));
+  if (!file.is_open() || fstat(file.get(), &status) != 0) return Undefined(env);
+  if (status.st_size <= 0 || status.st_size > static_cast<off_t>(max_size)) return Undefined(env);
+  auto size = static_cast<size_t>(status.st_size);
+  void* bytes = nullptr;
+  napi_value buffer = nullptr;
+  if (napi_create_buffer(env, size, &bytes, &buffer) != napi_ok) return Undefined(env);
+  return ReadExactly(file.get(), static_cast<uint8_t*>(bytes), size, 0) ? buffer : Undefined(env);
+}
+
 }  // namespace
 
-void ExportTrustedFiles(napi_env env, napi_value exports) { ExportFunction(env, exports, "openTrusted", OpenTrusted); }
+void ExportTrustedFiles(napi_env env, napi_value exports) {
+  ExportFunction(env, exports, "openTrusted", OpenTrusted);
+  ExportFunction(env, exports, "readTrusted", ReadTrusted);
+}

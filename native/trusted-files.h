@@ -72,3 +72,6 @@ class TrustedFolder {
   std::vector<std::string> names_;  // still to be entered, the next one last
   Refusal refusal_;
 };
+
+// False when there are fewer bytes.
+bool ReadExactly(int descriptor, uint8_t* data, size_t size, off_t from);

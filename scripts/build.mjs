@@ -6,6 +6,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, st
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { bundleHook } from './hook-bundle.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
@@ -15,7 +16,14 @@ const dist = path.join(root, 'dist');
 const STAMP = '.build.json';
 const TOOLS = ['scripts/build.mjs', 'package.json', 'package-lock.json', 'tsconfig.base.json'];
 const OUTPUTS = {
-  dist: ['src', 'tsconfig.json', 'scripts/browser-globals.js', 'scripts/captured-globals.js', ...TOOLS],
+  dist: [
+    'src',
+    'tsconfig.json',
+    'scripts/browser-globals.js',
+    'scripts/captured-globals.js',
+    'scripts/hook-bundle.mjs',
+    ...TOOLS,
+  ],
   '.test-build': ['test', ...TOOLS],
 };
 
@@ -134,18 +142,6 @@ const builtins = {
   },
 };
 
-/** Modules that the hook imports only when it needs them, which hardly any process does, are not in its file. */
-const lateImports = {
-  name: 'late imports',
-  setup({ onResolve }) {
-    onResolve({ filter: /^\.\.?\// }, ({ path: name, kind, resolveDir }) => {
-      if (kind !== 'dynamic-import') return undefined;
-      const file = path.relative(path.join(root, 'src'), path.join(resolveDir, name)).split(path.sep).join('/');
-      return { path: `./${file}`, external: true };
-    });
-  },
-};
-
 /** What starts fast is one file: each further file costs half a millisecond in every process. */
 async function bundleEntries() {
   /** One level below the package's folder, where `packageRoot` looks for it. */
@@ -162,18 +158,12 @@ async function bundleEntries() {
     inject: ['scripts/captured-globals.js'],
     plugins: [builtins],
   });
-  // A module cannot return. Where this one could not even be evaluated (an older Node, an older runtime that looks like it), the program must
-  // still start.
-  const hook = {
-    ...options('register', 'iife'),
-    plugins: [builtins, lateImports],
-    define: { 'import.meta.dirname': '__moduleDirname', 'import.meta.url': '__moduleUrl' },
-    banner: {
-      js: `const { dirname: __moduleDirname, url: __moduleUrl } = import.meta;
-if (globalThis.process?.getBuiltinModule && __moduleDirname) {`,
-    },
-    footer: { js: '}' },
-  };
+  const hook = (entry, outfile) => ({
+    ...options(path.basename(entry, '.ts'), 'iife'),
+    ...(outfile && { outfile }),
+    entryPoints: [entry],
+    define: { 'import.meta.dirname': '__moduleFolder', 'import.meta.url': '__moduleFile' },
+  });
   // A thread starts up to 10 ms faster with CommonJS than with an ES module, and only that can be loaded later without an event loop.
   const threads = ['hook/remote', 'hook/remote-worker'].map((name) => ({
     ...options(name, 'cjs'),
@@ -193,7 +183,7 @@ if (globalThis.process?.getBuiltinModule && __moduleDirname) {`,
     banner: { js: '/*! wasm-module-cache, with the SHA-256 of @noble/hashes: MIT, see LICENSE */' },
   };
   const esbuild = await import('esbuild');
-  await Promise.all([hook, ...threads, browser].map(esbuild.build));
+  await Promise.all([bundleHook(root, hook, builtins), ...[...threads, browser].map(esbuild.build)]);
 }
 
 /** Only the tests need half of the types: npm does not pack what the package's entries do not need. */

@@ -33,13 +33,13 @@ export type { HashFileOptions } from './file-hashes.js';
 export { HashedModuleData } from './hashed-module-data.js';
 export {
   type EnableModuleCacheOptions,
-  type EnableModuleCacheResult,
   enableModuleCache,
   flushModuleCache,
   getModuleCacheDir,
   moduleCacheStats,
 } from './hook/enable.js';
 export type { ModuleCacheStats } from './hook/reporting.js';
+export type { EnableModuleCacheResult } from './hook/start.js';
 export { type CompileAheadOfTimeOptions, compileAheadOfTime } from './learning/compile-ahead-of-time.js';
 export {
   type LoadModuleOptions,

@@ -118,7 +118,9 @@ let loadedXxhash: Xxhash | undefined;
 
 function loadXxhash(): Xxhash {
   try {
-    loadedXxhash ??= getBuiltinModule('node:module').createRequire(import.meta.url)('@node-rs/xxhash') as Xxhash;
+    loadedXxhash ??= getBuiltinModule('node:module').createRequire(import.meta.url ?? __filename)(
+      '@node-rs/xxhash',
+    ) as Xxhash;
     return loadedXxhash;
   } catch (cause) {
     throw new CacheError('Other', 'ModuleHash.xxhash needs the package @node-rs/xxhash: npm install @node-rs/xxhash', {

@@ -7,7 +7,7 @@ const { readdirSync } = fs;
 /** The folders of V8's engines and the mark of a sweep, by which a cache folder is known. Nothing else has such names. */
 const MARK = /^(?:node-v\d+\.\d+\.\d+.*_v8-\d|engine-[0-9a-f]{32}$|swept$)/;
 /** What else this package puts into a cache folder, maybe before the first artifact. */
-const OWN = /^(?:learning|programs|statistics|verdicts|sweep\.lock|remote-down.*)$/;
+const OWN = /^(?:hook-code|learning|programs|statistics|verdicts|wire-bytes|sweep\.lock|remote-down.*)$/;
 /** An empty folder may have these: they belong to file systems, to git and to desktops. */
 const IGNORED = /^(?:lost\+found|CACHEDIR\.TAG|\.gitkeep|\.gitignore|\.keep|\.DS_Store|\.nfs.*)$/;
 

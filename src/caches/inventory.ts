@@ -1,8 +1,9 @@
 import path from 'node:path';
+import { CODE_FOLDER } from '../artifact/hook-code.js';
 import { type Folder, openFolder, openFolderIn } from '../files/folder.js';
 import { call, run } from '../files/steps.js';
 import { STATISTICS_FILE, STATISTICS_FOLDER } from '../statistics/day-files.js';
-import { PROGRAMS_FOLDER } from '../stores/program-record.js';
+import { PROGRAMS_FOLDER } from '../stores/programs-folder.js';
 
 /** A file of a cache folder, by its name and place. Its content may be something else: see `isOurs`. */
 export interface FoundFile {
@@ -14,10 +15,21 @@ export interface FoundFile {
    * - `record`: the modules of a program, see `ProgramRecord`, `PassingModules` and native/preload-files.h.
    * - `wire bytes`: those of a module that is preloaded; `key` is its hash.
    * - `verdict`: whether an untested V8 can be used, see probe/verdict.ts.
+   * - `code`: V8's code for the hook itself, see hook/hook-code.ts.
    * - `statistics`: the counts of one day, see `Statistics`.
    * - `unknown`: not of this package.
    */
-  kind: 'artifact' | 'temporary' | 'job' | 'guard' | 'record' | 'wire bytes' | 'verdict' | 'statistics' | 'unknown';
+  kind:
+    | 'artifact'
+    | 'temporary'
+    | 'job'
+    | 'guard'
+    | 'record'
+    | 'wire bytes'
+    | 'verdict'
+    | 'code'
+    | 'statistics'
+    | 'unknown';
   /** Its path. */
   file: string;
   /** Its name in the cache folder, including its folder. */
@@ -33,13 +45,14 @@ export interface FoundFile {
 }
 
 const ARTIFACT = /^((?:[0-9a-f]{16}){1,4})\.artifact$/;
-const TEMPORARY = /^(?:[0-9a-f]{16}){1,4}\.(?:artifact|loading|wasm)\.([0-9a-z]+)-(\d+)(?:-\d+-[0-9a-z]*\.tmp)?$/;
+const TEMPORARY = /^(?:[0-9a-f]{16}){1,4}\.(?:artifact|loading|wasm|code)\.([0-9a-z]+)-(\d+)(?:-\d+-[0-9a-z]*\.tmp)?$/;
 const GUARD = /^((?:[0-9a-f]{16}){1,4})\.loading$/;
 const JOB = /^(?:[0-9a-f]{16}){1,4}\.wasm$/;
 
 const WIRE_BYTES = /^([0-9a-f]{64})\.wasm$/;
 
 const RECORD = /^[\w.+-]+\.(?:json|keys|preload)$/;
+const CODE = /^[0-9a-f]{32}\.code$/;
 const VERDICT = /^[0-9a-f]{64}\.json$/;
 const TEMPORARY_JSON = /\.json\.([0-9a-z]+)-(\d+)-\d+-[0-9a-z]*\.tmp$/;
 
@@ -111,6 +124,7 @@ function kindOf(folder: string, name: string): Pick<FoundFile, 'kind' | 'engine'
   }
   if (folder === PROGRAMS_FOLDER) return { ...nothing, kind: RECORD.test(name) ? 'record' : 'unknown' };
   if (folder === VERDICTS_FOLDER) return { ...nothing, kind: VERDICT.test(name) ? 'verdict' : 'unknown' };
+  if (folder === CODE_FOLDER) return { ...nothing, kind: CODE.test(name) ? 'code' : 'unknown' };
   if (folder === STATISTICS_FOLDER) return { ...nothing, kind: STATISTICS_FILE.test(name) ? 'statistics' : 'unknown' };
   const [, key] = ARTIFACT.exec(name) ?? [];
   if (key?.length === 64 || key?.length === 16) return { ...nothing, kind: 'artifact', key };

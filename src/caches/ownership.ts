@@ -1,4 +1,5 @@
 import { MAGIC } from '../artifact/header.js';
+import { CODE_MAGIC } from '../artifact/hook-code.js';
 import { isStatistics } from '../statistics/lines.js';
 import type { FoundFile } from './inventory.js';
 
@@ -32,6 +33,8 @@ export function isOurs(kind: FoundFile['kind'], start: Uint8Array): boolean {
       return GUARD.test(firstText(start));
     case 'statistics':
       return isStatistics(start);
+    case 'code':
+      return startsWith(start, Buffer.from(CODE_MAGIC));
     case 'wire bytes':
       return startsWith(start, WASM_MAGIC);
     case 'record':

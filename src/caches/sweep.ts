@@ -60,6 +60,8 @@ const GUARD_IS_LEFT_AFTER = 30 * DAY;
 const RECORD_IS_LEFT_AFTER = 30 * DAY;
 /** The age of an old verdict. Trying a V8 again takes only seconds, and an old V8 may be gone. */
 const VERDICT_IS_LEFT_AFTER = 90 * DAY;
+/** The age of old code for the hook. It is made again in two runs, and an old version of the hook or of V8 may be gone. */
+const CODE_IS_LEFT_AFTER = 30 * DAY;
 /** A sweep takes seconds. */
 const LOCK_IS_STALE_AFTER = 10 * 60_000;
 /** The age of an abandoned empty lock. A lock is created and then written within microseconds, unless its process is killed in between. */
@@ -185,6 +187,7 @@ export function isLeftBehind({ kind, pid, host, usedAt }: FoundFile): boolean {
   if (kind === 'guard') return age > GUARD_IS_LEFT_AFTER;
   if (kind === 'record') return age > RECORD_IS_LEFT_AFTER;
   if (kind === 'verdict') return age > VERDICT_IS_LEFT_AFTER;
+  if (kind === 'code') return age > CODE_IS_LEFT_AFTER;
   if (kind === 'statistics') return age > DAYS_KEPT * DAY;
   return kind === 'temporary' && (age > TEMPORARY_IS_LEFT_AFTER || (host === hostTag() && !isWriterAlive(pid, usedAt)));
 }

@@ -194,6 +194,7 @@ async function check(found: FoundFile, store: FileSystemStore, signer: Signer | 
     return { outcome: 'removed', reason: 'left behind by a process that is gone', repair: remove };
   }
   if (kind === 'record') return { outcome: 'kept', reason: 'tells which modules a program uses' };
+  if (kind === 'code') return { outcome: 'kept', reason: "V8's code for the hook itself" };
   if (kind === 'statistics') return { outcome: 'kept', reason: 'tells what became of modules on one day' };
   if (kind !== 'artifact') return { outcome: 'kept', reason: 'a process is at work on it' };
 

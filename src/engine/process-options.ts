@@ -5,7 +5,10 @@ import { isWorker } from '../is-worker.js';
 const { readFileSync } = fs;
 const { platform } = process;
 const execArgv = [...process.execArgv];
-const nodeOptions = process.env.NODE_OPTIONS ?? '';
+const nodeOptions = (process.env.NODE_OPTIONS ?? '').split(/\s+/);
+
+/** The options that this process was started with. Where two contradict each other, the later one counts. */
+export const startOptions: readonly string[] = [...nodeOptions, ...execArgv];
 
 let options: string[] | undefined;
 
@@ -24,7 +27,7 @@ export function isAnyGiven(like: RegExp): boolean {
 
 /** Without dashes in front. V8 takes one dash for two, and an underscore for a dash. */
 function given(): string[] {
-  options ??= [...nodeOptions.split(/\s+/), ...commandLine(), ...execArgv].flatMap((option) =>
+  options ??= [...nodeOptions, ...commandLine(), ...execArgv].flatMap((option) =>
     option.startsWith('-') ? [option.replaceAll('_', '-').replace(/^--?/, '')] : [],
   );
   return options;

@@ -3,7 +3,7 @@ import { isGiven } from './process-options.js';
 
 // Captured: programs replace globals.
 const { platform } = process;
-const Memory = globalThis.WebAssembly?.Memory;
+const { Memory } = globalThis.WebAssembly ?? {};
 
 /**
  * Whether V8 turns out-of-bounds accesses into traps by catching signals. Code that is compiled for it contains no bounds checks. In a

@@ -1,9 +1,8 @@
-import type { Settings } from '../settings/read-settings.js';
 import type { Learn, Mode, RemoteMode } from '../settings/settings.js';
+import * as late from './late.js';
 import type { ModuleCacheStats } from './reporting.js';
 import { settingsOfProcess } from './settings.js';
-import { registry, startHook } from './start.js';
-import { whyUnsupported } from './untried-v8.js';
+import { type EnableModuleCacheResult, enable, registry } from './start.js';
 
 /**
  * The options of {@link enableModuleCache}. They go before the environment variables, except that no program overrides
@@ -65,32 +64,6 @@ export interface EnableModuleCacheOptions {
 }
 
 /**
- * The result of {@link enableModuleCache}.
- *
- * @example
- * ```ts
- * import { type EnableModuleCacheResult, enableModuleCache } from 'wasm-module-cache';
- *
- * const { status, message }: EnableModuleCacheResult = enableModuleCache({ directory: 'cache', minModuleSize: 'big' });
- * console.log(status); // FAILED
- * console.log(message); // The option minModuleSize must be a size such as 100000, 64KiB or 1MiB, not 'big'
- * ```
- */
-export interface EnableModuleCacheResult {
-  /**
-   * - `ENABLED`: modules compiled from now on in this thread are cached.
-   * - `ALREADY_ENABLED`: the cache was enabled before, and keeps the settings of that time.
-   * - `DISABLED`: an environment variable or the option `mode` turned it off.
-   * - `FAILED`: the cache cannot work in this process, and `message` says why.
-   */
-  status: 'ENABLED' | 'ALREADY_ENABLED' | 'DISABLED' | 'FAILED';
-  /** Why it `FAILED`, as a sentence. */
-  message?: string;
-  /** The absolute path of the cache folder, when enabled. */
-  directory?: string;
-}
-
-/**
  * Caches the modules that this thread compiles from now on, as `--import wasm-module-cache/register` does from the start. Never
  * throws: a wrong option gives the status `FAILED`. It follows Node's `module.enableCompileCache()`.
  *
@@ -107,15 +80,10 @@ export interface EnableModuleCacheResult {
  */
 export function enableModuleCache(options: EnableModuleCacheOptions = {}): EnableModuleCacheResult {
   try {
-    return start(settingsOfProcess(options), true);
+    return enable(settingsOfProcess(options), () => late, true);
   } catch (error) {
     return { status: 'FAILED', message: error instanceof Error ? error.message : String(error) };
   }
-}
-
-/** For the hook's entry. To start fast, it checks V8 and the folder only when the first module comes. */
-export function enableFromEnvironment(): EnableModuleCacheResult {
-  return start(settingsOfProcess(), false);
 }
 
 /**
@@ -172,21 +140,4 @@ export function getModuleCacheDir(): string | undefined {
  */
 export function moduleCacheStats(): ModuleCacheStats {
   return { hits: 0, misses: 0, saves: 0, untrusted: 0, errors: 0, ...registry.hook?.stats };
-}
-
-function start(settings: Settings, checksNow: boolean): EnableModuleCacheResult {
-  const running = registry.hook;
-  if (running) return { status: 'ALREADY_ENABLED', directory: running.directory };
-  const { mode, directory } = settings;
-  for (const warning of settings.warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
-  if (mode === 'off') return { status: 'DISABLED' };
-  if (directory === undefined) {
-    return { status: 'FAILED', message: 'there is no home folder for the cache; name a folder with WASM_CACHE_DIR' };
-  }
-  const unsupportedReason = whyUnsupported(settings, directory);
-  if (unsupportedReason !== undefined) return { status: 'FAILED', message: unsupportedReason };
-  const hook = startHook({ ...settings, mode, directory }, checksNow);
-  return typeof hook === 'string'
-    ? { status: 'FAILED', message: hook }
-    : { status: 'ENABLED', directory: hook.directory };
 }

@@ -1,4 +1,3 @@
-import async_hooks from 'node:async_hooks';
 import { disguise, disguiseSources, replace, withoutFrames } from './disguise.js';
 import type { LaterLookup, Lookup } from './lookup-result.js';
 import type { OpenHook } from './open-hook.js';
@@ -207,7 +206,7 @@ function isImports(imports: unknown): boolean {
  */
 function outsideOfCallers(): <T>(call: () => T) => T {
   if (Number.parseInt(process.versions.v8, 10) >= 14) return (call) => call();
-  const resource = new async_hooks.AsyncResource('wasm-module-cache');
+  const resource = new (process.getBuiltinModule('node:async_hooks').AsyncResource)('wasm-module-cache');
   const { runInAsyncScope } = resource;
   return (call) => apply(runInAsyncScope, resource, [call]);
 }

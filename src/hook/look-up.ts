@@ -7,13 +7,14 @@ import { countFunctions, type FunctionCounts } from '../engine/wasm-binary.js';
 import { retierAfter } from '../learning/retiering-policy.js';
 import { bypassUntil, isBypassed, isWorthLoading, NOTHING_STORED, type Stored } from '../learning/saving-policy.js';
 import type { ModuleHash } from '../module-hash.js';
+import { debug } from './debug.js';
 import { measureLoad, milliseconds, usedCpuTime } from './load-cost.js';
 import type { LaterLookup, Lookup } from './lookup-result.js';
 import type { Parts } from './parts.js';
 import { sampleOf } from './recorded-modules.js';
 import type { Recorder } from './recorder.js';
 import type { FetchedArtifact, Question } from './remote-messages.js';
-import { debug, isOfArtifact } from './reporting.js';
+import { isOfArtifact } from './reporting.js';
 
 const { now } = Date;
 

@@ -1,19 +1,20 @@
-import nodeModule from 'node:module';
 import path from 'node:path';
 import { checkCacheFolder } from '../caches/cache-folder.js';
 import { FileSystemCache } from '../caches/file-system.js';
-import type { V8Engine } from '../engine/v8-engine.js';
+import { V8Engine } from '../engine/v8-engine.js';
 import { packageRoot } from '../package-root.js';
 import type { RemoteSettings } from '../settings/read-settings.js';
 import { openStatistics } from '../statistics/statistics.js';
 import type { Fleet } from './fleet.js';
 import { ModuleLookup } from './look-up.js';
 import type { Parts } from './parts.js';
-import type { Preload } from './preload.js';
+import { Preload } from './preload.js';
+import { mayPreload } from './preload-record.js';
 import { RecordedModules } from './recorded-modules.js';
 import { Recorder } from './recorder.js';
 import { Reporting } from './reporting.js';
-import type { HookOptions } from './settings.js';
+import { wantsCode } from './save-code.js';
+import { type HookOptions, usesStore } from './settings.js';
 
 /** A hook that has met a module, or is about to. */
 export interface OpenHook {
@@ -22,8 +23,15 @@ export interface OpenHook {
   readonly reporting: Reporting;
 }
 
-/** Puts the hook's parts together. */
-export function openHook(options: HookOptions, engine: V8Engine, preload: Preload | undefined): OpenHook {
+/**
+ * Puts the hook's parts together.
+ *
+ * @param preloads - whether to begin with what the program used in its last runs
+ */
+export function openHook(options: HookOptions, preloads: boolean): OpenHook {
+  const engine = new V8Engine();
+  const preload = mayPreload(options) ? new Preload(options, engine) : undefined;
+  if (preloads) preload?.start();
   const cache = new FileSystemCache(options.directory, {
     wireBytes: 'omit', // Callers always have them, so storing them would only double the size.
     secret: options.secrets,
@@ -33,12 +41,8 @@ export function openHook(options: HookOptions, engine: V8Engine, preload: Preloa
   const fleet = usesStore(options) ? openFleet(options.remote, cache, engine, reporting) : undefined;
   const parts: Parts = { options, cache, engine, modules: new RecordedModules(), reporting, preload, fleet };
   const recorder = new Recorder(parts);
+  if (wantsCode(options)) recorder.saveAtExit();
   return { lookup: new ModuleLookup(parts, recorder), recorder, reporting };
-}
-
-/** Artifacts from the store go through the folder, so it must be writable. */
-export function usesStore(options: HookOptions): options is HookOptions & { remote: RemoteSettings } {
-  return options.remote !== undefined && options.mode === 'read-write';
 }
 
 /** Writes the program record into the folder. */
@@ -51,7 +55,7 @@ function openFleet(
   try {
     checkCacheFolder(cache.directory);
     const file = path.join(packageRoot, 'dist/remote.cjs');
-    const { Fleet } = nodeModule.createRequire(import.meta.url)(file) as typeof import('./remote.js');
+    const { Fleet } = process.getBuiltinModule('node:module').createRequire(file)(file) as typeof import('./remote.js');
     return new Fleet(remote, cache, engine, reporting);
   } catch (error) {
     reporting.failed('opening the store', error);

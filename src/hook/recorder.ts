@@ -1,11 +1,12 @@
 import { startLearner, whyNoLearner } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { loadAddon } from '../native/addon.js';
+import { debug } from './debug.js';
 import { usedCpuTime } from './load-cost.js';
 import type { Lookup } from './lookup-result.js';
 import type { Parts } from './parts.js';
 import type { RecordedModule } from './recorded-modules.js';
-import { debug } from './reporting.js';
+import { saveCode } from './save-code.js';
 import { ModuleSaver } from './save-module.js';
 
 /**
@@ -135,6 +136,12 @@ export class Recorder {
       reporting.failed('looking for modules to save', error);
     } finally {
       reporting.flush(); // By now all keys are known.
+    }
+    if (!isEnding) return;
+    try {
+      saveCode(options, reporting.counters.hits > 0);
+    } catch (error) {
+      reporting.failed("saving the hook's own code", error);
     }
   }
 

@@ -1,9 +1,9 @@
 import diagnostics_channel from 'node:diagnostics_channel';
-import util from 'node:util';
 import { CacheError } from '../cache-error.js';
 import type { ModuleHash } from '../module-hash.js';
 import { sha256 } from '../native/digest.js';
 import type { Statistics } from '../statistics/statistics.js';
+import { debug } from './debug.js';
 import type { Lookup } from './lookup-result.js';
 import type { RecordedModule } from './recorded-modules.js';
 import type { RemoteFailure } from './remote-messages.js';
@@ -34,20 +34,6 @@ export interface ModuleCacheStats {
   untrusted: number;
   /** How often something broke, so that V8 went on alone. */
   errors: number;
-}
-
-const { debuglog } = util;
-
-/** Made at first use, because making it takes as long as installing the hook. */
-let write: typeof writeFirst = writeFirst;
-function writeFirst(format: string, ...values: unknown[]): void {
-  write = debuglog('wasm-cache');
-  write(format, ...values);
-}
-
-/** A line for `NODE_DEBUG=wasm-cache`. */
-export function debug(format: string, ...values: unknown[]): void {
-  write(format, ...values);
 }
 
 const channels = {

@@ -17,10 +17,10 @@ import {
 import { whyNotLearnt } from '../learning/start-learner.js';
 import type { ModuleHash } from '../module-hash.js';
 import { sha256 } from '../native/digest.js';
+import { debug } from './debug.js';
 import { usedCpuTime } from './load-cost.js';
 import type { Parts } from './parts.js';
 import type { RecordedModule } from './recorded-modules.js';
-import { debug } from './reporting.js';
 
 // Captured: programs replace them.
 const { random, round } = Math;

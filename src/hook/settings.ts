@@ -1,12 +1,17 @@
 import { readBoundedSync } from '../files/file.js';
 import { leaveToWorkers, processEnvironment } from '../settings/process-environment.js';
-import { readSettings, type Settings, type SettingsOptions } from '../settings/read-settings.js';
+import { type RemoteSettings, readSettings, type Settings, type SettingsOptions } from '../settings/read-settings.js';
 import type { Mode } from '../settings/settings.js';
 
 /** The settings of a hook that is on. */
 export interface HookOptions extends Settings {
   mode: Exclude<Mode, 'off'>;
   directory: string;
+}
+
+/** Artifacts from the store go through the folder, so it must be writable. */
+export function usesStore(options: HookOptions): options is HookOptions & { remote: RemoteSettings } {
+  return options.remote !== undefined && options.mode === 'read-write';
 }
 
 /** In order of strictness. */

@@ -1,12 +1,40 @@
 import diagnostics_channel from 'node:diagnostics_channel';
-import { whyNotCacheFolder } from '../caches/cache-folder.js';
-import { V8Engine } from '../engine/v8-engine.js';
+import { isTestedV8, whyNeverSupported } from '../engine/supported.js';
 import { isWorker } from '../is-worker.js';
+import type { Settings } from '../settings/read-settings.js';
+import { debug } from './debug.js';
 import { install } from './install.js';
-import { type OpenHook, openHook, usesStore } from './open-hook.js';
-import { Preload } from './preload.js';
-import { debug, type ModuleCacheStats } from './reporting.js';
-import type { HookOptions } from './settings.js';
+import type { Late } from './load-late.js';
+import type { OpenHook } from './open-hook.js';
+import { hasPreloadRecord } from './preload-record.js';
+import type { ModuleCacheStats } from './reporting.js';
+import { type HookOptions, usesStore } from './settings.js';
+
+/**
+ * The result of {@link enableModuleCache}.
+ *
+ * @example
+ * ```ts
+ * import { type EnableModuleCacheResult, enableModuleCache } from 'wasm-module-cache';
+ *
+ * const { status, message }: EnableModuleCacheResult = enableModuleCache({ directory: 'cache', minModuleSize: 'big' });
+ * console.log(status); // FAILED
+ * console.log(message); // The option minModuleSize must be a size such as 100000, 64KiB or 1MiB, not 'big'
+ * ```
+ */
+export interface EnableModuleCacheResult {
+  /**
+   * - `ENABLED`: modules compiled from now on in this thread are cached.
+   * - `ALREADY_ENABLED`: the cache was enabled before, and keeps the settings of that time.
+   * - `DISABLED`: an environment variable or the option `mode` turned it off.
+   * - `FAILED`: the cache cannot work in this process, and `message` says why.
+   */
+  status: 'ENABLED' | 'ALREADY_ENABLED' | 'DISABLED' | 'FAILED';
+  /** Why it `FAILED`, as a sentence. */
+  message?: string;
+  /** The absolute path of the cache folder, when enabled. */
+  directory?: string;
+}
 
 /** The hook of one thread, for the functions that programs call. */
 export interface Hook {
@@ -22,30 +50,48 @@ export interface Hook {
 export const registry = diagnostics_channel.channel('wasm-module-cache') as object as { hook?: Hook };
 
 /**
+ * Turns the hook on for this thread.
+ *
+ * @param late - gives the rest of the hook
+ * @param checksNow - whether to check V8 and the folder now, and not when the first module comes
+ */
+export function enable(settings: Settings, late: () => Late, checksNow: boolean): EnableModuleCacheResult {
+  const running = registry.hook;
+  if (running) return { status: 'ALREADY_ENABLED', directory: running.directory };
+  const { mode, directory } = settings;
+  for (const warning of settings.warnings) process.emitWarning(warning, { type: 'WasmCacheWarning' });
+  if (mode === 'off') return { status: 'DISABLED' };
+  if (directory === undefined) {
+    return { status: 'FAILED', message: 'there is no home folder for the cache; name a folder with WASM_CACHE_DIR' };
+  }
+  const reason =
+    (isTestedV8() ? undefined : late().whyUntried(settings, directory)) ??
+    whyNeverSupported() ??
+    (checksNow ? late().whyNotHere(directory) : undefined);
+  if (reason !== undefined) return { status: 'FAILED', message: reason };
+  registry.hook = start({ ...settings, mode, directory }, late);
+  return { status: 'ENABLED', directory };
+}
+
+/**
  * Replaces WebAssembly's functions. The rest of the hook is made when the first module comes, because most processes have none.
  *
- * @param checksNow - whether to check V8 and the folder now, and not when the first module comes
- * @returns the hook, or why there is none
+ * @param late - gives the rest of the hook
  */
-export function startHook(options: HookOptions, checksNow: boolean): Hook | string {
+function start(options: HookOptions, late: () => Late): Hook {
   const { directory, minModuleSize } = options;
-  const engine = new V8Engine();
-  const reason = checksNow ? (engine.unsupportedReason ?? whyNotCacheFolder(directory)) : undefined;
-  if (reason !== undefined) return reason;
   let opened: OpenHook | undefined;
   let isOpen = false;
-  const open = () => {
+  const open = (preloads = false) => {
     if (isOpen) return opened;
     isOpen = true;
     try {
-      opened = openHook(options, engine, preload);
+      opened = late().openHook(options, preloads);
     } catch (error) {
       debug('off: %o', error);
     }
     return opened;
   };
-  const preload = Preload.of(options, engine);
-  preload?.start();
   if (options.mode === 'read-write' && !isWorker) {
     // Node publishes each new worker here. A program sees no listener.
     const onWorker = () => {
@@ -54,14 +100,15 @@ export function startHook(options: HookOptions, checksNow: boolean): Hook | stri
     };
     diagnostics_channel.subscribe('worker_threads', onWorker);
   }
-  if (usesStore(options)) open(); // It begins to fetch what the program used before.
+  // It begins to restore, or to fetch, what the program used before.
+  const preloads = hasPreloadRecord(options);
+  if (preloads || usesStore(options)) open(preloads);
   install(globalThis.WebAssembly, minModuleSize, open);
-  registry.hook = {
+  return {
     directory,
     get stats() {
       return opened?.reporting.counters;
     },
     save: () => opened?.recorder.save(),
   };
-  return registry.hook;
 }

@@ -1,23 +1,17 @@
-import nodeModule from 'node:module';
 import path from 'node:path';
 import { whyNotCacheFolder } from '../caches/cache-folder.js';
 import { FileSystemCache } from '../caches/file-system.js';
-import { isTestedV8, nameOfV8, takeVerdict, whyNeverSupported } from '../engine/supported.js';
+import { nameOfV8, takeVerdict } from '../engine/supported.js';
 import { untriedEngine } from '../engine/v8-engine.js';
 import { packageRoot } from '../package-root.js';
 import { readVerdict, subjectOf } from '../probe/verdict.js';
 import type { Settings } from '../settings/read-settings.js';
 
-/** Why the hook cannot work in this process, as far as that is known without loading the addon. */
-export function whyUnsupported(settings: Settings, directory: string): string | undefined {
-  return (isTestedV8() ? undefined : whyUntried(settings, directory)) ?? whyNeverSupported();
-}
-
 /**
  * Reads the folder's verdict on an untested V8. If there is none, it starts the probe, for later processes. The code that starts the
  * probe is not in this bundle, because it is needed only once.
  */
-function whyUntried({ secrets: secret, mode, learn }: Settings, directory: string): string | undefined {
+export function whyUntried({ secrets: secret, mode, learn }: Settings, directory: string): string | undefined {
   const untried = untriedEngine();
   if (untried.id === undefined) return untried.reason;
   const cache = new FileSystemCache(directory, { secret });
@@ -33,6 +27,8 @@ function whyUntried({ secrets: secret, mode, learn }: Settings, directory: strin
     return refused;
   }
   const file = path.join(packageRoot, 'dist/probe/start-probe.js');
-  const { startProbe } = nodeModule.createRequire(import.meta.url)(file) as typeof import('../probe/start-probe.js');
+  const { startProbe } = process.getBuiltinModule('node:module').createRequire(file)(
+    file,
+  ) as typeof import('../probe/start-probe.js');
   return `${nameOfV8()} has not been tried, and ${startProbe(cache, untried.id)}`;
 }

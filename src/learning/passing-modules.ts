@@ -1,7 +1,7 @@
 import { runSync } from '../files/steps.js';
 import type { ModuleHash } from '../module-hash.js';
 import { FileSystemStore } from '../stores/file-system.js';
-import { PROGRAMS_FOLDER } from '../stores/program-record.js';
+import { PROGRAMS_FOLDER } from '../stores/programs-folder.js';
 
 /** Modules of one shape that a program compiled and never again, after which another one of that shape is not saved. */
 const SAVED_IN_VAIN = 4;

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Signer } from '../artifact/signature.js';
 import type { FileSystemCache } from '../caches/file-system.js';
-import { isAnyGiven } from '../engine/process-options.js';
+import { isAnyGiven, startOptions } from '../engine/process-options.js';
 import { isTestedV8, nameOfV8 } from '../engine/supported.js';
 import type { ModuleHash } from '../module-hash.js';
 import { loadAddon } from '../native/addon.js';
@@ -16,8 +16,6 @@ import type { Push } from './push.js';
 const { closeSync } = fs;
 // Captured: programs empty process.env, replace process.execPath and process.versions.
 const { execPath, getBuiltinModule, permission, platform } = process;
-// Where two options contradict each other, the later one counts.
-const options = [...(process.env.NODE_OPTIONS ?? '').split(/\s+/), ...process.execArgv];
 
 /**
  * The options of this process that V8's flag hash depends on (docs/v8.md, "Which options change it") and that do nothing else: a learner with
@@ -137,7 +135,7 @@ export function learnerArguments(
   const { url: _, ...shown } = push ?? { url: '' };
   const pushed = push ? JSON.stringify(shown) : 'no push';
   const sweepTo = `${limits.maxSize} ${limits.maxFiles}`;
-  const flags = options.filter((option) => POSSIBLE_FLAG.test(option)).join(' ');
+  const flags = startOptions.filter((option) => POSSIBLE_FLAG.test(option)).join(' ');
   return [
     ...v8Options(),
     program,
@@ -153,7 +151,7 @@ export function learnerArguments(
 
 /** {@link COPIED_OPTIONS} of this process. */
 export function v8Options(): string[] {
-  return options.filter((option) => COPIED_OPTION.test(option.replaceAll('_', '-')));
+  return startOptions.filter((option) => COPIED_OPTION.test(option.replaceAll('_', '-')));
 }
 
 /** @param signer - of the cache that the learner writes to */

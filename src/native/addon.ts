@@ -1,4 +1,3 @@
-import nodeModule from 'node:module';
 import path from 'node:path';
 import { packageRoot } from '../package-root.js';
 import { libcOf } from './libc.js';
@@ -98,12 +97,13 @@ export interface Addon {
   /** For tests. */
   isPreloadIdle?(): boolean;
   openTrusted(directory: string, names: readonly string[], flags: number, mode: number): number | RefusedFile;
+  readTrusted(directory: string, names: readonly string[], maxSize: number): Buffer | undefined;
   endAfter(seconds: number): void;
   yieldAfter(milliseconds: number): void;
 }
 
 // Captured: programs replace globals.
-const { dlopen, execPath, platform, arch, versions } = process;
+const { dlopen, execPath, getBuiltinModule, platform, arch, versions } = process;
 
 /** The name of another runtime that looks like Node.js: its `process.versions` has versions of Node and V8, too. */
 export const otherRuntime = ['bun', 'deno', 'electron'].flatMap((name) => {
@@ -136,7 +136,7 @@ function tryLoad(): Loaded {
   }
   try {
     // In a bundle this is a folder of the program, which may have an addon of its own.
-    const require = nodeModule.createRequire(path.join(packageRoot, 'package.json'));
+    const require = getBuiltinModule('node:module').createRequire(path.join(packageRoot, 'package.json'));
     if (!isOwnFolder(require))
       throw new Error('wasm-module-cache is in a bundle: tell the bundler that it is external');
     const nodeGypBuild = require('node-gyp-build') as (directory: string) => object;

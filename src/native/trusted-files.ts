@@ -48,3 +48,13 @@ export function openTrusted(
   const code = errno === 0 ? undefined : getSystemErrorName(-errno);
   return { reason: reason as Refusal['reason'], code, path, owner, group, mode: permissions };
 }
+
+/**
+ * Reads a whole file that {@link openTrusted} would open.
+ *
+ * @param maxSize - in bytes
+ * @returns `undefined` for any other file, an empty one and a larger one, and where the addon is not there
+ */
+export function readTrusted(directory: string, names: readonly string[], maxSize: number): Buffer | undefined {
+  return loadAddon().addon?.readTrusted(directory, names, maxSize);
+}

@@ -1,20 +1,21 @@
+import path from 'node:path';
+import url from 'node:url';
+import { packageRoot } from '../package-root.js';
 import { MAX_NAME } from './lines.js';
 
 // Captured: programs patch these objects. (The globals themselves are captured by the bundle.)
 const { captureStackTrace } = Error;
 const { defineProperty, deleteProperty, getOwnPropertyDescriptor } = Reflect;
 const { argv, env } = process;
+const { pathToFileURL } = url;
 
 // Most processes run this code once, where each regular expression takes 50 us, so it does few and simple steps.
 
 /** Up to 11 of these frames are the hook's own, and some may be Node's. More frames take longer. */
 const FRAMES = 16;
-/** Of this file. Bundlers that make CommonJS leave it out. */
-const address: string = import.meta.url ?? '';
-/** The start of the URLs of this package's files, as they appear in stacks. */
-const OWN = address.slice(0, address.lastIndexOf('/dist/') + '/dist/'.length);
 const NODE = 'node:';
 const FILE_URL = 'file://';
+const OWN = path.join(packageRoot, 'dist', path.sep);
 const PACKAGES = '/node_modules/';
 
 /**
@@ -62,7 +63,16 @@ function cleaned(name: string): string {
 
 /** Whether this is a file of the program. Sources of `eval`, of a worker and of WebAssembly have no path. */
 function isOfProgram(file: string): boolean {
-  return (file.includes('/') || file.includes('\\')) && !file.startsWith(OWN) && !file.startsWith(NODE);
+  if (!file.includes('/') && !file.includes('\\')) return false;
+  return !file.startsWith(NODE) && !file.startsWith(file.startsWith(FILE_URL) ? ownUrl() : OWN);
+}
+
+let ownFolder: string | undefined;
+
+/** How this package's ES modules begin in stacks; all other files have paths there. */
+function ownUrl(): string {
+  ownFolder ??= pathToFileURL(OWN).href;
+  return ownFolder;
 }
 
 /**

@@ -1,4 +1,4 @@
-import fs from 'node:fs';
+import type fs from 'node:fs';
 import path from 'node:path';
 import type { ArtifactStore, GetOptions, PutOptions, StoredValue, StoreOptions } from '../artifact-store.js';
 import { CacheError } from '../cache-error.js';
@@ -11,6 +11,7 @@ import { appendToFile, createFile, TEMPORARY, writeFile } from '../files/write.j
 import { TooLargeError } from '../too-large-error.js';
 
 const { now } = Date;
+const { getBuiltinModule } = process;
 
 /** The default limit for reading a value in bytes: an artifact of 256 MiB, and what is around it. */
 const DEFAULT_MAX_SIZE = 2 ** 28 + 2 ** 20;
@@ -102,7 +103,10 @@ export class FileSystemStore implements ArtifactStore {
     const from = prefix.slice(0, prefix.lastIndexOf('/') + 1);
     let entries: fs.Dirent[];
     try {
-      entries = await fs.promises.readdir(path.join(this.directory, from), { recursive: true, withFileTypes: true });
+      entries = await getBuiltinModule('node:fs/promises').readdir(path.join(this.directory, from), {
+        recursive: true,
+        withFileTypes: true,
+      });
     } catch (error) {
       const reason = this.#readError(from, error);
       if (CacheError.is(reason, 'NotFound')) return;

@@ -2,14 +2,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { runSync } from '../files/steps.js';
 import { FileSystemStore } from './file-system.js';
+import { PROGRAMS_FOLDER } from './programs-folder.js';
 
 // Captured: programs patch these objects.
 const { existsSync, readdirSync } = fs;
 const { now } = Date;
 const { parse, stringify } = JSON;
 
-/** The folder of program records, in a cache folder and in a store. */
-export const PROGRAMS_FOLDER = 'programs';
 /** Distinguishes a record from foreign files and from other versions, which count as missing. */
 const FORMAT = 'wasm-module-cache program record 1';
 /** In bytes. A longer record is not read, because the store may be hostile. */

@@ -1,6 +1,8 @@
 import nodeModule from 'node:module';
 import type net from 'node:net';
+import path from 'node:path';
 import { CacheError } from '../cache-error.js';
+import { packageRoot } from '../package-root.js';
 import type { RedisAddress } from './redis-address.js';
 
 /** Bulk strings (`$` in RESP) come as Buffers, because values and keys are bytes. */
@@ -110,7 +112,7 @@ const PACKAGES = ['@redis/client', 'redis'];
 let loadedPackage: ClientPackage | undefined;
 
 export function loadClient(): ClientPackage {
-  const require = nodeModule.createRequire(import.meta.url);
+  const require = nodeModule.createRequire(path.join(packageRoot, 'package.json'));
   let cause: unknown;
   for (const name of PACKAGES) {
     try {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
 import { decodeArtifact, encodeArtifact } from '../../dist/artifact/artifact.js';
@@ -39,6 +40,20 @@ for (const way of WAYS) {
     assert.deepEqual(hooked(directory, 'hot.mjs', [way]), { restored: true, ...EXPECTED });
   });
 }
+
+test('--require loads the hook, too', () => {
+  const directory = temporaryDirectory();
+  const required = createRequire(import.meta.url).resolve('../../dist/register.cjs');
+  const answers = [0, 1].map(() => {
+    const result = runProgram('hot.mjs', { nodeOptions: ['--require', required], env: { WASM_CACHE_DIR: directory } });
+    assert.deepEqual([result.status, result.stderr], [0, '']);
+    return JSON.parse(result.stdout);
+  });
+  assert.deepEqual(answers, [
+    { restored: false, ...EXPECTED },
+    { restored: true, ...EXPECTED },
+  ]);
+});
 
 test('the hook loads no module of Node that is not loaded anyway, because each takes milliseconds', () => {
   const list = ['-e', 'console.log(process.moduleLoadList.join("\\n"))'];

@@ -70,11 +70,11 @@ describe('the statistics of a program', () => {
       await new Promise((resolve) => setTimeout(resolve, 100));`,
       ),
     );
-    run(program);
-    assert.deepEqual(
-      sumByModule(lines()).map(({ misses, restored }) => [misses, restored]),
-      [[1, 1]],
-    );
+    // One process in 8 names the caller of a hit. On a slow machine that takes more time than it has, and it would write later.
+    for (let runs = 0; runs < 3; runs++) run(program);
+    const [counts, ...others] = sumByModule(lines());
+    assert.deepEqual([counts?.misses, others.length], [1, 0]);
+    assert.ok(counts && counts.restored >= 1);
   });
 
   for (const [what, call] of Object.entries({

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { loadAddon } from '../../dist/native/addon.js';
-import { openTrusted, type Refusal } from '../../dist/native/trusted-files.js';
+import { openTrusted, type Refusal, readTrusted } from '../../dist/native/trusted-files.js';
 import { temporaryDirectory } from '../support/processes.js';
 
 const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC } = fs.constants;
@@ -43,6 +43,20 @@ describe('openTrusted', { skip: loadAddon().addon === undefined }, () => {
     reads('code');
     assert.equal(open([]), 0);
     reads('code', open(undefined, undefined, `${directory}/./engine//../`));
+  });
+
+  it('reads what it would open, up to a size', () => {
+    const read = (names = ['engine', 'artifact'], maxSize = 4) => readTrusted(directory, names, maxSize)?.toString();
+    assert.equal(read(), 'code');
+    assert.equal(read(undefined, 3), undefined);
+    assert.equal(read(['engine', 'other']), undefined);
+    assert.equal(read(['engine']), undefined, 'a folder');
+    fs.writeFileSync(at('engine', 'empty'), '', { mode: 0o600 });
+    assert.equal(read(['engine', 'empty']), undefined);
+    fs.chmodSync(at('engine', 'artifact'), 0o622);
+    assert.equal(read(), undefined);
+    assert.throws(() => read(['..', 'artifact']), /names without slashes/);
+    assert.throws(() => read([]), TypeError);
   });
 
   it('leaves no descriptor open, whatever happens', { skip: process.platform !== 'linux' }, () => {

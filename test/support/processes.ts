@@ -31,8 +31,8 @@ export function remove(directory: string): void {
   }
 }
 
-/** What the hook remembers of a program, apart from what a store gets. */
-const OF_PROGRAM = /\.(keys|preload)$|\/wire-bytes\//;
+/** What the hook remembers of a program and of itself, apart from what a store gets. */
+const OF_PROGRAM = /\.(keys|preload)$|\/(wire-bytes|hook-code)\//;
 
 /** The paths of all files below a folder, except statistics and {@link OF_PROGRAM}. */
 export function filesIn(directory: string): string[] {

@@ -61,7 +61,7 @@ function checkNodeOptions(): Finding {
       'NODE_OPTIONS is not set: start node with --import wasm-module-cache/register to have the hook',
     );
   const isHooked =
-    options.includes('wasm-module-cache/register') || options.includes(path.join(packageRoot, 'dist/register.js'));
+    options.includes('wasm-module-cache/register') || options.includes(path.join(packageRoot, 'dist/register.'));
   const message = `NODE_OPTIONS=${options} ${isHooked ? 'starts the hook in every node' : 'does not start the hook'}`;
   return ok('node-options', message);
 }

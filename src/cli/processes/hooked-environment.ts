@@ -17,14 +17,18 @@ export interface Hooked {
 
 /**
  * An environment in which every Node process has the hook: the command, its children, and all their workers. Present `NODE_OPTIONS` are kept.
- * The hook comes before them, because it captures globals when it is loaded.
+ * The hook comes before them, because it captures globals when it is loaded, and by `--require`, because that starts 1 to 4 ms sooner than
+ * `--import`.
  */
 export function hookedEnvironment(
   env: NodeJS.ProcessEnv,
   { directory, learn, runFile, preloads = [] }: Hooked,
 ): NodeJS.ProcessEnv {
+  const withOthers = withPreloads(env, preloads);
+  const hook = `--require ${quoted(path.join(packageRoot, 'dist/register.cjs'))}`;
   return {
-    ...withPreloads(env, [url.pathToFileURL(path.join(packageRoot, 'dist/register.js')), ...preloads]),
+    ...withOthers,
+    NODE_OPTIONS: [hook, withOthers.NODE_OPTIONS ?? ''].join(' ').trim(),
     ...variablesFor({ directory, learn, runFile }),
   };
 }
@@ -38,6 +42,11 @@ export function plainEnvironment(env: NodeJS.ProcessEnv, preloads: URL[] = []): 
 function withPreloads(env: NodeJS.ProcessEnv, preloads: URL[]): NodeJS.ProcessEnv {
   const options = [...preloads.map(({ href }) => `--import=${href}`), env.NODE_OPTIONS ?? ''].join(' ').trim();
   return options === '' ? env : { ...env, NODE_OPTIONS: options };
+}
+
+/** As `NODE_OPTIONS` wants a path. */
+function quoted(file: string): string {
+  return `"${file.replace(/[\\"]/g, '\\$&')}"`;
 }
 
 /** The address of a module of cli/ that is loaded into other processes. `told` is passed to it as parameters of the address. */

@@ -1,0 +1,2 @@
+/** The folder of program records, in a cache folder and in a store. */
+export const PROGRAMS_FOLDER = 'programs';
