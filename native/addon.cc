@@ -28,6 +28,7 @@ napi_value Init(napi_env env, napi_value exports) {
   Export(env, exports, "canSerialize", Boolean(env, V8().can_serialize()));
   Export(env, exports, "canDeserialize", Boolean(env, V8().can_deserialize()));
   ExportAddressSpace(env, exports);
+  ExportArtifactFile(env, exports);
   ExportBackground(env, exports);
   ExportCutting(env, exports);
   ExportDigests(env, exports);

@@ -1,7 +1,6 @@
-// An artifact in a file, as src/artifact/header.ts lays it out: the thread that preloads reads it without JavaScript.
+// An artifact in a file, as src/artifact/header.ts lays it out: read without JavaScript.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,16 +18,14 @@ class ArtifactFile {
   // False unless the file is an artifact of exactly this module and engine, with native code.
   bool ReadHeader(int descriptor, const ExpectedArtifact& expected);
 
-  // False when the native code is damaged.
-  bool ReadNativeCode(int descriptor);
+  // Reads the native code into memory for native_length() bytes. False when it is damaged.
+  bool ReadNativeCode(int descriptor, uint8_t* to) const;
 
   const std::vector<uint8_t>& header() const { return header_; }
-  ByteSpan native_code() const { return {native_code_.get(), native_length_}; }
+  size_t native_length() const { return native_length_; }
 
  private:
   std::vector<uint8_t> header_;
-  // In memory of its own: V8 gets exactly what it wrote.
-  std::unique_ptr<uint8_t[]> native_code_;
   size_t native_length_ = 0;
 };
 

@@ -24,8 +24,6 @@ constexpr int kUsed = 2;
 
 constexpr size_t kKeyLength = 2 * sizeof(Sha256Digest);
 constexpr size_t kChunk = size_t{1} << 20, kPiece = size_t{1} << 18;
-// The system notes a use no more often, because that is a write.
-constexpr time_t kUseIsNotedEvery = 3600;
 
 bool IsKey(const std::string& text) {
   return text.size() == kKeyLength && text.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -33,14 +31,6 @@ bool IsKey(const std::string& text) {
 
 std::string LineOf(char sign, const PlannedModule& module) {
   return sign + module.key + ' ' + std::to_string(module.wire_length) + '\n';
-}
-
-// The sweep removes what was not used for long.
-void NoteUse(int descriptor) {
-  struct stat status{};
-  if (fstat(descriptor, &status) == 0 && time(nullptr) - status.st_mtime > kUseIsNotedEvery) {
-    futimens(descriptor, nullptr);
-  }
 }
 
 }  // namespace

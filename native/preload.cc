@@ -11,7 +11,9 @@
 #include <atomic>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 
 #include "artifact-file.h"
@@ -205,9 +207,10 @@ class Preload {
     ArtifactFile artifact;
     const ExpectedArtifact expected{engine_.format_version, planned.key, engine_.id, planned.wire_length};
     file.Reset(files_->OpenArtifact(engine_.folder, planned.key));
-    if (!file.is_open() || !artifact.ReadHeader(file.get(), expected) || !artifact.ReadNativeCode(file.get())) {
-      return false;
-    }
+    if (!file.is_open() || !artifact.ReadHeader(file.get(), expected)) return false;
+    // In memory of its own: V8 gets exactly what it wrote.
+    std::unique_ptr<uint8_t[]> native_code(new (std::nothrow) uint8_t[artifact.native_length()]);
+    if (!native_code || !artifact.ReadNativeCode(file.get(), native_code.get())) return false;
     Restoring restoring;
     // V8 ends the process when it restores code for bytes that are no module: the hash comes before the code.
     if (!files_->ReadWireBytes(planned, [&](ByteSpan piece) { restoring.Add(piece); }) || has_ended_) return false;
@@ -217,7 +220,7 @@ class Preload {
       const SteadyFlags steady;
       std::optional<WatchedLoad> watched;
       if (engine_.writes) watched.emplace(files_->LoadingNote(engine_.folder, planned.key));
-      if (!helper->Restore(restoring, artifact.native_code(), compiled)) return false;
+      if (!helper->Restore(restoring, {native_code.get(), artifact.native_length()}, compiled)) return false;
     }
     entry.source_url = compiled.source_url;
     entry.native_module = compiled.native_module;

@@ -5,6 +5,7 @@
 
 void ExportAddressSpace(napi_env env, napi_value exports);
 void ExportAnalysis(napi_env env, napi_value exports);
+void ExportArtifactFile(napi_env env, napi_value exports);
 void ExportBackground(napi_env env, napi_value exports);
 void ExportCutting(napi_env env, napi_value exports);
 void ExportDeserializing(napi_env env, napi_value exports);

@@ -4,6 +4,8 @@
 
 #include <cerrno>
 #include <climits>
+#include <cstdlib>
+#include <ctime>
 
 #include "node-api.h"
 #include "subjects.h"
@@ -128,6 +130,15 @@ bool TrustedFolder::IsPrivateFolder(const struct stat& status, Strictness strict
 bool TrustedFolder::Refuse(const char* reason, const struct stat& status, int error) {
   refusal_ = {reason, error, status};
   return false;
+}
+
+void NoteUse(int descriptor) {
+  // Not more often, because that is a write. As in src/caches/artifact-files.ts.
+  constexpr time_t kUseIsNotedEvery = 3600;
+  struct stat status{};
+  if (fstat(descriptor, &status) == 0 && std::abs(time(nullptr) - status.st_mtime) > kUseIsNotedEvery) {
+    futimens(descriptor, nullptr);
+  }
 }
 
 bool ReadExactly(int descriptor, uint8_t* data, size_t size, off_t from) {

@@ -75,3 +75,6 @@ class TrustedFolder {
 
 // False when there are fewer bytes.
 bool ReadExactly(int descriptor, uint8_t* data, size_t size, off_t from);
+
+// Notes a use of the file in its time stamp, for the sweep, which removes what was not used for long.
+void NoteUse(int descriptor);

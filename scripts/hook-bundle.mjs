@@ -30,8 +30,20 @@ export async function bundleHook(root, options, builtins) {
     const [{ inputs }] = Object.values(metafile.outputs);
     return Object.keys(inputs).filter((file) => file.startsWith('src/') && inputs[file].bytesInOutput > 0);
   };
+  const exportsOf = async (entry) => {
+    const { metafile } = await build({
+      entryPoints: [entry],
+      format: 'esm',
+      metafile: true,
+      write: false,
+      outfile: 'x',
+    });
+    return Object.values(metafile.outputs)[0].exports;
+  };
   const [first, rest] = await Promise.all(['src/register.ts', 'src/hook/late.ts'].map(inputsOf));
-  const shared = rest.filter((file) => first.includes(file));
+  const shared = await Promise.all(
+    rest.filter((file) => first.includes(file)).map(async (file) => ({ file, names: await exportsOf(file) })),
+  );
   const captures = new Captures();
 
   await build({
@@ -111,10 +123,11 @@ function fromFirstPart(inRoot, shared, captures) {
           .split(path.sep)
           .join('/')
           .replace(/js$/, 'ts');
-        return shared.includes(file) ? { path: file, namespace: 'first part' } : undefined;
+        const index = shared.findIndex((each) => each.file === file);
+        return index < 0 ? undefined : { path: file, namespace: 'first part', pluginData: shared[index].names };
       });
-      onLoad({ filter: /.*/, namespace: 'first part' }, ({ path: file }) => ({
-        contents: `module.exports = early.modules[${JSON.stringify(file)}];`,
+      onLoad({ filter: /.*/, namespace: 'first part' }, ({ path: file, pluginData: names }) => ({
+        contents: `export const { ${names} } = early.modules[${JSON.stringify(file)}];`,
       }));
       onResolve({ filter: /^node:/ }, ({ path: name }) => ({ path: name, namespace: 'builtin' }));
       onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path: name }) => ({
@@ -159,8 +172,11 @@ function withCaptures(source, captures) {
 
 /** Puts into the first part what the second one needs of it. */
 function forSecondPart(inRoot, { shared, captures, source }) {
-  const imports = shared.map((file, index) => `import * as module${index} from ${JSON.stringify(inRoot(file))};`);
-  const modules = shared.map((file, index) => `${JSON.stringify(file)}: module${index}`);
+  const imports = shared.map(({ file }, index) => `import * as module${index} from ${JSON.stringify(inRoot(file))};`);
+  const modules = shared.map(
+    ({ file, names }, index) =>
+      `${JSON.stringify(file)}: { ${names.map((name) => `${name}: module${index}.${name}`)} }`,
+  );
   const contents = `
     ${imports.join('\n')}
     import * as globals from ${JSON.stringify(inRoot(GLOBALS))};

@@ -1,13 +1,14 @@
-import { loadAddon } from '../native/addon.js';
+import { crc32 } from '../native/digest.js';
 
 /** In the cache folder: V8's code for the hook itself. */
 export const CODE_FOLDER = 'hook-code';
 /** How its files begin. */
 export const CODE_MAGIC = 'wasm-module-cache hook code 1\n';
 
-const HASH_LENGTH = 32;
-/** The magic text, whether it is of a hit, and the SHA-256 of the rest. */
-const CODE_HEADER_LENGTH = CODE_MAGIC.length + 1 + HASH_LENGTH;
+/** The magic text, whether it is of a hit, and the CRC-32 of that and of the code. */
+const KIND_AT = CODE_MAGIC.length;
+const CHECKSUM_AT = KIND_AT + 1;
+const HEADER_LENGTH = CHECKSUM_AT + 4;
 const OF_HIT = 'h'.charCodeAt(0);
 const OF_MISS = '-'.charCodeAt(0);
 
@@ -19,23 +20,24 @@ export interface HookCode {
 }
 
 export function encodeCode({ code, isOfHit }: HookCode): Uint8Array[] {
-  const hash = hashOf(code);
-  if (!hash) throw new Error('there is no addon, which computes the hash');
-  return [Buffer.from(CODE_MAGIC), Uint8Array.of(isOfHit ? OF_HIT : OF_MISS), hash, code];
+  const header = Buffer.alloc(HEADER_LENGTH);
+  header.write(CODE_MAGIC, 'latin1');
+  header[KIND_AT] = isOfHit ? OF_HIT : OF_MISS;
+  header.writeUInt32LE(checksum(header, code), CHECKSUM_AT);
+  return [header, code];
 }
 
 /** `undefined` for anything but what {@link encodeCode} made, because V8 does not notice damage. */
 export function decodeCode(bytes: Uint8Array): HookCode | undefined {
-  if (bytes.length <= CODE_HEADER_LENGTH) return undefined;
-  const front = Buffer.from(bytes.buffer, bytes.byteOffset, CODE_HEADER_LENGTH);
-  const code = bytes.subarray(CODE_HEADER_LENGTH);
-  const hash = hashOf(code);
-  const isWhole = hash && front.subarray(-HASH_LENGTH).equals(hash);
-  if (!isWhole || front.toString('latin1', 0, CODE_MAGIC.length) !== CODE_MAGIC) return undefined;
-  const kind = front[CODE_MAGIC.length];
+  if (bytes.length <= HEADER_LENGTH) return undefined;
+  const header = Buffer.from(bytes.buffer, bytes.byteOffset, HEADER_LENGTH);
+  const code = bytes.subarray(HEADER_LENGTH);
+  const isOurs = header.toString('latin1', 0, KIND_AT) === CODE_MAGIC;
+  if (!isOurs || header.readUInt32LE(CHECKSUM_AT) !== checksum(header, code)) return undefined;
+  const kind = header[KIND_AT];
   return kind === OF_HIT || kind === OF_MISS ? { code, isOfHit: kind === OF_HIT } : undefined;
 }
 
-function hashOf(bytes: Uint8Array): Uint8Array | undefined {
-  return loadAddon().addon?.sha256(bytes);
+function checksum(header: Uint8Array, code: Uint8Array): number {
+  return (crc32(header.subarray(0, CHECKSUM_AT)) ^ crc32(code)) >>> 0;
 }

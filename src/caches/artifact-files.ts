@@ -130,6 +130,11 @@ export class ArtifactFiles {
     yield* this.#store.remove(entryName(expected));
   }
 
+  /** Whether an artifact is small enough to be read. */
+  allows(header: ArtifactHeader): boolean {
+    return HEADER_LENGTH + bodyLength(header) <= this.#options.maxArtifactSize;
+  }
+
   *#read(file: OpenFile, expected: Expectation, wants: 'nothing' | 'code' | 'all', options: ReadOptions = {}) {
     const { signer, maxArtifactSize } = this.#options;
     const head = yield* file.read(0, HEADER_LENGTH);

@@ -1,6 +1,8 @@
 import diagnostics_channel from 'node:diagnostics_channel';
+import fs from 'node:fs';
+import path from 'node:path';
 import { type Artifact, DEFAULT_MAX_ARTIFACT_SIZE } from '../artifact/artifact.js';
-import type { ArtifactHeader, Expectation } from '../artifact/header.js';
+import { type ArtifactHeader, decodeHeader, type Expectation, FORMAT_VERSION } from '../artifact/header.js';
 import { artifactOf } from '../artifact/module.js';
 import { Signer } from '../artifact/signature.js';
 import { CacheError } from '../cache-error.js';
@@ -8,6 +10,7 @@ import { run, runSync, type Steps } from '../files/steps.js';
 import { compile, compileSync } from '../load-progress.js';
 import type { Engine, LoadOptions, SyncModuleCache } from '../module-cache.js';
 import type { ModuleHash } from '../module-hash.js';
+import { loadAddon } from '../native/addon.js';
 import { FileSystemStore } from '../stores/file-system.js';
 import { wrongOption } from '../wrong-option.js';
 import { ArtifactFiles, type ReadOptions, unusable } from './artifact-files.js';
@@ -17,6 +20,10 @@ import { ModuleCacheBase } from './fallback.js';
 import type { FileSystemCacheOptions } from './file-system-options.js';
 import type { FolderLimits } from './sweep.js';
 import { isSweepDue } from './sweep-due.js';
+
+// Captured: programs patch these objects.
+const { existsSync } = fs;
+const { permission } = process;
 
 const DEFAULT_MAX_SIZE = 2 ** 30;
 /** Enough for a hundred engines with a hundred modules each. */
@@ -133,7 +140,31 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
    * @param isUse - whether to note the use in the time stamp
    */
   readArtifactSync(key: ModuleHash, engine: Engine, wireLength: number | undefined, isUse = false): Artifact {
-    return runSync(this.#artifacts.read(expectation(key, engine, wireLength), { isUse }));
+    const expected = expectation(key, engine, wireLength);
+    return this.#readNatively(expected, isUse) ?? runSync(this.#artifacts.read(expected, { isUse }));
+  }
+
+  /** In one call of the addon, which makes the same checks. `undefined` when one fails: {@link ArtifactFiles} knows what to do then. */
+  #readNatively({ key, engineId, wireLength }: Expectation, isUse: boolean): Artifact | undefined {
+    const isUsual = key.algorithm === 'sha256' && wireLength !== undefined && wireLength <= DEFAULT_MAX_ARTIFACT_SIZE;
+    if (!isUsual || this.signer || permission) return undefined;
+    const { addon } = loadAddon();
+    const folder = folderName(engineId);
+    const found = addon?.readArtifact?.(
+      this.directory,
+      folder,
+      engineId,
+      FORMAT_VERSION,
+      String(key),
+      wireLength,
+      isUse,
+    );
+    if (!found) return undefined;
+    const [head, nativeCode] = found;
+    const header = decodeHeader(head);
+    if (!this.#artifacts.allows(header)) return undefined;
+    const { nativeLength: _, includesWireBytes: __, ...rest } = header;
+    return { ...rest, nativeCode, wireBytes: undefined };
   }
 
   /** @internal The header of the stored artifact, without reading all of it; `undefined` if there is none. */
@@ -159,6 +190,8 @@ export class FileSystemCache extends ModuleCacheBase implements SyncModuleCache 
 
   /** @internal Whether there is anything for this engine. If not, no key is needed. */
   hasEntriesSync(engine: Engine): boolean {
+    // What is there is checked when it is read.
+    if (existsSync(path.join(this.directory, folderName(engine.deterministicId)))) return true;
     return runSync(this.#store.hasFolder(folderName(engine.deterministicId)));
   }
 

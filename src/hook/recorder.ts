@@ -140,8 +140,8 @@ export class Recorder {
     if (!isEnding) return;
     try {
       saveCode(options, reporting.counters.hits > 0);
-    } catch (error) {
-      reporting.failed("saving the hook's own code", error);
+    } catch {
+      // The next run compiles the hook again. Whatever fails here has failed, and was told, for the modules, too.
     }
   }
 

@@ -97,6 +97,16 @@ export interface Addon {
   /** For tests. */
   isPreloadIdle?(): boolean;
   openTrusted(directory: string, names: readonly string[], flags: number, mode: number): number | RefusedFile;
+  /** The header and the native code of an artifact, in one step; `undefined` for anything but a whole one in a trusted file. */
+  readArtifact?(
+    directory: string,
+    engineFolder: string,
+    engineId: string,
+    formatVersion: number,
+    key: string,
+    wireLength: number,
+    notesUse: boolean,
+  ): [header: Buffer, nativeCode: Buffer] | undefined;
   readTrusted(directory: string, names: readonly string[], maxSize: number): Buffer | undefined;
   endAfter(seconds: number): void;
   yieldAfter(milliseconds: number): void;

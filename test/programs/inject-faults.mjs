@@ -23,6 +23,13 @@ fs.closeSync = (descriptor) => {
   return closeSync(descriptor);
 };
 
+// The addon reads artifacts without fs, and leaves what it cannot read to fs: here everything.
+const { dlopen } = process;
+process.dlopen = (module, ...rest) => {
+  dlopen(module, ...rest);
+  delete module.exports.readArtifact;
+};
+
 const faults = Object.entries(JSON.parse(process.env.FAULTS));
 
 // Whether a load counts as slow must not depend on how busy this machine is. With the fault "slow" the hook sees a process that was
