@@ -21,6 +21,7 @@ const OUTPUTS = {
     'tsconfig.json',
     'scripts/browser-globals.js',
     'scripts/captured-globals.js',
+    'scripts/context-globals.js',
     'scripts/hook-bundle.mjs',
     ...TOOLS,
   ],

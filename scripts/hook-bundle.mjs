@@ -44,6 +44,14 @@ export async function bundleHook(root, options, builtins) {
   const shared = await Promise.all(
     rest.filter((file) => first.includes(file)).map(async (file) => ({ file, names: await exportsOf(file) })),
   );
+  await build({
+    ...options('src/hook/in-context.ts', 'dist/in-context.js'),
+    banner: { js: '(function (host) {' },
+    footer: { js: 'return WebAssembly; })' },
+    inject: ['scripts/context-globals.js'],
+    define: { globalThis: 'host.globalThis' },
+    plugins: [fromHost()],
+  });
   const captures = new Captures();
 
   await build({
@@ -69,6 +77,21 @@ export async function bundleHook(root, options, builtins) {
       plugins: [builtins, forSecondPart(inRoot, { shared, captures, source })],
     });
   }
+}
+
+/** Gives what runs in a context the builtins and the state of the hook. */
+function fromHost() {
+  return {
+    name: 'from the host',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^node:util$/ }, () => ({ path: 'util', namespace: 'host' }));
+      onLoad({ filter: /.*/, namespace: 'host' }, () => ({ contents: 'export default host.util;' }));
+      onLoad({ filter: /src[\\/]hook[\\/]disguise\.ts$/ }, ({ path: file }) => ({
+        contents: readFileSync(file, 'utf8').replace(/^(export const originals) = .*;$/m, '$1 = host.originals;'),
+        loader: 'ts',
+      }));
+    },
+  };
 }
 
 /** Modules that hardly any process needs are not in the hook's files. */

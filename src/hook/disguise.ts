@@ -12,15 +12,19 @@ const { get } = WeakMap.prototype;
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
-/** The replacements, each with the original whose source it shows. */
-const originals = new WeakMap<object, object>();
+/** The replacements of all contexts, each with the original whose source it shows. */
+export const originals = new WeakMap<object, object>();
 
 /**
  * A function that does what `replacement` does and looks like `original`. It is a bound function, because that shows no source,
  * prints as a function (a proxy does not on Node 26) and can have every own property of the original.
  */
 export function disguise<T extends object>(replacement: object, original: T): T {
-  const disguised = apply(bind, replacement as AnyFunction, [undefined]) as T;
+  return disguiseMethod(apply(bind, replacement as AnyFunction, [undefined]) as T, original);
+}
+
+/** As {@link disguise}, for a method, which needs its `this`: `disguised` itself gets the looks of the original. */
+export function disguiseMethod<T extends object>(disguised: T, original: T): T {
   for (const key of ownKeys(original)) {
     defineProperty(disguised, key, getOwnPropertyDescriptor(original, key) as PropertyDescriptor);
   }

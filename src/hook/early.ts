@@ -9,5 +9,5 @@ interface Early {
   readonly captured: Readonly<Record<string, unknown>>;
 }
 
-/** Filled by the build: see scripts/hook-bundle.mjs. */
-export const early: Early = { build: '', modules: {}, globals: {}, captured: {} };
+/** Filled by the build: see scripts/hook-bundle.mjs. The library is not bundled, and needs only the globals. */
+export const early: Early = { build: '', modules: {}, globals: globalThis, captured: {} };

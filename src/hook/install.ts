@@ -7,6 +7,7 @@ import { byteLengthOf, haveNoEffect, wireBytesOf } from './wire-bytes-of.js';
 // Captured: programs patch these objects. (The globals themselves are captured by the bundle.)
 const { apply, construct } = Reflect;
 const { isView } = ArrayBuffer;
+const { getPrototypeOf, setPrototypeOf } = Object;
 const { bind } = Function.prototype;
 
 type AnyFunction = (...args: unknown[]) => unknown;
@@ -31,6 +32,10 @@ export function install(namespace: typeof WebAssembly, minModuleSize: number, op
   >;
   const original = { compile, instantiate, compileStreaming, instantiateStreaming } as Originals;
 
+  const { prototype } = OriginalModule;
+  /** A look-up makes modules of the main context. */
+  const own = (module: WebAssembly.Module) =>
+    getPrototypeOf(module) === prototype ? module : setPrototypeOf(module, prototype);
   const runOutside = outsideOfCallers();
   const lookUpBy = <T>(look: (wireBytes: Uint8Array) => T, source: unknown, options: unknown): T | undefined => {
     const wireBytes = wireBytesOf(source, minModuleSize);
@@ -74,7 +79,7 @@ export function install(namespace: typeof WebAssembly, minModuleSize: number, op
         // A DataView.
       }
       const lookup = isSmall ? undefined : lookUp(source, options);
-      if (lookup?.module) return lookup.module;
+      if (lookup?.module) return own(lookup.module);
       try {
         // Options without effect are left out: V8 would write them into the native code and then refuse it.
         const module = lookup ? new OriginalModule(source) : new OriginalModule(source, options as never);
@@ -113,7 +118,7 @@ export function install(namespace: typeof WebAssembly, minModuleSize: number, op
       return lookUpThen(given, others[0], (lookup, source) => {
         if (!lookup) return apply(original.compile, namespace, args.length > 0 ? [source, ...others] : args);
         const { module } = lookup;
-        if (module) return later((resolve) => resolve(module));
+        if (module) return later((resolve) => resolve(own(module)));
         return observing(apply(original.compile, namespace, [source]), (compiled) => {
           open()?.recorder.record(lookup, compiled as WebAssembly.Module);
         });
@@ -132,7 +137,7 @@ export function install(namespace: typeof WebAssembly, minModuleSize: number, op
           return later(async (resolve, reject) => {
             try {
               const instance = await runOutside(() => apply(original.instantiate, namespace, [module, imports]));
-              resolve({ module, instance });
+              resolve({ module: own(module), instance });
             } catch (error) {
               // V8 links in a separate task, where no function is on the stack.
               reject(withoutFrames(error, bind));

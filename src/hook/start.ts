@@ -2,6 +2,7 @@ import diagnostics_channel from 'node:diagnostics_channel';
 import { isTestedV8, whyNeverSupported } from '../engine/supported.js';
 import { isWorker } from '../is-worker.js';
 import type { Settings } from '../settings/read-settings.js';
+import { installInContexts } from './contexts.js';
 import { debug } from './debug.js';
 import { install } from './install.js';
 import type { Late } from './load-late.js';
@@ -104,6 +105,7 @@ function start(options: HookOptions, late: () => Late): Hook {
   const preloads = hasPreloadRecord(options);
   if (preloads || usesStore(options)) open(preloads);
   install(globalThis.WebAssembly, minModuleSize, open);
+  installInContexts((installIn, namespace) => installIn(namespace, minModuleSize, open));
   return {
     directory,
     get stats() {

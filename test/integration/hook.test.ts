@@ -63,8 +63,8 @@ test('the hook loads no module of Node that is not loaded anyway, because each t
   };
   const empty = path.join(temporaryDirectory(), 'empty.mjs');
   writeFileSync(empty, '');
-  // These two are small, and the hook needs them.
-  const needed = ['initialize_import_meta', 'diagnostics_channel'];
+  // These are small, and the hook needs them.
+  const needed = ['initialize_import_meta', 'diagnostics_channel', 'NativeModule vm'];
   const plain = new Set(loaded('--import', empty));
   assert.deepEqual(
     loaded('--import', register).filter((name) => !plain.has(name) && !needed.some((each) => name.endsWith(each))),
