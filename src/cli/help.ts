@@ -129,7 +129,7 @@ not saved.
 Exit code 1: the command compiled no module, nothing is stored of its modules,
 or a run failed with --keep-going. 3: a run failed.`,
     examples: [
-      'wasm-cache train -- node app.js',
+      'wasm-cache train app.js',
       'wasm-cache train --dir ./wasm-cache -- npm run build',
       'wasm-cache train --stop-after 30s -- node server.js',
     ],
@@ -166,7 +166,7 @@ under V8's profiler, shows how much of the time WebAssembly takes.
 
 No store is used. Exit code 1: no gain, or the command printed something else
 with the hook. 3: a run failed.`,
-    examples: ['wasm-cache bench -- node app.js', 'wasm-cache bench --runs 30 -- npx tsc --version'],
+    examples: ['wasm-cache bench app.js', 'wasm-cache bench --runs 30 -- npx tsc --version'],
   },
   push: {
     summary: 'copy artifacts from the cache folder into a store that a fleet shares',

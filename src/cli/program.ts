@@ -57,13 +57,14 @@ export function createProgram(): CliCommand {
   declare(program, 'run')
     .argument('<command...>', 'as you would type it in a shell, or a script for node')
     .option('--json-file <file>', 'write the JSON to this file')
+    .option('--js', "turn on Node's own compile cache for JavaScript, too (Node 22.1 and later)")
     // Options after the command belong to it, with and without --.
     .passThroughOptions();
 
   declare(program, 'report [file.html]');
 
   declare(program, 'train')
-    .argument('<command...>', 'as you would type it in a shell')
+    .argument('<command...>', 'as you would type it in a shell, or a script for node')
     .option('--runs <max>', 'the most runs', (text) => countOption('--runs', text, 1), 10)
     .option(
       '--stop-after <time>',
@@ -83,10 +84,11 @@ export function createProgram(): CliCommand {
     );
 
   declare(program, 'bench')
-    .argument('<command...>', 'as you would type it in a shell, after --')
+    .argument('<command...>', 'as you would type it in a shell, or a script for node')
     .option('--runs <number>', 'runs of each side (default: 5 to 20, for about 30 seconds)', (text) =>
       countOption('--runs', text, 2),
-    );
+    )
+    .passThroughOptions();
 
   declare(program, 'push')
     .option('--to <address>', 'the store (default: WASM_CACHE_REMOTE)')

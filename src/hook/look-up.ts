@@ -18,6 +18,12 @@ import { isOfArtifact } from './reporting.js';
 
 const { now } = Date;
 
+/**
+ * Modules of one thread that are alive at once. Further ones are left to V8: a program that makes thousands would spend more on hashes,
+ * saves and jobs for learners than it gains.
+ */
+const MAX_MODULES = 256;
+
 /** Asks the store for a module. */
 type AskStore = (question: Question) => FetchedArtifact | undefined;
 
@@ -99,7 +105,9 @@ export class ModuleLookup {
       debug('off: %s', engine.unsupportedReason);
       return undefined;
     }
-    return this.#findLive(wireBytes) ?? this.#findPreloaded(wireBytes) ?? this.#findStored(wireBytes, askStore);
+    const found = this.#findLive(wireBytes) ?? this.#findPreloaded(wireBytes);
+    if (found || this.#parts.modules.size >= MAX_MODULES) return found;
+    return this.#findStored(wireBytes, askStore);
   }
 
   /** The same bytes again in this thread: no hash, no file. */
@@ -107,7 +115,8 @@ export class ModuleLookup {
     const { engine, modules } = this.#parts;
     if (modules.size === 0) return undefined;
     const engineId = engine.deterministicId;
-    for (const [recorded, module] of modules.alike({ wireLength: wireBytes.length, sample: sampleOf(wireBytes) })) {
+    const alike = { wireLength: wireBytes.length, sample: sampleOf(wireBytes) };
+    for (const [recorded, module] of modules.alike(alike, wireBytes)) {
       if (recorded.engineId !== engineId) continue;
       if (!engine.hasWireBytes(module, wireBytes)) continue;
       const clone = engine.clone(module);

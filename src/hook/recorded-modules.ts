@@ -2,6 +2,7 @@ import type { FunctionCounts } from '../engine/wasm-binary.js';
 import type { Stored } from '../learning/saving-policy.js';
 import { ModuleHash } from '../module-hash.js';
 import { loadAddon, type ModuleAnalysis } from '../native/addon.js';
+import { crc32 } from '../native/digest.js';
 
 // Captured: programs replace them.
 const { parse, stringify } = JSON;
@@ -42,8 +43,16 @@ const MAX_REFERENCES = 8;
 /** As many as the addon has room for. Programs with more modules keep most of them alive themselves. */
 const MAX_KEPT = 32;
 
+/** What modules of the same bytes have in common. */
+type Alike = Pick<RecordedModule, 'wireLength' | 'sample'>;
+
+/** Members of a group, which a look-up compares one by one. */
+const MAX_GROUP = 8;
+
 interface Entry {
   readonly recorded: RecordedModule;
+  /** Of its group. */
+  name: string;
   references: WeakRef<WebAssembly.Module>[];
   /** Its number in the addon, or 0. */
   kept: number;
@@ -56,10 +65,12 @@ interface Entry {
 export class RecordedModules {
   /** In the order in which they were added. */
   readonly #entries = new Map<RecordedModule, Entry>();
-  /** The entries whose bytes have one length and one sample. */
-  readonly #alike = new Map<string, Set<Entry>>();
+  /** The entries whose bytes have one length and one sample, and in a crowd also one checksum. */
+  readonly #groups = new Map<string, Set<Entry>>();
+  /** The groups that became too large, because the sample says nothing about their bytes. */
+  readonly #crowds = new Set<string>();
   #addsUntilCleaning = 0;
-  /** Modules that were kept since the last save. */
+  /** Modules that are kept. */
   #kept = 0;
 
   get size(): number {
@@ -68,13 +79,13 @@ export class RecordedModules {
 
   add(recorded: RecordedModule, module: WebAssembly.Module): void {
     // An earlier record of the same module is replaced: its code is gone, or was made under other flags.
-    for (const { recorded: other } of this.#alike.get(nameOf(recorded)) ?? []) {
+    const name = this.#nameOf(recorded, () => checksumOf(module));
+    for (const { recorded: other } of this.#groups.get(name) ?? []) {
       if (other.key !== undefined && recorded.key !== undefined && other.key.equals(recorded.key)) this.#remove(other);
     }
-    const entry = { recorded, references: [new WeakRef(module)], kept: 0 };
+    const entry = { recorded, name, references: [new WeakRef(module)], kept: 0 };
     this.#entries.set(recorded, entry);
-    const alike = this.#alike.get(nameOf(recorded)) ?? new Set();
-    this.#alike.set(nameOf(recorded), alike.add(entry));
+    this.#group(entry);
     // A program that keeps compiling new modules would grow otherwise. Not at every call, which would take longer and longer.
     if (--this.#addsUntilCleaning > 0) return;
     for (const each of this.#entries.values()) {
@@ -86,20 +97,41 @@ export class RecordedModules {
   #remove(recorded: RecordedModule): void {
     const entry = this.#entries.get(recorded);
     if (!entry) return;
+    if (entry.kept > 0) this.#kept--;
     letGo(entry);
     this.#entries.delete(recorded);
-    const alike = this.#alike.get(nameOf(recorded));
-    alike?.delete(entry);
-    if (alike?.size === 0) this.#alike.delete(nameOf(recorded));
+    const group = this.#groups.get(entry.name);
+    group?.delete(entry);
+    if (group?.size === 0) this.#groups.delete(entry.name);
+  }
+
+  #nameOf({ wireLength, sample }: Alike, checksum: () => number): string {
+    const name = `${wireLength} ${sample}`;
+    return this.#crowds.has(name) ? `${name} ${checksum()}` : name;
+  }
+
+  #group(entry: Entry): void {
+    const group = this.#groups.get(entry.name) ?? new Set();
+    this.#groups.set(entry.name, group.add(entry));
+    const sampleName = `${entry.recorded.wireLength} ${entry.recorded.sample}`;
+    if (group.size <= MAX_GROUP || this.#crowds.has(sampleName)) return;
+    this.#crowds.add(sampleName);
+    this.#groups.delete(entry.name);
+    for (const each of group) {
+      const module = objectOf(each);
+      if (module === undefined) continue; // The next cleaning removes it.
+      each.name = this.#nameOf(each.recorded, () => checksumOf(module));
+      this.#group(each);
+    }
   }
 
   /** Keeps a module that was added, also beyond the end of this thread, until {@link letGo}. */
   keep(recorded: RecordedModule, module: WebAssembly.Module): void {
     const entry = this.#entries.get(recorded);
     if (!entry || this.#kept >= MAX_KEPT) return;
-    this.#kept++;
     const { analysis: _, ...details } = recorded;
     entry.kept = loadAddon().addon?.keepUnsaved(module, stringify(details)) ?? 0;
+    if (entry.kept > 0) this.#kept++;
   }
 
   letGo(): void {
@@ -138,8 +170,8 @@ export class RecordedModules {
   }
 
   /** Those of them that may have the same bytes. A look-up compares few modules, however many are alive. */
-  alike(bytes: Pick<RecordedModule, 'wireLength' | 'sample'>): Generator<[RecordedModule, WebAssembly.Module]> {
-    return aliveOf(this.#alike.get(nameOf(bytes)) ?? []);
+  alike(alike: Alike, wireBytes: Uint8Array): Generator<[RecordedModule, WebAssembly.Module]> {
+    return aliveOf(this.#groups.get(this.#nameOf(alike, () => crc32(wireBytes))) ?? []);
   }
 }
 
@@ -150,8 +182,9 @@ function* aliveOf(entries: Iterable<Entry>): Generator<[RecordedModule, WebAssem
   }
 }
 
-function nameOf({ wireLength, sample }: Pick<RecordedModule, 'wireLength' | 'sample'>): string {
-  return `${wireLength} ${sample}`;
+function checksumOf(module: WebAssembly.Module): number {
+  const wireBytes = loadAddon().addon?.wireBytes(module);
+  return wireBytes ? crc32(wireBytes) : 0;
 }
 
 /** A number that differs for most modules of one length: of their first and last bytes, and of some between them. */

@@ -5,6 +5,7 @@ import type { Settings } from '../settings/read-settings.js';
 import { installInContexts } from './contexts.js';
 import { debug } from './debug.js';
 import { install } from './install.js';
+import { cacheJavaScript } from './javascript-cache.js';
 import type { Late } from './load-late.js';
 import type { OpenHook } from './open-hook.js';
 import { hasPreloadRecord } from './preload-record.js';
@@ -101,6 +102,7 @@ function start(options: HookOptions, late: () => Late): Hook {
     };
     diagnostics_channel.subscribe('worker_threads', onWorker);
   }
+  cacheJavaScript(options);
   // It begins to restore, or to fetch, what the program used before.
   const preloads = hasPreloadRecord(options);
   if (preloads || usesStore(options)) open(preloads);

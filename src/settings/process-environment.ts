@@ -77,13 +77,15 @@ function initialVariables(): Variables {
 }
 
 function variablesOf(settings: Settings): Variables {
-  const { directory, mode, learn, minModuleSize, maxSize, secrets, remote, statistics, preload, runFile } = settings;
+  const { directory, mode, learn, minModuleSize, maxSize, secrets, remote, statistics, preload, js, runFile } =
+    settings;
   return variablesFor({
     ...{ directory, mode, learn, runFile, minModuleSize: `${minModuleSize}`, maxSize: maxSize?.toString() },
     ...{
       secret: secrets?.join(' '),
       statistics: `${statistics}`,
       preload: `${preload}`,
+      js: `${js}`,
       allowUnsigned: `${settings.allowUnsigned}`,
     },
     ...(remote && { remote: remote.url, remoteMode: remote.mode, remoteTimeout: `${remote.timeout}` }),

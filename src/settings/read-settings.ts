@@ -25,6 +25,8 @@ export interface Settings {
   statistics: boolean;
   /** Whether modules are restored before the program asks for them. */
   preload: boolean;
+  /** Whether Node's own cache for JavaScript is turned on. */
+  js: boolean;
   /** The file in which `wasm-cache run` wants the counts of its run, too. */
   runFile: string | undefined;
   /** Why the secrets that somebody gave cannot be used. The mode is `off` then: never without signatures where somebody wants them. */
@@ -123,6 +125,7 @@ export function readSettings(surroundings: Surroundings, options: SettingsOption
     allowUnsigned,
     statistics: read('statistics'),
     preload: read('preload'),
+    js: fromVariable('js'),
     runFile: fromVariable('runFile'),
     secretProblem,
     warnings,

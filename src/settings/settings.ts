@@ -79,6 +79,9 @@ export const SETTINGS = {
   /** Whether a thread restores the modules of a program's last runs before the program asks for them. */
   preload: setting('WASM_CACHE_PRELOAD', toggle, true),
 
+  /** Turns on Node's own compile cache for the program's JavaScript, in a folder beside the cache folder (Node 22.1 and later). */
+  js: setting('WASM_CACHE_JS', toggle, false),
+
   /** Set by `wasm-cache run`, which wants the counts of its run in this file, too. */
   runFile: optional('WASM_CACHE_RUN', absolutePath, 'no file'),
 };

@@ -191,11 +191,32 @@ describe('modules of one length', () => {
       return module;
     });
     for (const number of [0, 700, 1499]) {
-      const alike = [...modules.alike(recorded({ sample: sampleOf(bytesOf(number, 69_996)) }))];
+      const bytes = bytesOf(number, 69_996);
+      const alike = [...modules.alike(recorded({ sample: sampleOf(bytes) }), bytes)];
       assert.ok(alike.length <= 8, `${alike.length} to compare`);
       assert.ok(alike.some(([, module]) => module === held[number]));
     }
     assert.equal(alive(modules, held).length, 1500);
+  });
+
+  it('are compared with a few, also when the sample sees no difference', () => {
+    const modules = new RecordedModules();
+    const made = Array.from({ length: 200 }, (_, number) => {
+      const bytes = sumModule({ padding: 70_000 });
+      bytes[35_001] = number;
+      return { bytes, module: new WebAssembly.Module(bytes) };
+    });
+    const sample = sampleOf(sumModule({ padding: 70_000 }));
+    for (const { bytes, module } of made) {
+      assert.equal(sampleOf(bytes), sample);
+      modules.add(recorded({ key: ModuleHash.sha256(bytes), sample }), module);
+    }
+    for (const { bytes, module } of made) {
+      const alike = [...modules.alike(recorded({ sample }), bytes)];
+      assert.ok(alike.length <= 2, `${alike.length} to compare`);
+      assert.ok(alike.some(([, each]) => each === module));
+    }
+    assert.equal([...modules.alive()].length, 200);
   });
 
   it('may be shorter than the sample, or empty', () => {

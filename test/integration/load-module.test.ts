@@ -44,7 +44,7 @@ describe('loadModule in several processes', () => {
   it('16 at once on a cold key: one optimises in full, the others wait for it and get its code', async () => {
     const directory = temporaryDirectory();
     // A busy machine may take longer than the default wait.
-    const answers = await processes(16, directory, { coverage: 'full', waitAtMost: 600_000 });
+    const answers = await processes(16, directory, { coverage: 'full', waitAtMost: 300_000 });
     assert.deepEqual(new Set(answers.map((each) => each.exports)), new Set([exports]));
     const compilations = answers.filter(({ steps }) => steps.includes('compile full compiled'));
     assert.ok(compilations.length >= 1 && compilations.length <= 2, `${compilations.length} compiled in full`);

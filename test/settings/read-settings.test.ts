@@ -34,6 +34,7 @@ describe('readSettings', () => {
       remote: undefined,
       allowUnsigned: false,
       statistics: true,
+      js: false,
       runFile: undefined,
       secretProblem: undefined,
       warnings: [],

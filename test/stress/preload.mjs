@@ -81,8 +81,10 @@ for (let count = 0; count < 20 && !existsSync(path.join(directory, 'wire-bytes')
 const records = path.join(directory, 'programs');
 if (existsSync(records)) {
   const [name] = readdirSync(records).filter((each) => each.endsWith('.preload'));
-  const file = path.join(records, name);
-  record = { file, text: readFileSync(file) };
+  if (name !== undefined) {
+    const file = path.join(records, name);
+    record = { file, text: readFileSync(file) };
+  }
 }
 const isPreloading = async () =>
   /hit \w+: .*preloaded/.test((await run('use', 0, { NODE_DEBUG: 'wasm-cache' })).stderr);

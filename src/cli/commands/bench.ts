@@ -8,7 +8,7 @@ import { type CommonOptions, type Context, checkMayStore, checkTrust } from '../
 import { ExitCode, UsageError } from '../exit-codes.js';
 import { withTemporaryFolder } from '../processes/cleanup.js';
 import { hookedEnvironment, plainEnvironment } from '../processes/hooked-environment.js';
-import { type CommandRun, checkRun, runCommand } from '../processes/run-command.js';
+import { type CommandRun, checkRun, commandOf, runCommand } from '../processes/run-command.js';
 import { type TrainingRun, trainingRuns } from '../processes/training.js';
 import { type Column, count, formatDuration, formatSize, table } from '../terminal/output.js';
 
@@ -59,7 +59,7 @@ export const command: Command<BenchOptions, BenchDocument> = {
     // The folder that programs use is not for measuring: without --dir a temporary one is used.
     const directory = dir === undefined ? null : context.directory;
     if (directory !== null) checkTrust(context);
-    return withTemporaryFolder((folder) => bench(context, command, { runs, directory, folder }));
+    return withTemporaryFolder((folder) => bench(context, commandOf(command), { runs, directory, folder }));
   },
 
   render(

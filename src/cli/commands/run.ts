@@ -10,10 +10,11 @@ import { UsageError } from '../exit-codes.js';
 import { type FiguresTotals, figuresOf, type ModuleFigures, savedInWords, totalsOf } from '../folder/statistics.js';
 import { withTemporaryFolder } from '../processes/cleanup.js';
 import { hookedEnvironment } from '../processes/hooked-environment.js';
-import { endOf } from '../processes/run-command.js';
+import { commandOf, endOf } from '../processes/run-command.js';
 import { count, formatSize } from '../terminal/output.js';
 
 export interface RunOptions {
+  js?: boolean;
   jsonFile?: string;
 }
 
@@ -35,11 +36,13 @@ export interface RunDocument {
 export const command: Command<RunOptions, RunDocument> = {
   output: 'stderr',
 
-  async run(context, { jsonFile }, args) {
+  async run(context, { js, jsonFile }, args) {
     if (args.length === 0) throw new UsageError('Name the command to run: wasm-cache run -- <command>');
     checkJsonFile(jsonFile);
     warnOfNoUse(context);
-    const document = await withTemporaryFolder((folder) => run(context, args, path.join(folder, 'statistics')));
+    const document = await withTemporaryFolder((folder) =>
+      run(context, args, { js, runFile: path.join(folder, 'statistics') }),
+    );
     if (jsonFile !== undefined) fs.writeFileSync(jsonFile, `${JSON.stringify(document, null, 2)}\n`);
     return document;
   },
@@ -51,12 +54,16 @@ export const command: Command<RunOptions, RunDocument> = {
   exitCode: ({ exitCode, signal }) => exitCode ?? 128 + (os.constants.signals[signal as NodeJS.Signals] ?? 0),
 };
 
-async function run(context: Context, args: string[], runFile: string): Promise<RunDocument> {
+async function run(
+  context: Context,
+  args: string[],
+  { js, runFile }: { js: boolean | undefined; runFile: string },
+): Promise<RunDocument> {
   const { directory, settings } = context;
   fs.writeFileSync(runFile, '', { mode: 0o600 });
-  const [program = '', ...rest] = isScript(args[0]) ? [process.execPath, ...args] : args;
+  const [program = '', ...rest] = commandOf(args);
   const start = performance.now();
-  const env = hookedEnvironment(process.env, { directory, runFile });
+  const env = hookedEnvironment(process.env, { directory, js, runFile });
   const child = spawn(program, rest, { stdio: 'inherit', env });
   const stopForwarding = forwardSignals(child);
   try {
@@ -69,13 +76,6 @@ async function run(context: Context, args: string[], runFile: string): Promise<R
   } finally {
     stopForwarding();
   }
-}
-
-const SCRIPT = /\.[cm]?[jt]s$/;
-
-/** Whether it is a script for node, which need not be executable. */
-function isScript(file = ''): boolean {
-  return SCRIPT.test(file) && fs.statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /** A terminal sends these to the command too. Some programs end at once when they get them twice. */

@@ -4,7 +4,7 @@ import { ExitCode, UsageError } from '../exit-codes.js';
 import { coverageOf, type Entry, engineName } from '../folder/entries.js';
 import { readModuleNames } from '../folder/statistics.js';
 import { withTemporaryFolder } from '../processes/cleanup.js';
-import { checkRun, failureOf } from '../processes/run-command.js';
+import { checkRun, commandOf, failureOf } from '../processes/run-command.js';
 import { changed, type TrainingRun, trainingRuns } from '../processes/training.js';
 import { type Colors, type Column, count, formatDuration, formatSize, table } from '../terminal/output.js';
 
@@ -58,7 +58,7 @@ export const command: Command<TrainOptions, TrainDocument> = {
     checkTrust(context);
     checkMayStore(context);
     if (command.length === 0) throw new UsageError('Name the command to train: wasm-cache train -- <command>');
-    return withTemporaryFolder((folder) => train(context, options, command, folder));
+    return withTemporaryFolder((folder) => train(context, options, commandOf(command), folder));
   },
 
   render(document, colors) {

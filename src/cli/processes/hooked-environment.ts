@@ -9,6 +9,8 @@ export interface Hooked {
   directory: string;
   /** The value of `WASM_CACHE_LEARN`. Default: that of the environment. */
   learn?: 'hot' | 'off' | undefined;
+  /** Whether JavaScript is cached, too. Default: as the environment says. */
+  js?: boolean | undefined;
   /** A file that gets the counts of the run. */
   runFile?: string | undefined;
   /** Modules to load after the hook. */
@@ -22,14 +24,14 @@ export interface Hooked {
  */
 export function hookedEnvironment(
   env: NodeJS.ProcessEnv,
-  { directory, learn, runFile, preloads = [] }: Hooked,
+  { directory, learn, js, runFile, preloads = [] }: Hooked,
 ): NodeJS.ProcessEnv {
   const withOthers = withPreloads(env, preloads);
   const hook = `--require ${quoted(path.join(packageRoot, 'dist/register.cjs'))}`;
   return {
     ...withOthers,
     NODE_OPTIONS: [hook, withOthers.NODE_OPTIONS ?? ''].join(' ').trim(),
-    ...variablesFor({ directory, learn, runFile }),
+    ...variablesFor({ directory, learn, js: js?.toString(), runFile }),
   };
 }
 

@@ -31,6 +31,15 @@ export interface CommandRun {
 const GRACE = 10_000;
 const SHOWN_LINES = 20;
 
+const SCRIPT = /\.[cm]?[jt]s$/;
+
+/** The command that the user means: a script, which need not be executable, is one for the node that runs this command. */
+export function commandOf(args: string[]): string[] {
+  const [file = ''] = args;
+  const isScript = SCRIPT.test(file) && fs.statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+  return isScript ? [process.execPath, ...args] : args;
+}
+
 /**
  * Runs a command to its end and keeps what it prints. A signal that asks this process to end is passed on to the command.
  *

@@ -34,7 +34,7 @@ describe('wasm-cache train', () => {
       /All artifacts are final: nothing is left to learn.\nThe first run took .* the last one, run \d/,
     );
 
-    const again = train(directory, [], WORK);
+    const again = train(directory, [], WORK.slice(1)); // a script
     assert.equal(again.status, 0);
     assert.deepEqual([again.document?.outcome, again.document?.runs.length], ['final', 1]);
     const [{ before, after } = assert.fail()] = again.document?.artifacts ?? [];
