@@ -108,7 +108,9 @@ export async function compileAheadOfTime(
 
   const holdJob = () => {
     try {
-      return jobs.hold(key, job);
+      const held = jobs.hold(key, job);
+      if (held || !jobs.isInTheWay(key)) return held;
+      throw new Error('it is no file of this package: remove it');
     } catch (cause) {
       const file = jobs.file(key);
       throw new CacheError('FileWrite', `Could not write ${file}: ${String(cause)}`, { cause, path: file });

@@ -28,6 +28,8 @@ export interface JobContent {
 export const MAX_JOB_SIZE = 2 ** 30 + 2 ** 16;
 
 const ATTEMPTS_LENGTH = 4;
+/** A job that was given up has only zeros in place of its attempts. An empty file is of a process that died before it wrote the job. */
+export const GIVEN_UP_LENGTH = ATTEMPTS_LENGTH;
 const CHECKSUM_AT = ATTEMPTS_LENGTH;
 const WIRE_LENGTH_AT = CHECKSUM_AT + 4;
 const SIGNATURE_AT = WIRE_LENGTH_AT + 8;

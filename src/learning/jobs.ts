@@ -6,7 +6,15 @@ import { type Folder, openFolder, openFolderIn } from '../files/folder.js';
 import { runSync } from '../files/steps.js';
 import { ModuleHash } from '../module-hash.js';
 import { tryLock } from '../native/lock.js';
-import { decodeJob, encodeJob, type JobContent, MAX_JOB_SIZE, readAttempts, writeAttempts } from './job-format.js';
+import {
+  decodeJob,
+  encodeJob,
+  GIVEN_UP_LENGTH,
+  type JobContent,
+  MAX_JOB_SIZE,
+  readAttempts,
+  writeAttempts,
+} from './job-format.js';
 
 // Captured: see files/steps.ts.
 const { closeSync, constants, fchmodSync, fstatSync, ftruncateSync, lstatSync, openSync } = fs;
@@ -103,7 +111,7 @@ export class LearningJobs {
     const held = this.#held(key, NO_CONTENT, descriptor);
     try {
       const content =
-        tryLock(descriptor) && fstatSync(descriptor).size > 0
+        tryLock(descriptor) && fstatSync(descriptor).size > GIVEN_UP_LENGTH
           ? decodeJob(key, readWhole(descriptor), this.#signer)
           : undefined;
       const attempts = readAttempts(descriptor);
@@ -144,7 +152,7 @@ export class LearningJobs {
   isUnderWay(key: ModuleHash): boolean {
     const { size = 0, isLocked = false } = this.#look(key) ?? {};
     if (isLocked) return true;
-    if (size === 0) return false;
+    if (size <= GIVEN_UP_LENGTH) return false;
     const lock = this.lockFolder();
     if (lock !== undefined) closeSync(lock);
     return lock === undefined;
@@ -153,7 +161,7 @@ export class LearningJobs {
   /** Whether a learner has failed, so that nobody tries again for a while. */
   isGivenUp(key: ModuleHash): boolean {
     const { size, isLocked, isRecent } = this.#look(key) ?? {};
-    return size === 0 && !isLocked && isRecent === true;
+    return size === GIVEN_UP_LENGTH && !isLocked && isRecent === true;
   }
 
   /** Nobody tries the module again for a while. */
@@ -177,6 +185,12 @@ export class LearningJobs {
     if (tryLock(descriptor)) return descriptor;
     closeSync(descriptor);
     return undefined;
+  }
+
+  /** Whether something that is no job has its name: a pipe, a link, a folder. */
+  isInTheWay(key: ModuleHash): boolean {
+    const stats = lstatSync(this.file(key), { throwIfNoEntry: false });
+    return stats !== undefined && !isPlainFile(stats);
   }
 
   file(key: ModuleHash): string {
@@ -206,7 +220,7 @@ export class LearningJobs {
     if (descriptor === undefined) return undefined;
     const stats = fstatSync(descriptor);
     const isFree = tryLock(descriptor) && isSameFile(stats, this.file(key));
-    if (isFree && (isNew || stats.size > 0 || !isRecent(stats))) return descriptor;
+    if (isFree && (isNew || stats.size !== GIVEN_UP_LENGTH || !isRecent(stats))) return descriptor;
     closeSync(descriptor);
     return undefined;
   }
@@ -224,8 +238,7 @@ export class LearningJobs {
       if (SOMETHING_ELSE.has(code) || (!isCreation && UNREACHABLE.has(code))) return undefined;
       throw error;
     }
-    const stats = fstatSync(descriptor);
-    if (stats.isFile() && stats.nlink <= 1) return descriptor;
+    if (isPlainFile(fstatSync(descriptor))) return descriptor;
     closeSync(descriptor);
     return undefined;
   }
@@ -241,7 +254,10 @@ export class LearningJobs {
         release();
       },
       giveUp: () => {
-        quietly(() => ftruncateSync(descriptor));
+        quietly(() => {
+          ftruncateSync(descriptor);
+          ftruncateSync(descriptor, GIVEN_UP_LENGTH);
+        });
         release();
       },
     };
@@ -268,6 +284,10 @@ const NO_CONTENT: JobContent = { engineId: '', coverage: 'hot', wireLength: 0, p
 
 function nameOf(key: ModuleHash): string {
   return `${key}.wasm`;
+}
+
+function isPlainFile(stats: fs.Stats): boolean {
+  return stats.isFile() && stats.nlink <= 1;
 }
 
 function readWhole(descriptor: number): Buffer {

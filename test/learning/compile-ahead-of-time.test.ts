@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, utimesSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { readNativeCode } from '../../dist/engine/native-code.js';
@@ -110,6 +111,19 @@ describe('compileAheadOfTime', () => {
     const start = performance.now();
     await assert.rejects(compileAheadOfTime(wireBytes, { directory, waitAtMost: 300_000 }), ofKind('Serialize'));
     assert.ok(performance.now() - start < 60_000);
+  });
+
+  it('says what has the name of its job, and does not wait for it', {
+    skip: process.platform === 'win32',
+  }, async () => {
+    const directory = temporaryDirectory();
+    const file = new LearningJobs(directory).file(hash);
+    mkdirSync(path.dirname(file));
+    spawnSync('mkfifo', [file]);
+    await assert.rejects(
+      compileAheadOfTime(wireBytes, { directory }),
+      ofKind('FileWrite', ({ message }) => assert.ok(message.includes(file))),
+    );
   });
 
   it('reports what is wrong with the folder', async () => {

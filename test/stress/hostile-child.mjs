@@ -50,7 +50,14 @@ async function useFolder() {
     await attempt(() =>
       new CrashGuard(path.join(directory, entryName({ key: hash, engineId: engine.deterministicId }))).suspect(),
     );
-    await attempt(() => jobs.create(hash, { wireLength: wireBytes.length, part: wireBytes }));
+    await attempt(() =>
+      jobs.add(hash, {
+        engineId: engine.deterministicId,
+        coverage: 'hot',
+        wireLength: wireBytes.length,
+        part: wireBytes,
+      }),
+    );
     await attempt(() => jobs.read(hash));
     await attempt(() => jobs.giveUp(hash));
     await attempt(() => jobs.remove(hash));

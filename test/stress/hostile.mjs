@@ -146,10 +146,28 @@ const names = [
   ...[...evil.keys()].map((name) => `${name}.${hostTag()}-1-0-abc.tmp`),
   ...modules.map(({ hash }) => `learning/${hash}.wasm`),
   ...engineFolders,
-  ...['learning', 'programs', 'statistics', 'verdicts', 'swept', 'sweep.lock'],
+  ...['learning', 'programs', 'statistics', 'verdicts', 'wire-bytes', 'hook-code', 'swept', 'sweep.lock'],
   ...['programs/app_main.js.json', `statistics/${dayOf(Date.now())}`, 'statistics/10000'],
   `verdicts/${'0'.repeat(64)}.json`,
+  // What the hook made for the programs: its own code, what it preloads, what comes only once.
+  ...hookFiles(),
 ];
+
+/** By the names that the hook gave them, and would give them on a Node that does not preload. */
+function hookFiles() {
+  const script = program.replace(/[^\w.+-]/g, '_').slice(-200);
+  const made = fs
+    .readdirSync(hooked, { recursive: true })
+    .filter((name) => /^(programs|wire-bytes|hook-code)\//.test(name));
+  const keys = wasm.map((file) => HashedModuleData.sha256(fs.readFileSync(file)).hash);
+  const expected = [
+    `programs/${script}.preload`,
+    `programs/${script}.keys`,
+    ...keys.map((key) => `wire-bytes/${key}.wasm`),
+  ];
+  counts.made = made.length;
+  return [...new Set([...expected, ...made])];
+}
 
 /** Whose code it is when it is loaded: foreign where somebody else could have written it. */
 const kinds = {
@@ -209,6 +227,11 @@ const kinds = {
   'cut off': (file, content) => fs.writeFileSync(file, content.subarray(0, random() * 300)),
 };
 
+/** Wire bytes are of a module, mostly of another one. */
+function evilText(name) {
+  return name.startsWith('wire-bytes/') ? fs.readFileSync(pick(wasm)) : Buffer.from('text of others');
+}
+
 function mknod(file, ...how) {
   spawnSync('mknod', [file, ...how]);
 }
@@ -224,7 +247,7 @@ function plant() {
   try {
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     if (isReachable() && fs.lstatSync(file, { throwIfNoEntry: false })) fs.renameSync(file, aside);
-    if (isReachable()) kinds[kind](file, evil.get(name) ?? Buffer.from('text of others'));
+    if (isReachable()) kinds[kind](file, evil.get(name) ?? evilText(name));
   } catch (error) {
     // A program was faster, or another plant is in the way.
     if (!['EEXIST', 'ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EISDIR'].includes(error.code)) throw error;
