@@ -95,6 +95,8 @@ if (recordName()) {
   const file = path.join(records, recordName());
   record = { file, text: readFileSync(file) };
 }
+const isPreloading = async () =>
+  /hit \w+: .*preloaded/.test((await run('use', 0, { NODE_DEBUG: 'wasm-cache' })).stderr);
 const counts = Object.fromEntries(KINDS.map((kind) => [kind, 0]));
 let failed = 0;
 let preloads = 0;
