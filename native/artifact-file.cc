@@ -23,6 +23,7 @@ constexpr size_t kEngineIdLengthAt = 23, kBypassedUntilAt = 28, kNativeLengthAt 
 constexpr size_t kKeyAt = 48, kEngineIdAt = 80, kObservedForAt = 260;
 constexpr size_t kSignatureEnd = 304, kHeaderChecksumAt = 308, kHeaderLength = 312;
 constexpr uint8_t kSha256 = 1, kNoCoverage = 0, kLastCoverage = 2, kIncludesWireBytes = 2, kAllFlags = 7;
+constexpr size_t kPiece = size_t{1} << 18;          // stays in the processor's cache until it is checked
 constexpr uint64_t kMaxLength = uint64_t{1} << 28;  // DEFAULT_MAX_ARTIFACT_SIZE in src/artifact/artifact.ts
 
 template <typename T>
@@ -70,10 +71,14 @@ bool ArtifactFile::ReadHeader(int descriptor, const ExpectedArtifact& expected) 
   return static_cast<uint64_t>(status.st_size) == size;
 }
 
-bool ArtifactFile::ReadNativeCode(int descriptor, uint8_t* to) const {
-  if (!ReadExactly(descriptor, to, native_length_, kHeaderLength)) return false;
+bool ArtifactFile::ReadNativeCode(int descriptor, uint8_t* to, const std::atomic<bool>& stop) const {
   uint32_t checksum = 0;
-  return ComputeCrc32({to, native_length_}, checksum) && checksum == NumberAt<uint32_t>(header_, kNativeChecksumAt);
+  for (size_t at = 0; at < native_length_; at += kPiece) {
+    const size_t size = std::min(kPiece, native_length_ - at);
+    if (stop || !ReadExactly(descriptor, to + at, size, static_cast<off_t>(kHeaderLength + at))) return false;
+    if (!ComputeCrc32({to + at, size}, checksum)) return false;
+  }
+  return checksum == NumberAt<uint32_t>(header_, kNativeChecksumAt);
 }
 
 std::string HexOf(ByteSpan bytes) {
@@ -114,7 +119,8 @@ napi_value ReadArtifact(napi_env env, napi_callback_info info) {
   void* native_code = nullptr;
   napi_value buffer = nullptr;
   if (napi_create_buffer(env, artifact.native_length(), &native_code, &buffer) != napi_ok) return Undefined(env);
-  if (!artifact.ReadNativeCode(file.get(), static_cast<uint8_t*>(native_code))) return Undefined(env);
+  const std::atomic<bool> never{false};
+  if (!artifact.ReadNativeCode(file.get(), static_cast<uint8_t*>(native_code), never)) return Undefined(env);
   if (notes_use) NoteUse(file.get());
   return Array(env, {CopyToBuffer(env, {artifact.header().data(), artifact.header().size()}), buffer});
 }

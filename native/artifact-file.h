@@ -1,6 +1,7 @@
 // An artifact in a file, as src/artifact/header.ts lays it out: read without JavaScript.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,9 @@ class ArtifactFile {
   // False unless the file is an artifact of exactly this module and engine, with native code.
   bool ReadHeader(int descriptor, const ExpectedArtifact& expected);
 
-  // Reads the native code into memory for native_length() bytes. False when it is damaged.
-  bool ReadNativeCode(int descriptor, uint8_t* to) const;
+  // Reads the native code into memory for native_length() bytes. False when it is damaged, and when `stop` becomes
+  // true meanwhile.
+  bool ReadNativeCode(int descriptor, uint8_t* to, const std::atomic<bool>& stop) const;
 
   const std::vector<uint8_t>& header() const { return header_; }
   size_t native_length() const { return native_length_; }

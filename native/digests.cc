@@ -129,7 +129,7 @@ bool Sha256Stream::Finish(Sha256Digest& digest) {
 bool ComputeCrc32(ByteSpan bytes, uint32_t& checksum) {
   if (!Functions().crc32) return false;
   constexpr size_t step = size_t{1} << 30;  // zlib counts in unsigned int
-  unsigned long crc = 0;
+  unsigned long crc = checksum;
   for (size_t at = 0; at < bytes.size; at += step) {
     size_t length = bytes.size - at < step ? bytes.size - at : step;
     crc = Functions().crc32(crc, bytes.data + at, static_cast<unsigned>(length));

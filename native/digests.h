@@ -23,7 +23,7 @@ class Sha256Stream {
   bool is_ok_ = false;
 };
 
-// False where it does not have zlib's function.
+// Goes on from the checksum of the bytes before, or zero. False where Node's binary does not have zlib's function.
 bool ComputeCrc32(ByteSpan bytes, uint32_t& checksum);
 
 // From this size on, hashing (0.7 ms/MB) takes longer than a thread takes to start (0.1 ms).

@@ -113,7 +113,8 @@ std::string PreloadFiles::LoadingNote(const std::string& engine_folder, const st
   return directory_ + '/' + engine_folder + '/' + key + ".loading";
 }
 
-bool PreloadFiles::ReadWireBytes(const PlannedModule& module, const std::function<void(ByteSpan)>& take) const {
+bool PreloadFiles::ReadWireBytes(const PlannedModule& module, const std::function<void(ByteSpan)>& take,
+                                 const std::atomic<bool>& stop) const {
   TrustedFolder folder;
   if (!Enter(folder, kWireBytes, false)) return false;
   Descriptor file;
@@ -126,7 +127,7 @@ bool PreloadFiles::ReadWireBytes(const PlannedModule& module, const std::functio
   Sha256Stream hash;
   for (uint64_t at = 0; at < module.wire_length; at += piece.size()) {
     const ByteSpan read{piece.data(), std::min<size_t>(piece.size(), module.wire_length - at)};
-    if (!ReadExactly(file.get(), piece.data(), read.size, static_cast<off_t>(at))) return false;
+    if (stop || !ReadExactly(file.get(), piece.data(), read.size, static_cast<off_t>(at))) return false;
     hash.Add(read);
     take(read);
   }

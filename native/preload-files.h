@@ -39,8 +39,10 @@ class PreloadFiles {
   bool HasLoadingNote(const std::string& engine_folder, const std::string& key) const;
   std::string LoadingNote(const std::string& engine_folder, const std::string& key) const;
 
-  // Hands them out in pieces. False unless they are there and have this hash, which is known only after the last piece.
-  bool ReadWireBytes(const PlannedModule& module, const std::function<void(ByteSpan)>& take) const;
+  // Hands them out in pieces, until `stop` becomes true. False unless they are there and have this hash, which is known
+  // only after the last piece.
+  bool ReadWireBytes(const PlannedModule& module, const std::function<void(ByteSpan)>& take,
+                     const std::atomic<bool>& stop) const;
 
   // Writes them, unless they are there. Gives up when `stop` becomes true.
   bool KeepWireBytes(const std::string& key, ByteSpan bytes, const std::atomic<bool>& stop) const;

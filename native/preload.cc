@@ -3,11 +3,7 @@
 //
 // One thread for the process, with an isolate of its own. V8 does not match code to wire bytes, so the thread reads
 // both: the artifact with the checks that JavaScript makes, and wire bytes whose hash is the module's key. The program
-// gets the module when its bytes are equal to those.
-//
-// The same thread keeps the wire bytes of modules for later runs.
-#include <sched.h>
-
+// gets the module when its bytes are equal to those. The same thread keeps the wire bytes of modules for later runs.
 #include <atomic>
 #include <cstring>
 #include <deque>
@@ -151,8 +147,7 @@ class Preload {
       return nullptr;
     };
     if (thread_.Start(run, this)) return;
-    has_plan_to_read_ = false;
-    is_busy_ = false;
+    has_plan_to_read_ = is_busy_ = false;
     has_ended_ = true;
   }
 
@@ -210,11 +205,12 @@ class Preload {
     if (!file.is_open() || !artifact.ReadHeader(file.get(), expected)) return false;
     // In memory of its own: V8 gets exactly what it wrote.
     std::unique_ptr<uint8_t[]> native_code(new (std::nothrow) uint8_t[artifact.native_length()]);
-    if (!native_code || !artifact.ReadNativeCode(file.get(), native_code.get())) return false;
+    if (!native_code || !artifact.ReadNativeCode(file.get(), native_code.get(), has_ended_)) return false;
     Restoring restoring;
     // V8 ends the process when it restores code for bytes that are no module: the hash comes before the code.
-    if (!files_->ReadWireBytes(planned, [&](ByteSpan piece) { restoring.Add(piece); }) || has_ended_) return false;
+    if (!files_->ReadWireBytes(planned, [&](ByteSpan piece) { restoring.Add(piece); }, has_ended_)) return false;
     if (!helper) helper.emplace(platform_);
+    if (has_ended_) return false;  // What comes now cannot be stopped.
     CompiledWasmModule compiled;
     {
       const SteadyFlags steady;
@@ -243,29 +239,19 @@ class Preload {
   std::atomic<bool> has_ended_{false};
 };
 
-// With one processor the thread would only take time from the program.
-bool HasProcessorToSpare() {
-#ifdef __linux__
-  cpu_set_t processors;
-  return sched_getaffinity(0, sizeof processors, &processors) == 0 && CPU_COUNT(&processors) > 1;
-#else
-  return true;
-#endif
-}
-
 // startPreload(directory: string, program: string, engineId: string, engineFolder: string, formatVersion: number,
 // writes: boolean)
 napi_value StartPreload(napi_env env, napi_callback_info info) {
   napi_value args[6];
-  std::string directory;
-  std::string program;
+  std::string directory, program;
   Preload::Engine engine;
   if (!Arguments(env, info, args) || !StringOf(env, args[0], directory) || !StringOf(env, args[1], program) ||
       !StringOf(env, args[2], engine.id) || !StringOf(env, args[3], engine.folder) ||
       !Uint32Of(env, args[4], engine.format_version) || !BooleanOf(env, args[5], engine.writes)) {
     return ThrowTypeError(env, "Expected four strings, a number and a boolean");
   }
-  if (HasProcessorToSpare()) {
+  // With one processor the thread would only take time from the program.
+  if (Thread::HasProcessorToSpare()) {
     Preload::Instance().Start({directory, program}, std::move(engine), Node().platform_of(CurrentEnvironment()));
   }
   return Undefined(env);
@@ -288,8 +274,7 @@ napi_value TakePreloaded(napi_env env, napi_callback_info info) {
 // keepForPreload(directory: string, program: string, key: string, module)
 napi_value KeepForPreload(napi_env env, napi_callback_info info) {
   napi_value args[4];
-  std::string directory;
-  std::string program;
+  std::string directory, program;
   PlannedModule planned;
   if (!Arguments(env, info, args) || !StringOf(env, args[0], directory) || !StringOf(env, args[1], program) ||
       !StringOf(env, args[2], planned.key) || !IsModule(args[3])) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <sched.h>
 
 // A thread that somebody waits for. Not std::thread, which ends the process when there can be no more threads.
 class Thread {
@@ -29,6 +30,16 @@ class Thread {
     if (pthread_create(&thread, nullptr, run, data) != 0) return false;
     pthread_detach(thread);
     return true;
+  }
+
+  // Whether this process may use more than one.
+  static bool HasProcessorToSpare() {
+#ifdef __linux__
+    cpu_set_t processors;
+    return sched_getaffinity(0, sizeof processors, &processors) == 0 && CPU_COUNT(&processors) > 1;
+#else
+    return true;
+#endif
   }
 
  private:
