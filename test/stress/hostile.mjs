@@ -169,7 +169,10 @@ function hookFiles() {
   return [...new Set([...expected, ...made])];
 }
 
-/** Whose code it is when it is loaded: foreign where somebody else could have written it. */
+/**
+ * Each makes a file or folder aside; the plant then has its owner and mode from its first moment in the cache folder. Made in place it would be
+ * the user's own, and rightly loaded, until the next call.
+ */
 const kinds = {
   owner: (file, content) => {
     fs.writeFileSync(file, content, { mode: 0o600 });
@@ -207,14 +210,14 @@ const kinds = {
     if (fs.existsSync(path.join(work, 's'))) fs.renameSync(path.join(work, 's'), file);
   },
   folder: (file) => fs.mkdirSync(file),
-  'open folder': (file) => {
+  'open folder': (file, _content, name) => {
     fs.mkdirSync(file);
     fs.chmodSync(file, 0o777);
-    for (const [name, bytes] of evil)
-      if (path.basename(file) === path.dirname(name)) fs.writeFileSync(path.join(file, path.basename(name)), bytes);
+    for (const [artifact, bytes] of evil)
+      if (name === path.dirname(artifact)) fs.writeFileSync(path.join(file, path.basename(artifact)), bytes);
   },
-  "stranger's folder": (file) => {
-    kinds['open folder'](file);
+  "stranger's folder": (file, content, name) => {
+    kinds['open folder'](file, content, name);
     fs.chmodSync(file, 0o700);
     fs.chownSync(file, STRANGER, STRANGER);
   },
@@ -243,15 +246,19 @@ function plant() {
   const kind = pick(Object.keys(kinds));
   const file = path.join(directory, name);
   const aside = path.join(work, `aside-${planted}`);
+  const making = path.join(work, 'making');
   const isReachable = () => fs.lstatSync(path.dirname(file), { throwIfNoEntry: false })?.isDirectory() === true;
   try {
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     if (isReachable() && fs.lstatSync(file, { throwIfNoEntry: false })) fs.renameSync(file, aside);
-    if (isReachable()) kinds[kind](file, evil.get(name) ?? evilText(name));
+    kinds[kind](making, evil.get(name) ?? evilText(name), name);
+    if (isReachable()) fs.renameSync(making, file);
   } catch (error) {
     // A program was faster, or another plant is in the way.
     if (!['EEXIST', 'ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EISDIR'].includes(error.code)) throw error;
   }
+  fs.rmSync(making, { recursive: true, force: true });
+  latest.push(`${kind} at ${name}`);
   counts[kind] = (counts[kind] ?? 0) + 1;
   planted++;
   return () => {
@@ -261,7 +268,10 @@ function plant() {
   };
 }
 
+/** What was planted last, for messages. */
+let latest = [];
 function plantSome() {
+  latest = [];
   return Array.from({ length: 1 + Math.floor(random() * 6) }, plant);
 }
 
@@ -334,7 +344,7 @@ try {
       checkProgram();
     }
     for (const { slowest, foreign, rss } of await answers) {
-      if (foreign > 0) wrong.push(`${what}: foreign code reached the engine ${foreign} times`);
+      if (foreign > 0) wrong.push(`${what}: foreign code reached the engine ${foreign} times: ${latest.join(', ')}`);
       if (rss > MAX_MEMORY) wrong.push(`${what}: a program took ${Math.round(rss)} MB`);
       if (slowest.ms > slowestCall.ms) slowestCall = slowest;
       counts.memory = Math.max(counts.memory ?? 0, Math.round(rss));
