@@ -93,6 +93,7 @@ async function buildLibrary() {
     },
   );
   chmodSync(path.join(dist, 'cli/main.js'), 0o755); // npm does so where it installs; npm link and a checkout do not
+  writeFileSync(path.join(dist, 'register.d.cts'), 'export {};\n');
   leaveOutOfPackage();
 }
 

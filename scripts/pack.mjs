@@ -11,7 +11,7 @@ import { gzipSync } from 'node:zlib';
 import { install, pack } from './install.mjs';
 
 /** Bytes in the tarball: of the code without binaries, of each binary, and of the pages that the README links to. */
-const MAX_CODE = 320_000;
+const MAX_CODE = 350_000;
 const MAX_BINARY = 100_000;
 const MAX_PAGES = 100_000;
 /** Bytes of the dependencies as they are installed. */
@@ -61,7 +61,7 @@ process.exit(problems.length === 0 ? 0 : 1);
 
 function checkFiles(files, binaries) {
   const wanted =
-    /^(package\.json|[A-Z]+\.md|docs\/[\w-]+\.(md|svg)|LICENSE|dist\/.+\.(js|cjs|d\.ts)|dist\/probe\/module\.wasm|prebuilds\/.+\.node)$/;
+    /^(package\.json|[A-Z]+\.md|docs\/[\w-]+\.(md|svg)|LICENSE|dist\/.+\.(js|cjs|d\.c?ts)|dist\/probe\/module\.wasm|prebuilds\/.+\.node)$/;
   for (const { path: file } of files) if (!wanted.test(file)) problems.push(`${file} is packed`);
   if (binaries.length === 0) problems.push('there is no binary: npm run build:native');
   const links = readFileSync(path.join(root, 'README.md'), 'utf8').matchAll(/\]\((?!\w+:)([^)#]+)/g);
