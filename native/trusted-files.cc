@@ -21,6 +21,14 @@ constexpr int kLook = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
 
 constexpr int kMaxLinks = 40;  // Linux's own limit
 
+const timespec& ChangeTime(const struct stat& status) {
+#ifdef __APPLE__
+  return status.st_ctimespec;
+#else
+  return status.st_ctim;
+#endif
+}
+
 bool IsOwn(const struct stat& status) { return status.st_uid == geteuid() || status.st_uid == 0; }
 
 }  // namespace
@@ -66,8 +74,26 @@ int TrustedFolder::OpenFile(const std::string& name, int flags, mode_t mode) {
   if (!S_ISREG(status.st_mode)) return Refuse("not a file", status), -1;
   if (!IsOwn(status)) return Refuse("owner", status), -1;
   if (status.st_mode & (S_IWGRP | S_IWOTH)) return Refuse("writable", status), -1;
-  if (status.st_nlink != 1) return Refuse("hard links", status), -1;
+  if (status.st_nlink > 1) return Refuse("hard links", status), -1;
+  if (HadOtherName(name, file, status)) return Refuse("hard links", status), -1;
   return file.Release();
+}
+
+bool TrustedFolder::HadOtherName(const std::string& name, const Descriptor& file, const struct stat& status) {
+  // While a rename replaces a file, the file has lost the name, but the name still leads to it. The system's time
+  // stamps are some milliseconds behind. As in src/files/file.ts.
+  constexpr long just_now = 20'000'000;
+  constexpr timespec rename_takes{0, 2'000'000};
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  const timespec& changed = ChangeTime(status);
+  const long nanoseconds = (now.tv_sec - changed.tv_sec) * 1'000'000'000 + now.tv_nsec - changed.tv_nsec;
+  if (std::abs(nanoseconds) < just_now) nanosleep(&rename_takes, nullptr);
+  struct stat found{};
+  const bool is_named = fstatat(folder_.get(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+                        found.st_dev == status.st_dev && found.st_ino == status.st_ino && found.st_nlink <= 1;
+  // One that was replaced since has no name left.
+  return !is_named && (fstat(file.get(), &found) != 0 || found.st_nlink > 0);
 }
 
 bool TrustedFolder::EnterRoot() {

@@ -62,6 +62,8 @@ class TrustedFolder {
  private:
   bool EnterRoot();
   void Push(const std::string& path);
+  // Whether a file with one name was opened by another one, which was taken from it since.
+  bool HadOtherName(const std::string& name, const Descriptor& file, const struct stat& status);
   bool Open(const std::string& name, int flags, mode_t mode, Descriptor& out, struct stat& status);
   bool Follow(const std::string& name, const Descriptor& link, const std::string& parent);
   bool IsPrivateFolder(const struct stat& status, Strictness strictness);

@@ -8,6 +8,9 @@ import { warnOnce } from './warning.js';
 
 // Captured: see steps.ts.
 const { closeSync, constants, openSync, fstatSync } = fs;
+const { geteuid } = process;
+const { now } = Date;
+const { abs } = Math;
 const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_NOCTTY = 0 } = constants;
 /** A pipe does not block, a terminal does not become that of this process. */
 const CAREFULLY = O_RDONLY | O_NONBLOCK | O_NOCTTY;
@@ -81,12 +84,33 @@ export function* openFile(folder: Folder, name: string): Steps<OpenFile> {
     if (!stats.isFile()) throw irregular(file, 'is not a regular file');
     const reason = folder.isShared ? undefined : whyUntrustedFile(stats, file);
     if (reason) throw untrusted(file, reason);
+    if (!folder.isShared && (yield* hadOtherName(folder, name, descriptor, stats))) {
+      throw Object.assign(new Error(`${file} was replaced, and has another name`), { code: 'ENOENT' });
+    }
     return new OpenFile(descriptor, stats);
   } catch (error) {
     closeSync(descriptor);
     throw error;
   }
 }
+
+/**
+ * Whether a file with one name was opened by another one. A file that was replaced since has no name left, unless it had two: others may have
+ * access to the second one.
+ */
+function* hadOtherName(folder: Folder, name: string, descriptor: number, stats: fs.Stats): Steps<boolean> {
+  if (geteuid === undefined) return false; // Windows, where nothing else is checked either.
+  // While a rename replaces a file, the file has lost the name, but the name still leads to it.
+  if (abs(now() - stats.ctimeMs) < JUST_NOW) yield* call('pause', RENAME_TAKES);
+  const named = yield* call('lstat', folder.at(name));
+  if (named?.dev === stats.dev && named.ino === stats.ino && named.nlink <= 1) return false;
+  return (yield* call('fstat', descriptor)).nlink > 0;
+}
+
+/** Milliseconds: the system's time stamps are some behind. As in native/trusted-files.cc. */
+const JUST_NOW = 20;
+/** Milliseconds, and more. */
+const RENAME_TAKES = 2;
 
 /** The error codes for opening a link and a socket. */
 const NOT_REGULAR: Record<string, string> = { ELOOP: 'is a symbolic link', ENXIO: 'is not a regular file' };
