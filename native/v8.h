@@ -18,6 +18,13 @@
 
 #include "byte-span.h"
 
+// Objects of the C++ library cross the boundary to V8. With another library than Node's, V8 writes behind them.
+#if defined(__linux__) && !defined(__GLIBCXX__)
+#error "Node for Linux is built with libstdc++: build the addon with its headers, not with those of libc++"
+#elif defined(__APPLE__) && !defined(_LIBCPP_VERSION)
+#error "Node for macOS is built with libc++: build the addon with its headers"
+#endif
+
 // Their names differ from V8's, so that no symbols collide.
 
 struct Isolate;
@@ -72,6 +79,9 @@ static_assert(!std::is_trivially_copyable_v<OwnedBuffer>, "returned through a hi
 static_assert(sizeof(OwnedBuffer) == 16, "v8::OwnedBuffer: a pointer, then the size");
 static_assert(!std::is_trivially_copyable_v<CompiledWasmModule>, "returned through a hidden pointer");
 static_assert(sizeof(CompiledWasmModule) == 16 + sizeof(std::string), "v8::CompiledWasmModule: two pointers, a string");
+#ifdef __linux__
+static_assert(sizeof(CompiledWasmModule) == 48, "v8::CompiledWasmModule with the strings of libstdc++");
+#endif
 static_assert(sizeof(WasmModuleCompilation) == sizeof(void*), "v8::WasmModuleCompilation: a pointer to its own data");
 static_assert(sizeof(std::variant<Local<0>, Local<1>>) == 16, "a slot, then which one");
 #ifdef _GLIBCXX_USE_CXX11_ABI
