@@ -18,12 +18,6 @@ import { isOfArtifact } from './reporting.js';
 
 const { now } = Date;
 
-/**
- * Modules of one thread that are alive at once. Further ones are left to V8: a program that makes thousands would spend more on hashes,
- * saves and jobs for learners than it gains.
- */
-const MAX_MODULES = 256;
-
 /** Asks the store for a module. */
 type AskStore = (question: Question) => FetchedArtifact | undefined;
 
@@ -106,7 +100,7 @@ export class ModuleLookup {
       return undefined;
     }
     const found = this.#findLive(wireBytes) ?? this.#findPreloaded(wireBytes);
-    if (found || this.#parts.modules.size >= MAX_MODULES) return found;
+    if (found || !this.#parts.modules.hasRoom) return found;
     return this.#findStored(wireBytes, askStore);
   }
 

@@ -43,6 +43,10 @@ const MAX_REFERENCES = 8;
 /** As many as the addon has room for. Programs with more modules keep most of them alive themselves. */
 const MAX_KEPT = 32;
 
+/** Modules of one thread that are alive at once. */
+const MAX_MODULES = 256;
+const ASKS_UNTIL_CLEANING = 32;
+
 /** What modules of the same bytes have in common. */
 type Alike = Pick<RecordedModule, 'wireLength' | 'sample'>;
 
@@ -70,8 +74,21 @@ export class RecordedModules {
   /** The groups that became too large, because the sample says nothing about their bytes. */
   readonly #crowds = new Set<string>();
   #addsUntilCleaning = 0;
+  #asksUntilCleaning = ASKS_UNTIL_CLEANING;
   /** Modules that are kept. */
   #kept = 0;
+
+  /**
+   * Whether another module is looked up. Further ones are left to V8 while there are so many: a program that makes thousands would spend
+   * more on hashes, saves and jobs for learners than it gains.
+   */
+  get hasRoom(): boolean {
+    if (this.#entries.size < MAX_MODULES) return true;
+    if (--this.#asksUntilCleaning > 0) return false;
+    this.#clean();
+    this.#asksUntilCleaning = ASKS_UNTIL_CLEANING;
+    return this.#entries.size < MAX_MODULES;
+  }
 
   get size(): number {
     return this.#entries.size;
@@ -88,10 +105,15 @@ export class RecordedModules {
     this.#group(entry);
     // A program that keeps compiling new modules would grow otherwise. Not at every call, which would take longer and longer.
     if (--this.#addsUntilCleaning > 0) return;
+    this.#clean();
+    this.#addsUntilCleaning = this.#entries.size;
+  }
+
+  /** Forgets modules that were collected. */
+  #clean(): void {
     for (const each of this.#entries.values()) {
       if (each.kept === 0 && !each.references.some(isAlive)) this.#remove(each.recorded);
     }
-    this.#addsUntilCleaning = this.#entries.size;
   }
 
   #remove(recorded: RecordedModule): void {

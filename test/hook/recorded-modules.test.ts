@@ -169,6 +169,25 @@ describe('RecordedModules', () => {
   });
 });
 
+describe('room for modules', () => {
+  it('is there again when modules were collected', async () => {
+    const modules = new RecordedModules();
+    const add = (count: number) =>
+      Array.from({ length: count }, () => {
+        const module = newModule();
+        modules.add(recorded({ key: ModuleHash.random(), sample: Math.random() }), module);
+        return module;
+      });
+    add(200);
+    const held = add(56);
+    assert.equal(modules.hasRoom, false);
+    await forget();
+    const asked = Array.from({ length: 100 }, () => modules.hasRoom);
+    assert.equal(asked.at(-1), true);
+    assert.equal(held.length, 56);
+  });
+});
+
 describe('modules of one length', () => {
   const bytesOf = (number: number, at: number) => {
     const bytes = new Uint8Array(70_000);
