@@ -15,7 +15,7 @@
 
 namespace {
 
-// As in src/artifact/header.ts; test/native/preload.test.ts holds the two against each other.
+// As in src/artifact/header.ts; test/native/artifact-file.test.ts holds the two against each other.
 constexpr uint8_t kMagic[] = {0x89, 0x57, 0x4d, 0x43, 0x0d, 0x0a, 0x1a, 0x0a};
 constexpr size_t kVersionAt = 8, kNativeChecksumAt = 12, kWireChecksumAt = 16, kAlgorithmAt = 20, kCoverageAt = 21,
                  kFlagsAt = 22;

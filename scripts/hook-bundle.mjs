@@ -3,11 +3,13 @@
 // globals. So the first part hands three things to the second: the modules that both have, the globals, and what the second captures of
 // builtins when it is evaluated.
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** What a file captures at its top level, such as `const { parse } = JSON;`. */
 const CAPTURE = /^const (\{[^}]+\}|\w+) = ([\w.]+)(?: \?\? \{\})?;$/gm;
+/** Another form of it, which is not understood. */
+const MISSED = /^const \{[^}]*\} = (?!early\.captured)(\w+).*$/gm;
 const COMMENT = /^\s*(\/\/|\/?\*).*$/gm;
 const IMPORT = /^import (\w+) from '(node:\w+)';$/gm;
 const GLOBALS = 'scripts/captured-globals.js';
@@ -44,8 +46,9 @@ export async function bundleHook(root, options, builtins) {
   const shared = await Promise.all(
     rest.filter((file) => first.includes(file)).map(async (file) => ({ file, names: await exportsOf(file) })),
   );
-  await build({
+  const inContext = await build({
     ...options('src/hook/in-context.ts', 'dist/in-context.js'),
+    write: false,
     banner: { js: '(function (host) {' },
     footer: { js: 'return WebAssembly; })' },
     inject: ['scripts/context-globals.js'],
@@ -54,17 +57,21 @@ export async function bundleHook(root, options, builtins) {
   });
   const captures = new Captures();
 
-  await build({
+  const second = await build({
     ...options('src/hook/late.ts', 'dist/hook.js'),
+    write: false,
     globalName: 'late',
     banner: { js: '(function (early, __moduleFolder, __moduleFile) {' },
     footer: { js: 'return late; })' },
     plugins: [fromFirstPart(inRoot, shared, captures), lateImports(root)],
   });
-  const source = createHash('sha256')
-    .update(readFileSync(inRoot('dist/hook.js')))
-    .digest('hex')
-    .slice(0, 16);
+  // Each begins with what identifies them all: see src/hook/own-script.ts.
+  const scripts = [...inContext.outputFiles, ...second.outputFiles];
+  const hash = createHash('sha256');
+  for (const { contents } of scripts) hash.update(contents);
+  const source = hash.digest('hex').slice(0, 16);
+  mkdirSync(inRoot('dist'), { recursive: true });
+  for (const { path: file, text } of scripts) writeFileSync(file, `/* wasm-module-cache ${source} */${text}`);
   const starts = { js: 'import.meta.dirname', cjs: '__dirname' };
   for (const [extension, folder] of Object.entries(starts)) {
     // A module cannot return. Where this one could not even be evaluated (an older Node, an older runtime that looks like it), the program
@@ -178,7 +185,7 @@ function withCaptures(source, captures) {
     );
     captures.add(builtin, used);
   }
-  return source.replace(CAPTURE, (all, pattern, from) => {
+  const captured = source.replace(CAPTURE, (all, pattern, from) => {
     const [start, ...others] = from.replace('globalThis.', '').split('.');
     const isGlobal = start in globalThis;
     if (!isGlobal && !builtins.has(start)) return all; // A constant of the file.
@@ -191,6 +198,10 @@ function withCaptures(source, captures) {
       : [];
     return `const ${pattern} = ${captures.add(object, names.filter(Boolean))};`;
   });
+  for (const [line, from] of captured.matchAll(MISSED)) {
+    if (from in globalThis || builtins.has(from)) throw new Error(`This would be captured too late: ${line}`);
+  }
+  return captured;
 }
 
 /** Puts into the first part what the second one needs of it. */

@@ -15,7 +15,7 @@ export interface FoundFile {
    * - `record`: the modules of a program, see `ProgramRecord`, `PassingModules` and native/preload-files.h.
    * - `wire bytes`: those of a module that is preloaded; `key` is its hash.
    * - `verdict`: whether an untested V8 can be used, see probe/verdict.ts.
-   * - `code`: V8's code for the hook itself, see hook/hook-code.ts.
+   * - `code`: V8's code for the hook itself, see artifact/hook-code.ts.
    * - `statistics`: the counts of one day, see `Statistics`.
    * - `unknown`: not of this package.
    */

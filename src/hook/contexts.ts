@@ -1,11 +1,9 @@
-import path from 'node:path';
 import util from 'node:util';
 import type { Context, CreateContextOptions, RunningScriptInNewContextOptions, Script } from 'node:vm';
-import { readBoundedSync } from '../files/file.js';
-import { packageRoot } from '../package-root.js';
 import { disguise, disguiseMethod, originals, replace } from './disguise.js';
 import { early } from './early.js';
 import type { install } from './install.js';
+import { readOwnScript } from './own-script.js';
 
 type Install = typeof install;
 
@@ -14,9 +12,6 @@ const { apply } = Reflect;
 const { getOwnPropertyDescriptor, getPrototypeOf, hasOwn } = Object;
 const { getBuiltinModule } = process;
 const { isProxy } = util.types;
-
-/** Bytes. The file has 8,000. */
-const MAX_SIZE = 2 ** 20;
 
 /** What the script gets, and then gives: its `install`, which makes functions of its context. */
 interface Host {
@@ -33,17 +28,26 @@ type Evaluate = (host: Host) => typeof WebAssembly;
  * alone where the program forbids WebAssembly, or gives the context another `WebAssembly`, or a Proxy, which would notice.
  *
  * @param installIn - replaces the functions of a context
+ * @param isAtStart - whether no code of the program has run. Only then `import { createContext }` gets the new functions, too: Node gives
+ *   such names what all builtins export now, and a program may have patched some for itself only.
  */
-export function installInContexts(installIn: (install: Install, namespace: typeof WebAssembly) => void): void {
+export function installInContexts(
+  installIn: (install: Install, namespace: typeof WebAssembly) => void,
+  isAtStart: boolean,
+): void {
   const vm = getBuiltinModule('node:vm');
   const { createContext, isContext, runInNewContext, Script } = vm;
   const { runInContext, runInNewContext: runScript } = Script.prototype;
   let script: Script | undefined;
 
+  const compile = (): Script => {
+    const { file, source } = readOwnScript('in-context.js');
+    return new Script(source, { filename: file });
+  };
+
   const prepare = (context: Context): void => {
     try {
-      const file = path.join(packageRoot, 'dist', 'in-context.js');
-      script ??= new Script(Buffer.from(readBoundedSync(file, MAX_SIZE)).toString('latin1'), { filename: file });
+      script ??= compile();
       const evaluate = apply(runInContext, script, [context]) as Evaluate;
       const host: Host = { globals: early.globals, globalThis, util, originals };
       const namespace = evaluate(host);
@@ -87,7 +91,7 @@ export function installInContexts(installIn: (install: Install, namespace: typeo
   replace(vm, 'createContext', disguise(functions.createContext, createContext));
   replace(vm, 'runInNewContext', disguise(functions.runInNewContext, runInNewContext));
   replace(Script.prototype, 'runInNewContext', disguiseMethod(methods.runInNewContext as typeof runScript, runScript));
-  getBuiltinModule('node:module').syncBuiltinESMExports();
+  if (isAtStart) getBuiltinModule('node:module').syncBuiltinESMExports();
 }
 
 /** Whether a look for `WebAssembly` in the object calls no code of the program, and finds nothing. */

@@ -71,7 +71,7 @@ export function enable(settings: Settings, late: () => Late, checksNow: boolean)
     whyNeverSupported() ??
     (checksNow ? late().whyNotHere(directory) : undefined);
   if (reason !== undefined) return { status: 'FAILED', message: reason };
-  registry.hook = start({ ...settings, mode, directory }, late);
+  registry.hook = start({ ...settings, mode, directory }, late, !checksNow);
   return { status: 'ENABLED', directory };
 }
 
@@ -79,8 +79,9 @@ export function enable(settings: Settings, late: () => Late, checksNow: boolean)
  * Replaces WebAssembly's functions. The rest of the hook is made when the first module comes, because most processes have none.
  *
  * @param late - gives the rest of the hook
+ * @param isAtStart - whether no code of the program has run
  */
-function start(options: HookOptions, late: () => Late): Hook {
+function start(options: HookOptions, late: () => Late, isAtStart: boolean): Hook {
   const { directory, minModuleSize } = options;
   let opened: OpenHook | undefined;
   let isOpen = false;
@@ -107,7 +108,11 @@ function start(options: HookOptions, late: () => Late): Hook {
   const preloads = hasPreloadRecord(options);
   if (preloads || usesStore(options)) open(preloads);
   install(globalThis.WebAssembly, minModuleSize, open);
-  installInContexts((installIn, namespace) => installIn(namespace, minModuleSize, open));
+  try {
+    installInContexts((installIn, namespace) => installIn(namespace, minModuleSize, open), isAtStart);
+  } catch (error) {
+    debug('contexts of node:vm are left to V8: %o', error); // The program has frozen it.
+  }
   return {
     directory,
     get stats() {

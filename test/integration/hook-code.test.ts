@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { decodeCode, encodeCode } from '../../dist/artifact/hook-code.js';
@@ -100,6 +110,34 @@ test('no code is kept or used with a secret, and none is kept in read-only mode'
   writeFileSync(file, Buffer.concat(encodeCode({ code: strangeCode(), isOfHit: true })));
   assert.doesNotMatch(run(directory, { env: others }).stderr, /STRANGE/);
 });
+
+for (const name of ['hook.js', 'in-context.js']) {
+  test(`another file in the place of ${name} is not evaluated`, () => {
+    // As in a bundle of a program, whose folder may have any files, and after an update while the program runs.
+    const folder = path.join(temporaryDirectory(), 'dist');
+    mkdirSync(folder);
+    for (const each of ['register.js', 'hook.js', 'in-context.js']) {
+      copyFileSync(path.join(root, 'dist', each), path.join(folder, each));
+    }
+    symlinkSync(path.join(root, 'prebuilds'), path.join(folder, '../prebuilds'));
+    writeFileSync(path.join(folder, '../package.json'), '{ "type": "module" }');
+    const hooked = () => {
+      const nodeOptions = ['--import', path.join(folder, 'register.js')];
+      const env = { WASM_CACHE_DIR: temporaryDirectory(), NODE_DEBUG: 'wasm-cache' };
+      const result = runProgram('contexts.mjs', { nodeOptions, args: ['createContext'], env });
+      assert.equal(result.status, 0, result.stderr);
+      return result;
+    };
+    const { stdout, stderr } = hooked();
+    assert.match(stderr, /nothing is stored yet/);
+    for (const content of [`process._rawDebug('STRANGE');`, `/* wasm-module-cache 0 */process._rawDebug('STRANGE');`]) {
+      writeFileSync(path.join(folder, name), content);
+      const other = hooked();
+      assert.doesNotMatch(other.stderr, /STRANGE/);
+      assert.equal(other.stdout, stdout);
+    }
+  });
+}
 
 test('each set of flags of V8 has its own', () => {
   const { directory } = warm();
